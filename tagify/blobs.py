@@ -1,0 +1,172 @@
+"""Originals and thumbs in an S3 store, by content.
+
+The same bytes are stored once, and no object is ever overwritten with other bytes. The
+`minio` client is synchronous; it runs in a few threads.
+"""
+
+import asyncio
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import BinaryIO, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
+
+import minio
+import urllib3
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from urllib3.exceptions import HTTPError
+
+from tagify.errors import NotFound, Unavailable
+from tagify.model import THUMB_RECIPE, Bucket, Content
+from tagify.settings import CommonSettings
+from tagify.threads import Threads
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PART_SIZE = 16 << 20
+"""Originals larger than this go up in parts of this size; memory for an upload is one part."""
+
+_GONE = {"NoSuchKey", "NoSuchObject", "NoSuchBucket"}
+_OWNED = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """The bytes of a whole object and the media type they were stored with."""
+
+    data: bytes
+    mime: str
+
+
+class Blobs:
+    """The object store of one process."""
+
+    def __init__(self, settings: CommonSettings, *, threads: int = 8) -> None:
+        parts = urlsplit(settings.s3_endpoint)
+        self._timeout_s = settings.s3_timeout_s
+        self._pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=min(3.0, self._timeout_s), read=self._timeout_s),
+            maxsize=threads,
+            retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
+        )
+        self._client = minio.Minio(
+            parts.netloc,
+            access_key=settings.s3_access_key.get_secret_value() or None,
+            secret_key=settings.s3_secret_key.get_secret_value() or None,
+            secure=parts.scheme == "https",
+            region=settings.s3_region,
+            http_client=self._pool,
+        )
+        self._names = {
+            Bucket.ORIGINALS: settings.s3_bucket_originals,
+            Bucket.THUMBS: settings.s3_bucket_thumbs,
+        }
+        self._prefix = settings.s3_key_prefix
+        self._threads = Threads("blobs", threads)
+
+    def key(self, bucket: Bucket, content: Content) -> str:
+        """Where the object of this content lies in its bucket."""
+        place = f"{content[:2]}/{content}"
+        return self._prefix + (f"{THUMB_RECIPE}/{place}" if bucket is Bucket.THUMBS else place)
+
+    async def ensure_buckets(self) -> None:
+        """Make the buckets that are not there. Raises Unavailable."""
+        for name in self._names.values():
+            await self._run(self._ensure_bucket, name)
+
+    async def ping(self) -> None:
+        """Return when the store answers and the buckets are there. Raises Unavailable otherwise."""
+        for name in self._names.values():
+            if not await self._run(self._client.bucket_exists, name):
+                raise Unavailable(f"bucket {name} is not there")
+
+    async def has(self, bucket: Bucket, content: Content) -> bool:
+        """Whether the object is stored. Raises Unavailable."""
+        try:
+            await self.size(bucket, content)
+        except NotFound:
+            return False
+        return True
+
+    async def size(self, bucket: Bucket, content: Content) -> int:
+        """The object's length in bytes. Raises NotFound, Unavailable."""
+        stat = await self._run(self._client.stat_object, self._names[bucket], self.key(bucket, content))
+        return stat.size or 0
+
+    async def put(self, bucket: Bucket, content: Content, data: bytes, mime: str) -> None:
+        """Store these bytes. Returns once the store has acknowledged them. Raises Unavailable."""
+        await self.put_stream(bucket, content, io.BytesIO(data), len(data), mime)
+
+    async def put_stream(
+        self, bucket: Bucket, content: Content, stream: BinaryIO, length: int, mime: str
+    ) -> None:
+        """Store `length` bytes read from the stream in a thread.
+
+        An error raised by the stream's `read` passes through, and nothing is stored. Raises Unavailable.
+        """
+        await self._run(
+            self._client.put_object,
+            self._names[bucket],
+            self.key(bucket, content),
+            stream,
+            length,
+            content_type=mime,
+            part_size=PART_SIZE,
+            num_parallel_uploads=1,
+        )
+
+    async def get(self, bucket: Bucket, content: Content) -> Blob:
+        """The whole object. Raises NotFound, Unavailable."""
+        return await self._run(self._get, self._names[bucket], self.key(bucket, content))
+
+    async def remove(self, bucket: Bucket, content: Content) -> None:
+        """Remove the object; none there is no error. Raises Unavailable."""
+        await self._run(self._client.remove_object, self._names[bucket], self.key(bucket, content))
+
+    def presign(self, bucket: Bucket, content: Content, lifetime: timedelta, method: str = "GET") -> str:
+        """A URL that anybody may use for that long. Signed here, without asking the store."""
+        return self._client.get_presigned_url(
+            method, self._names[bucket], self.key(bucket, content), expires=lifetime
+        )
+
+    async def close(self) -> None:
+        """End the threads and the connections."""
+        await self._threads.close()
+        self._pool.clear()
+
+    def _ensure_bucket(self, name: str) -> None:
+        if self._client.bucket_exists(name):
+            return
+        try:
+            self._client.make_bucket(name)
+        except S3Error as error:
+            # Three services start at once, and one of them is first.
+            if error.code not in _OWNED:
+                raise
+
+    def _get(self, bucket: str, key: str) -> Blob:
+        response = self._client.get_object(bucket, key)
+        try:
+            return Blob(response.read(), response.headers.get("Content-Type", "application/octet-stream"))
+        finally:
+            response.close()
+            response.release_conn()
+
+    async def _run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            # A store may send a byte now and then and never end: the connection's own limits do not see that.
+            async with asyncio.timeout(self._timeout_s * 12):
+                return await self._threads.run(call, *args, **kwargs)
+        except S3Error as error:
+            if error.code in _GONE:
+                raise NotFound("no such object") from error
+            raise Unavailable(f"the S3 server refused: {error.code}") from error
+        except (HTTPError, ServerError, InvalidResponseError, MinioException, TimeoutError) as error:
+            raise Unavailable("the S3 server does not answer") from error
+
+
+def as_binary(stream: object) -> BinaryIO:
+    """A reader with `read(size)` alone, as the type that uploads ask for."""
+    return cast(BinaryIO, stream)

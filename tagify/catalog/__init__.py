@@ -1,0 +1,28 @@
+"""The catalog: what MongoDB holds of images, tags and libraries.
+
+The driver is known in this folder only. What it raises leaves as Unavailable (no answer, or
+not in time), CatalogError (refused) or ChangesLost.
+"""
+
+from tagify.catalog.changes import Change, ChangeKind
+from tagify.catalog.client import Catalog, ServerFacts
+from tagify.catalog.failures import CatalogError, ChangesLost
+from tagify.catalog.images import ImageFilter, Page
+from tagify.catalog.tags import Tagged
+from tagify.catalog.writes import Gone, Move, Store, Write
+
+__all__ = [
+    "Catalog",
+    "CatalogError",
+    "Change",
+    "ChangeKind",
+    "ChangesLost",
+    "Gone",
+    "ImageFilter",
+    "Move",
+    "Page",
+    "ServerFacts",
+    "Store",
+    "Tagged",
+    "Write",
+]

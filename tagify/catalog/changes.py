@@ -1,0 +1,100 @@
+"""What changes in the catalog, as it changes, by MongoDB's change streams."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+from tagify.catalog.documents import image_of, library_of
+from tagify.catalog.failures import translate
+from tagify.catalog.indexes import Database
+from tagify.model import Image, ImageId, ImageState, Library, LibraryId
+
+_WATCHED = [
+    {
+        "$match": {
+            "ns.coll": {"$in": ["images", "libraries"]},
+            "operationType": {"$in": ["insert", "update", "replace", "delete"]},
+        }
+    }
+]
+POLL_MS = 1000
+"""How long the server may wait for a change before it answers that there is none."""
+
+
+class ChangeKind(StrEnum):
+    """What happened, as a list of ready images sees it."""
+
+    IMAGE_ADDED = "image.added"
+    IMAGE_CHANGED = "image.changed"
+    IMAGE_REMOVED = "image.removed"
+    LIBRARY_CHANGED = "library.changed"
+    LIBRARY_REMOVED = "library.removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change. `token` is where a later stream goes on behind it."""
+
+    token: str
+    kind: ChangeKind
+    id: ImageId | LibraryId
+    image: Image | None = None
+    library: Library | None = None
+
+
+class Changes:
+    """The stream of changes of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def follow(self, after: str | None = None) -> AsyncIterator[Change | None]:
+        """All changes from now, or behind the token `after`, for ever.
+
+        Yields None once the stream stands, and whenever a second passes without a change.
+
+        Raises ChangesLost where the token is too old or none of this server, Unavailable.
+        """
+        resume = {"_data": after} if after else None
+        try:
+            with pymongo.timeout(None):
+                stream = await self._database.watch(
+                    _WATCHED,
+                    full_document="updateLookup",
+                    resume_after=resume,
+                    max_await_time_ms=POLL_MS,
+                )
+                async with stream:
+                    yield None
+                    while stream.alive:
+                        event = await stream.try_next()
+                        yield _change(event) if event else None
+        except PyMongoError as error:
+            raise translate(error) from error
+
+
+def _change(event: Mapping[str, Any]) -> Change | None:
+    token: str = event["_id"]["_data"]
+    name = str(event["documentKey"]["_id"])
+    doc = event.get("fullDocument")
+    if event["ns"]["coll"] == "libraries":
+        if doc is None:
+            return Change(token, ChangeKind.LIBRARY_REMOVED, LibraryId(name))
+        return Change(token, ChangeKind.LIBRARY_CHANGED, LibraryId(name), library=library_of(doc))
+    if doc is None:
+        return Change(token, ChangeKind.IMAGE_REMOVED, ImageId(name))
+    image = image_of(doc)
+    kind = _kind(event, image)
+    return Change(token, kind, image.id, image=image) if kind else None
+
+
+def _kind(event: Mapping[str, Any], image: Image) -> ChangeKind | None:
+    inserted = event["operationType"] == "insert"
+    turned = inserted or "state" in event.get("updateDescription", {}).get("updatedFields", {})
+    if image.state is ImageState.READY:
+        return ChangeKind.IMAGE_ADDED if turned else ChangeKind.IMAGE_CHANGED
+    return ChangeKind.IMAGE_REMOVED if turned and not inserted else None

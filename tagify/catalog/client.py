@@ -1,0 +1,78 @@
+"""The connection to MongoDB, and the catalog's rooms on it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import AsyncMongoClient
+
+from tagify.catalog import indexes
+from tagify.catalog.changes import Changes
+from tagify.catalog.failures import translated
+from tagify.catalog.images import Images
+from tagify.catalog.libraries import Libraries
+from tagify.catalog.tags import Tags
+from tagify.catalog.transactions import Transactions
+from tagify.errors import Unavailable
+from tagify.settings import CommonSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a MongoDB server says of itself. `replica_set` is None for a standalone."""
+
+    version: str
+    replica_set: str | None
+    writable: bool
+    journaled: bool
+
+
+class Catalog:
+    """The catalog of one process. Make it inside the event loop that uses it; `close` it."""
+
+    def __init__(self, settings: CommonSettings) -> None:
+        milliseconds = int(settings.mongo_timeout_s * 1000)
+        self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+            settings.mongo_uri.get_secret_value(),
+            appname="tagify",
+            tz_aware=True,
+            w="majority",
+            journal=True,
+            timeoutMS=milliseconds,
+            serverSelectionTimeoutMS=milliseconds,
+            maxPoolSize=50,
+        )
+        self._database = self._client[settings.mongo_database]
+        transactions = Transactions(self._client)
+        self.images = Images(self._database, transactions)
+        self.tags = Tags(self._database, transactions)
+        self.libraries = Libraries(self._database, transactions)
+        self.changes = Changes(self._database)
+
+    @translated
+    async def ensure_indexes(self) -> None:
+        """Make the indexes that the queries need. Raises Unavailable."""
+        await indexes.ensure(self._database)
+
+    @translated
+    async def ping(self) -> None:
+        """Return when a primary answers. Raises Unavailable."""
+        answer = await self._client.admin.command("hello")
+        if not answer.get("isWritablePrimary"):
+            raise Unavailable("MongoDB answers, but is no primary")
+
+    @translated
+    async def facts(self) -> ServerFacts:
+        """What the server is. Raises Unavailable."""
+        hello = await self._client.admin.command("hello")
+        build = await self._client.admin.command("buildInfo")
+        status = await self._client.admin.command("serverStatus")
+        return ServerFacts(
+            version=build["version"],
+            replica_set=hello.get("setName"),
+            writable=bool(hello.get("isWritablePrimary")),
+            journaled=bool(status.get("storageEngine", {}).get("persistent")),
+        )
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._client.close()

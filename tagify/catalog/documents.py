@@ -1,0 +1,110 @@
+"""Documents of MongoDB <-> the types of the model. The only place that knows both spellings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bson import ObjectId
+
+from tagify.model import (
+    Content,
+    Entry,
+    FileFacts,
+    Image,
+    ImageId,
+    ImageState,
+    Library,
+    LibraryId,
+    LibraryState,
+    Picture,
+)
+
+Doc = Mapping[str, Any]
+
+ENTRY_FIELDS = {"library_id": 1, "path": 1, "size": 1, "mtime_ns": 1, "inode": 1, "state": 1}
+
+
+def facts_of(doc: Doc) -> FileFacts:
+    """The file's side of an image document."""
+    return FileFacts(doc["path"], doc["size"], doc["mtime_ns"], _from_signed(doc["inode"]))
+
+
+def entry_of(doc: Doc) -> Entry:
+    """An image document in short; needs ENTRY_FIELDS."""
+    return Entry(
+        ImageId(str(doc["_id"])), LibraryId(str(doc["library_id"])), facts_of(doc), ImageState(doc["state"])
+    )
+
+
+def image_of(doc: Doc) -> Image:
+    """A whole image document."""
+    content = doc.get("content")
+    return Image(
+        id=ImageId(str(doc["_id"])),
+        library_id=LibraryId(str(doc["library_id"])),
+        file=facts_of(doc),
+        state=ImageState(doc["state"]),
+        added_at=doc["added_at"],
+        updated_at=doc["updated_at"],
+        content=Content(content) if content else None,
+        mime=doc.get("mime", ""),
+        width=doc.get("width", 0),
+        height=doc.get("height", 0),
+        taken_at=doc.get("taken_at"),
+        tags=tuple(doc.get("tags", ())),
+        placeholder=bytes(doc.get("placeholder", b"")),
+        error=doc.get("error", ""),
+    )
+
+
+def library_of(doc: Doc) -> Library:
+    """A library document."""
+    return Library(
+        id=LibraryId(str(doc["_id"])),
+        name=doc["name"],
+        path=doc["path"],
+        state=LibraryState(doc["state"]),
+        scanning=doc["scanning"],
+        scan_total=doc["scan_total"],
+        scan_done=doc["scan_done"],
+        indexed_count=doc["indexed_count"],
+        last_scanned=doc["last_scanned"],
+        scan_error=doc["scan_error"],
+        rescan_requested=doc["rescan_requested"],
+    )
+
+
+def file_fields(file: FileFacts) -> dict[str, Any]:
+    """The fields of an image document that tell of its file."""
+    return {
+        "path": file.path,
+        "size": file.size,
+        "mtime_ns": file.mtime_ns,
+        "inode": to_signed(file.inode),
+    }
+
+
+def picture_fields(picture: Picture | None) -> dict[str, Any]:
+    """The fields of an image document that tell of its picture; emptied where there is none."""
+    if picture is None:
+        return {"mime": "", "width": 0, "height": 0, "taken_at": None, "placeholder": b""}
+    return {
+        "mime": picture.mime,
+        "width": picture.width,
+        "height": picture.height,
+        "taken_at": picture.taken_at,
+        "placeholder": picture.placeholder,
+    }
+
+
+def object_id(text: str) -> ObjectId:
+    """The ObjectId of an id that is known to be one (`model.is_id`)."""
+    return ObjectId(text)
+
+
+def to_signed(inode: int) -> int:
+    """Some file systems use all 64 bits for an inode; BSON's integers are signed."""
+    return inode - (1 << 64) if inode >= 1 << 63 else inode
+
+
+def _from_signed(number: int) -> int:
+    return number + (1 << 64) if number < 0 else number

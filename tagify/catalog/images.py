@@ -1,0 +1,186 @@
+"""Questions about images, and the batches in which ingest writes them."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pymongo
+from bson import ObjectId
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from tagify.catalog.documents import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
+from tagify.catalog.failures import translate, translated
+from tagify.catalog.indexes import PRESENT, Database
+from tagify.catalog.slate import Slate
+from tagify.catalog.tallies import Tallies, spelling
+from tagify.catalog.transactions import Transactions
+from tagify.catalog.writes import Gone, Move, Store, Write
+from tagify.model import Content, Entry, Image, ImageId, ImageState, LibraryId
+
+BATCH_TIMEOUT_S = 60.0
+"""Deadline of one batch of writes, repeats after conflicts included."""
+
+# "/" is followed by "0": all paths below a folder lie between the two.
+_AFTER_SLASH = chr(ord("/") + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFilter:
+    """Which images are meant. `tags` are in any case; all that is None or empty does not matter."""
+
+    library_id: LibraryId | None = None
+    tags: tuple[str, ...] = ()
+    logic: Literal["and", "or"] = "and"
+    no_tags: bool = False
+    state: ImageState = ImageState.READY
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some images, newest first, and whether there are more on either side."""
+
+    images: tuple[Image, ...]
+    newer: bool
+    older: bool
+
+
+class Images:
+    """The images of the catalog."""
+
+    def __init__(self, database: Database, transactions: Transactions) -> None:
+        self._database = database
+        self._images = database.images
+        self._transactions = transactions
+
+    @translated
+    async def get(self, image_id: ImageId) -> Image | None:
+        """The image, in whatever state, or None. Raises Unavailable."""
+        doc = await self._images.find_one({"_id": object_id(image_id)})
+        return image_of(doc) if doc else None
+
+    @translated
+    async def mime_of(self, content: Content) -> str | None:
+        """The media type of a content that some image has, or None. Raises Unavailable."""
+        doc = await self._images.find_one({"content": content}, {"mime": 1, "_id": 0})
+        return doc["mime"] if doc else None
+
+    @translated
+    async def page(
+        self,
+        which: ImageFilter,
+        *,
+        after: ImageId | None = None,
+        before: ImageId | None = None,
+        limit: int,
+    ) -> Page:
+        """Up to `limit` images older than `after`, or newer than `before`. Raises Unavailable."""
+        query = await self._query(which)
+        forward = before is None
+        if after:
+            query["_id"] = {"$lt": object_id(after)}
+        if before:
+            query["_id"] = {"$gt": object_id(before)}
+        found = await self._images.find(query).sort("_id", -1 if forward else 1).to_list(limit + 1)
+        images = tuple(image_of(doc) for doc in found[:limit])
+        more = len(found) > limit
+        if forward:
+            return Page(images, newer=after is not None, older=more)
+        return Page(images[::-1], newer=more, older=True)
+
+    @translated
+    async def skip(self, which: ImageFilter, *, offset: int, limit: int) -> tuple[Image, ...]:
+        """Up to `limit` images after the newest `offset`: walks over all of those. Raises Unavailable."""
+        cursor = self._images.find(await self._query(which)).sort("_id", -1).skip(offset)
+        return tuple(image_of(doc) for doc in await cursor.to_list(limit))
+
+    @translated
+    async def at(self, library_id: LibraryId, paths: Sequence[str]) -> dict[str, Entry]:
+        """What is present at these paths. Raises Unavailable."""
+        query = {"library_id": object_id(library_id), "path": {"$in": list(paths)}, **PRESENT}
+        found = await self._images.find(query, ENTRY_FIELDS).to_list(None)
+        return {doc["path"]: entry_of(doc) for doc in found}
+
+    async def under(self, library_id: LibraryId, folder: str) -> AsyncIterator[Entry]:
+        """What is present below a folder (`""`: the whole library), in order of path. Raises Unavailable."""
+        query: dict[str, Any] = {"library_id": object_id(library_id), **PRESENT}
+        if folder:
+            query["path"] = {"$gt": f"{folder}/", "$lt": f"{folder}{_AFTER_SLASH}"}
+        try:
+            cursor = self._images.find(query, ENTRY_FIELDS, batch_size=2000).sort("path", 1)
+            async for doc in cursor:
+                yield entry_of(doc)
+        except PyMongoError as error:
+            raise translate(error) from error
+
+    @translated
+    async def with_inodes(self, inodes: Sequence[int]) -> list[Entry]:
+        """All images, missing ones too, whose file had one of these inodes. Raises Unavailable."""
+        query = {"inode": {"$in": [to_signed(inode) for inode in inodes]}}
+        return [entry_of(doc) async for doc in self._images.find(query, ENTRY_FIELDS)]
+
+    @translated
+    async def write(self, writes: Sequence[Write]) -> None:
+        """Work a batch in: documents and counts in one transaction, durable on return. Raises Unavailable.
+
+        Where two of the batch cannot be together they are written one by one, and one that
+        still cannot be is dropped: the next comparison of folder and catalog finds it again.
+        """
+        with pymongo.timeout(BATCH_TIMEOUT_S):
+            try:
+                await self._transactions.run(lambda session: self._write(writes, session))
+            except DuplicateKeyError:
+                if len(writes) == 1:
+                    raise
+                for write in writes:
+                    await self.write([write])
+
+    async def _write(self, writes: Sequence[Write], session: AsyncClientSession) -> None:
+        docs = await self._touched(writes, session)
+        names = {name for doc in docs for name in doc.get("kept_tags", ())}
+        names |= {
+            name
+            for write in writes
+            if isinstance(write, Store) and write.picture
+            for name in write.picture.keywords
+        }
+        slate = Slate(docs, await spelling(self._database, names, session), datetime.now(UTC))
+        for write in writes:
+            slate.apply(write)
+        tallies = Tallies()
+        for before, after in slate.changes():
+            tallies.note(before, after)
+        if operations := slate.operations():
+            await self._images.bulk_write(operations, ordered=True, session=session)
+            await tallies.apply(self._database, session)
+
+    async def _touched(self, writes: Sequence[Write], session: AsyncClientSession) -> list[dict[str, Any]]:
+        """The documents that these writes speak of: by id, by path, and missing ones by content."""
+        queries: list[dict[str, Any]] = []
+        if ids := [object_id(write.id) for write in writes if isinstance(write, Move | Gone)]:
+            queries.append({"_id": {"$in": ids}})
+        paths: dict[ObjectId, list[str]] = {}
+        for write in writes:
+            if isinstance(write, Store | Move):
+                paths.setdefault(object_id(write.library_id), []).append(write.file.path)
+        queries += [
+            {"library_id": library, "path": {"$in": found}, **PRESENT} for library, found in paths.items()
+        ]
+        if contents := {write.content for write in writes if isinstance(write, Store) and write.content}:
+            queries.append({"content": {"$in": sorted(contents)}, "state": ImageState.MISSING.value})
+        docs: dict[ObjectId, dict[str, Any]] = {}
+        for query in queries:
+            docs |= {doc["_id"]: doc async for doc in self._images.find(query, session=session)}
+        return list(docs.values())
+
+    async def _query(self, which: ImageFilter) -> dict[str, Any]:
+        query: dict[str, Any] = {"state": which.state.value}
+        if which.library_id:
+            query["library_id"] = object_id(which.library_id)
+        if which.no_tags:
+            query["tags"] = []
+        elif which.tags:
+            names = (await spelling(self._database, which.tags, None)).all(which.tags)
+            query["tags"] = {"$all" if which.logic == "and" else "$in": names}
+        return query

@@ -1,0 +1,134 @@
+"""Libraries: watched root folders and how far their scans came."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from tagify.catalog.documents import library_of, object_id
+from tagify.catalog.failures import translated
+from tagify.catalog.indexes import Database
+from tagify.catalog.tallies import Tallies
+from tagify.catalog.transactions import Transactions
+from tagify.errors import Conflict
+from tagify.model import Library, LibraryId, LibraryState
+
+REMOVAL_BATCH = 500
+
+
+class Libraries:
+    """The libraries of the catalog."""
+
+    def __init__(self, database: Database, transactions: Transactions) -> None:
+        self._database = database
+        self._libraries = database.libraries
+        self._transactions = transactions
+
+    @translated
+    async def all(self) -> list[Library]:
+        """Every library, oldest first. Raises Unavailable."""
+        return [library_of(doc) async for doc in self._libraries.find().sort("_id", 1)]
+
+    @translated
+    async def get(self, library_id: LibraryId) -> Library | None:
+        """The library, or None. Raises Unavailable."""
+        doc = await self._libraries.find_one({"_id": object_id(library_id)})
+        return library_of(doc) if doc else None
+
+    @translated
+    async def create(self, name: str, path: str) -> Library:
+        """A new library at an absolute path. Raises Conflict when one is there, Unavailable."""
+        doc: dict[str, Any] = {
+            "_id": ObjectId(),
+            "name": name,
+            "path": path,
+            "state": LibraryState.ACTIVE.value,
+            "scanning": False,
+            "scan_total": 0,
+            "scan_done": 0,
+            "indexed_count": 0,
+            "last_scanned": None,
+            "scan_error": "",
+            "rescan_requested": 0,
+            "created_at": datetime.now(UTC),
+        }
+        try:
+            await self._libraries.insert_one(doc)
+        except DuplicateKeyError as error:
+            raise Conflict(f"there is a library at {path} already") from error
+        return library_of(doc)
+
+    async def rename(self, library_id: LibraryId, name: str) -> Library | None:
+        """The library under another name, or None. Raises Unavailable."""
+        return await self._set(library_id, {"name": name})
+
+    async def begin_removal(self, library_id: LibraryId) -> Library | None:
+        """Mark the library as one to be removed; ingest does the rest. None where there is none."""
+        return await self._set(library_id, {"state": LibraryState.REMOVING.value})
+
+    async def set_state(self, library_id: LibraryId, state: LibraryState, error: str = "") -> None:
+        """The state that ingest found the root in, and why. A library being removed stays so."""
+        await self._set(library_id, {"state": state.value, "scan_error": error})
+
+    async def begin_scan(self, library_id: LibraryId) -> None:
+        """A comparison of folder and catalog begins. Raises Unavailable."""
+        await self._set(library_id, {"scanning": True, "scan_total": 0, "scan_done": 0})
+
+    async def report_scan(self, library_id: LibraryId, total: int, done: int) -> None:
+        """Files to be read and files read so far in this scan. Raises Unavailable."""
+        await self._set(library_id, {"scan_total": total, "scan_done": done})
+
+    async def end_scan(self, library_id: LibraryId, error: str = "") -> None:
+        """The comparison is over; `error` says why it could not be finished. Raises Unavailable."""
+        fields: dict[str, Any] = {"scanning": False, "scan_error": error}
+        if not error:
+            fields["last_scanned"] = datetime.now(UTC)
+        await self._set(library_id, fields)
+
+    @translated
+    async def request_rescan(self, library_id: LibraryId) -> Library | None:
+        """Ask ingest to compare folder and catalog soon. None where there is no such library."""
+        doc = await self._libraries.find_one_and_update(
+            {"_id": object_id(library_id)},
+            {"$inc": {"rescan_requested": 1}},
+            return_document=ReturnDocument.AFTER,
+        )
+        return library_of(doc) if doc else None
+
+    @translated
+    async def remove_some(self, library_id: LibraryId) -> bool:
+        """Take out a batch of a library's documents with their counts, at last the library itself.
+
+        Whether there is more to do; a crash in between costs nothing. Raises Unavailable.
+        """
+        return await self._transactions.run(lambda session: self._remove_some(library_id, session))
+
+    async def _remove_some(self, library_id: LibraryId, session: AsyncClientSession) -> bool:
+        library = object_id(library_id)
+        fields = {"tags": 1, "library_id": 1, "state": 1}
+        cursor = self._database.images.find({"library_id": library}, fields, session=session)
+        docs = await cursor.sort("_id", 1).to_list(REMOVAL_BATCH)
+        if not docs:
+            await self._libraries.delete_one({"_id": library}, session=session)
+            return False
+        tallies = Tallies()
+        for doc in docs:
+            tallies.note(doc, None)
+        await self._database.images.delete_many(
+            {"_id": {"$in": [doc["_id"] for doc in docs]}}, session=session
+        )
+        await tallies.apply(self._database, session)
+        return True
+
+    @translated
+    async def _set(self, library_id: LibraryId, fields: dict[str, Any]) -> Library | None:
+        query: dict[str, Any] = {"_id": object_id(library_id)}
+        if "state" in fields:
+            query["state"] = {"$ne": LibraryState.REMOVING.value}
+        doc = await self._libraries.find_one_and_update(
+            query, {"$set": fields}, return_document=ReturnDocument.AFTER
+        )
+        return library_of(doc) if doc else None

@@ -1,0 +1,156 @@
+"""A batch of writes worked out in memory: documents as they were -> documents as they shall be.
+
+Later writes of a batch see what earlier ones did, so two files that swap names, or a file
+that leaves one path and appears at another, come out right whatever the order.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import InsertOne, UpdateOne
+
+from tagify.catalog.documents import file_fields, object_id, picture_fields
+from tagify.catalog.writes import Gone, Move, Store, Write
+from tagify.model import FileFacts, ImageState
+from tagify.tagnames import Spelling
+
+Doc = dict[str, Any]
+Place = tuple[ObjectId, str]
+
+MOVING = "moving"
+"""State of a document between two operations of one transaction: outside the index of present paths."""
+
+
+class Slate:
+    """The documents that a batch touches: give it all, `apply` each write, read the result."""
+
+    def __init__(self, docs: Iterable[Doc], spelling: Spelling, now: datetime) -> None:
+        self._before = {doc["_id"]: doc for doc in docs}
+        self._docs = copy.deepcopy(self._before)
+        self._present: dict[Place, Doc] = {
+            _place(doc): doc for doc in self._docs.values() if doc["state"] != ImageState.MISSING
+        }
+        self._spelling = spelling
+        self._now = now
+
+    def apply(self, write: Write) -> None:
+        """Work one write in. One that speaks of a document that is not there any more does nothing."""
+        match write:
+            case Store():
+                self._store(write)
+            case Move():
+                self._move(write)
+            case Gone():
+                if doc := self._docs.get(object_id(write.id)):
+                    self._miss(doc)
+
+    def operations(self) -> Sequence[InsertOne[Doc] | UpdateOne]:
+        """What makes the stored documents equal to these, to be run in order.
+
+        Documents that change their place step aside first, so that no two are ever at one path.
+        """
+        changed = [(before, doc) for before, doc in self.changes() if before is not None]
+        aside = [
+            UpdateOne({"_id": doc["_id"]}, {"$set": {"state": MOVING}})
+            for before, doc in changed
+            if before["state"] != ImageState.MISSING and _place(before) != _place(doc)
+        ]
+        updates = [
+            UpdateOne({"_id": doc["_id"]}, {"$set": _difference(before, doc)}) for before, doc in changed
+        ]
+        # What becomes missing leaves its path before another takes it.
+        updates.sort(key=lambda update: update._doc["$set"].get("state") != ImageState.MISSING)  # type: ignore[call-overload]
+        return [*aside, *updates, *(InsertOne(doc) for before, doc in self.changes() if before is None)]
+
+    def changes(self) -> Iterator[tuple[Doc | None, Doc]]:
+        """Each document that is new or differs, with what it was."""
+        for name, doc in self._docs.items():
+            before = self._before.get(name)
+            if before != doc:
+                yield before, doc
+
+    def _store(self, write: Store) -> None:
+        library = object_id(write.library_id)
+        doc = self._present.get((library, write.file.path)) or self._missing(library, write)
+        if doc is None:
+            doc = self._new(write)
+        elif doc["state"] == ImageState.MISSING:
+            self._revive(doc)
+        self._place_at(doc, library, write.file)
+        doc.update(picture_fields(write.picture), content=write.content, error=write.error)
+        doc["state"] = (ImageState.READY if write.picture else ImageState.FAILED).value
+
+    def _move(self, write: Move) -> None:
+        doc = self._docs.get(object_id(write.id))
+        if doc is None:
+            return
+        if doc["state"] == ImageState.MISSING:
+            self._revive(doc)
+        library = object_id(write.library_id)
+        there = self._present.get((library, write.file.path))
+        if there is not None and there is not doc:
+            self._miss(there)
+        self._place_at(doc, library, write.file)
+
+    def _missing(self, library: ObjectId, write: Store) -> Doc | None:
+        """The missing image that this file is: of the same content, the nearest one."""
+        if write.content is None:
+            return None
+        found = [
+            doc
+            for doc in self._docs.values()
+            if doc["state"] == ImageState.MISSING and doc.get("content") == write.content
+        ]
+        name = write.file.path.rpartition("/")[2]
+        return max(
+            found,
+            key=lambda doc: (
+                _place(doc) == (library, write.file.path),
+                doc["library_id"] == library,
+                doc["path"].rpartition("/")[2] == name,
+                doc["_id"],
+            ),
+            default=None,
+        )
+
+    def _new(self, write: Store) -> Doc:
+        keywords = write.picture.keywords if write.picture else ()
+        doc: Doc = {"_id": ObjectId(), "tags": self._spelling.all(keywords), "added_at": self._now}
+        self._docs[doc["_id"]] = doc
+        return doc
+
+    def _place_at(self, doc: Doc, library: ObjectId, file: FileFacts) -> None:
+        if "path" in doc and self._present.get(_place(doc)) is doc:
+            del self._present[_place(doc)]
+        doc.update(file_fields(file), library_id=library, updated_at=self._now)
+        self._present[_place(doc)] = doc
+
+    def _miss(self, doc: Doc) -> None:
+        """Hide the image. Its tags rest in `kept_tags`, so that counts are those of what is shown."""
+        if doc["state"] == ImageState.MISSING:
+            return
+        if self._present.get(_place(doc)) is doc:
+            del self._present[_place(doc)]
+        doc.update(
+            state=ImageState.MISSING.value,
+            missing_since=self._now,
+            kept_tags=doc["tags"],
+            tags=[],
+            updated_at=self._now,
+        )
+
+    def _revive(self, doc: Doc) -> None:
+        doc["state"] = (ImageState.READY if doc.get("content") else ImageState.FAILED).value
+        doc.update(missing_since=None, tags=self._spelling.all(doc.get("kept_tags", ())), kept_tags=[])
+
+
+def _place(doc: Doc) -> Place:
+    return doc["library_id"], doc["path"]
+
+
+def _difference(before: Doc, doc: Doc) -> Doc:
+    """The fields to set. The state is always among them: a document that stepped aside gets it back."""
+    return {name: value for name, value in doc.items() if before.get(name) != value or name == "state"}

@@ -1,0 +1,39 @@
+"""What ingest asks the catalog to write: one of these for each file that changed."""
+
+from dataclasses import dataclass
+
+from tagify.model import Content, FileFacts, ImageId, LibraryId, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The file at this path was read. It becomes the image at the path, or a new one.
+
+    A missing image of the same content is taken up again with its tags. `picture` is None and
+    `error` says why where the file could not be decoded; `content` is None then too.
+    """
+
+    library_id: LibraryId
+    file: FileFacts
+    content: Content | None = None
+    picture: Picture | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The image's file is now here, with the bytes it had."""
+
+    id: ImageId
+    library_id: LibraryId
+    file: FileFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The image's file has left its folder."""
+
+    id: ImageId
+
+
+Write = Store | Move | Gone

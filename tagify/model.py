@@ -1,0 +1,145 @@
+"""The words of the design as types: what the services say to each other about images."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+ImageId = NewType("ImageId", str)
+"""24 hex digits; sorts by time of adding."""
+
+LibraryId = NewType("LibraryId", str)
+"""24 hex digits."""
+
+Content = NewType("Content", str)
+"""The SHA-256 of a file's bytes, 64 lower-case hex digits."""
+
+THUMB_RECIPE = "t1"
+"""How thumbs are made today. Another way of making them is another recipe, beside this one."""
+
+THUMB_SIZE = 512
+"""Longest side of a thumb, in pixels."""
+
+_ID = re.compile(r"[0-9a-f]{24}")
+_CONTENT = re.compile(r"[0-9a-f]{64}")
+
+
+def is_id(text: str) -> bool:
+    """Whether the text can be an ImageId or a LibraryId."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_content(text: str) -> bool:
+    """Whether the text can be a Content."""
+    return _CONTENT.fullmatch(text) is not None
+
+
+class ImageState(StrEnum):
+    """`ready` is listed; `failed` could not be decoded; `missing` has left its folder and keeps its tags."""
+
+    READY = "ready"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+class LibraryState(StrEnum):
+    """`suspended`: the root is not what it was, and nothing is removed until it is back.
+
+    `removing`: its owner has taken it out; its documents go, the files stay.
+    """
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    REMOVING = "removing"
+
+
+class Bucket(StrEnum):
+    """What a blob is."""
+
+    ORIGINALS = "originals"
+    THUMBS = "thumbs"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file as `stat` and its place in the library tell it.
+
+    `path` is relative to the library, with `/`, in the catalog's spelling (valid Unicode).
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+    def same_bytes_as(self, other: "FileFacts") -> bool:
+        """Whether nothing tells the two apart but the path: the usual sign of a rename."""
+        return (self.inode, self.size, self.mtime_ns) == (other.inode, other.size, other.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What decoding tells about an original. `width` and `height` are as displayed."""
+
+    mime: str
+    width: int
+    height: int
+    placeholder: bytes
+    taken_at: datetime | None = None
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One file in a library, one document. What decoding tells is empty where it failed."""
+
+    id: ImageId
+    library_id: LibraryId
+    file: FileFacts
+    state: ImageState
+    added_at: datetime
+    updated_at: datetime
+    content: Content | None = None
+    mime: str = ""
+    width: int = 0
+    height: int = 0
+    taken_at: datetime | None = None
+    tags: tuple[str, ...] = ()
+    placeholder: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the catalog holds of a file, in short: enough to compare it with the folder."""
+
+    id: ImageId
+    library_id: LibraryId
+    file: FileFacts
+    state: ImageState
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A watched root folder and how far its last scan came. `path` is absolute."""
+
+    id: LibraryId
+    name: str
+    path: str
+    state: LibraryState = LibraryState.ACTIVE
+    scanning: bool = False
+    scan_total: int = 0
+    scan_done: int = 0
+    indexed_count: int = 0
+    last_scanned: datetime | None = None
+    scan_error: str = ""
+    rescan_requested: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TagCount:
+    """A tag and the number of images that carry it."""
+
+    name: str
+    count: int
