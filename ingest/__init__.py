@@ -1,0 +1,1 @@
+"""The daemon that keeps the catalog equal to the folders."""

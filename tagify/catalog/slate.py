@@ -44,7 +44,8 @@ class Slate:
             case Move():
                 self._move(write)
             case Gone():
-                if doc := self._docs.get(object_id(write.id)):
+                doc = self._present.get((object_id(write.library_id), write.path))
+                if doc is not None and doc["_id"] == object_id(write.id):
                     self._miss(doc)
 
     def operations(self) -> Sequence[InsertOne[Doc] | UpdateOne]:

@@ -31,9 +31,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The image's file has left its folder."""
+    """The image's file is not at this place any more. An image that has been moved since is left alone."""
 
     id: ImageId
+    library_id: LibraryId
+    path: str
 
 
 Write = Store | Move | Gone

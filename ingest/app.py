@@ -1,0 +1,140 @@
+"""Wiring: the daemon's parts, each with its lifetime, and its health page."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from ingest.daemon import Daemon
+from ingest.intake import Intake
+from ingest.keeper import Keeper
+from ingest.paths import Exclusions
+from ingest.patience import patiently
+from ingest.pipeline import Pipeline
+from ingest.settle import Note, Settling, Sign
+from ingest.watcher import Watcher
+from ingest.writer import Writer
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog
+from tagify.errors import TagifyError
+from tagify.metrics import Metrics
+from tagify.model import Library
+from tagify.settings import IngestSettings
+from tagify.threads import Threads
+from tagify.web import new_app
+
+DAEMON: Final = web.AppKey("daemon", asyncio.Task[None])
+
+STAT_THREADS = 4
+"""Threads that list folders and look at files; a dead mount can hold one each."""
+
+
+class _Parts:
+    """What lives as long as the process; made inside its event loop."""
+
+    def __init__(self, settings: IngestSettings, metrics: Metrics) -> None:
+        self._settings = settings
+        self.catalog = Catalog(settings)
+        self.blobs = Blobs(settings, threads=settings.ingest_workers)
+        self.watcher = Watcher()
+        self.threads = Threads("files", STAT_THREADS)
+        self.writer = Writer(
+            self.catalog,
+            metrics,
+            batch_size=settings.ingest_batch_size,
+            wait_s=settings.ingest_batch_ms / 1000,
+        )
+        self.pipeline = Pipeline(
+            self.blobs,
+            self.writer,
+            metrics,
+            workers=settings.ingest_workers,
+            queue_size=settings.ingest_queue_size,
+            max_pixels=settings.max_pixels,
+        )
+        self._exclusions = Exclusions(settings.ingest_exclude)
+        self._lost = metrics.counter(
+            "ingest_events_lost_total", "Times that events were lost and a tree compared."
+        )
+        self.daemon = Daemon(
+            self.catalog,
+            self.keeper,
+            metrics.gauge("ingest_libraries_suspended", "Libraries that are suspended."),
+        )
+
+    def keeper(self, library: Library) -> Keeper:
+        """The keeper of a library."""
+        settling = Settling(self._settings.ingest_settle_s)
+        intake = Intake(
+            library.id,
+            library.path,
+            roots=self.daemon.root,
+            catalog=self.catalog,
+            pipeline=self.pipeline,
+            writer=self.writer,
+            threads=self.threads,
+            again=lambda path: settling.note(Note(path, Sign.CLOSED), time.monotonic()),
+        )
+        return Keeper(
+            library,
+            catalog=self.catalog,
+            watcher=self.watcher,
+            threads=self.threads,
+            exclusions=self._exclusions,
+            settling=settling,
+            intake=intake,
+            reconcile_s=self._settings.ingest_reconcile_s,
+            lost=self._lost,
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled; the first part that fails ends all."""
+        await patiently("objects", self.blobs.ensure_buckets)
+        await self.watcher.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.writer.run())
+                group.create_task(self.pipeline.run())
+                group.create_task(self.daemon.run())
+        finally:
+            await self.watcher.close()
+
+    async def close(self) -> None:
+        """Let go of threads and connections."""
+        await self.threads.close()
+        await self.blobs.close()
+        await self.catalog.close()
+
+
+PARTS: Final = web.AppKey("parts", _Parts)
+
+
+def build(settings: IngestSettings) -> web.Application:
+    """The daemon as an application: its work is a background task, its pages tell how it does."""
+    metrics = Metrics()
+
+    async def catalog_answers() -> None:
+        await app[PARTS].catalog.ping()
+
+    async def objects_answer() -> None:
+        await app[PARTS].blobs.ping()
+
+    async def daemon_works() -> None:
+        if app[DAEMON].done():
+            raise TagifyError("the daemon's work has ended; see its log")
+
+    async def lifetime(app: web.Application) -> AsyncIterator[None]:
+        app[PARTS] = parts = _Parts(settings, metrics)
+        app[DAEMON] = task = asyncio.create_task(parts.run(), name="ingest")
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await parts.close()
+
+    app = new_app(metrics, {"mongo": catalog_answers, "s3": objects_answer, "daemon": daemon_works})
+    app.cleanup_ctx.append(lifetime)
+    return app

@@ -1,0 +1,86 @@
+"""One keeper for each library of the catalog; libraries come and go while it runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from ingest.keeper import Keeper
+from ingest.patience import patiently
+from tagify.catalog import Catalog
+from tagify.logs import fields
+from tagify.metrics import Gauge
+from tagify.model import Library, LibraryId, LibraryState
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 1.0
+"""Time between two looks at the list of libraries, in seconds."""
+
+RESTART_S = 5.0
+"""A keeper that failed is started again after this time, in seconds."""
+
+
+class Daemon:
+    """Starts and ends keepers as the catalog's libraries tell."""
+
+    def __init__(self, catalog: Catalog, make: Callable[[Library], Keeper], suspended: Gauge) -> None:
+        self._catalog = catalog
+        self._make = make
+        self._suspended = suspended
+        self._libraries: dict[LibraryId, Library] = {}
+        self._keepers: dict[LibraryId, tuple[Keeper, asyncio.Task[None]]] = {}
+
+    def root(self, library_id: LibraryId) -> str | None:
+        """The root of a library by its id, or None where there is no such library."""
+        library = self._libraries.get(library_id)
+        return library.path if library else None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await patiently("catalog", self._catalog.ensure_indexes)
+        try:
+            while True:
+                await self._heed(await patiently("catalog", self._catalog.libraries.all))
+                await asyncio.sleep(POLL_S)
+        finally:
+            await asyncio.gather(*[self._end(library_id) for library_id in tuple(self._keepers)])
+
+    async def _heed(self, libraries: Sequence[Library]) -> None:
+        self._libraries = {library.id: library for library in libraries}
+        self._suspended.set(sum(library.state is LibraryState.SUSPENDED for library in libraries))
+        kept = {library.id for library in libraries if library.state is not LibraryState.REMOVING}
+        for library_id in self._keepers.keys() - kept:
+            await self._end(library_id)
+        for library in libraries:
+            if library.state is LibraryState.REMOVING:
+                await self._remove(library)
+            elif library.id in self._keepers:
+                self._keepers[library.id][0].update(library)
+            else:
+                self._begin(library)
+
+    def _begin(self, library: Library) -> None:
+        keeper = self._make(library)
+        task = asyncio.create_task(self._keep(keeper, library), name=f"keeper of {library.name}")
+        self._keepers[library.id] = keeper, task
+
+    async def _keep(self, keeper: Keeper, library: Library) -> None:
+        while True:
+            try:
+                await keeper.run()
+            except Exception:
+                logger.exception(
+                    "a library's keeper failed; starting it again", extra=fields(library=library.name)
+                )
+                await asyncio.sleep(RESTART_S)
+
+    async def _end(self, library_id: LibraryId) -> None:
+        _, task = self._keepers.pop(library_id)
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def _remove(self, library: Library) -> None:
+        """Take out the documents of a library; the files stay where they are."""
+        while await patiently("catalog", lambda: self._catalog.libraries.remove_some(library.id)):
+            pass
+        logger.info("library removed", extra=fields(library=library.name, path=library.path))

@@ -1,0 +1,147 @@
+"""What a difference means: a file to read, an image that moved, or one that has gone.
+
+Two tasks bring differences, the scan and the follower of events, and each may have looked at
+the catalog a moment ago. So every difference is checked again here, what is being read is
+not touched, and what the catalog is asked to write names the place it speaks of.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+
+from ingest.paths import to_os
+from ingest.patience import patiently
+from ingest.pipeline import Job, Pipeline
+from ingest.reconcile import Arrival, Departure
+from ingest.walk import facts_at
+from ingest.writer import Writer
+from tagify.catalog import Catalog, Gone, Move
+from tagify.model import Entry, FileFacts, ImageState, LibraryId
+from tagify.threads import Threads
+
+Roots = Callable[[LibraryId], str | None]
+"""The root of any library by its id: an image may have moved here from another one."""
+
+
+class Intake:
+    """Takes the differences of one library."""
+
+    def __init__(
+        self,
+        library_id: LibraryId,
+        root: str,
+        *,
+        roots: Roots,
+        catalog: Catalog,
+        pipeline: Pipeline,
+        writer: Writer,
+        threads: Threads,
+        again: Callable[[str], None],
+    ) -> None:
+        """`again` is called with a path at which something happened while its file was being read."""
+        self._id = library_id
+        self._root = root
+        self._roots = roots
+        self._catalog = catalog
+        self._pipeline = pipeline
+        self._writer = writer
+        self._threads = threads
+        self._again = again
+        self._reading: dict[str, bool] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def in_flight(self) -> int:
+        """Files on their way through the pipeline."""
+        return len(self._reading)
+
+    async def drained(self) -> None:
+        """Return when no file of this library is on its way."""
+        await self._idle.wait()
+
+    def is_reading(self, path: str) -> bool:
+        """Whether the file at this path is on its way; it will be looked at again when it is through."""
+        if path in self._reading:
+            self._reading[path] = True
+            return True
+        return False
+
+    async def arrive(self, arrivals: Sequence[Arrival], *, live: bool) -> None:
+        """Take files that are new or changed: as a move where it is one, else through the pipeline."""
+        files = {
+            arrival.file.path: arrival.file for arrival in arrivals if not self.is_reading(arrival.file.path)
+        }
+        if not files:
+            return
+        there = await patiently("catalog", lambda: self._catalog.images.at(self._id, list(files)))
+        files = {path: file for path, file in files.items() if path not in there or there[path].file != file}
+        moves = await self._moves(files)
+        if moves:
+            await self._writer.write_all(moves)
+        for path in files.keys() - {move.file.path for move in moves}:
+            await self._read(path, live=live)
+
+    async def depart(self, departures: Sequence[Departure]) -> None:
+        """Hide images whose file has gone from the disk, after one more look at it."""
+        entries = [
+            departure.entry for departure in departures if not self.is_reading(departure.entry.file.path)
+        ]
+        gone = await self._threads.run(self._absent, entries)
+        await self._writer.write_all([Gone(entry.id, self._id, entry.file.path) for entry in gone])
+
+    async def _moves(self, files: dict[str, FileFacts]) -> list[Move]:
+        """A move for each file that is an image's own, come from a place where it is not any more."""
+        inodes = [file.inode for file in files.values()]
+        known = await patiently("catalog", lambda: self._catalog.images.with_inodes(inodes)) if inodes else []
+        by_inode: dict[int, list[Entry]] = {}
+        for entry in known:
+            by_inode.setdefault(entry.file.inode, []).append(entry)
+        moves: list[Move] = []
+        taken: set[str] = set()
+        for file in files.values():
+            for entry in by_inode.get(file.inode, ()):
+                if entry.id in taken or not entry.file.same_bytes_as(file):
+                    continue
+                if await self._threads.run(self._has_left, entry):
+                    taken.add(entry.id)
+                    moves.append(Move(entry.id, self._id, file))
+                    break
+        return moves
+
+    def _has_left(self, entry: Entry) -> bool:
+        """Whether the image's file is not where the catalog has it (a hard link still is)."""
+        if entry.state is ImageState.MISSING:
+            return True
+        root = self._roots(entry.library_id)
+        if root is None or not os.path.isdir(root):  # noqa: PTH112
+            return False
+        there = facts_at(root, entry.file.path)
+        return there is None or there.inode != entry.file.inode
+
+    def _absent(self, entries: Sequence[Entry]) -> list[Entry]:
+        return [
+            entry
+            for entry in entries
+            if not os.path.lexists(os.path.join(self._root, to_os(entry.file.path)))  # noqa: PTH118
+            or facts_at(self._root, entry.file.path) is None
+        ]
+
+    async def _read(self, path: str, *, live: bool) -> None:
+        if self.is_reading(path):
+            return
+        self._reading[path] = False
+        self._idle.clear()
+        job = Job(self._id, self._root, path, live, finished=lambda: self._finish(path))
+        try:
+            await self._pipeline.put(job)
+        except asyncio.CancelledError:
+            self._finish(path)
+            raise
+
+    def _finish(self, path: str) -> None:
+        happened = self._reading.pop(path, False)
+        if not self._reading:
+            self._idle.set()
+        if happened:
+            self._again(path)

@@ -1,0 +1,59 @@
+"""How far a scan is, told to the catalog twice a second while it lasts."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from ingest.intake import Intake
+from ingest.patience import patiently
+from tagify.catalog import Catalog
+from tagify.errors import TagifyError
+from tagify.model import LibraryId
+
+logger = logging.getLogger(__name__)
+
+REPORT_S = 0.5
+
+
+class Progress:
+    """One scan: `async with` it, and count `passed` up for each file that was compared."""
+
+    def __init__(self, catalog: Catalog, library_id: LibraryId, intake: Intake, total: int) -> None:
+        self._catalog = catalog
+        self._id = library_id
+        self._intake = intake
+        self._total = total
+        self._task: asyncio.Task[None] | None = None
+        self.passed = 0
+        self.error = ""
+
+    async def __aenter__(self) -> Self:
+        await patiently("catalog", lambda: self._catalog.libraries.begin_scan(self._id))
+        self._task = asyncio.create_task(self._report())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._task is not None  # noqa: S101 - set on entry
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        if kind is None:
+            await self._tell()
+        reason = self.error or (str(error) if isinstance(error, TagifyError) else "")
+        reason = reason or ("the scan was broken off" if error else "")
+        with suppress(TagifyError):
+            await self._catalog.libraries.end_scan(self._id, reason)
+
+    async def _report(self) -> None:
+        while True:
+            with suppress(TagifyError):
+                await self._tell()
+            await asyncio.sleep(REPORT_S)
+
+    async def _tell(self) -> None:
+        done = max(0, self.passed - self._intake.in_flight)
+        await self._catalog.libraries.report_scan(self._id, max(self._total, self.passed), done)

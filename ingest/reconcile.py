@@ -1,0 +1,78 @@
+"""The comparison of folder and catalog: two streams in the same order, merged.
+
+Memory does not depend on the size of the library: the disk is walked by a thread in chunks,
+the catalog is read by a cursor, and only differences come out.
+"""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from ingest.walk import Found, Unreadable
+from tagify.model import Entry, FileFacts
+from tagify.threads import Threads
+
+CHUNK = 500
+"""Files that are fetched from the walk at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file that is new or not what the catalog holds at its path."""
+
+    file: FileFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """An image whose file is not at its path."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A file that is what the catalog holds."""
+
+    path: str
+
+
+Difference = Arrival | Departure | Same | Unreadable
+
+
+async def in_chunks(threads: Threads, found: Iterator[Found]) -> AsyncIterator[Found]:
+    """The walk's findings, fetched by a thread some hundreds at a time."""
+    while chunk := await threads.run(lambda: list(itertools.islice(found, CHUNK))):
+        for item in chunk:
+            yield item
+
+
+async def compare(disk: AsyncIterator[Found], catalog: AsyncIterator[Entry]) -> AsyncIterator[Difference]:
+    """The differences between files and entries, both in order of path.
+
+    Below a folder that could not be read nothing departs.
+    """
+    entry = await anext(catalog, None)
+    blind: list[str] = []
+    async for found in disk:
+        if isinstance(found, Unreadable):
+            blind.append(found.path)
+            yield found
+            continue
+        while entry is not None and entry.file.path < found.path:
+            if not _below(entry.file.path, blind):
+                yield Departure(entry)
+            entry = await anext(catalog, None)
+        if entry is not None and entry.file.path == found.path:
+            yield Same(found.path) if entry.file == found else Arrival(found)
+            entry = await anext(catalog, None)
+        else:
+            yield Arrival(found)
+    while entry is not None:
+        if not _below(entry.file.path, blind):
+            yield Departure(entry)
+        entry = await anext(catalog, None)
+
+
+def _below(path: str, folders: list[str]) -> bool:
+    return any(not folder or path == folder or path.startswith(folder + "/") for folder in folders)

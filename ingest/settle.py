@@ -1,0 +1,86 @@
+"""The wait until a file has stopped changing. Pure: told what happened and what time it is.
+
+A writer that holds the file open sends changes and at last a close; a rename or a folder that
+was moved in sends no close. So a close shortens the wait, a change without one lengthens it,
+and anything else waits the settle time itself.
+"""
+
+import heapq
+from dataclasses import dataclass
+from enum import Enum
+
+OPEN_FACTOR = 10
+"""A file that was written to and not closed is left alone for this many settle times."""
+
+CLOSED_S = 0.2
+"""A file that was closed after writing waits this long, in seconds, or the settle time if less."""
+
+
+class Sign(Enum):
+    """What was seen to happen at a path."""
+
+    APPEARED = "appeared"
+    WRITTEN = "written"
+    CLOSED = "closed"
+    VANISHED = "vanished"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something happened at a path of a library, in the catalog's spelling. `""` is the library itself."""
+
+    path: str
+    sign: Sign
+
+
+class Settling:
+    """The paths at which something happened lately, and when each will be quiet."""
+
+    def __init__(self, settle_s: float, limit: int = 100_000) -> None:
+        self._settle_s = settle_s
+        self._limit = limit
+        self._due: dict[str, float] = {}
+        self._queue: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    @property
+    def full(self) -> bool:
+        """Whether so many paths are unquiet that their details should be forgotten."""
+        return len(self._due) >= self._limit
+
+    def note(self, note: Note, now: float) -> None:
+        """Wait for this path from now on. Times are those of one monotonic clock, in seconds."""
+        due = now + self._wait(note.sign)
+        self._due[note.path] = due
+        heapq.heappush(self._queue, (due, note.path))
+        if len(self._queue) > 2 * self._limit:
+            self._queue = [(when, path) for path, when in self._due.items()]
+            heapq.heapify(self._queue)
+
+    def due(self, now: float) -> list[str]:
+        """The paths that are quiet, which are forgotten here."""
+        found = []
+        while self._queue and self._queue[0][0] <= now:
+            when, path = heapq.heappop(self._queue)
+            if self._due.get(path) == when:
+                del self._due[path]
+                found.append(path)
+        return found
+
+    def next_due(self) -> float | None:
+        """When the next path may be quiet, or None."""
+        return self._queue[0][0] if self._queue else None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._due.clear()
+        self._queue.clear()
+
+    def _wait(self, sign: Sign) -> float:
+        if sign is Sign.WRITTEN:
+            return self._settle_s * OPEN_FACTOR
+        if sign is Sign.CLOSED:
+            return min(self._settle_s, CLOSED_S)
+        return self._settle_s

@@ -1,0 +1,80 @@
+"""Batches to the catalog: many finished files, one transaction."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from ingest.patience import patiently
+from tagify.catalog import Catalog, Write
+from tagify.logs import fields
+from tagify.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+_Entry = tuple[Write, asyncio.Future[None]]
+
+
+class Writer:
+    """Collects writes and hands them to the catalog in batches, in the order in which they came.
+
+    A batch goes when it is full or when its first write has waited for `wait_s`. The queue
+    before it holds four batches; whoever has more waits.
+    """
+
+    def __init__(self, catalog: Catalog, metrics: Metrics, *, batch_size: int, wait_s: float) -> None:
+        self._catalog = catalog
+        self._size = batch_size
+        self._wait_s = wait_s
+        self._queue: asyncio.Queue[_Entry] = asyncio.Queue(batch_size * 4)
+        self._written = metrics.counter("ingest_writes_total", "Writes that the catalog acknowledged.")
+        self._failed = metrics.counter("ingest_write_failures_total", "Writes that the catalog refused.")
+        self._seconds = metrics.histogram("ingest_batch_seconds", "Time to write one batch.")
+
+    async def put(self, write: Write) -> asyncio.Future[None]:
+        """Take a write. The future is done when it is durable, or holds the error it was refused with."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._queue.put((write, done))
+        return done
+
+    async def write_all(self, writes: Sequence[Write]) -> None:
+        """Return when all are durable. Raises what one of them was refused with."""
+        await asyncio.gather(*[await self.put(write) for write in writes])
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._write(await self._batch())
+
+    async def _batch(self) -> list[_Entry]:
+        batch = [await self._queue.get()]
+        try:
+            async with asyncio.timeout(self._wait_s):
+                while len(batch) < self._size:
+                    batch.append(await self._queue.get())
+        except TimeoutError:
+            pass
+        return batch
+
+    async def _write(self, batch: Sequence[_Entry]) -> None:
+        writes = [write for write, _ in batch]
+        try:
+            with self._seconds.timed():
+                await patiently("catalog", lambda: self._catalog.images.write(writes))
+        except Exception as error:
+            self._failed.add(len(batch))
+            logger.exception("the catalog refused a batch", extra=fields(writes=len(batch)))
+            _tell(batch, error)
+        else:
+            self._written.add(len(batch))
+            _tell(batch, None)
+
+
+def _tell(batch: Sequence[_Entry], error: Exception | None) -> None:
+    for _, done in batch:
+        if done.done():
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+            done.exception()  # retrieved: a caller that did not wait is no fault
