@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from ingest.comparer import Comparer
 from ingest.intake import Intake
@@ -114,7 +115,7 @@ class Keeper:
         else:
             logger.info("library is back: %s", self._root)
         await patiently("catalog", lambda: self._catalog.libraries.set_state(library.id, state, reason))
-        self._library = await patiently("catalog", lambda: self._catalog.libraries.get(library.id)) or library
+        self._library = replace(library, state=state, scan_error=reason)
         if not reason:
             self._wanted.set()
 
@@ -177,8 +178,6 @@ class Keeper:
             self._settling.note(note, now)
         if lost or self._settling.full:
             self._lost.add()
-            logger.warning(
-                "events were lost; comparing the library", extra=fields(library=self._library.name)
-            )
+            logger.warning("events were lost; comparing %s", self._root)
             self._settling.clear()
             self._wanted.set()

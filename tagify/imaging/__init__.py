@@ -1,0 +1,11 @@
+"""Decoding and making pictures. The only room that knows Pillow.
+
+All functions are synchronous and take CPU: callers run them in threads. What cannot be
+decoded raises Undecodable, whose text is for people; a disk that fails raises OSError.
+"""
+
+from tagify.imaging.derive import Derived, derive
+from tagify.imaging.source import FORMATS, Source, Undecodable
+from tagify.imaging.variant import VARIANT_MIMES, make_variant
+
+__all__ = ["FORMATS", "VARIANT_MIMES", "Derived", "Source", "Undecodable", "derive", "make_variant"]

@@ -1,0 +1,61 @@
+"""What ingest makes of an original, from one decode: facts, placeholder and thumb."""
+
+import io
+from dataclasses import dataclass
+
+from PIL import Image
+
+from tagify import thumbhash
+from tagify.imaging import metadata
+from tagify.imaging.pixels import displayed_size, fitted
+from tagify.imaging.source import FORMATS, Source, opened
+from tagify.model import THUMB_SIZE, Picture
+
+JPEG_QUALITY = 82
+WEBP_QUALITY = 82
+_PLACEHOLDER_SIDE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """An original's picture and its thumb, as recipe `t1` makes it: JPEG, or WebP where there is alpha."""
+
+    picture: Picture
+    thumb: bytes
+    thumb_mime: str
+
+
+def derive(source: Source, *, max_pixels: int) -> Derived:
+    """Decode an original once. Raises Undecodable; OSError when its file cannot be read."""
+    with opened(source, max_pixels) as image:
+        width, height = displayed_size(image)
+        taken_at, keywords = metadata.taken_at(image), metadata.keywords(image)
+        mime = FORMATS[image.format or ""]
+        small = fitted(image, (THUMB_SIZE, THUMB_SIZE))
+        thumb, thumb_mime = _encoded(small)
+        picture = Picture(
+            mime=mime,
+            width=width,
+            height=height,
+            placeholder=_placeholder(small),
+            taken_at=taken_at,
+            keywords=keywords,
+        )
+    return Derived(picture, thumb, thumb_mime)
+
+
+def _encoded(small: Image.Image) -> tuple[bytes, str]:
+    out = io.BytesIO()
+    if small.mode == "RGBA" and small.getchannel("A").getextrema() != (255, 255):
+        small.save(out, "WEBP", quality=WEBP_QUALITY, method=4)
+        return out.getvalue(), "image/webp"
+    opaque = small.convert("RGB") if small.mode == "RGBA" else small
+    opaque.save(out, "JPEG", quality=JPEG_QUALITY, optimize=True, progressive=False)
+    return out.getvalue(), "image/jpeg"
+
+
+def _placeholder(small: Image.Image) -> bytes:
+    tiny = small.copy()
+    tiny.thumbnail((_PLACEHOLDER_SIDE, _PLACEHOLDER_SIDE), Image.Resampling.BOX)
+    rgba = (tiny.convert("RGB") if tiny.mode == "YCbCr" else tiny).convert("RGBA")
+    return thumbhash.encode(*rgba.size, rgba.tobytes())

@@ -1,0 +1,91 @@
+"""Images for tests, made by code: good ones in every form, and every kind of bad one."""
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+XMP = (
+    '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:subject><rdf:Bag>{items}</rdf:Bag></dc:subject>'
+    '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+
+
+def gradient(width: int, height: int, seed: int = 0) -> Image.Image:
+    """A soft picture of two gradients, different for each seed."""
+    red = Image.linear_gradient("L").resize((width, height))
+    green = Image.linear_gradient("L").rotate(90).resize((width, height))
+    blue = Image.new("L", (width, height), (seed * 37) % 256)
+    picture = Image.merge("RGB", (red, green, blue))
+    # The seed in its very pixels, so that no two are the same bytes even where 256 is passed.
+    picture.putpixel((0, 0), (seed & 255, seed >> 8 & 255, seed >> 16 & 255))
+    return picture
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """The image in a file format of Pillow's."""
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def jpeg(width: int = 640, height: int = 480, seed: int = 0, **options: Any) -> bytes:
+    """A JPEG."""
+    return encoded(gradient(width, height, seed), "JPEG", quality=90, **options)
+
+
+def png(width: int = 320, height: int = 200, seed: int = 0, *, alpha: bool = False) -> bytes:
+    """A PNG, on demand with a transparent left half."""
+    picture = gradient(width, height, seed)
+    if alpha:
+        mask = Image.new("L", (width, height), 255)
+        mask.paste(0, (0, 0, width // 2, height))
+        picture.putalpha(mask)
+    return encoded(picture, "PNG")
+
+
+def with_keywords(*keywords: str, seed: int = 0) -> bytes:
+    """A JPEG whose XMP names these keywords."""
+    items = "".join(f"<rdf:li>{word}</rdf:li>" for word in keywords)
+    return jpeg(seed=seed, xmp=XMP.format(items=items).encode())
+
+
+def turned(orientation: int, width: int = 300, height: int = 200) -> bytes:
+    """A JPEG with an EXIF orientation, stored so that it shows as the same landscape for each of the eight."""
+    upright = gradient(width, height)
+    back = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright.transpose(back[orientation]) if orientation in back else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(stored, "JPEG", quality=95, exif=exif)
+
+
+def animated(kind: str, colours: Sequence[str] = ("red", "green", "blue")) -> bytes:
+    """An animation of plain frames."""
+    frames = [Image.new("RGB", (120, 80), colour) for colour in colours]
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100, loop=0)
+
+
+def bomb(side: int = 60_000) -> bytes:
+    """A PNG of some hundred kilobytes at most whose header and rows tell of a huge square."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compressobj(9)
+    packed = rows.compress(bytes(1 << 20)) + rows.flush()
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")

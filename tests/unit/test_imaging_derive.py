@@ -1,0 +1,193 @@
+"""What is made of an original: in every form that originals have, and of files that are none."""
+
+import io
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageChops, ImageStat
+
+from tagify.imaging import Undecodable, derive
+from tagify.model import THUMB_SIZE
+from tests.support import pictures
+
+MAX_PIXELS = 50_000_000
+
+
+def thumb_of(source: bytes | Path) -> Image.Image:
+    return Image.open(io.BytesIO(derive(source, max_pixels=MAX_PIXELS).thumb))
+
+
+def distance(first: Image.Image, second: Image.Image) -> float:
+    """Mean difference of two pictures' channels, 0 to 255."""
+    other = second.convert("RGB").resize(first.size)
+    return sum(ImageStat.Stat(ImageChops.difference(first.convert("RGB"), other)).mean) / 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "mime"),
+    [
+        ("JPEG", "image/jpeg"),
+        ("PNG", "image/png"),
+        ("GIF", "image/gif"),
+        ("WEBP", "image/webp"),
+        ("BMP", "image/bmp"),
+        ("TIFF", "image/tiff"),
+        ("AVIF", "image/avif"),
+    ],
+)
+def test_every_format_gives_a_thumb_that_looks_like_it(kind: str, mime: str) -> None:
+    original = pictures.gradient(1500, 1000)
+    derived = derive(pictures.encoded(original, kind), max_pixels=MAX_PIXELS)
+    assert (derived.picture.mime, derived.picture.width, derived.picture.height) == (mime, 1500, 1000)
+    thumb = Image.open(io.BytesIO(derived.thumb))
+    assert thumb.size == (THUMB_SIZE, 341)
+    assert derived.thumb_mime == "image/jpeg"
+    assert distance(thumb, original) < 8
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr"])
+def test_every_mode_keeps_its_brightness(mode: str) -> None:
+    grey = Image.new("L", (64, 64), 255 if mode == "1" else 128)
+    if mode in ("I;16", "I"):
+        deep = grey.convert("I").point(lambda value: value * 257)
+        image = deep.convert(mode) if mode == "I;16" else deep
+    else:
+        image = grey.convert("RGB").convert(mode) if mode == "P" else grey.convert(mode)
+    kind = "TIFF" if mode in ("CMYK", "YCbCr", "F", "I") else "PNG"
+    mean = ImageStat.Stat(thumb_of(pictures.encoded(image, kind)).convert("L")).mean[0]
+    expected = 255 if mode in ("1", "F") else 128
+    assert mean == pytest.approx(expected, abs=4)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_shows_the_same_picture(orientation: int) -> None:
+    derived = derive(pictures.turned(orientation), max_pixels=MAX_PIXELS)
+    assert (derived.picture.width, derived.picture.height) == (300, 200)
+    thumb = Image.open(io.BytesIO(derived.thumb))
+    assert thumb.size == (300, 200)
+    assert distance(thumb, pictures.gradient(300, 200)) < 4
+
+
+def test_alpha_is_kept_in_the_thumb() -> None:
+    derived = derive(pictures.png(alpha=True), max_pixels=MAX_PIXELS)
+    assert derived.thumb_mime == "image/webp"
+    alpha = Image.open(io.BytesIO(derived.thumb)).getchannel("A")
+    assert alpha.getpixel((10, 100)) == 0
+    assert alpha.getpixel((310, 100)) == 255
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_an_animation_shows_its_first_frame(kind: str) -> None:
+    red, green, blue = ImageStat.Stat(thumb_of(pictures.animated(kind)).convert("RGB")).mean
+    assert red > 240
+    assert max(green, blue) < 15
+
+
+def test_small_pictures_are_not_enlarged() -> None:
+    assert thumb_of(pictures.png(40, 30)).size == (40, 30)
+
+
+def test_a_profile_that_is_not_srgb_is_converted() -> None:
+    from PIL import ImageCms
+
+    lab_free = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    assert derive(pictures.jpeg(icc_profile=lab_free), max_pixels=MAX_PIXELS).picture.width == 640
+
+
+def test_keywords_come_from_xmp_cleaned_and_once() -> None:
+    source = pictures.with_keywords("Sea", " sea ", "sunset", "x" * 101)
+    assert derive(source, max_pixels=MAX_PIXELS).picture.keywords == ("Sea", "sunset")
+
+
+def test_keywords_come_from_iptc() -> None:
+    def record(number: int, text: bytes) -> bytes:
+        return b"\x1c\x02" + bytes((number,)) + len(text).to_bytes(2, "big") + text
+
+    iptc = record(25, "Küste".encode()) + record(25, b"harbour")
+    body = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4, "big") + iptc + b"\0" * (len(iptc) % 2)
+    plain = pictures.jpeg()
+    source = plain[:2] + b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body + plain[2:]
+    assert derive(source, max_pixels=MAX_PIXELS).picture.keywords == ("Küste", "harbour")
+
+
+@pytest.mark.parametrize(
+    ("offset", "zone"),
+    [("+02:00", timezone(timedelta(hours=2))), ("-09:30", timezone(-timedelta(hours=9, minutes=30))), ("", UTC)],
+)
+def test_the_time_taken_has_its_offset(offset: str, zone: timezone) -> None:
+    exif = Image.Exif()
+    details = exif.get_ifd(0x8769)
+    details[0x9003] = "2021:06:05 04:03:02"
+    if offset:
+        details[0x9011] = offset
+    derived = derive(pictures.jpeg(exif=exif), max_pixels=MAX_PIXELS)
+    assert derived.picture.taken_at == datetime(2021, 6, 5, 4, 3, 2, tzinfo=zone)
+
+
+def test_a_time_that_is_none_is_left_out() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "0000:00:00 00:00:00"
+    assert derive(pictures.jpeg(exif=exif), max_pixels=MAX_PIXELS).picture.taken_at is None
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"dear diary, " * 40, "no image format"),
+        (pictures.jpeg()[:-2000], "ends in the middle"),
+        (pictures.png(seed=3)[:-300], "ends in the middle"),
+        (pictures.bomb(), "60000 x 60000 pixels are more than the limit"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "no image format"),
+    ],
+)
+def test_what_is_no_picture_says_why(source: bytes, reason: str) -> None:
+    with pytest.raises(Undecodable, match=reason):
+        derive(source, max_pixels=MAX_PIXELS)
+
+
+def test_a_file_that_cannot_be_opened_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        derive(tmp_path / "none.jpg", max_pixels=MAX_PIXELS)
+
+
+def test_a_path_and_its_bytes_give_the_same(tmp_path: Path) -> None:
+    place = tmp_path / "a.jpg"
+    place.write_bytes(pictures.jpeg())
+    assert derive(place, max_pixels=MAX_PIXELS) == derive(place.read_bytes(), max_pixels=MAX_PIXELS)
+
+
+CORPUS = [
+    pictures.jpeg(64, 48),
+    pictures.jpeg(64, 48, progressive=True),
+    pictures.png(48, 32, alpha=True),
+    pictures.animated("GIF"),
+    pictures.animated("WEBP"),
+    pictures.with_keywords("a", "b"),
+    pictures.turned(6, 60, 40),
+    *(pictures.encoded(pictures.gradient(40, 30), kind) for kind in ("BMP", "TIFF", "AVIF", "WEBP")),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(CORPUS),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=12),
+    st.floats(0.05, 1),
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damaged_files_give_a_picture_or_a_reason(
+    whole: bytes, changes: list[tuple[float, int]], kept: float
+) -> None:
+    damaged = bytearray(whole)
+    for place, value in changes:
+        damaged[int(place * len(damaged))] = value
+    try:
+        derived = derive(bytes(damaged[: int(len(damaged) * kept)]), max_pixels=1_000_000)
+    except Undecodable as error:
+        assert str(error)
+    else:
+        assert derived.thumb
