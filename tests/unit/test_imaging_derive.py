@@ -107,7 +107,13 @@ def test_keywords_come_from_iptc() -> None:
         return b"\x1c\x02" + bytes((number,)) + len(text).to_bytes(2, "big") + text
 
     iptc = record(25, "Küste".encode()) + record(25, b"harbour")
-    body = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4, "big") + iptc + b"\0" * (len(iptc) % 2)
+    body = (
+        b"Photoshop 3.0\0"
+        + b"8BIM\x04\x04\0\0"
+        + len(iptc).to_bytes(4, "big")
+        + iptc
+        + b"\0" * (len(iptc) % 2)
+    )
     plain = pictures.jpeg()
     source = plain[:2] + b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body + plain[2:]
     assert derive(source, max_pixels=MAX_PIXELS).picture.keywords == ("Küste", "harbour")
@@ -115,7 +121,11 @@ def test_keywords_come_from_iptc() -> None:
 
 @pytest.mark.parametrize(
     ("offset", "zone"),
-    [("+02:00", timezone(timedelta(hours=2))), ("-09:30", timezone(-timedelta(hours=9, minutes=30))), ("", UTC)],
+    [
+        ("+02:00", timezone(timedelta(hours=2))),
+        ("-09:30", timezone(-timedelta(hours=9, minutes=30))),
+        ("", UTC),
+    ],
 )
 def test_the_time_taken_has_its_offset(offset: str, zone: timezone) -> None:
     exif = Image.Exif()

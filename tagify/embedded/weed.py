@@ -1,0 +1,130 @@
+"""SeaweedFS of our own, on loopback, closed where its defaults are open.
+
+Unasked it lets anybody delete a bucket through its master and read through its S3 port; the
+flags and files here are what closes that, and they are passed at every start, since it
+remembers the last ones it saw.
+"""
+
+import asyncio
+import json
+from pathlib import Path
+
+from tagify.embedded.ports import answers
+from tagify.embedded.process import ProcessError, Program
+from tagify.embedded.s3 import S3Server, remember
+from tagify.embedded.secrets import remembered, token, write_private
+
+PORTS = 10
+"""Ports that it needs, in a row."""
+
+_FSYNC = "fs.configure -locationPrefix=/buckets/ -fsync -apply\n"
+_SHELL_TIMEOUT_S = 20.0
+_REFUSED_OR_BETTER = 500
+
+
+def weed_server(binary: Path, folder: Path, port: int, log: Path) -> S3Server:
+    """How to run it on this folder and ten loopback ports from `port`. Makes what it needs there."""
+    remember(folder, "weed")
+    data, config = folder / "data", folder / "config"
+    for place in (data, config):
+        place.mkdir(exist_ok=True, mode=0o700)
+        place.chmod(0o700)
+    keys = remembered(
+        folder / "keys.json",
+        lambda: {name: token() for name in ("access", "secret", "write", "read", "filer", "filer_read")},
+    )
+    _write_configuration(config, keys)
+    endpoint = f"http://127.0.0.1:{port}"
+
+    async def ready() -> bool:
+        # Without credentials it answers 403, and so it should.
+        return await answers(endpoint, below=_REFUSED_OR_BETTER)
+
+    async def prepare() -> None:
+        await _make_durable(binary, config, port)
+
+    program = Program(
+        name="seaweedfs",
+        argv=(str(binary), *_arguments(data, config, port)),
+        env={"GOMEMLIMIT": "512MiB"},
+        log=log,
+        ready=ready,
+        prepare=prepare,
+    )
+    return S3Server("weed", program, endpoint, keys["access"], keys["secret"])
+
+
+def _arguments(data: Path, config: Path, port: int) -> list[str]:
+    return [
+        "-logtostderr=true",
+        f"-config_dir={config}",
+        "mini",
+        f"-dir={data}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-s3.port={port}",
+        f"-s3.port.grpc={port + 7}",
+        f"-master.port={port + 1}",
+        f"-master.port.grpc={port + 2}",
+        f"-volume.port={port + 3}",
+        f"-volume.port.grpc={port + 4}",
+        f"-filer.port={port + 5}",
+        f"-filer.port.grpc={port + 6}",
+        f"-admin.port={port + 8}",
+        f"-admin.port.grpc={port + 9}",
+        "-webdav=false",
+        "-admin.ui=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
+        f"-s3.config={config / 's3.json'}",
+        "-s3.allowDeleteBucketNotEmpty=false",
+        "-s3.autoCreateBucket=false",
+        "-master.volumeSizeLimitMB=256",
+        "-volume.max=1000",
+        "-volume.preStopSeconds=0",
+        "-filer.exposeDirectoryData=false",
+        "-disableHttp",
+    ]
+
+
+def _write_configuration(config: Path, keys: dict[str, str]) -> None:
+    identity = {
+        "name": "app",
+        "credentials": [{"accessKey": keys["access"], "secretKey": keys["secret"]}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    write_private(config / "s3.json", json.dumps({"identities": [identity]}))
+    sections = {
+        "jwt.signing": keys["write"],
+        "jwt.signing.read": keys["read"],
+        "jwt.filer_signing": keys["filer"],
+        "jwt.filer_signing.read": keys["filer_read"],
+    }
+    write_private(
+        config / "security.toml",
+        "".join(f'[{name}]\nkey = "{key}"\nexpires_after_seconds = 60\n' for name, key in sections.items()),
+    )
+
+
+async def _make_durable(binary: Path, config: Path, port: int) -> None:
+    """Have it sync each object to disk before it acknowledges it; unasked it does not."""
+    shell = await asyncio.create_subprocess_exec(
+        str(binary),
+        f"-config_dir={config}",
+        "shell",
+        f"-master=127.0.0.1:{port + 1}.{port + 2}",
+        f"-filer=127.0.0.1:{port + 5}.{port + 6}",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(_SHELL_TIMEOUT_S):
+            out, _ = await shell.communicate(_FSYNC.encode())
+    finally:
+        if shell.returncode is None:
+            shell.kill()
+            await shell.wait()
+    if b'"fsync":' not in out.replace(b" ", b"") and b'"fsync": true' not in out:
+        raise ProcessError(f"seaweedfs could not be told to sync to disk:\n{out.decode(errors='replace')}")

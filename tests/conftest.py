@@ -1,0 +1,74 @@
+"""Fixtures that all tests share: real servers, a database and a prefix for each test."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog
+from tagify.embedded.s3 import S3Server
+from tagify.settings import CommonSettings
+from tests.support.servers import Servers
+
+Values = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    started = Servers(tmp_path_factory.mktemp("servers"))
+    yield started
+    started.close()
+
+
+@pytest.fixture(params=["minio", "weed"])
+def s3(request: pytest.FixtureRequest, servers: Servers) -> S3Server:
+    """Each test that touches S3 runs against both servers."""
+    return servers.s3(request.param)
+
+
+@pytest.fixture
+def mongo_values(servers: Servers) -> Iterator[Values]:
+    """The settings of a database that is this test's alone."""
+    uri, name = servers.mongo_uri(), f"test-{secrets.token_hex(6)}"
+    yield {"mongo_uri": uri, "mongo_database": name}
+    with MongoClient[dict[str, Any]](uri) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture
+def s3_values(s3: S3Server) -> Values:
+    """The settings of a key prefix that is this test's alone."""
+    return {
+        "s3_endpoint": s3.endpoint,
+        "s3_access_key": s3.access_key,
+        "s3_secret_key": s3.secret_key,
+        "s3_region": s3.region,
+        "s3_key_prefix": f"{secrets.token_hex(6)}/",
+    }
+
+
+@pytest.fixture
+async def catalog(mongo_values: Values) -> AsyncIterator[Catalog]:
+    made = Catalog(CommonSettings(**mongo_values))
+    await made.ensure_indexes()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def blobs(s3_values: Values) -> AsyncIterator[Blobs]:
+    made = Blobs(CommonSettings(**s3_values))
+    await made.ensure_buckets()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+
+    for name in [name for name in os.environ if name.startswith("TAGIFY_")]:
+        monkeypatch.delenv(name)

