@@ -1,0 +1,1 @@
+"""The service that delivers bytes: thumbs, variants and originals."""

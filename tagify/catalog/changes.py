@@ -1,6 +1,6 @@
 """What changes in the catalog, as it changes, by MongoDB's change streams."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -52,7 +52,7 @@ class Changes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def follow(self, after: str | None = None) -> AsyncIterator[Change | None]:
+    async def follow(self, after: str | None = None) -> AsyncGenerator[Change | None, None]:
         """All changes from now, or behind the token `after`, for ever.
 
         Yields None once the stream stands, and whenever a second passes without a change.

@@ -6,6 +6,15 @@ decoded raises Undecodable, whose text is for people; a disk that fails raises O
 
 from tagify.imaging.derive import Derived, derive
 from tagify.imaging.source import FORMATS, Source, Undecodable
-from tagify.imaging.variant import VARIANT_MIMES, make_variant
+from tagify.imaging.variant import VARIANT_MIMES, make_variant, natural_width
 
-__all__ = ["FORMATS", "VARIANT_MIMES", "Derived", "Source", "Undecodable", "derive", "make_variant"]
+__all__ = [
+    "FORMATS",
+    "VARIANT_MIMES",
+    "Derived",
+    "Source",
+    "Undecodable",
+    "derive",
+    "make_variant",
+    "natural_width",
+]

@@ -27,6 +27,12 @@ def make_variant(source: Source, *, width: int, mime: str, max_pixels: int) -> b
     return out.getvalue()
 
 
+def natural_width(source: Source) -> int:
+    """The width of an image we made ourselves (a thumb), from its header. Raises Undecodable."""
+    with opened(source, _TALL) as image:
+        return displayed_size(image)[0]
+
+
 def _save(pixels: Image.Image, out: io.BytesIO, mime: str) -> None:
     # An image remembers its file's profile and EXIF, and Pillow would write the first into the new one.
     pixels.info = {}

@@ -1,7 +1,7 @@
 """The daemon over a real folder, a real mongod and both S3 servers: the folder is the truth."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from ingest.app import build
+from ingest.paths import to_catalog
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, ImageFilter
 from tagify.model import Bucket, Image, ImageState, Library, LibraryState
@@ -33,17 +34,11 @@ class House:
         return {image.file.path: image for image in page.images}
 
     async def holds(self, *paths: str, state: ImageState = ImageState.READY) -> dict[str, Image]:
-        async def probe() -> dict[str, Image] | None:
-            found = await self.images(state)
-            return found if found.keys() == set(paths) else None
+        async def probe() -> bool:
+            return (await self.images(state)).keys() == set(paths)
 
-        if not paths:
-            await until(self._is_empty)
-            return {}
-        return await until(lambda: _or_none(probe()))
-
-    async def _is_empty(self) -> bool:
-        return not await self.images()
+        await until(probe)
+        return await self.images(state)
 
     async def state(self) -> Library:
         library = await self.catalog.libraries.get(self.library.id)
@@ -63,10 +58,6 @@ class House:
             yield
         finally:
             await server.close()
-
-
-async def _or_none(answer: Awaitable[dict[str, Image] | None]) -> dict[str, Image] | None:
-    return await answer
 
 
 @pytest.fixture
@@ -240,8 +231,6 @@ NAMES = [
 
 
 async def test_hostile_names_and_symlink_loops_are_taken_for_what_they_are(house: House) -> None:
-    from ingest.paths import to_catalog
-
     for number, name in enumerate(NAMES):
         (house.root / name).write_bytes(pictures.jpeg(64, 48, seed=number))
     (house.root / "loop").symlink_to(house.root)

@@ -56,7 +56,7 @@ def with_keywords(*keywords: str, seed: int = 0) -> bytes:
 
 
 def turned(orientation: int, width: int = 300, height: int = 200) -> bytes:
-    """A JPEG with an EXIF orientation, stored so that it shows as the same landscape for each of the eight."""
+    """A JPEG with an EXIF orientation, stored so that each of the eight shows the same."""
     upright = gradient(width, height)
     back = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,

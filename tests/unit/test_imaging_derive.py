@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from tagify.imaging import Undecodable, derive
 from tagify.model import THUMB_SIZE
@@ -91,8 +91,6 @@ def test_small_pictures_are_not_enlarged() -> None:
 
 
 def test_a_profile_that_is_not_srgb_is_converted() -> None:
-    from PIL import ImageCms
-
     lab_free = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
     assert derive(pictures.jpeg(icc_profile=lab_free), max_pixels=MAX_PIXELS).picture.width == 640
 

@@ -1,0 +1,70 @@
+"""Wiring: the API's parts, each with its lifetime, and its routes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from aiohttp import web
+
+from api import pages
+from api.events import Events
+from api.handlers import events, images, libraries, page, tags
+from api.indexing import Indexing
+from api.items import Items
+from api.keys import BLOBS, CATALOG, DISK, EVENTS, INDEXING, ITEMS, OFFSET_USES, PAGES, SETTINGS
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog
+from tagify.metrics import Metrics
+from tagify.settings import ApiSettings
+from tagify.threads import Threads
+from tagify.web import METRICS, new_app
+
+SIGNERS = 2
+"""Threads of the blob store: the API signs URLs, which asks nobody."""
+
+MAX_BODY = 2 << 20
+"""Largest body of a request, in bytes: 10,000 ids and their tags."""
+
+
+def build(settings: ApiSettings) -> web.Application:
+    """The API as an application. It starts where MongoDB is away too, and is ready once it is there."""
+    metrics = Metrics()
+
+    async def catalog_answers() -> None:
+        await app[INDEXING].check()
+
+    app = new_app(metrics, {"mongo": catalog_answers}, cors_origins=settings.cors_origins, max_body=MAX_BODY)
+    app[SETTINGS] = settings
+    app[ITEMS] = Items(settings.media_base_url, settings.media_widths)
+    app[PAGES] = pages.load()
+    app[OFFSET_USES] = metrics.counter("api_offset_lists_total", "Lists asked for in the deprecated form.")
+    app.cleanup_ctx.extend([_stores, _background])
+    app.on_shutdown.append(_end_streams)
+    for part in (images, tags, libraries, events, page):
+        app.add_routes(part.routes)
+    return app
+
+
+async def _stores(app: web.Application) -> AsyncIterator[None]:
+    app[CATALOG] = Catalog(app[SETTINGS])
+    app[BLOBS] = Blobs(app[SETTINGS], threads=SIGNERS)
+    app[DISK] = Threads("disk", 2)
+    yield
+    await app[DISK].close()
+    await app[BLOBS].close()
+    await app[CATALOG].close()
+
+
+async def _background(app: web.Application) -> AsyncIterator[None]:
+    app[INDEXING] = Indexing(app[CATALOG])
+    app[EVENTS] = Events(app[CATALOG].changes, app[ITEMS], app[METRICS])
+    tasks = [asyncio.create_task(app[INDEXING].run()), asyncio.create_task(app[EVENTS].run())]
+    yield
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[EVENTS].close()

@@ -1,0 +1,41 @@
+"""The gallery page and its files, and the health page of the present front end."""
+
+from aiohttp import hdrs, web
+
+from api import pages
+from api.keys import PAGES, SETTINGS
+from tagify.errors import NotFound
+from tagify.web import json_response
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/")
+async def index(request: web.Request) -> web.Response:
+    return _answer(request, pages.INDEX)
+
+
+@routes.get("/gallery/{name}")
+async def page_file(request: web.Request) -> web.Response:
+    return _answer(request, request.match_info["name"])
+
+
+@routes.get("/api/health")
+async def health(_: web.Request) -> web.Response:
+    return json_response({"status": "ok"})
+
+
+def _answer(request: web.Request, name: str) -> web.Response:
+    file = request.app[PAGES].get(name)
+    if file is None:
+        raise NotFound(f"the page has no file {name}")
+    headers = {
+        hdrs.ETAG: file.etag,
+        hdrs.CACHE_CONTROL: "no-cache",
+        "Content-Security-Policy": pages.policy(request.app[SETTINGS].media_base_url),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    if request.headers.get(hdrs.IF_NONE_MATCH) == file.etag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=file.body, content_type=file.mime, charset="utf-8", headers=headers)

@@ -1,0 +1,91 @@
+"""Images, libraries and tags as JSON, and the media URLs of an image."""
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime
+
+from tagify.model import Image, ImageState, Library, TagCount
+
+Json = dict[str, object]
+
+
+class Items:
+    """Writes images for clients, with media URLs on the given base (`""`: the same origin)."""
+
+    def __init__(self, media_base_url: str, widths: Sequence[int]) -> None:
+        self._base = media_base_url
+        self._widths = tuple(sorted(widths))
+
+    def item(self, image: Image) -> Json:
+        """What a grid needs of an image."""
+        item: Json = {
+            "_id": image.id,
+            "library_id": image.library_id,
+            "path": image.file.path,
+            "width": image.width,
+            "height": image.height,
+            "tags": image.tags,
+            "placeholder": base64.b64encode(image.placeholder).decode(),
+            "state": image.state,
+        }
+        if image.error:
+            item["error"] = image.error
+        if image.content and image.state is ImageState.READY:
+            item |= self._media(image)
+        return item
+
+    def document(self, image: Image) -> Json:
+        """All that is known of an image."""
+        return self.item(image) | {
+            "size": image.file.size,
+            "mime": image.mime,
+            "error": image.error,
+            "taken_at": _time(image.taken_at),
+            "added_at": _time(image.added_at),
+            "updated_at": _time(image.updated_at),
+        }
+
+    def plain(self, image: Image) -> Json:
+        """The deprecated list's form of an image."""
+        return {"_id": image.id, "path": image.file.path, "width": image.width, "height": image.height}
+
+    def library(self, library: Library) -> Json:
+        """A library."""
+        return {"_id": library.id, "name": library.name, "path": library.path} | self.progress(library)
+
+    def progress(self, library: Library) -> Json:
+        """How far a library's scan is."""
+        return {
+            "state": library.state,
+            "scanning": library.scanning,
+            "scan_total": library.scan_total,
+            "scan_done": library.scan_done,
+            "indexed_count": library.indexed_count,
+            "last_scanned": _time(library.last_scanned),
+            "scan_error": library.scan_error,
+        }
+
+    def tag(self, tag: TagCount) -> Json:
+        """A tag and its count."""
+        return {"_id": tag.name, "count": tag.count}
+
+    def _media(self, image: Image) -> Json:
+        place = f"{self._base}/media/{image.content}"
+        return {
+            "content": image.content,
+            "thumb": f"{self._base}/api/images/{image.id}/thumb?v={image.content}",
+            "original": f"{place}/original",
+            "variants": [
+                {"width": min(width, image.width), "url": f"{place}/{width}.webp"}
+                for width in self._rungs(image.width)
+            ],
+        }
+
+    def _rungs(self, natural: int) -> list[int]:
+        """The ladder up to the natural width; the first rung above it shows the picture in full."""
+        below = [width for width in self._widths if width < natural]
+        return [*below, *self._widths[len(below) : len(below) + 1]]
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,26 @@
+"""What the application holds, by typed keys."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from api.events import Events
+from api.indexing import Indexing
+from api.items import Items
+from api.pages import PageFile
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog
+from tagify.metrics import Counter
+from tagify.settings import ApiSettings
+from tagify.threads import Threads
+
+SETTINGS: Final = web.AppKey("settings", ApiSettings)
+CATALOG: Final = web.AppKey("catalog", Catalog)
+BLOBS: Final = web.AppKey("blobs", Blobs)
+ITEMS: Final = web.AppKey("items", Items)
+EVENTS: Final = web.AppKey("events", Events)
+INDEXING: Final = web.AppKey("indexing", Indexing)
+PAGES: Final = web.AppKey("pages", Mapping[str, PageFile])
+DISK: Final = web.AppKey("disk", Threads)
+OFFSET_USES: Final = web.AppKey("offset_uses", Counter)

@@ -1,0 +1,79 @@
+"""Wiring: the edge's parts, each with its lifetime, and its routes."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+
+from edge.cache import DiskCache
+from edge.handlers import routes
+from edge.keys import BLOBS, BYTES_OUT, CACHE, CATALOG, ORIGIN, SETTINGS, VARIANTS
+from edge.origin import Origin
+from edge.variants import Variants
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog
+from tagify.metrics import Metrics
+from tagify.settings import EdgeSettings
+from tagify.web import METRICS, new_app
+
+UPSTREAMS = 100
+"""Connections to the S3 server for streams, at most."""
+
+BLOB_THREADS = 8
+
+
+def build(settings: EdgeSettings) -> web.Application:
+    """The edge as an application."""
+    metrics = Metrics()
+
+    async def catalog_answers() -> None:
+        await app[CATALOG].ping()
+
+    async def objects_answer() -> None:
+        await app[BLOBS].ping()
+
+    app = new_app(
+        metrics, {"mongo": catalog_answers, "s3": objects_answer}, cors_origins=settings.cors_origins
+    )
+    app[SETTINGS] = settings
+    app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent.")
+    app.cleanup_ctx.extend([_stores, _origin, _variants])
+    app.add_routes(routes)
+    return app
+
+
+async def _stores(app: web.Application) -> AsyncIterator[None]:
+    app[CATALOG] = Catalog(app[SETTINGS])
+    app[BLOBS] = Blobs(app[SETTINGS], threads=BLOB_THREADS)
+    yield
+    await app[BLOBS].close()
+    await app[CATALOG].close()
+
+
+async def _origin(app: web.Application) -> AsyncIterator[None]:
+    silence = app[SETTINGS].s3_timeout_s
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=UPSTREAMS),
+        timeout=aiohttp.ClientTimeout(total=None, connect=silence, sock_connect=silence, sock_read=silence),
+        auto_decompress=False,
+    ) as session:
+        seconds = app[METRICS].histogram("edge_upstream_seconds", "Time to the S3 server's head, by method.")
+        app[ORIGIN] = Origin(session, app[BLOBS], seconds)
+        yield
+
+
+async def _variants(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    app[CACHE] = DiskCache(settings.edge_cache_dir, settings.edge_cache_bytes, app[METRICS])
+    await app[CACHE].open()
+    app[VARIANTS] = Variants(
+        app[CACHE],
+        app[BLOBS],
+        app[METRICS],
+        workers=settings.edge_workers,
+        queue_size=settings.edge_queue_size,
+        max_pixels=settings.max_pixels,
+    )
+    yield
+    await app[VARIANTS].close()
+    await app[CACHE].close()

@@ -1,0 +1,21 @@
+"""What the application holds, by typed keys."""
+
+from typing import Final
+
+from aiohttp import web
+
+from edge.cache import DiskCache
+from edge.origin import Origin
+from edge.variants import Variants
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog
+from tagify.metrics import Counter
+from tagify.settings import EdgeSettings
+
+SETTINGS: Final = web.AppKey("settings", EdgeSettings)
+CATALOG: Final = web.AppKey("catalog", Catalog)
+BLOBS: Final = web.AppKey("blobs", Blobs)
+ORIGIN: Final = web.AppKey("origin", Origin)
+CACHE: Final = web.AppKey("cache", DiskCache)
+VARIANTS: Final = web.AppKey("variants", Variants)
+BYTES_OUT: Final = web.AppKey("bytes_out", Counter)
