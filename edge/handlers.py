@@ -58,9 +58,8 @@ async def file(request: web.Request) -> web.StreamResponse:
     content = _listed(image)
     facts = await request.app[ORIGIN].facts(Bucket.ORIGINALS, content)
     name = image.file.path.rpartition("/")[2]
-    extra: dict[str, str] = {
-        hdrs.CONTENT_DISPOSITION: disposition(name, download=request.query.get("download") == "1")
-    }
+    download = request.query.get("download") == "1"
+    extra: dict[str, str] = {hdrs.CONTENT_DISPOSITION: disposition(name, download=download)}
     return await _original(request, content, facts, image.mime, _cache_control(request, content), extra)
 
 

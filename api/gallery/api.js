@@ -1,0 +1,25 @@
+// Questions to the API. Errors carry the problem's own sentence.
+
+/** @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
+async function ask(path, options) {
+  const response = await fetch(path, options);
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.detail || body.title || `${response.status}`);
+  return body;
+}
+
+const post = (path, body) =>
+  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+/** @param {URLSearchParams} filter @param {?string} after a cursor */
+export const images = (filter, after) => {
+  const query = new URLSearchParams(filter);
+  query.set("limit", "60");
+  if (after) query.set("after", after);
+  return ask(`/api/images?${query}`);
+};
+export const image = (id) => ask(`/api/images/${id}`);
+export const libraries = () => ask("/api/libraries");
+export const tags = (library) => ask(`/api/tags?limit=200${library ? `&library_id=${library}` : ""}`);
+export const apply = (id, tag) => post(`/api/tags/apply/${id}`, [tag]);
+export const remove = (id, tag) => post(`/api/tags/remove/${id}`, [tag]);

@@ -1,0 +1,1 @@
+"""`tagify up`: everything on one machine with one command."""
