@@ -22,6 +22,8 @@ def render(folder: Path, *, host: str, port: int, api_port: int, edge_port: int)
     """Write the configuration for these ports into a folder; the path of its main file."""
     values = {
         "folder": str(folder),
+        # Started by root, nginx would give its workers to a user who may not enter the data folder.
+        "user": "user root;" if os.geteuid() == 0 else "",
         "listen": f"{host}:{port}",
         "api": f"127.0.0.1:{api_port}",
         "edge": f"127.0.0.1:{edge_port}",

