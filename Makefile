@@ -4,6 +4,7 @@ PYTHON ?= python3
 LIBRARY ?=
 PORT ?= 8000
 DATA ?= .data
+TESTS ?=
 MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 BIN = .venv/bin
@@ -15,10 +16,10 @@ up: .venv/up.stamp
 	@exec $(BIN)/tagify up --data-dir "$(DATA)" --port "$(PORT)" $(if $(LIBRARY),--library "$(LIBRARY)")
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(TESTS)
 
 test-slow: .venv/dev.stamp
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(TESTS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tagify.imaging import Derived, Undecodable, derive
-
 from ingest.lanes import Lanes
 from ingest.paths import to_os
 from ingest.patience import patiently
@@ -17,6 +15,7 @@ from ingest.reader import Reading, Unsettled, VerifiedReader, read, unchanged
 from ingest.writer import Writer
 from tagify.blobs import Blobs, as_binary
 from tagify.catalog import Store
+from tagify.imaging import Derived, Undecodable, derive
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import Bucket, Content, FileFacts, LibraryId

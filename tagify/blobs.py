@@ -8,7 +8,8 @@ import asyncio
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import BinaryIO, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -46,6 +47,7 @@ class Blobs:
     def __init__(self, settings: CommonSettings, *, threads: int = 8) -> None:
         parts = urlsplit(settings.s3_endpoint)
         self._timeout_s = settings.s3_timeout_s
+        self._endpoint = settings.s3_endpoint
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=min(3.0, self._timeout_s), read=self._timeout_s),
             maxsize=threads,
@@ -81,6 +83,10 @@ class Blobs:
         for name in self._names.values():
             if not await self._run(self._client.bucket_exists, name):
                 raise Unavailable(f"bucket {name} is not there")
+
+    async def clock_skew(self) -> timedelta:
+        """How far the store's clock is ahead of this machine's. Raises Unavailable."""
+        return await self._run(self._clock_skew)
 
     async def has(self, bucket: Bucket, content: Content) -> bool:
         """Whether the object is stored. Raises Unavailable."""
@@ -135,6 +141,12 @@ class Blobs:
         """End the threads and the connections."""
         await self._threads.close()
         self._pool.clear()
+
+    def _clock_skew(self) -> timedelta:
+        response = self._pool.request("GET", self._endpoint, retries=False)
+        response.drain_conn()
+        there = parsedate_to_datetime(response.headers["Date"])
+        return there - datetime.now(UTC)
 
     def _ensure_bucket(self, name: str) -> None:
         if self._client.bucket_exists(name):

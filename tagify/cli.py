@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tagify {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_up(commands)
+    _add_doctor(commands)
     _add_sample(commands)
     return parser
 
@@ -62,6 +63,18 @@ def _up(parsed: argparse.Namespace) -> int:
             use_nginx=not parsed.no_nginx,
         )
     )
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("doctor", help="look at servers, limits and disks, and say what to mend")
+    parser.add_argument("--data-dir", type=Path, default=default_data_dir(), help="that of up (%(default)s)")
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    from tagify.doctor.command import doctor  # noqa: PLC0415
+
+    return doctor(parsed.data_dir.expanduser().absolute())
 
 
 def _add_sample(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -13,6 +13,7 @@ from tagify.embedded.process import Program
 from tagify.embedded.weed import weed_server
 from tagify.settings import PREFIX
 from tagify.up import nginx
+from tagify.up.environment import keep
 from tagify.up.folder import DataFolder
 
 
@@ -91,6 +92,7 @@ def _with_services(
         "media_base_url": "" if binary else f"http://{wishes.host}:{edge_port}",
     }
     environment = {PREFIX + name.upper(): value for name, value in values.items()}
+    keep(folder.path, environment)
     services = tuple(
         _service(name, port, folder.log(name), environment, bind if name != "ingest" else "127.0.0.1")
         for name, port in (("ingest", ingest_port), ("api", api_port), ("edge", edge_port))

@@ -1,4 +1,4 @@
-"""The rule that a driver lives in one room. `python -m tests.support.drivers` checks it, and so do the tests."""
+"""A driver lives in one room: `python -m tests.support.drivers` checks it."""
 
 import ast
 import sys

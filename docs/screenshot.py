@@ -1,0 +1,72 @@
+"""Makes the README's picture: runs Tagify on its sample library and takes a screenshot of the page.
+
+`make screenshot`; asks for Chromium on PATH.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tagify.embedded.ports import free_block
+
+PICTURE = Path(__file__).parent / "gallery.png"
+SIZE = {"width": 1280, "height": 800}
+START_S = 60
+
+
+def main() -> int:
+    """Take the picture; the exit status."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        print("make screenshot needs Chromium: sudo apt-get install chromium", file=sys.stderr)
+        return 1
+    port = free_block(1, start=29_000)
+    with tempfile.TemporaryDirectory() as data:
+        command = [sys.executable, "-m", "tagify.cli", "up", "--data-dir", data, "--port", str(port)]
+        with subprocess.Popen(command) as up:
+            try:
+                _wait(f"http://127.0.0.1:{port}/api/images")
+                _take(chromium, f"http://127.0.0.1:{port}/")
+            finally:
+                up.terminate()
+    print(f"{PICTURE} is made")
+    return 0
+
+
+def _wait(url: str) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url) as answer:
+                if answer.read().count(b'"_id"') >= 60:  # noqa: PLR2004 - the sample library
+                    return
+        except (urllib.error.URLError, OSError):
+            pass
+        time.sleep(0.2)
+    raise SystemExit(f"the page was not there after {START_S} s")
+
+
+def _take(chromium: str, url: str) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
+        )
+        page = browser.new_page(viewport={"width": SIZE["width"], "height": SIZE["height"]})
+        page.goto(url)
+        page.wait_for_function(
+            "[...document.images].slice(0, 12).every((img) => img.classList.contains('there'))"
+        )
+        page.screenshot(path=str(PICTURE), animations="disabled")
+        browser.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""`tagify doctor`: what a host needs, looked at, each with its remedy."""

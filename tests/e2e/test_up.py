@@ -1,0 +1,161 @@
+"""`tagify up` from an empty folder to a picture in a browser, and everything that may go wrong on the way."""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import async_playwright
+
+from tests.support import pictures
+from tests.support.running import COMMAND, Up, alive, running
+from tests.support.servers import missing
+from tests.support.waiting import until
+
+CHROMIUM = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "library"
+    place.mkdir()
+    yield place
+
+
+@pytest.mark.parametrize("front", [True, False], ids=["nginx", "no-nginx"])
+async def test_a_dropped_file_is_seen_in_a_browser_without_reload(
+    tmp_path: Path, library: Path, front: bool
+) -> None:
+    chromium = shutil.which("chromium") or missing("chromium", "sudo apt-get install chromium")
+    if front and not shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
+        missing("nginx", "sudo apt-get install nginx")
+    arguments = ["--library", str(library)] + ([] if front else ["--no-nginx"])
+    async with running(tmp_path / "run", *arguments) as up, async_playwright() as playwright:
+        await up.indexed(0)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
+        page = await browser.new_page()
+        troubles: list[str] = []
+        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        await page.goto(up.url)
+        await page.get_by_text("No images here yet").wait_for()
+        (library / "first <b>.jpg").write_bytes(pictures.with_keywords("Sea"))
+        tile = page.locator("[data-image-id]")
+        await tile.locator("img.there").wait_for()
+        assert await tile.locator("img").get_attribute("alt") == "first <b>.jpg"
+        await page.locator('[data-tag="Sea"]').wait_for()
+        await tile.locator("a").click()
+        await page.locator("#new-tag").fill("by hand")
+        await page.keyboard.press("Enter")
+        await page.locator('[data-worn="by hand"]').wait_for()
+        await page.keyboard.press("Escape")
+        await page.locator('[data-tag="by hand"]').click()
+        await tile.wait_for()
+        (library / "first <b>.jpg").unlink()
+        await tile.wait_for(state="detached")
+        assert troubles == []
+        await browser.close()
+
+
+async def test_a_second_run_goes_on_with_the_same_data(tmp_path: Path, library: Path) -> None:
+    (library / "a.jpg").write_bytes(pictures.jpeg())
+    async with running(tmp_path / "run", "--library", str(library)) as up:
+        before = await up.indexed(1)
+        children = up.children()
+        assert {"mongod", "ingest", "api", "edge"} <= children.keys()
+        assert await up.interrupt() == 0
+        assert not [name for name, pid in children.items() if alive(pid)]
+    async with running(tmp_path / "run", "--library", str(library)) as up:
+        assert await up.indexed(1) == before
+
+
+async def test_a_child_that_dies_is_told_of_and_runs_again(tmp_path: Path, library: Path) -> None:
+    async with running(tmp_path / "run", "--library", str(library)) as up:
+        await up.indexed(0)
+        await until(lambda: _says(up, "images are indexed"))
+        os.kill(up.children()["api"], signal.SIGKILL)
+        await until(lambda: _says(up, "api runs again"))
+        assert "api was ended by SIGKILL" in up.said()
+        (library / "a.jpg").write_bytes(pictures.jpeg())
+        await up.indexed(1)
+
+
+async def test_killing_it_leaves_no_process(tmp_path: Path, library: Path) -> None:
+    async with running(tmp_path / "run", "--library", str(library)) as up:
+        await up.indexed(0)
+        children = up.children()
+        up.process.kill()
+        await up.process.wait()
+
+        async def none_left() -> bool:
+            return not any(alive(pid) for pid in children.values())
+
+        await until(none_left, timeout_s=30)
+
+
+async def test_a_port_in_use_is_one_clear_line(tmp_path: Path, library: Path) -> None:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with running(tmp_path / "run", "--library", str(library), "--port", str(port)) as up:
+            assert await up.process.wait() == 1
+            assert (
+                up.said().strip() == f"tagify: port {port} of 127.0.0.1 is taken: choose another with --port"
+            )
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_second_one_on_the_same_data_is_refused(tmp_path: Path, library: Path) -> None:
+    async with running(tmp_path / "run", "--library", str(library)) as up:
+        await up.indexed(0)
+        async with running(
+            tmp_path / "other", "--library", str(library), "--data-dir", str(up.data)
+        ) as second:
+            assert await second.process.wait() == 1
+            assert "another `tagify up` uses" in second.said()
+            assert "Traceback" not in second.said()
+
+
+async def test_folders_that_cannot_be_used_are_one_clear_line(tmp_path: Path, library: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for arguments, reason in (
+        (("--data-dir", str(tmp_path / "file")), "is not a folder"),
+        (("--data-dir", "/proc/tagify"), "choose another with --data-dir"),
+        (("--library", str(tmp_path / "none")), "there is no folder"),
+    ):
+        async with running(tmp_path / "run", "--library", str(library), *arguments) as up:
+            assert await up.process.wait() == 1
+            lines = up.said().strip().splitlines()
+            assert reason in lines[-1]
+            assert "Traceback" not in up.said()
+
+
+async def test_a_full_disk_is_one_clear_line(tmp_path: Path, library: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = await asyncio.create_subprocess_exec(
+        "unshare", "--mount", "--map-root-user", "sh", "-c",
+        f"mount -t tmpfs -o size=1m tmpfs '{small}' && exec \"$@\"", "sh",
+        *COMMAND, "--library", str(library), "--data-dir", str(small / "data"), "--port", "0",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await mount.communicate()
+    assert mount.returncode == 1
+    assert b"MB free and needs 500" in out
+
+
+async def _says(up: Up, text: str) -> bool:
+    return text in up.said()

@@ -1,0 +1,306 @@
+"""The API over a real catalog, through HTTP: lists, cursors, one image, tags."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.app import build
+from api.cursor import Cursor, decode
+from tagify.catalog import Catalog, ImageFilter, Store
+from tagify.errors import BadRequest
+from tagify.model import Content, FileFacts, ImageId, Library, Picture
+from tagify.settings import ApiSettings
+from tests.conftest import Values
+from tests.support.waiting import until
+
+Client = TestClient[Any, Any]
+MakeClient = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+async def client(aiohttp_client: MakeClient, mongo_values: Values) -> Client:
+    made = await aiohttp_client(build(ApiSettings(**mongo_values, media_base_url="http://edge.test")))
+    await until(lambda: _ready(made))
+    return made
+
+
+async def _ready(client: Client) -> bool:
+    async with client.get("/readyz") as response:
+        return response.status == 200
+
+
+async def fill(catalog: Catalog, library: Library, number: int, *keywords: str, start: int = 0) -> None:
+    """Images as ingest writes them."""
+    await catalog.images.write(
+        [
+            Store(
+                library.id,
+                FileFacts(f"{name:05}.jpg", 100, name, name + 1),
+                Content(hashlib.sha256(f"{library.id}{name}".encode()).hexdigest()),
+                Picture("image/jpeg", 600, 400, b"\x01\x02", keywords=keywords),
+            )
+            for name in range(start, start + number)
+        ]
+    )
+
+
+@pytest.fixture
+async def library(catalog: Catalog) -> Library:
+    return await catalog.libraries.create("Test", "/srv/test")
+
+
+async def answer(client: Client, path: str, status: int = 200) -> Any:
+    async with client.get(path) as response:
+        body = await response.json(content_type=None)
+        assert response.status == status, body
+        return body
+
+
+async def test_walking_all_pages_gives_every_image_once_both_ways(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    await fill(catalog, library, 25)
+    page = await answer(client, "/api/images?limit=10")
+    assert page["prev_cursor"] is None
+    pages = [page]
+    while page["next_cursor"]:
+        page = await answer(client, f"/api/images?limit=10&after={page['next_cursor']}")
+        pages.append(page)
+    paths = [item["path"] for page in pages for item in page["items"]]
+    assert paths == [f"{number:05}.jpg" for number in reversed(range(25))]
+    back = await answer(client, f"/api/images?limit=10&before={pages[-1]['prev_cursor']}")
+    assert back["items"] == pages[-2]["items"]
+
+
+async def test_an_item_has_what_a_grid_needs(client: Client, catalog: Catalog, library: Library) -> None:
+    await fill(catalog, library, 1, "Sea")
+    item = (await answer(client, "/api/images"))["items"][0]
+    assert (item["width"], item["height"], item["tags"], item["placeholder"]) == (600, 400, ["Sea"], "AQI=")
+    base = f"http://edge.test/media/{item['content']}"
+    assert item["original"] == f"{base}/original"
+    assert item["variants"] == [
+        {"width": 160, "url": f"{base}/160.webp"},
+        {"width": 320, "url": f"{base}/320.webp"},
+        {"width": 512, "url": f"{base}/512.webp"},
+        {"width": 600, "url": f"{base}/768.webp"},
+    ]
+    whole = await answer(client, f"/api/images/{item['_id']}")
+    assert (whole["mime"], whole["size"], whole["error"], whole["taken_at"]) == ("image/jpeg", 100, "", None)
+    async with client.get(f"/api/images/{item['_id']}/thumb?v=1", allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (
+            307,
+            f"http://edge.test/api/images/{item['_id']}/thumb?v=1",
+        )
+
+
+async def test_filters_by_tags_library_and_none(client: Client, catalog: Catalog, library: Library) -> None:
+    other = await catalog.libraries.create("Other", "/srv/other")
+    await fill(catalog, library, 2, "sea", "sun")
+    await fill(catalog, library, 3, "sea", start=10)
+    await fill(catalog, library, 1, start=20)
+    await fill(catalog, other, 4, "sun")
+
+    async def number(query: str) -> int:
+        return len((await answer(client, f"/api/images?{query}"))["items"])
+
+    assert await number("tags=sea&tags=sun") == 2
+    assert await number("tags=SEA&tags=sun&logic=or") == 9
+    assert await number("no_tags=1") == 1
+    assert await number(f"library_id={other.id}&tags=sun") == 4
+    assert await number("tags=unknown") == 0
+    assert await number("state=failed") == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=x",
+        "limit=201",
+        "logic=xor",
+        "library_id=zz",
+        "state=odd",
+        "no_tags=maybe",
+        "after=AAAA",
+        "offset=1001",
+        "offset=-1",
+        "tags=%00",
+        "after=a&before=b",
+    ],
+)
+async def test_every_mistake_is_a_problem_that_says_which(client: Client, query: str) -> None:
+    problem = await answer(client, f"/api/images?{query}", 400)
+    assert problem["type"] == "urn:tagify:problem:bad-request"
+    assert problem["detail"]
+
+
+async def test_the_deprecated_form_is_a_bare_array(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    await fill(catalog, library, 5)
+    async with client.get("/api/images?offset=1&limit=2") as response:
+        assert response.headers["Deprecation"].startswith("@")
+        items = await response.json()
+    assert [set(item) for item in items] == [{"_id", "path", "width", "height"}] * 2
+    assert items[0]["path"] == "00003.jpg"
+
+
+async def test_unknown_things_are_404_problems(client: Client) -> None:
+    for path in (
+        "/api/images/000000000000000000000000",
+        "/api/images/nonsense",
+        "/api/nothing",
+        "/gallery/..%2fapp.py",
+    ):
+        problem = await answer(client, path, 404)
+        assert problem["type"] == "urn:tagify:problem:not-found"
+
+
+async def test_tags_are_applied_and_removed_idempotently_with_exact_counts(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    await fill(catalog, library, 1)
+    image = (await answer(client, "/api/images"))["items"][0]["_id"]
+    for expected in (["Sea", "sun"], []):
+        async with client.post(f"/api/tags/apply/{image}", json=["Sea", " sun "]) as response:
+            told = await response.json()
+        assert (told["tags"], told["added"]) == (["Sea", "sun"], expected)
+    async with client.post(f"/api/tags/remove/{image}", json=["SEA"]) as response:
+        assert (await response.json())["tags"] == ["sun"]
+    assert await answer(client, "/api/tags") == [{"_id": "sun", "count": 1}]
+    async with client.post(f"/api/tags/apply/{image}", json=["x" * 101]) as response:
+        assert response.status == 400
+    async with client.post("/api/tags/apply/000000000000000000000000", json=["a"]) as response:
+        assert response.status == 404
+    async with client.post(f"/api/tags/apply/{image}", data=b"{no json") as response:
+        assert response.status == 400
+
+
+async def test_concurrent_changes_leave_counts_equal_to_a_recount(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    await fill(catalog, library, 12)
+    ids = [item["_id"] for item in (await answer(client, "/api/images"))["items"]]
+
+    async def storm(seed: int) -> None:
+        for turn in range(6):
+            body = {
+                "ids": ids[seed % 4 : seed % 4 + 6],
+                "add": [f"t{(seed + turn) % 3}"],
+                "remove": [f"t{(seed * turn + 1) % 3}"],
+            }
+            async with client.post("/api/images/tags", json=body) as response:
+                assert response.status == 200, await response.text()
+
+    await asyncio.gather(*(storm(seed) for seed in range(16)))
+    recount: dict[str, int] = {}
+    for item in (await answer(client, "/api/images"))["items"]:
+        for tag in item["tags"]:
+            recount[tag] = recount.get(tag, 0) + 1
+    stored = {tag["_id"]: tag["count"] for tag in await answer(client, "/api/tags")}
+    assert stored == recount
+    in_library = await answer(client, f"/api/tags?library_id={library.id}")
+    assert {tag["_id"]: tag["count"] for tag in in_library} == recount
+
+
+async def test_events_tell_of_images_and_resume_without_a_gap(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    first = asyncio.create_task(_events(client, 1))
+    await until(lambda: _listening(client))
+    await fill(catalog, library, 1)
+    added = (await first)[0]
+    assert (added["event"], added["data"]["path"]) == ("image.added", "00000.jpg")
+    image = ImageId(added["data"]["_id"])
+    await catalog.tags.change([image], ["new"], [])
+    await fill(catalog, library, 1, start=7)
+    rest = await _events(client, 2, added["id"])
+    names = [(event["event"], event["data"]["path"]) for event in rest]
+    assert names == [("image.changed", "00000.jpg"), ("image.added", "00007.jpg")]
+
+
+async def test_a_place_in_the_stream_that_is_none_asks_for_a_reload(client: Client) -> None:
+    assert (await _events(client, 1, "nonsense"))[0]["event"] == "reload"
+
+
+async def _listening(client: Client) -> bool:
+    async with client.get("/metrics") as response:
+        return "api_event_clients 1" in await response.text()
+
+
+async def _events(client: Client, number: int, last: str | None = None) -> list[dict[str, Any]]:
+    """The first events about images (or a reload) that a client is told."""
+    found: list[dict[str, Any]] = []
+    event: dict[str, Any] = {}
+    headers = {"Last-Event-ID": last} if last else {}
+    async with asyncio.timeout(20), client.get("/api/events", headers=headers) as response:
+        async for raw in response.content:
+            name, _, value = raw.decode().rstrip("\n").partition(": ")
+            if name:
+                event[name] = value
+                continue
+            if event.get("event", "").startswith(("image.", "reload")):
+                found.append(event | {"data": json.loads(event["data"])})
+            event = {}
+            if len(found) == number:
+                break
+    return found
+
+
+async def test_without_mongodb_it_starts_and_says_so_quickly(aiohttp_client: MakeClient) -> None:
+    values: dict[str, Any] = {
+        "mongo_uri": "mongodb://127.0.0.1:1/?directConnection=true",
+        "mongo_timeout_s": 0.3,
+    }
+    client = await aiohttp_client(build(ApiSettings(**values)))
+    async with client.get("/api/images") as response:
+        assert response.status == 503
+        assert int(response.headers["Retry-After"]) > 0
+        assert (await response.json(content_type=None))["type"] == "urn:tagify:problem:unavailable"
+    async with client.get("/readyz") as response:
+        assert response.status == 503
+    async with client.get("/livez") as response:
+        assert response.status == 200
+
+
+async def test_the_page_comes_with_a_strict_policy(client: Client) -> None:
+    async with client.get("/") as response:
+        assert response.status == 200
+        assert "script-src 'self'" in response.headers["Content-Security-Policy"]
+        assert "http://edge.test" in response.headers["Content-Security-Policy"]
+        etag = response.headers["ETag"]
+    async with client.get("/", headers={"If-None-Match": etag}) as response:
+        assert response.status == 304
+
+
+IDS = st.binary(min_size=12, max_size=12).map(lambda raw: ImageId(raw.hex()))
+TAGS = st.lists(st.text(max_size=5), max_size=3).map(tuple)
+FILTERS = st.builds(ImageFilter, tags=TAGS, no_tags=st.booleans())
+
+
+@given(IDS, FILTERS)
+def test_a_cursor_comes_back_as_it_went(image: ImageId, which: ImageFilter) -> None:
+    assert decode(Cursor(image).encode(which), which) == Cursor(image)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(IDS, FILTERS, FILTERS, st.data())
+def test_a_cursor_that_was_changed_or_is_foreign_is_refused(
+    image: ImageId, which: ImageFilter, other: ImageFilter, data: st.DataObject
+) -> None:
+    text = Cursor(image).encode(which)
+    if other != which:
+        with pytest.raises(BadRequest):
+            decode(text, other)
+    place = data.draw(st.integers(0, len(text) - 1))
+    letter = data.draw(st.characters(codec="ascii").filter(lambda char: char != text[place]))
+    changed = text[:place] + letter + text[place + 1 :]
+    with pytest.raises(BadRequest):
+        decode(changed, which)

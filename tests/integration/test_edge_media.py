@@ -1,0 +1,222 @@
+"""The edge over a real catalog and both S3 servers: variants, originals, ranges, faults."""
+
+import asyncio
+import hashlib
+import io
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+from PIL import Image as Pixels
+
+from edge.app import build
+from edge.cache import DiskCache
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog, ImageFilter, Store
+from tagify.imaging import derive
+from tagify.metrics import Metrics
+from tagify.model import Bucket, Content, FileFacts, Image
+from tagify.settings import EdgeSettings
+from tests.conftest import Values
+from tests.support import pictures
+
+Client = TestClient[Any, Any]
+MakeClient = Callable[..., Awaitable[Client]]
+NAME = 'sea "side" – Küste.jpg'
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+@dataclass
+class Stored:
+    """An image as ingest leaves it."""
+
+    image: Image
+    data: bytes
+    content: Content
+
+
+@pytest.fixture
+async def stored(catalog: Catalog, blobs: Blobs) -> Stored:
+    data = pictures.jpeg(1200, 800)
+    content = Content(hashlib.sha256(data).hexdigest())
+    derived = derive(data, max_pixels=10_000_000)
+    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
+    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
+    library = await catalog.libraries.create("Test", "/srv/test")
+    await catalog.images.write(
+        [Store(library.id, FileFacts(f"sub/{NAME}", len(data), 1, 1), content, derived.picture)]
+    )
+    page = await catalog.images.page(ImageFilter(), limit=1)
+    return Stored(page.images[0], data, content)
+
+
+@pytest.fixture
+def edge_settings(mongo_values: Values, s3_values: Values, tmp_path: Path) -> EdgeSettings:
+    return EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache", s3_timeout_s=2)
+
+
+@pytest.fixture
+async def client(aiohttp_client: MakeClient, edge_settings: EdgeSettings) -> Client:
+    return await aiohttp_client(build(edge_settings))
+
+
+@pytest.mark.parametrize(("ending", "kind"), [("webp", "WEBP"), ("jpg", "JPEG"), ("avif", "AVIF")])
+async def test_variants_have_their_width_and_format(
+    client: Client, stored: Stored, ending: str, kind: str
+) -> None:
+    for width, expected in ((160, 160), (768, 768), (1600, 1200)):
+        async with client.get(f"/media/{stored.content}/{width}.{ending}") as response:
+            body = await response.read()
+            assert response.status == 200, body
+            assert response.headers["Cache-Control"] == IMMUTABLE
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            etag = response.headers["ETag"]
+        picture = Pixels.open(io.BytesIO(body))
+        assert (picture.format, picture.width) == (kind, expected)
+        async with client.get(
+            f"/media/{stored.content}/{width}.{ending}", headers={"If-None-Match": etag}
+        ) as again:
+            assert again.status == 304
+        async with client.head(f"/media/{stored.content}/{width}.{ending}") as head:
+            assert (head.status, head.headers["Content-Length"]) == (200, str(len(body)))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["161.webp", "160.gif", "160.webp.php", "original/more", "../../etc/passwd", "%2e%2e%2foriginal"],
+)
+async def test_other_names_are_404(client: Client, stored: Stored, path: str) -> None:
+    async with client.get(f"/media/{stored.content}/{path}") as response:
+        assert response.status == 404
+    async with client.get("/media/nonsense/160.webp") as response:
+        assert response.status == 404
+
+
+async def test_unknown_content_is_404(client: Client) -> None:
+    for name in ("160.webp", "original"):
+        async with client.get(f"/media/{'0' * 64}/{name}") as response:
+            assert response.status == 404
+            assert (await response.json(content_type=None))["type"] == "urn:tagify:problem:not-found"
+
+
+async def test_an_original_comes_whole_and_in_parts(client: Client, stored: Stored) -> None:
+    path, size = f"/media/{stored.content}/original", len(stored.data)
+    async with client.get(path) as response:
+        assert await response.read() == stored.data
+        assert response.headers["ETag"] == f'"{stored.content}"'
+        assert response.headers["Accept-Ranges"] == "bytes"
+        assert response.headers["Content-Type"] == "image/jpeg"
+        modified = response.headers["Last-Modified"]
+    for header, part in (
+        ("bytes=0-0", slice(0, 1)),
+        ("bytes=100-199", slice(100, 200)),
+        ("bytes=-7", slice(-7, None)),
+        (f"bytes={size - 5}-{size + 99}", slice(size - 5, None)),
+    ):
+        async with client.get(path, headers={"Range": header}) as response:
+            body = await response.read()
+            assert (response.status, body) == (206, stored.data[part])
+            first, last, _ = part.indices(size)
+            assert response.headers["Content-Range"] == f"bytes {first}-{last - 1}/{size}"
+    async with client.get(path, headers={"Range": f"bytes={size}-"}) as response:
+        assert (response.status, response.headers["Content-Range"]) == (416, f"bytes */{size}")
+    for condition, status in ((f'"{stored.content}"', 206), (modified, 206), ('"other"', 200)):
+        async with client.get(path, headers={"Range": "bytes=0-1", "If-Range": condition}) as response:
+            assert response.status == status
+            assert await response.read() == (stored.data[:2] if status == 206 else stored.data)
+    async with client.head(path, headers={"Range": "bytes=0-1"}) as response:
+        assert (response.status, response.headers["Content-Length"]) == (200, str(size))
+
+
+async def test_by_id_is_immutable_only_where_the_url_names_the_content(
+    client: Client, stored: Stored
+) -> None:
+    for kind in ("thumb", "file"):
+        path = f"/api/images/{stored.image.id}/{kind}"
+        for query, expected in (
+            ("", "no-cache"),
+            ("?v=other", "no-cache"),
+            (f"?v={stored.content}", IMMUTABLE),
+        ):
+            async with client.get(path + query) as response:
+                assert (response.status, response.headers["Cache-Control"]) == (200, expected)
+                etag = response.headers["ETag"]
+        async with client.get(path, headers={"If-None-Match": etag}) as response:
+            assert response.status == 304
+    async with client.get(f"/api/images/{stored.image.id}/file?download=1") as response:
+        header = response.headers["Content-Disposition"]
+        assert header.startswith(
+            "attachment; filename=\"sea _side_ _ K_ste.jpg\"; filename*=UTF-8''sea%20%22"
+        )
+
+
+async def test_fifty_askers_at_once_are_one_making(client: Client, stored: Stored) -> None:
+    async def ask() -> bytes:
+        async with client.get(f"/media/{stored.content}/1024.webp") as response:
+            assert response.status == 200
+            return await response.read()
+
+    bodies = await asyncio.gather(*(ask() for _ in range(50)))
+    assert len(set(bodies)) == 1
+    async with client.get("/metrics") as response:
+        assert 'edge_encode_seconds_count{format="webp"} 1' in await response.text()
+
+
+async def test_the_cache_serves_after_a_restart_with_the_store_away(
+    aiohttp_client: MakeClient, edge_settings: EdgeSettings, stored: Stored
+) -> None:
+    path = f"/media/{stored.content}/320.webp"
+    first = await aiohttp_client(build(edge_settings))
+    async with first.get(path) as response:
+        body = await response.read()
+    await first.close()
+    gone = edge_settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:1", "s3_timeout_s": 0.2})
+    second = await aiohttp_client(build(gone))
+    async with second.get(path) as response:
+        assert await response.read() == body
+    async with second.get(f"/media/{stored.content}/original") as response:
+        assert response.status == 503
+        assert "Retry-After" in response.headers
+    async with second.get("/readyz") as response:
+        assert response.status == 503
+
+
+async def test_a_cache_that_is_damaged_or_cannot_be_written_costs_a_miss(
+    aiohttp_client: MakeClient, edge_settings: EdgeSettings, stored: Stored, tmp_path: Path
+) -> None:
+    path = f"/media/{stored.content}/768.webp"
+    first = await aiohttp_client(build(edge_settings))
+    async with first.get(path) as response:
+        body = await response.read()
+    for place in edge_settings.edge_cache_dir.rglob("*.val"):
+        place.unlink()
+    async with first.get(path) as response:
+        assert await response.read() == body
+    await first.close()
+    (tmp_path / "file").write_text("in the way")
+    blocked = edge_settings.model_copy(update={"edge_cache_dir": tmp_path / "file" / "cache"})
+    second = await aiohttp_client(build(blocked))
+    async with second.get(path) as response:
+        assert await response.read() == body
+
+
+async def test_an_original_that_is_no_picture_is_422(client: Client, blobs: Blobs) -> None:
+    data = b"no picture at all"
+    content = Content(hashlib.sha256(data).hexdigest())
+    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
+    async with client.get(f"/media/{content}/768.webp") as response:
+        assert response.status == 422
+
+
+async def test_the_cache_holds_no_pickles(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path / "cache", 1_000_000, Metrics())
+    await cache.open()
+    await cache.put("key", {"not": "bytes"})  # type: ignore[arg-type]
+    assert await cache.get("key") is None
+    await cache.put("key", b"bytes")
+    assert await cache.get("key") == b"bytes"
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+    await cache.close()

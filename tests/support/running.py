@@ -1,0 +1,106 @@
+"""`tagify up` as a user runs it: a process of its own, watched through its output and its page."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tagify.embedded.ports import free_block
+from tests.support.waiting import until
+
+COMMAND = (sys.executable, "-m", "tagify.cli", "up")
+
+
+class Up:
+    """A running `tagify up`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, data: Path, port: int, output: Path) -> None:
+        self.process = process
+        self.data = data
+        self.port = port
+        self.output = output
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    async def get(self, path: str) -> Any:
+        async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
+            return await response.json(content_type=None)
+
+    async def indexed(self, number: int) -> list[dict[str, Any]]:
+        """The images, once there are so many."""
+
+        async def probe() -> tuple[list[dict[str, Any]]] | None:
+            assert self.process.returncode is None, self.said()
+            try:
+                items: list[dict[str, Any]] = (await self.get("/api/images?limit=200"))["items"]
+            except (aiohttp.ClientError, KeyError):
+                return None
+            return (items,) if len(items) == number else None
+
+        found = await until(probe, timeout_s=60)
+        assert found is not None
+        return found[0]
+
+    def children(self) -> dict[str, int]:
+        """Its children's pids by a word of their command."""
+        found = {}
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+                command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except (OSError, IndexError):
+                continue
+            if parent == self.process.pid:
+                name = next(
+                    (n for n in ("mongod", "minio", "weed", "nginx") if n in command.split()[0]), None
+                )
+                found[name or command.split()[-1]] = int(place.name)
+        return found
+
+    async def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(10):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def running(folder: Path, *arguments: str, command: Sequence[str] = COMMAND) -> AsyncIterator[Up]:
+    """`tagify up` with a data folder and a port of its own, ended with the block whatever happens."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data, port, output = folder / "data", free_block(1, start=28_000), folder / "output.txt"
+    with output.open("ab") as out:
+        process = await asyncio.create_subprocess_exec(
+            *command, "--data-dir", str(data), "--port", str(port), *arguments, stdout=out, stderr=out
+        )
+    up = Up(process, data, port, output)
+    try:
+        yield up
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(12):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        os.kill(pid, 0)
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+    except (OSError, ProcessLookupError):
+        return False
