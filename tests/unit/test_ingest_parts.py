@@ -1,0 +1,142 @@
+"""The pure parts of ingest: names, settling, merging, backoff of the supervisor."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.paths import Exclusions, to_catalog, to_os
+from ingest.reader import Unsettled, VerifiedReader, read
+from ingest.reconcile import Arrival, Departure, Same, compare
+from ingest.settle import CLOSED_S, OPEN_FACTOR, Note, Settling, Sign
+from ingest.walk import Found, Unreadable, walk
+from tagify.model import Entry, FileFacts, ImageId, ImageState, LibraryId
+from tagify.up.supervisor import HEALTHY_S, MOST_DEATHS, Backoff
+
+
+@given(st.binary(max_size=60))
+def test_any_name_is_spelt_reversibly(raw: bytes) -> None:
+    name = os.fsdecode(raw)
+    spelt = to_catalog(name)
+    spelt.encode("utf-8")
+    assert os.fsencode(to_os(spelt)) == raw
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_different_names_are_spelt_differently(first: str, second: str) -> None:
+    try:
+        raw = os.fsencode(first), os.fsencode(second)
+    except UnicodeEncodeError:
+        return
+    assert (to_catalog(os.fsdecode(raw[0])) == to_catalog(os.fsdecode(raw[1]))) == (raw[0] == raw[1])
+
+
+def test_exclusions_match_any_part_of_a_path() -> None:
+    exclusions = Exclusions((".*", "@eaDir", "*.tmp"))
+    assert exclusions.path("a/@eaDir/b.jpg")
+    assert exclusions.path("a/.hidden/b.jpg")
+    assert exclusions.path("b.tmp")
+    assert not exclusions.path("a/b.jpg")
+    assert not Exclusions(()).path(".a")
+
+
+def test_a_close_shortens_the_wait_and_an_open_file_lengthens_it() -> None:
+    settling = Settling(1.0)
+    settling.note(Note("open", Sign.WRITTEN), 0)
+    settling.note(Note("new", Sign.APPEARED), 0)
+    settling.note(Note("done", Sign.WRITTEN), 0)
+    settling.note(Note("done", Sign.CLOSED), 0)
+    assert settling.due(CLOSED_S) == ["done"]
+    assert settling.due(1.0) == ["new"]
+    assert settling.due(OPEN_FACTOR - 0.1) == []
+    assert settling.due(OPEN_FACTOR) == ["open"]
+    assert (len(settling), settling.next_due()) == (0, None)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(Sign)), st.floats(0, 3)), max_size=30))
+def test_every_path_comes_out_once_and_not_before_it_is_quiet(events: list[tuple[str, Sign, float]]) -> None:
+    settling, now = Settling(1.0), 0.0
+    last: dict[str, float] = {}
+    for path, sign, pause in events:
+        now += pause
+        for early in settling.due(now):
+            assert now - last.pop(early) >= CLOSED_S
+        settling.note(Note(path, sign), now)
+        last[path] = now
+    assert sorted(settling.due(now + 100)) == sorted(last)
+
+
+PATHS = st.lists(st.sampled_from(["a.jpg", "b.jpg", "c/d.jpg", "c/e.jpg", "f.jpg"]), unique=True).map(sorted)
+
+
+def entry(path: str, size: int) -> Entry:
+    return Entry(ImageId("0" * 24), LibraryId("0" * 24), FileFacts(path, size, 0, 0), ImageState.READY)
+
+
+async def stream(items: list[Found]) -> AsyncIterator[Found]:
+    for item in items:
+        yield item
+
+
+async def entries(items: list[Entry]) -> AsyncIterator[Entry]:
+    for item in items:
+        yield item
+
+
+@given(PATHS, PATHS, st.sets(st.sampled_from(["a.jpg", "c/d.jpg"])))
+def test_merging_finds_all_that_differs(disk: list[str], catalog: list[str], changed: set[str]) -> None:
+    async def differences() -> list[object]:
+        found = stream([FileFacts(path, 2 if path in changed else 1, 0, 0) for path in disk])
+        return [item async for item in compare(found, entries([entry(path, 1) for path in catalog]))]
+
+    found = asyncio.run(differences())
+    arrived = {item.file.path for item in found if isinstance(item, Arrival)}
+    departed = {item.entry.file.path for item in found if isinstance(item, Departure)}
+    same = {item.path for item in found if isinstance(item, Same)}
+    assert departed == set(catalog) - set(disk)
+    assert arrived == (set(disk) - set(catalog)) | (set(disk) & set(catalog) & changed)
+    assert same == (set(disk) & set(catalog)) - changed
+
+
+async def test_nothing_departs_below_a_folder_that_cannot_be_read() -> None:
+    found = [
+        item
+        async for item in compare(
+            stream([Unreadable("c", "EIO")]), entries([entry("a.jpg", 1), entry("c/d.jpg", 1)])
+        )
+    ]
+    assert [item.entry.file.path for item in found if isinstance(item, Departure)] == ["a.jpg"]
+
+
+def test_the_walk_is_in_the_order_of_paths_and_passes_links_over(tmp_path: Path) -> None:
+    for name in ("b/z.jpg", "b.jpg", "b-a/x.jpg", "a/q/r.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "b.jpg")
+    found = [item.path for item in walk(str(tmp_path), "", Exclusions(()))]
+    assert found == sorted(found) == ["a/q/r.jpg", "b-a/x.jpg", "b.jpg", "b/z.jpg"]
+
+
+def test_an_upload_that_is_not_what_was_read_is_broken_off(tmp_path: Path) -> None:
+    place = tmp_path / "a.jpg"
+    place.write_bytes(b"x" * 100)
+    reading = read(str(place), "a.jpg")
+    place.write_bytes(b"y" * 100)
+    stream = VerifiedReader(str(place), reading)
+    assert stream.read(60) == b"y" * 60
+    with pytest.raises(Unsettled):
+        stream.read(60)
+    stream.close()
+
+
+def test_restarts_wait_longer_until_they_are_given_up() -> None:
+    backoff = Backoff()
+    waits = [backoff.after(1) for _ in range(MOST_DEATHS)]
+    assert waits == [0.5, 1, 2, 4, None]
+    again = Backoff()
+    assert [again.after(1), again.after(HEALTHY_S), again.after(1)] == [0.5, 0.5, 1]
