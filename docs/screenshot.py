@@ -61,10 +61,7 @@ def _take(chromium: str, url: str) -> None:
         )
         page = browser.new_page(viewport={"width": SIZE["width"], "height": SIZE["height"]})
         page.goto(url)
-        page.wait_for_selector(".tile img.there")
-        page.wait_for_function(
-            "[...document.images].slice(0, 12).every((img) => img.classList.contains('there'))"
-        )
+        page.locator(".tile img.there").nth(11).wait_for()
         page.screenshot(path=str(PICTURE), animations="disabled")
         browser.close()
 

@@ -65,6 +65,7 @@ class Keeper:
             intake=intake,
         )
         self._watch: Watch | None = None
+        self._watch_again_at = 0.0
         self._identity: Identity | None = None
         self._wanted = asyncio.Event()
         self._answered = library.rescan_requested
@@ -96,8 +97,15 @@ class Keeper:
 
     async def _attend(self) -> None:
         """See to it that a root that is well is watched; suspend a library whose root is not."""
-        if await self._is_well() and (self._watch is None or not self._watcher.is_watching(self._watch)):
+        may_watch = time.monotonic() >= self._watch_again_at
+        if await self._is_well() and may_watch and not await self._is_watched():
             await self._begin_watching()
+
+    async def _is_watched(self) -> bool:
+        """Whether the kernel reports on the folder that is there now, and not on one that was."""
+        if self._watch is None or not self._watcher.is_watching(self._watch):
+            return False
+        return await self._threads.run(identify, self._root) == self._identity
 
     async def _is_well(self) -> bool:
         """Whether images may be removed on the word of this root; a change is told to the catalog."""
@@ -131,6 +139,7 @@ class Keeper:
             if first:
                 logger.warning("%s", error)
             self._reconcile_s = min(self._reconcile_s, UNWATCHED_S)
+            self._watch_again_at = time.monotonic() + UNWATCHED_S
         else:
             self._watch = watch
             self._wanted.set()

@@ -1,5 +1,6 @@
 """The daemon over a real folder, a real mongod and both S3 servers: the folder is the truth."""
 
+import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestServer
 
+from ingest import reader
 from ingest.app import build
 from ingest.paths import to_catalog
+from ingest.reader import Reading
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, ImageFilter
 from tagify.model import Bucket, Image, ImageState, Library, LibraryState
@@ -277,3 +280,50 @@ async def test_a_removed_library_takes_its_documents_and_counts_along(house: Hou
     assert await house.images() == {}
     assert await house.catalog.tags.counts(limit=10) == []
     assert (house.root / "a.jpg").exists()
+
+
+async def test_a_root_that_is_made_again_is_watched_again(house: House, tmp_path: Path) -> None:
+    (house.root / "a.jpg").write_bytes(pictures.jpeg())
+    async with house.daemon():
+        await house.holds("a.jpg")
+        fresh = tmp_path / "fresh"
+        fresh.mkdir()
+        (fresh / "b.jpg").write_bytes(pictures.jpeg(seed=2))
+        house.root.rename(tmp_path / "old")
+        fresh.rename(house.root)
+        await house.holds("b.jpg")
+        (house.root / "c.jpg").write_bytes(pictures.jpeg(seed=3))
+        await house.holds("b.jpg", "c.jpg")
+
+
+async def test_a_large_original_goes_up_in_parts_with_its_own_bytes(house: House, blobs: Blobs) -> None:
+    data = pictures.jpeg() + bytes(range(256)) * (34 << 12)
+    (house.root / "large.jpg").write_bytes(data)
+    async with house.daemon():
+        image = (await house.holds("large.jpg"))["large.jpg"]
+    assert len(data) > 32 << 20
+    assert image.content is not None
+    assert (await blobs.get(Bucket.ORIGINALS, image.content)).data == data
+
+
+async def test_a_file_that_cannot_be_read_is_failed_and_tried_again_at_every_scan(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The tests may run as root, whom no permission stops: the refusal is made where the file is opened.
+    refused = True
+
+    def read(place: str, path: str) -> Reading:
+        if refused and path == "locked.jpg":
+            raise PermissionError(errno.EACCES, "Permission denied", place)
+        return reader.read(place, path)
+
+    monkeypatch.setattr("ingest.pipeline.read", read)
+    (house.root / "locked.jpg").write_bytes(pictures.jpeg())
+    (house.root / "open.jpg").write_bytes(pictures.jpeg(seed=2))
+    async with house.daemon():
+        failed = (await house.holds("locked.jpg", state=ImageState.FAILED))["locked.jpg"]
+        assert failed.error == "the file cannot be read: Permission denied"
+        await house.holds("open.jpg")
+        refused = False
+        await house.catalog.libraries.request_rescan(house.library.id)
+        assert (await house.holds("locked.jpg", "open.jpg"))["locked.jpg"].id == failed.id
