@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
+from tagify.tasks import end
 from tagify.threads import Threads
 from tagify.web import METRICS, new_app
 
@@ -60,10 +60,7 @@ async def _background(app: web.Application) -> AsyncIterator[None]:
     app[EVENTS] = Events(app[CATALOG].changes, app[ITEMS], app[METRICS])
     tasks = [asyncio.create_task(app[INDEXING].run()), asyncio.create_task(app[EVENTS].run())]
     yield
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    await end(*tasks)
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -23,6 +22,7 @@ from tagify.errors import TagifyError
 from tagify.metrics import Metrics
 from tagify.model import Library
 from tagify.settings import IngestSettings
+from tagify.tasks import end
 from tagify.threads import Threads
 from tagify.web import new_app
 
@@ -130,9 +130,7 @@ def build(settings: IngestSettings) -> web.Application:
         app[PARTS] = parts = _Parts(settings, metrics)
         app[DAEMON] = task = asyncio.create_task(parts.run(), name="ingest")
         yield
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
         await parts.close()
 
     app = new_app(metrics, {"mongo": catalog_answers, "s3": objects_answer, "daemon": daemon_works})

@@ -10,6 +10,7 @@ from tagify.catalog import Catalog
 from tagify.logs import fields
 from tagify.metrics import Gauge
 from tagify.model import Library, LibraryId, LibraryState
+from tagify.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +77,7 @@ class Daemon:
 
     async def _end(self, library_id: LibraryId) -> None:
         _, task = self._keepers.pop(library_id)
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
 
     async def _remove(self, library: Library) -> None:
         """Take out the documents of a library; the files stay where they are."""

@@ -11,6 +11,7 @@ from ingest.patience import patiently
 from tagify.catalog import Catalog
 from tagify.errors import TagifyError
 from tagify.model import LibraryId
+from tagify.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +39,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._task is not None  # noqa: S101 - set on entry
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)
         if kind is None:
             await self._tell()
         reason = self.error or (str(error) if isinstance(error, TagifyError) else "")

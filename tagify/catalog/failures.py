@@ -1,5 +1,6 @@
 """Errors of the driver, as the errors that the rest of the code knows."""
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
@@ -24,8 +25,15 @@ class ChangesLost(TagifyError):
     """The change stream cannot go on from where it was: too long ago, or another server."""
 
 
-def translate(error: PyMongoError) -> TagifyError:
-    """The error to raise in place of the driver's."""
+def translate(error: PyMongoError) -> BaseException:
+    """What to raise in place of the driver's error.
+
+    A cancellation that reaches the driver while it waits for a server comes out as an error of
+    its own; told as Unavailable it would be waited out and tried again for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return asyncio.CancelledError()
     code = error.code if isinstance(error, OperationFailure) else None
     if code in _HISTORY_LOST:
         return ChangesLost("the history of changes does not reach back that far")

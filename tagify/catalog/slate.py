@@ -59,11 +59,11 @@ class Slate:
             for before, doc in changed
             if before["state"] != ImageState.MISSING and _place(before) != _place(doc)
         ]
+        # What becomes missing leaves its path before another takes it.
+        changed.sort(key=lambda pair: pair[1]["state"] != ImageState.MISSING)
         updates = [
             UpdateOne({"_id": doc["_id"]}, {"$set": _difference(before, doc)}) for before, doc in changed
         ]
-        # What becomes missing leaves its path before another takes it.
-        updates.sort(key=lambda update: update._doc["$set"].get("state") != ImageState.MISSING)  # type: ignore[call-overload]
         return [*aside, *updates, *(InsertOne(doc) for before, doc in self.changes() if before is None)]
 
     def changes(self) -> Iterator[tuple[Doc | None, Doc]]:

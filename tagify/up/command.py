@@ -4,12 +4,12 @@ import asyncio
 import json
 import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 from tagify.embedded.ports import is_free
 from tagify.errors import TagifyError
 from tagify.sample import make_sample
+from tagify.tasks import end
 from tagify.up.folder import DataFolder
 from tagify.up.library import register, watch_first_scan
 from tagify.up.plan import Plan, Wishes, make_plan
@@ -75,10 +75,7 @@ async def _run(plan: Plan, library: Path, folder: DataFolder, terminal: Terminal
             raise failure.result()
         return 0
     finally:
-        for task in (work, failure):
-            task.cancel()
-            with suppress(asyncio.CancelledError, TagifyError):
-                await task
+        await end(work, failure, stop)
         terminal.say("stopping")
         try:
             async with asyncio.timeout(STOP_S):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tagify.embedded.process import Process, ProcessError, Program
 from tagify.errors import TagifyError
+from tagify.tasks import end
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
@@ -69,9 +70,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all: the last started first, those started together together."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         for group in reversed(self._groups):
             await asyncio.gather(*(process.stop() for process in group))
 

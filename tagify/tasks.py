@@ -1,0 +1,23 @@
+"""Ending tasks for certain."""
+
+import asyncio
+from typing import Any
+
+AGAIN_S = 1.0
+"""A task that has not ended is cancelled once more after this time, in seconds."""
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel the tasks and return when all have ended, however they end.
+
+    A cancellation can be lost where a library waits for two things at once (`asyncio.wait_for`
+    of Python 3.11 does); so it is said again until it is heard.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN_S)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # retrieved: whoever ends a task does not wait for its outcome
