@@ -1,5 +1,7 @@
 """The connection to MongoDB, and the catalog's rooms on it."""
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,13 +9,19 @@ from pymongo import AsyncMongoClient
 
 from tagify.catalog import indexes
 from tagify.catalog.changes import Changes
-from tagify.catalog.failures import translated
+from tagify.catalog.failures import carried_out, translated
 from tagify.catalog.images import Images
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.tags import Tags
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Unavailable
 from tagify.settings import CommonSettings
+from tagify.tasks import end
+
+logger = logging.getLogger(__name__)
+
+CLOSE_S = 3.0
+"""Longest wait at the end for calls under way, and for the connections, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +82,10 @@ class Catalog:
         )
 
     async def close(self) -> None:
-        """End the connections."""
-        await self._client.close()
+        """End the connections, once the calls under way have ended; none of it waits for long."""
+        await carried_out(CLOSE_S)
+        closing = asyncio.ensure_future(self._client.close())
+        _, left = await asyncio.wait({closing}, timeout=CLOSE_S)
+        if left:
+            logger.warning("the connections to MongoDB did not end within %g s", CLOSE_S)
+            await end(closing)

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
@@ -42,14 +42,41 @@ def translate(error: PyMongoError) -> BaseException:
     return CatalogError(f"MongoDB refused: {type(error).__name__}{f' (code {code})' if code else ''}")
 
 
+_running: set[asyncio.Task[Any]] = set()
+
+
 def translated(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """The same coroutine function, raising Unavailable or CatalogError and nothing of the driver's."""
+    """The same coroutine function, raising Unavailable or CatalogError and nothing of the driver's.
+
+    A call once begun is carried to its end, which its own deadline bounds: whoever made it may
+    be cancelled meanwhile, but the driver is not, for it can lose a lock or a connection by that.
+    """
 
     @functools.wraps(call)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        task = asyncio.ensure_future(_awaited(call(*args, **kwargs)))
+        _running.add(task)
+        task.add_done_callback(_ended)
         try:
-            return await call(*args, **kwargs)
+            return await asyncio.shield(task)
         except PyMongoError as error:
             raise translate(error) from error
 
     return wrapper
+
+
+async def carried_out(timeout_s: float) -> None:
+    """Return when the calls of this event loop have come to their end, or after the time."""
+    loop = asyncio.get_running_loop()
+    if calls := {task for task in _running if task.get_loop() is loop}:
+        await asyncio.wait(calls, timeout=timeout_s)
+
+
+async def _awaited(call: Awaitable[T]) -> T:
+    return await call
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _running.discard(task)
+    if not task.cancelled():
+        task.exception()  # retrieved: whoever asked may have left
