@@ -1,13 +1,17 @@
 """The image files of a folder, in order of path, from the disk. Runs in a thread."""
 
+import logging
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 
 from ingest.paths import Exclusions, is_image_name, to_catalog, to_os
 from tagify.model import FileFacts
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,10 @@ def _listing(root: str, folder: str, exclusions: Exclusions) -> Iterator[Found |
 
 
 def _is_wanted(entry: os.DirEntry[str], exclusions: Exclusions) -> bool:
-    if exclusions.name(entry.name) or entry.is_symlink():
+    if exclusions.name(entry.name):
+        return False
+    if entry.is_symlink():
+        _tell_link(entry.path, os.path.realpath(entry.path))
         return False
     return entry.is_dir(follow_symlinks=False) or is_image_name(entry.name)
 
@@ -102,3 +109,12 @@ def _file(path: str, entry: os.DirEntry[str]) -> Iterator[Found]:
         yield Unreadable(path, error.strerror or str(error))
         return
     yield FileFacts(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=1000)
+def _tell_link(place: str, target: str) -> None:
+    """Once for each link, not at every scan."""
+    if f"{place}/".startswith(f"{target}/"):
+        logger.warning("%s links to a folder that it lies in; passed over", place)
+    else:
+        logger.info("%s is a symbolic link; passed over", place)

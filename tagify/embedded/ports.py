@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 
 import aiohttp
@@ -24,8 +25,13 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def free_block(length: int, start: int = FIRST) -> int:
-    """The first of `length` free ports in a row. Raises OSError where there are none."""
+def free_block(length: int, start: int | None = None) -> int:
+    """The first of `length` free ports in a row, from `start` on. Raises OSError where there are none.
+
+    Without a start the search begins anywhere: two programs that look for ports at the same
+    time would else find the same ones.
+    """
+    start = random.randrange(FIRST, LAST - 1000) if start is None else start  # noqa: S311 - no secret
     port = start
     while port + length <= LAST:
         taken = [offset for offset in range(length) if not is_free(port + offset)]

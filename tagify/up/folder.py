@@ -13,6 +13,9 @@ from tagify.errors import TagifyError
 LEAST_FREE = 500 << 20
 """Free bytes below which nothing is started."""
 
+LONGEST_BLOCK = 10
+"""Ports in a row that one child takes, at most."""
+
 _LOG_KEPT = 10 << 20
 
 
@@ -67,7 +70,11 @@ class DataFolder:
         ports = self._ports()
         port = ports.get(name)
         if port is None or not all(is_free(port + offset) for offset in range(length)):
-            port = free_block(length, start=max(ports.values(), default=20_000 - 16) + 16)
+            # The others of this run may not listen yet, so that their ports still look free.
+            others = {first + offset for first in ports.values() for offset in range(LONGEST_BLOCK)}
+            port = free_block(length)
+            while others & set(range(port, port + length)):
+                port = free_block(length)
             ports[name] = port
             self._write("ports.json", json.dumps(ports))
         return port

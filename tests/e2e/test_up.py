@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import async_playwright
 
+from tagify.embedded.ports import answers
+from tagify.embedded.s3 import S3Server
 from tests.support import pictures
 from tests.support.running import COMMAND, Up, alive, running
-from tests.support.servers import missing
+from tests.support.servers import Servers, missing
 from tests.support.waiting import until
 
 CHROMIUM = (
@@ -81,6 +83,22 @@ async def test_a_second_run_goes_on_with_the_same_data(tmp_path: Path, library: 
         assert not [name for name, pid in children.items() if alive(pid)]
     async with running(tmp_path / "run", "--library", str(library)) as up:
         assert await up.indexed(1) == before
+
+
+async def test_servers_that_exist_are_used_and_not_started(
+    tmp_path: Path, library: Path, servers: Servers, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (library / "a.jpg").write_bytes(pictures.jpeg())
+    monkeypatch.setenv("TAGIFY_S3_ACCESS_KEY", s3.access_key)
+    monkeypatch.setenv("TAGIFY_S3_SECRET_KEY", s3.secret_key)
+    monkeypatch.setenv("TAGIFY_S3_KEY_PREFIX", "own/")
+    monkeypatch.setenv("TAGIFY_MONGO_DATABASE", f"own-{s3.kind}")
+    arguments = ("--library", str(library), "--mongo-uri", servers.mongo_uri(), "--s3-endpoint", s3.endpoint)
+    async with running(tmp_path / "run", *arguments) as up:
+        item = (await up.indexed(1))[0]
+        assert up.children().keys().isdisjoint({"mongod", "minio", "weed"})
+        original = item["original"] if item["original"].startswith("http") else up.url + item["original"]
+        assert await answers(original)
 
 
 async def test_a_child_that_dies_is_told_of_and_runs_again(tmp_path: Path, library: Path) -> None:

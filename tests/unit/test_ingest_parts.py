@@ -112,13 +112,17 @@ async def test_nothing_departs_below_a_folder_that_cannot_be_read() -> None:
     assert [item.entry.file.path for item in found if isinstance(item, Departure)] == ["a.jpg"]
 
 
-def test_the_walk_is_in_the_order_of_paths_and_passes_links_over(tmp_path: Path) -> None:
+def test_the_walk_is_in_the_order_of_paths_and_passes_links_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for name in ("b/z.jpg", "b.jpg", "b-a/x.jpg", "a/q/r.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "b" / "loop").symlink_to(tmp_path)
     (tmp_path / "link.jpg").symlink_to(tmp_path / "b.jpg")
-    found = [item.path for item in walk(str(tmp_path), "", Exclusions(()))]
+    with caplog.at_level("INFO"):
+        found = [item.path for item in walk(str(tmp_path), "", Exclusions(()))]
+    assert f"{tmp_path}/b/loop links to a folder that it lies in; passed over" in caplog.text
     assert found == sorted(found) == ["a/q/r.jpg", "b-a/x.jpg", "b.jpg", "b/z.jpg"]
 
 

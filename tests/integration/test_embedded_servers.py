@@ -1,0 +1,64 @@
+"""The embedded servers: closed to strangers, durable, and the same again after a restart on another port."""
+
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tagify.catalog import Catalog
+from tagify.embedded import find
+from tagify.embedded.mongod import mongo_server
+from tagify.embedded.ports import free_block
+from tagify.embedded.process import Process, ProcessError
+from tagify.embedded.s3 import S3Server
+from tagify.settings import CommonSettings
+from tests.support.servers import Servers
+
+
+async def test_a_stranger_may_neither_list_nor_read(s3: S3Server, blobs: object) -> None:
+    async with aiohttp.ClientSession() as session:
+        for path in ("/", "/tagify-originals", "/tagify-originals/any"):
+            async with session.get(s3.endpoint + path) as response:
+                assert response.status == HTTPStatus.FORBIDDEN
+
+
+async def test_mongod_comes_back_on_another_port_with_its_data(tmp_path: Path) -> None:
+    binary = find.mongod()
+    first, second = free_block(1, start=26_000), free_block(1, start=26_100)
+    server = mongo_server(binary, tmp_path / "mongo", first, tmp_path / "log")
+    process = await Process.start(server.program)
+    catalog = Catalog(CommonSettings(mongo_uri=server.uri))
+    await catalog.ensure_indexes()
+    library = await catalog.libraries.create("Test", "/srv/test")
+    facts = await catalog.facts()
+    assert (facts.replica_set, facts.writable, facts.journaled) == ("rs0", True, True)
+    await catalog.close()
+    assert await process.stop() == 0
+    moved = mongo_server(binary, tmp_path / "mongo", second, tmp_path / "log")
+    process = await Process.start(moved.program)
+    catalog = Catalog(CommonSettings(mongo_uri=moved.uri))
+    assert await catalog.libraries.get(library.id) == library
+    await catalog.close()
+    await process.stop()
+
+
+async def test_mongod_lets_no_stranger_in(servers: Servers) -> None:
+    uri = servers.mongo_uri()
+    stranger = "mongodb://" + uri.partition("@")[2].replace("&authSource=admin", "")
+    catalog = Catalog(CommonSettings(mongo_uri=stranger))
+    with pytest.raises(Exception, match="refused"):
+        await catalog.libraries.all()
+    await catalog.close()
+
+
+async def test_a_second_mongod_on_the_folder_says_so(tmp_path: Path) -> None:
+    binary = find.mongod()
+    server = mongo_server(binary, tmp_path / "mongo", free_block(1, start=26_200), tmp_path / "log")
+    process = await Process.start(server.program)
+    try:
+        other = mongo_server(binary, tmp_path / "mongo", free_block(1, start=26_300), tmp_path / "log2")
+        with pytest.raises(ProcessError, match="mongod ended with status 100"):
+            await Process.start(other.program)
+    finally:
+        await process.stop()
