@@ -8,24 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright
 
 from tagify.embedded.ports import answers
 from tagify.embedded.s3 import S3Server
 from tests.support import pictures
+from tests.support.browser import browser_page
 from tests.support.running import COMMAND, Up, alive, running
 from tests.support.servers import Servers, missing
 from tests.support.waiting import until
-
-CHROMIUM = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture
@@ -39,17 +29,11 @@ def library(tmp_path: Path) -> Iterator[Path]:
 async def test_a_dropped_file_is_seen_in_a_browser_without_reload(
     tmp_path: Path, library: Path, front: bool
 ) -> None:
-    chromium = shutil.which("chromium") or missing("chromium", "sudo apt-get install chromium")
     if front and not shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
         missing("nginx", "sudo apt-get install nginx")
     arguments = ["--library", str(library)] + ([] if front else ["--no-nginx"])
-    async with running(tmp_path / "run", *arguments) as up, async_playwright() as playwright:
+    async with running(tmp_path / "run", *arguments) as up, browser_page() as (page, troubles):
         await up.indexed(0)
-        browser = await playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
-        page = await browser.new_page()
-        troubles: list[str] = []
-        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
         await page.goto(up.url)
         await page.get_by_text("No images here yet").wait_for()
         (library / "first <b>.jpg").write_bytes(pictures.with_keywords("Sea"))
@@ -70,7 +54,6 @@ async def test_a_dropped_file_is_seen_in_a_browser_without_reload(
         (library / "first <b>.jpg").unlink()
         await tile.wait_for(state="detached")
         assert troubles == []
-        await browser.close()
 
 
 async def test_a_second_run_goes_on_with_the_same_data(tmp_path: Path, library: Path) -> None:

@@ -69,7 +69,8 @@ class Up:
         return found
 
     async def interrupt(self) -> int:
-        self.process.send_signal(signal.SIGINT)
+        """What Ctrl-C on its terminal does: the signal goes to the whole foreground group."""
+        os.killpg(self.process.pid, signal.SIGINT)
         async with asyncio.timeout(10):
             return await self.process.wait()
 
@@ -81,7 +82,15 @@ async def running(folder: Path, *arguments: str, command: Sequence[str] = COMMAN
     data, port, output = folder / "data", free_block(1, start=28_000), folder / "output.txt"
     with output.open("ab") as out:
         process = await asyncio.create_subprocess_exec(
-            *command, "--data-dir", str(data), "--port", str(port), *arguments, stdout=out, stderr=out
+            *command,
+            "--data-dir",
+            str(data),
+            "--port",
+            str(port),
+            *arguments,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     up = Up(process, data, port, output)
     try:

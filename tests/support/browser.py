@@ -1,0 +1,35 @@
+"""Headless Chromium, as Debian has it."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from playwright.async_api import Page, async_playwright
+
+from tests.support.servers import missing
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@asynccontextmanager
+async def browser_page() -> AsyncIterator[tuple[Page, list[str]]]:
+    """A fresh page, and the errors that its console shows."""
+    chromium = shutil.which("chromium") or missing("chromium", "sudo apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        page = await browser.new_page()
+        troubles: list[str] = []
+        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        try:
+            yield page, troubles
+        finally:
+            await browser.close()
