@@ -11,7 +11,7 @@ from tagify.model import ImageId
 
 _VERSION = 1
 _ID_BYTES = 12
-_SUM_BYTES = 6
+_SUM_BYTES = 8  # with version and id a multiple of 3: no padding, no spare bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ def decode(text: str, which: ImageFilter) -> Cursor:
         raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
         raise BadRequest("the cursor is damaged: start again without it") from error
+    if base64.urlsafe_b64encode(raw).decode() != text:
+        raise BadRequest("the cursor is damaged: start again without it")
     if raw[:1] != bytes((_VERSION,)):
         raise BadRequest("the cursor is of another version: start again without it")
     body, told = raw[: 1 + _ID_BYTES], raw[1 + _ID_BYTES :]

@@ -8,7 +8,8 @@ from tagify.errors import TagifyError, Unavailable
 
 logger = logging.getLogger(__name__)
 
-RETRY_S = 1.0
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 10.0
 
 
 class Indexing:
@@ -20,13 +21,15 @@ class Indexing:
 
     async def run(self) -> None:
         """Return when they are made."""
+        wait = FIRST_WAIT_S
         while not self._done:
             try:
                 await self._catalog.ensure_indexes()
                 self._done = True
             except TagifyError as error:
                 logger.warning("waiting to make the indexes: %s", error)
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT_S)
 
     async def check(self) -> None:
         """Return when they are made and a primary answers. Raises Unavailable."""

@@ -14,7 +14,7 @@ class Items:
 
     def __init__(self, media_base_url: str, widths: Sequence[int]) -> None:
         self._base = media_base_url
-        self._widths = tuple(sorted(widths))
+        self._widths = tuple(sorted(set(widths)))
 
     def item(self, image: Image) -> Json:
         """What a grid needs of an image."""

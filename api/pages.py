@@ -1,7 +1,6 @@
 """The gallery's files: read once at start, so that no client's path reaches the disk."""
 
 import hashlib
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,18 @@ from urllib.parse import urlsplit
 GALLERY = Path(__file__).parent / "gallery"
 INDEX = "index.html"
 
+MEDIA_TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
+"""A table of our own: the machine's may say anything, and a browser refuses a module of another type."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """One file of the page, its media type and its strong ETag."""
+    """One file of the page, its media type and its entity tag (without quotes)."""
 
     body: bytes
     mime: str
@@ -21,8 +28,8 @@ class PageFile:
 
 
 def load(folder: Path = GALLERY) -> Mapping[str, PageFile]:
-    """All files of the folder by name."""
-    return {path.name: _file(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    """The files of the folder by name, those whose type is known."""
+    return {path.name: _file(path) for path in sorted(folder.iterdir()) if path.suffix in MEDIA_TYPES}
 
 
 def policy(media_base_url: str) -> str:
@@ -46,5 +53,4 @@ def policy(media_base_url: str) -> str:
 
 def _file(path: Path) -> PageFile:
     body = path.read_bytes()
-    mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return PageFile(body, mime, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return PageFile(body, MEDIA_TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32])

@@ -16,18 +16,35 @@ def admit(text: str, roots: Sequence[Path], taken: Sequence[str]) -> str:
     if not text.startswith("/") or "\0" in text:
         raise BadRequest(f"path must be absolute, like /srv/photos; {text!r} is not")
     path = Path(os.path.realpath(text))
-    if not path.exists():
-        raise BadRequest(f"there is no folder {text} on the server")
-    if not path.is_dir():
-        raise BadRequest(f"{text} is not a folder")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise BadRequest(f"{text} cannot be read by the server's user")
+    # Before anything else, so that nobody learns what lies elsewhere.
     if not any(path.is_relative_to(os.path.realpath(root)) for root in roots):
-        allowed = ", ".join(map(str, roots)) or "none"
-        raise BadRequest(
-            f"{path} lies outside the allowed roots ({allowed}), which TAGIFY_LIBRARY_ROOTS names"
-        )
+        raise BadRequest(_outside(text, roots))
+    _look_at(path, text)
     for other in map(Path, taken):
         if path.is_relative_to(other) or other.is_relative_to(path):
-            raise Conflict(f"{path} overlaps the library at {other}")
+            raise Conflict(f"{text} overlaps the library at {other}; choose a folder beside it, or remove it")
     return str(path)
+
+
+def _look_at(path: Path, text: str) -> None:
+    try:
+        str(path).encode()
+        path.stat()
+    except UnicodeEncodeError:
+        raise BadRequest(f"{text} leads to a folder whose name is not UTF-8; rename it") from None
+    except PermissionError:
+        raise BadRequest(f"{text} cannot be read by the server's user; change its permissions") from None
+    except OSError:
+        raise BadRequest(f"there is no folder {text} on the server; make it first") from None
+    if not path.is_dir():
+        raise BadRequest(f"{text} is not a folder; name the folder it is in")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise BadRequest(f"{text} cannot be read by the server's user; change its permissions")
+
+
+def _outside(text: str, roots: Sequence[Path]) -> str:
+    allowed = ", ".join(map(str, roots)) or "none"
+    return (
+        f"{text} lies, its links resolved, outside the allowed roots ({allowed}); "
+        "TAGIFY_LIBRARY_ROOTS names them"
+    )

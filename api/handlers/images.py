@@ -89,7 +89,7 @@ async def to_edge(request: web.Request) -> web.Response:
     base = request.app[SETTINGS].media_base_url
     if not base:
         raise NotFound("media comes from the edge: set TAGIFY_MEDIA_BASE_URL to it, or put NGINX in front")
-    raise web.HTTPTemporaryRedirect(f"{base}{request.rel_url.raw_path_qs}")
+    return web.Response(status=307, headers={hdrs.LOCATION: f"{base}{request.rel_url.raw_path_qs}"})
 
 
 async def _image(request: web.Request) -> Image:

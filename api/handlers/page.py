@@ -30,12 +30,13 @@ def _answer(request: web.Request, name: str) -> web.Response:
     if file is None:
         raise NotFound(f"the page has no file {name}")
     headers = {
-        hdrs.ETAG: file.etag,
+        hdrs.ETAG: f'"{file.etag}"',
         hdrs.CACHE_CONTROL: "no-cache",
         "Content-Security-Policy": pages.policy(request.app[SETTINGS].media_base_url),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
-    if request.headers.get(hdrs.IF_NONE_MATCH) == file.etag:
+    # Compared weakly, as RFC 9110 asks here: NGINX makes a tag weak when it compresses.
+    if any(tag.value in (file.etag, "*") for tag in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     return web.Response(body=file.body, content_type=file.mime, charset="utf-8", headers=headers)

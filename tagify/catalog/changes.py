@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from tagify.catalog.documents import image_of, library_of
 from tagify.catalog.failures import translate
 from tagify.catalog.indexes import Database
+from tagify.catalog.slate import MOVING
 from tagify.model import Image, ImageId, ImageState, Library, LibraryId
 
 _WATCHED = [
@@ -70,14 +71,18 @@ class Changes:
                 )
                 async with stream:
                     yield None
+                    moving: set[Any] = set()
                     while stream.alive:
                         event = await stream.try_next()
-                        yield _change(event) if event else None
+                        change = _change(event, moving) if event else None
+                        if change is not None or event is None:
+                            yield change
         except PyMongoError as error:
             raise translate(error) from error
 
 
-def _change(event: Mapping[str, Any]) -> Change | None:
+def _change(event: Mapping[str, Any], moving: set[Any]) -> Change | None:
+    """The change that an event tells of, if any; `moving` holds the ids of those that stepped aside."""
     token: str = event["_id"]["_data"]
     name = str(event["documentKey"]["_id"])
     doc = event.get("fullDocument")
@@ -85,16 +90,22 @@ def _change(event: Mapping[str, Any]) -> Change | None:
         if doc is None:
             return Change(token, ChangeKind.LIBRARY_REMOVED, LibraryId(name))
         return Change(token, ChangeKind.LIBRARY_CHANGED, LibraryId(name), library=library_of(doc))
+    updated = event.get("updateDescription", {}).get("updatedFields", {})
+    if updated.get("state") == MOVING:
+        moving.add(name)
+        return None
+    moved = name in moving
+    moving.discard(name)
     if doc is None:
         return Change(token, ChangeKind.IMAGE_REMOVED, ImageId(name))
     image = image_of(doc)
-    kind = _kind(event, image)
+    kind = _kind(image, event["operationType"] == "insert", updated, moved)
     return Change(token, kind, image.id, image=image) if kind else None
 
 
-def _kind(event: Mapping[str, Any], image: Image) -> ChangeKind | None:
-    inserted = event["operationType"] == "insert"
-    turned = inserted or "state" in event.get("updateDescription", {}).get("updatedFields", {})
+def _kind(image: Image, inserted: bool, updated: Mapping[str, Any], moved: bool) -> ChangeKind | None:
+    # Who stepped aside comes back to its state; only with other bytes can that be another than it was.
+    turned = inserted or ("state" in updated and not (moved and "content" not in updated))
     if image.state is ImageState.READY:
         return ChangeKind.IMAGE_ADDED if turned else ChangeKind.IMAGE_CHANGED
     return ChangeKind.IMAGE_REMOVED if turned and not inserted else None

@@ -82,7 +82,7 @@ class Images:
             query["_id"] = {"$lt": object_id(after)}
         if before:
             query["_id"] = {"$gt": object_id(before)}
-        found = await self._images.find(query).sort("_id", -1 if forward else 1).to_list(limit + 1)
+        found = await self._images.find(query).sort("_id", -1 if forward else 1).limit(limit + 1).to_list()
         images = tuple(image_of(doc) for doc in found[:limit])
         more = len(found) > limit
         if forward:
@@ -92,8 +92,8 @@ class Images:
     @translated
     async def skip(self, which: ImageFilter, *, offset: int, limit: int) -> tuple[Image, ...]:
         """Up to `limit` images after the newest `offset`: walks over all of those. Raises Unavailable."""
-        cursor = self._images.find(await self._query(which)).sort("_id", -1).skip(offset)
-        return tuple(image_of(doc) for doc in await cursor.to_list(limit))
+        cursor = self._images.find(await self._query(which)).sort("_id", -1).skip(offset).limit(limit)
+        return tuple(image_of(doc) for doc in await cursor.to_list())
 
     @translated
     async def at(self, library_id: LibraryId, paths: Sequence[str]) -> dict[str, Entry]:

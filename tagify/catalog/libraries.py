@@ -110,7 +110,7 @@ class Libraries:
         library = object_id(library_id)
         fields = {"tags": 1, "library_id": 1, "state": 1}
         cursor = self._database.images.find({"library_id": library}, fields, session=session)
-        docs = await cursor.sort("_id", 1).to_list(REMOVAL_BATCH)
+        docs = await cursor.sort("_id", 1).limit(REMOVAL_BATCH).to_list()
         if not docs:
             await self._libraries.delete_one({"_id": library}, session=session)
             return False
@@ -126,7 +126,7 @@ class Libraries:
     @translated
     async def _set(self, library_id: LibraryId, fields: dict[str, Any]) -> Library | None:
         query: dict[str, Any] = {"_id": object_id(library_id)}
-        if "state" in fields:
+        if fields.get("state", LibraryState.REMOVING) != LibraryState.REMOVING:
             query["state"] = {"$ne": LibraryState.REMOVING.value}
         doc = await self._libraries.find_one_and_update(
             query, {"$set": fields}, return_document=ReturnDocument.AFTER

@@ -49,7 +49,7 @@ class Tags:
         if prefix:
             query["key"] = {"$regex": f"^{re.escape(key_of(prefix))}"}
         cursor = self._tags.find(query, {"name": 1, "count": 1}).sort([("count", -1), ("key", 1)])
-        return [TagCount(doc["name"], doc["count"]) for doc in await cursor.to_list(limit)]
+        return [TagCount(doc["name"], doc["count"]) for doc in await cursor.limit(limit).to_list()]
 
     @translated
     async def change(self, ids: Sequence[ImageId], add: Sequence[str], remove: Sequence[str]) -> list[Tagged]:

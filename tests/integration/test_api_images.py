@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api.app import build
 from api.cursor import Cursor, decode
-from tagify.catalog import Catalog, ImageFilter, Store
+from tagify.catalog import Catalog, ImageFilter, Move, Store
 from tagify.errors import BadRequest
 from tagify.model import Content, FileFacts, ImageId, Library, Picture
 from tagify.settings import ApiSettings
@@ -224,6 +224,18 @@ async def test_events_tell_of_images_and_resume_without_a_gap(
     rest = await _events(client, 2, added["id"])
     names = [(event["event"], event["data"]["path"]) for event in rest]
     assert names == [("image.changed", "00000.jpg"), ("image.added", "00007.jpg")]
+
+
+async def test_a_moved_image_is_one_that_changed_not_a_new_one(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    await fill(catalog, library, 1)
+    image = (await answer(client, "/api/images"))["items"][0]
+    listening = asyncio.create_task(_events(client, 1))
+    await until(lambda: _listening(client))
+    await catalog.images.write([Move(image["_id"], library.id, FileFacts("moved.jpg", 100, 0, 1))])
+    event = (await listening)[0]
+    assert (event["event"], event["data"]["path"]) == ("image.changed", "moved.jpg")
 
 
 async def test_a_place_in_the_stream_that_is_none_asks_for_a_reload(client: Client) -> None:

@@ -45,6 +45,8 @@ async def test_a_library_lives_and_goes(client: Client, tmp_path: Path) -> None:
         assert (await response.json())["scanning"] is False
     async with client.delete(place) as response:
         assert response.status == 202
+    async with client.delete(place) as response:
+        assert response.status == 202
     async with client.get("/api/libraries") as response:
         assert [item["state"] for item in await response.json()] == ["removing"]
 
