@@ -105,7 +105,8 @@ def _change(event: Mapping[str, Any], moving: set[Any]) -> Change | None:
 
 def _kind(image: Image, inserted: bool, updated: Mapping[str, Any], moved: bool) -> ChangeKind | None:
     # Who stepped aside comes back to its state; only with other bytes can that be another than it was.
-    turned = inserted or ("state" in updated and not (moved and "content" not in updated))
+    turned = "state" in updated
     if image.state is ImageState.READY:
-        return ChangeKind.IMAGE_ADDED if turned else ChangeKind.IMAGE_CHANGED
+        added = inserted or (turned and not (moved and "content" not in updated))
+        return ChangeKind.IMAGE_ADDED if added else ChangeKind.IMAGE_CHANGED
     return ChangeKind.IMAGE_REMOVED if turned and not inserted else None

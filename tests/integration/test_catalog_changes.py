@@ -1,0 +1,46 @@
+"""The stream of changes tells what happened to a list of ready images, and nothing of how it was written."""
+
+from collections.abc import Sequence
+
+from tagify.catalog import Catalog, Change, ChangeKind, Gone, ImageFilter, Move, Store, Write
+from tagify.model import Content, FileFacts, Library, Picture
+
+PICTURE = Picture("image/jpeg", 1, 1, b"")
+
+
+def stored(library: Library, path: str, number: int) -> Store:
+    content = Content(f"{number:064x}")
+    return Store(library.id, FileFacts(path, 1, number, number), content, PICTURE)
+
+
+async def told(catalog: Catalog, writes: Sequence[Write]) -> list[Change]:
+    """What a batch tells of images."""
+    stream = catalog.changes.follow()
+    found: list[Change] = []
+    try:
+        await anext(stream)
+        await catalog.images.write(writes)
+        while (change := await anext(stream)) is not None:
+            found.append(change)
+    finally:
+        await stream.aclose()
+    return [change for change in found if change.kind.startswith("image")]
+
+
+async def test_an_image_that_moves_and_leaves_in_one_batch_is_told_as_removed(catalog: Catalog) -> None:
+    library = await catalog.libraries.create("Test", "/srv/test")
+    await catalog.images.write([stored(library, "a.jpg", 1)])
+    image = (await catalog.images.page(ImageFilter(), limit=1)).images[0]
+    moved = FileFacts("b.jpg", 1, 1, 1)
+    changes = await told(
+        catalog, [Move(image.id, library.id, moved), Gone(image.id, library.id, "b.jpg")]
+    )
+    assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_REMOVED, image.id)]
+
+
+async def test_a_move_is_told_as_a_change(catalog: Catalog) -> None:
+    library = await catalog.libraries.create("Test", "/srv/test")
+    await catalog.images.write([stored(library, "a.jpg", 1)])
+    image = (await catalog.images.page(ImageFilter(), limit=1)).images[0]
+    changes = await told(catalog, [Move(image.id, library.id, FileFacts("b.jpg", 1, 1, 1))])
+    assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_CHANGED, image.id)]
