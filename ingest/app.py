@@ -12,7 +12,7 @@ from ingest.intake import Intake
 from ingest.keeper import Keeper
 from ingest.paths import Exclusions
 from ingest.patience import patiently
-from ingest.pipeline import Pipeline
+from ingest.pipeline import Bounds, Pipeline
 from ingest.settle import Note, Settling, Sign
 from ingest.watcher import Watcher
 from ingest.writer import Writer
@@ -51,9 +51,12 @@ class _Parts:
             self.blobs,
             self.writer,
             metrics,
-            workers=settings.ingest_workers,
-            queue_size=settings.ingest_queue_size,
-            max_pixels=settings.max_pixels,
+            Bounds(
+                workers=settings.ingest_workers,
+                queue_size=settings.ingest_queue_size,
+                decode_bytes=settings.ingest_decode_mb * 1_000_000,
+                max_pixels=settings.max_pixels,
+            ),
         )
         self._exclusions = Exclusions(settings.ingest_exclude)
         self._lost = metrics.counter(
@@ -76,7 +79,9 @@ class _Parts:
             pipeline=self.pipeline,
             writer=self.writer,
             threads=self.threads,
-            again=lambda path: settling.note(Note(path, Sign.CLOSED), time.monotonic()),
+            again=lambda path, written: settling.note(
+                Note(path, Sign.CLOSED if written else Sign.WRITTEN), time.monotonic()
+            ),
         )
         return Keeper(
             library,

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 
 from ingest.paths import to_os
 from ingest.patience import patiently
-from ingest.pipeline import Job, Pipeline
+from ingest.pipeline import Job, Pipeline, Twins
 from ingest.reconcile import Arrival, Departure
 from ingest.walk import facts_at
 from ingest.writer import Writer
 from tagify.catalog import Catalog, Gone, Move
-from tagify.model import Entry, FileFacts, ImageState, LibraryId
+from tagify.model import Content, Entry, FileFacts, ImageState, LibraryId
 from tagify.threads import Threads
 
 Roots = Callable[[LibraryId], str | None]
@@ -36,9 +36,10 @@ class Intake:
         pipeline: Pipeline,
         writer: Writer,
         threads: Threads,
-        again: Callable[[str], None],
+        again: Callable[[str, bool], None],
     ) -> None:
-        """`again` is called with a path at which something happened while its file was being read."""
+        """`again` is called with a path at which something happened while its file was being read, and with
+        False where the catalog refused to write it: that may take a while to mend."""
         self._id = library_id
         self._root = root
         self._roots = roots
@@ -132,16 +133,22 @@ class Intake:
             return
         self._reading[path] = False
         self._idle.clear()
-        job = Job(self._id, self._root, path, live, finished=lambda: self._finish(path))
+        job = Job(self._id, self._root, path, live, self._twins, lambda written: self._finish(path, written))
         try:
             await self._pipeline.put(job)
         except asyncio.CancelledError:
-            self._finish(path)
+            self._finish(path, True)
             raise
 
-    def _finish(self, path: str) -> None:
+    async def _twins(self, content: Content) -> Twins:
+        found = await patiently("catalog", lambda: self._catalog.images.with_content(content))
+        present = [entry for entry in found if entry.state is not ImageState.MISSING]
+        left = await self._threads.run(lambda: next(filter(self._has_left, present), None))
+        return Twins(known=bool(found), left=left)
+
+    def _finish(self, path: str, written: bool) -> None:
         happened = self._reading.pop(path, False)
         if not self._reading:
             self._idle.set()
-        if happened:
-            self._again(path)
+        if happened or not written:
+            self._again(path, written)

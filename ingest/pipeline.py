@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ingest.budget import Budget
 from ingest.lanes import Lanes
 from ingest.paths import to_os
 from ingest.patience import patiently
@@ -15,26 +16,43 @@ from ingest.reader import Reading, Unsettled, VerifiedReader, read, unchanged
 from ingest.writer import Writer
 from tagify.blobs import Blobs, as_binary
 from tagify.catalog import Store
-from tagify.imaging import Derived, Undecodable, derive
+from tagify.imaging import Derived, Undecodable, decode_bytes, derive
 from tagify.logs import fields
 from tagify.metrics import Metrics
-from tagify.model import Bucket, Content, FileFacts, LibraryId
+from tagify.model import Bucket, Content, Entry, FileFacts, LibraryId
 from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
 
-Finished = Callable[[], None]
+READERS = 4
+"""Threads that read and hash files."""
+
+LARGE_SHARE = 0.125
+"""What decodes to more than this share of the budget is large, and goes one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """What the catalog holds of a content: whether any image has it, and one whose own file has left."""
+
+    known: bool
+    left: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to take in. `finished` is called once, when its write is durable or it came to nothing."""
+    """One file to take in.
+
+    `twins` tells of images with the same content. `finished` is called once: with True when its
+    write is durable or it came to nothing, with False when the catalog refused it.
+    """
 
     library_id: LibraryId
     root: str
     path: str
     live: bool
-    finished: Finished
+    twins: Callable[[Content], Awaitable[Twins]]
+    finished: Callable[[bool], None]
 
     @property
     def place(self) -> str:
@@ -42,25 +60,33 @@ class Job:
         return os.path.join(self.root, to_os(self.path))  # noqa: PTH118 - names may be no Unicode
 
 
-class Pipeline:
-    """A bounded queue of files and the workers that take them in."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the pipeline may hold: files on their way, files that wait, memory for decoded pixels."""
 
-    def __init__(
-        self,
-        blobs: Blobs,
-        writer: Writer,
-        metrics: Metrics,
-        *,
-        workers: int,
-        queue_size: int,
-        max_pixels: int,
-    ) -> None:
+    workers: int
+    queue_size: int
+    decode_bytes: int
+    max_pixels: int
+
+
+class Pipeline:
+    """A bounded queue of files and the workers that take them in.
+
+    Each stage has threads of its own (reading, decoding, the store's uploads), so that a slow
+    disk or store leaves the decoder its cores. Files that decode to much go one at a time by a
+    worker of their own, so that small ones never queue behind many of them.
+    """
+
+    def __init__(self, blobs: Blobs, writer: Writer, metrics: Metrics, bounds: Bounds) -> None:
         self._blobs = blobs
         self._writer = writer
-        self._max_pixels = max_pixels
-        self._workers = workers
-        self._lanes: Lanes[Job] = Lanes(queue_size)
-        self._threads = Threads("ingest", workers)
+        self._bounds = bounds
+        self._lanes: Lanes[Job] = Lanes(bounds.queue_size)
+        self._large: asyncio.Queue[tuple[Job, int]] = asyncio.Queue(bounds.queue_size)
+        self._budget = Budget(bounds.decode_bytes)
+        self._readers = Threads("read", READERS)
+        self._decoders = Threads("decode", os.cpu_count() or 1)
         self._queued = metrics.gauge("ingest_queue_files", "Files that wait for a worker.")
         self._files = metrics.counter(
             "ingest_files_total",
@@ -74,35 +100,55 @@ class Pipeline:
     async def put(self, job: Job) -> None:
         """Take a job, waiting for room in its lane."""
         await self._lanes.put(job, live=job.live)
-        self._queued.set(len(self._lanes))
+        self._queued.set(len(self._lanes) + self._large.qsize())
 
     async def run(self) -> None:
         """Work until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._workers):
+                group.create_task(self._work_on_large())
+                for _ in range(self._bounds.workers):
                     group.create_task(self._work())
         finally:
-            await self._threads.close()
+            await self._readers.close()
+            await self._decoders.close()
 
     async def _work(self) -> None:
         while True:
             job = await self._lanes.get()
-            self._queued.set(len(self._lanes))
-            handed_over = False
-            try:
-                with self._seconds.timed():
-                    handed_over = await self._take(job)
-            except Exception:
-                logger.exception("a file could not be taken in", extra=fields(file=job.place))
-            finally:
-                if not handed_over:
-                    job.finished()
+            self._queued.set(len(self._lanes) + self._large.qsize())
+            cost = await self._cost(job)
+            if cost > self._bounds.decode_bytes * LARGE_SHARE:
+                await self._large.put((job, cost))
+            else:
+                await self._attempt(job, cost)
 
-    async def _take(self, job: Job) -> bool:
+    async def _work_on_large(self) -> None:
+        while True:
+            await self._attempt(*await self._large.get())
+
+    async def _cost(self, job: Job) -> int:
+        """Memory that decoding will take; 0 for what cannot be opened, whose reason comes out later."""
+        try:
+            return await self._readers.run(decode_bytes, Path(job.place), max_pixels=self._bounds.max_pixels)
+        except (OSError, Undecodable):
+            return 0
+
+    async def _attempt(self, job: Job, cost: int) -> None:
+        handed_over = False
+        try:
+            with self._seconds.timed():
+                handed_over = await self._take(job, cost)
+        except Exception:
+            logger.exception("a file could not be taken in", extra=fields(file=job.place))
+        finally:
+            if not handed_over:
+                job.finished(True)
+
+    async def _take(self, job: Job, cost: int) -> bool:
         """Whether the file became a write, whose end calls `finished`."""
         try:
-            write = await self._made(job)
+            write = await self._made(job, cost)
         except FileNotFoundError:
             self._files.add(outcome="gone")
             return False
@@ -111,15 +157,15 @@ class Pipeline:
             self._files.add(outcome="unsettled")
             return False
         self._files.add(outcome="failed" if write.error else "ready")
-        durable = await self._writer.put(write)
-        durable.add_done_callback(lambda _: job.finished())
+        durable = await self._writer.put(write, live=job.live)
+        durable.add_done_callback(lambda done: job.finished(done.exception() is None))
         return True
 
-    async def _made(self, job: Job) -> Store:
+    async def _made(self, job: Job, cost: int) -> Store:
         """The write for the file, its blobs stored. Raises FileNotFoundError, Unsettled."""
         try:
-            reading = await self._threads.run(read, job.place, job.path)
-            derived = await self._derived(job, reading)
+            reading = await self._readers.run(read, job.place, job.path)
+            derived = await self._derived(job, reading, cost)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -127,33 +173,45 @@ class Pipeline:
         except Undecodable as error:
             logger.warning("not decoded: %s", error, extra=fields(file=job.place))
             return Store(job.library_id, reading.file, error=str(error))
-        await self._upload(job, reading, derived)
-        return Store(job.library_id, reading.file, reading.content, derived.picture)
+        twins = await job.twins(reading.content)
+        await self._upload(job, reading, derived, known=twins.known)
+        return Store(job.library_id, reading.file, reading.content, derived.picture, came_from=twins.left)
 
-    async def _derived(self, job: Job, reading: Reading) -> Derived:
-        if reading.data is not None:
-            return await self._threads.run(derive, reading.data, max_pixels=self._max_pixels)
-        derived = await self._threads.run(derive, Path(job.place), max_pixels=self._max_pixels)
-        if not await self._threads.run(unchanged, job.place, reading.file):
+    async def _derived(self, job: Job, reading: Reading, cost: int) -> Derived:
+        max_pixels = self._bounds.max_pixels
+        async with self._budget.hold(cost):
+            if reading.data is not None:
+                return await self._decoders.run(derive, reading.data, max_pixels=max_pixels)
+            derived = await self._decoders.run(derive, Path(job.place), max_pixels=max_pixels)
+        if not await self._readers.run(unchanged, job.place, reading.file):
             raise Unsettled(f"{job.place} changes while it is decoded")
         return derived
 
-    async def _upload(self, job: Job, reading: Reading, derived: Derived) -> None:
+    async def _upload(self, job: Job, reading: Reading, derived: Derived, *, known: bool) -> None:
+        """Both blobs, at the same time. What is known to the catalog is stored already: that is looked at."""
         content = reading.content
-        await self._once(
-            Bucket.THUMBS,
-            content,
-            lambda: self._blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime),
-        )
-        await self._once(
-            Bucket.ORIGINALS, content, partial(self._put_original, job, reading, derived.picture.mime)
+        await asyncio.gather(
+            self._stored(
+                Bucket.THUMBS,
+                content,
+                lambda: self._blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime),
+                known=known,
+            ),
+            self._stored(
+                Bucket.ORIGINALS,
+                content,
+                partial(self._put_original, job, reading, derived.picture.mime),
+                known=known or reading.data is None,
+            ),
         )
 
-    async def _once(self, bucket: Bucket, content: Content, put: Callable[[], Awaitable[None]]) -> None:
-        """Store what is not stored yet, however long the store is away."""
+    async def _stored(
+        self, bucket: Bucket, content: Content, put: Callable[[], Awaitable[None]], *, known: bool
+    ) -> None:
+        """Store it, however long the store is away; what may be there already is asked for first."""
 
         async def attempt() -> None:
-            if not await self._blobs.has(bucket, content):
+            if not (known and await self._blobs.has(bucket, content)):
                 await put()
 
         await patiently("objects", attempt)
@@ -162,7 +220,7 @@ class Pipeline:
         if reading.data is not None:
             await self._blobs.put(Bucket.ORIGINALS, reading.content, reading.data, mime)
             return
-        stream = await self._threads.run(VerifiedReader, job.place, reading)
+        stream = await self._readers.run(VerifiedReader, job.place, reading)
         try:
             await self._blobs.put_stream(
                 Bucket.ORIGINALS, reading.content, as_binary(stream), reading.file.size, mime

@@ -11,13 +11,14 @@ from tagify.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-_Entry = tuple[Write, asyncio.Future[None]]
+_Entry = tuple[Write, bool, asyncio.Future[None]]
 
 
 class Writer:
     """Collects writes and hands them to the catalog in batches, in the order in which they came.
 
-    A batch goes when it is full or when its first write has waited for `wait_s`. The queue
+    A batch goes when it is full, when its first write has waited for `wait_s`, or when it holds a
+    live write and no other waits. The queue
     before it holds four batches; whoever has more waits.
     """
 
@@ -30,15 +31,18 @@ class Writer:
         self._failed = metrics.counter("ingest_write_failures_total", "Writes that the catalog refused.")
         self._seconds = metrics.histogram("ingest_batch_seconds", "Time to write one batch.")
 
-    async def put(self, write: Write) -> asyncio.Future[None]:
-        """Take a write. The future is done when it is durable, or holds the error it was refused with."""
+    async def put(self, write: Write, *, live: bool = False) -> asyncio.Future[None]:
+        """Take a write; a live one waits for no others.
+
+        The future is done when it is durable, or holds the error it was refused with.
+        """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._queue.put((write, done))
+        await self._queue.put((write, live, done))
         return done
 
     async def write_all(self, writes: Sequence[Write]) -> None:
         """Return when all are durable. Raises what one of them was refused with."""
-        await asyncio.gather(*[await self.put(write) for write in writes])
+        await asyncio.gather(*[await self.put(write, live=True) for write in writes])
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -49,14 +53,14 @@ class Writer:
         batch = [await self._queue.get()]
         try:
             async with asyncio.timeout(self._wait_s):
-                while len(batch) < self._size:
+                while len(batch) < self._size and not (self._queue.empty() and _any_live(batch)):
                     batch.append(await self._queue.get())
         except TimeoutError:
             pass
         return batch
 
     async def _write(self, batch: Sequence[_Entry]) -> None:
-        writes = [write for write, _ in batch]
+        writes = [write for write, _, _ in batch]
         try:
             with self._seconds.timed():
                 await patiently("catalog", lambda: self._catalog.images.write(writes))
@@ -69,8 +73,12 @@ class Writer:
             _tell(batch, None)
 
 
+def _any_live(batch: Sequence[_Entry]) -> bool:
+    return any(live for _, live, _ in batch)
+
+
 def _tell(batch: Sequence[_Entry], error: Exception | None) -> None:
-    for _, done in batch:
+    for _, _, done in batch:
         if done.done():
             continue
         if error is None:

@@ -159,6 +159,12 @@ class IngestSettings(CommonSettings):
     ingest_workers: int = Field(
         8, ge=1, le=32, description="Files that are read and decoded at the same time."
     )
+    ingest_decode_mb: int = Field(
+        256,
+        ge=32,
+        le=65_536,
+        description="Memory for decoded pixels at a time, in MB; what needs more waits, or goes alone.",
+    )
     ingest_settle_s: float = Field(
         1.0, ge=0.05, le=600, description="A file is taken when it has not changed for this long, in seconds."
     )

@@ -22,6 +22,9 @@ from tagify.model import Content, Entry, Image, ImageId, ImageState, LibraryId
 BATCH_TIMEOUT_S = 60.0
 """Deadline of one batch of writes, repeats after conflicts included."""
 
+TWINS = 100
+"""Images of one content that are looked at for one that has left its place."""
+
 # "/" is followed by "0": all paths below a folder lie between the two.
 _AFTER_SLASH = chr(ord("/") + 1)
 
@@ -121,6 +124,12 @@ class Images:
         return [entry_of(doc) async for doc in self._images.find(query, ENTRY_FIELDS)]
 
     @translated
+    async def with_content(self, content: Content) -> list[Entry]:
+        """Images of these bytes, missing ones too: at most TWINS of them. Raises Unavailable."""
+        cursor = self._images.find({"content": content}, ENTRY_FIELDS).limit(TWINS)
+        return [entry_of(doc) for doc in await cursor.to_list()]
+
+    @translated
     async def write(self, writes: Sequence[Write]) -> None:
         """Work a batch in: documents and counts in one transaction, durable on return. Raises Unavailable.
 
@@ -158,7 +167,11 @@ class Images:
     async def _touched(self, writes: Sequence[Write], session: AsyncClientSession) -> list[dict[str, Any]]:
         """The documents that these writes speak of: by id, by path, and missing ones by content."""
         queries: list[dict[str, Any]] = []
-        if ids := [object_id(write.id) for write in writes if isinstance(write, Move | Gone)]:
+        ids = [object_id(write.id) for write in writes if isinstance(write, Move | Gone)]
+        ids += [
+            object_id(write.came_from.id) for write in writes if isinstance(write, Store) and write.came_from
+        ]
+        if ids:
             queries.append({"_id": {"$in": ids}})
         paths: dict[ObjectId, list[str]] = {}
         for write in writes:

@@ -75,7 +75,8 @@ class Slate:
 
     def _store(self, write: Store) -> None:
         library = object_id(write.library_id)
-        doc = self._present.get((library, write.file.path)) or self._missing(library, write)
+        place = library, write.file.path
+        doc = self._present.get(place) or self._left(write) or self._missing(library, write)
         if doc is None:
             doc = self._new(write)
         elif doc["state"] == ImageState.MISSING:
@@ -95,6 +96,15 @@ class Slate:
         if there is not None and there is not doc:
             self._miss(there)
         self._place_at(doc, library, write.file)
+
+    def _left(self, write: Store) -> Doc | None:
+        """The image that this file is of, come from another place, unless it has gone on from there."""
+        if (entry := write.came_from) is None:
+            return None
+        doc = self._docs.get(object_id(entry.id))
+        if doc is None or doc["state"] == ImageState.MISSING or doc.get("content") != write.content:
+            return None
+        return doc if _place(doc) == (object_id(entry.library_id), entry.file.path) else None
 
     def _missing(self, library: ObjectId, write: Store) -> Doc | None:
         """The missing image that this file is: of the same content, the nearest one."""

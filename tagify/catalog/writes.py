@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tagify.model import Content, FileFacts, ImageId, LibraryId, Picture
+from tagify.model import Content, Entry, FileFacts, ImageId, LibraryId, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +10,8 @@ class Store:
     """The file at this path was read. It becomes the image at the path, or a new one.
 
     A missing image of the same content is taken up again with its tags. `picture` is None and
-    `error` says why where the file could not be decoded; `content` is None then too.
+    `error` says why where the file could not be decoded; `content` is None then too. `came_from` is
+    an image of this content whose file has left its place: it moves here, if it is still there.
     """
 
     library_id: LibraryId
@@ -18,6 +19,7 @@ class Store:
     content: Content | None = None
     picture: Picture | None = None
     error: str = ""
+    came_from: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ All functions are synchronous and take CPU: callers run them in threads. What ca
 decoded raises Undecodable, whose text is for people; a disk that fails raises OSError.
 """
 
+from tagify.imaging.cost import decode_bytes
 from tagify.imaging.derive import Derived, derive
 from tagify.imaging.source import FORMATS, Source, Undecodable
 from tagify.imaging.variant import VARIANT_MIMES, make_variant, natural_width
@@ -14,6 +15,7 @@ __all__ = [
     "Derived",
     "Source",
     "Undecodable",
+    "decode_bytes",
     "derive",
     "make_variant",
     "natural_width",

@@ -32,9 +32,7 @@ async def test_an_image_that_moves_and_leaves_in_one_batch_is_told_as_removed(ca
     await catalog.images.write([stored(library, "a.jpg", 1)])
     image = (await catalog.images.page(ImageFilter(), limit=1)).images[0]
     moved = FileFacts("b.jpg", 1, 1, 1)
-    changes = await told(
-        catalog, [Move(image.id, library.id, moved), Gone(image.id, library.id, "b.jpg")]
-    )
+    changes = await told(catalog, [Move(image.id, library.id, moved), Gone(image.id, library.id, "b.jpg")])
     assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_REMOVED, image.id)]
 
 
