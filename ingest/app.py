@@ -8,11 +8,13 @@ from typing import Final
 from aiohttp import web
 
 from ingest.daemon import Daemon
+from ingest.guard import Guard
 from ingest.intake import Intake
-from ingest.keeper import Keeper
+from ingest.keeper import Keeper, Rhythm
 from ingest.paths import Exclusions
 from ingest.patience import patiently
 from ingest.pipeline import Bounds, Pipeline
+from ingest.removals import Removals
 from ingest.settle import Note, Settling, Sign
 from ingest.watcher import Watcher
 from ingest.writer import Writer
@@ -41,11 +43,17 @@ class _Parts:
         self.blobs = Blobs(settings, threads=settings.ingest_workers)
         self.watcher = Watcher()
         self.threads = Threads("files", STAT_THREADS)
+        self.daemon = Daemon(
+            self.catalog,
+            self.keeper,
+            metrics.gauge("ingest_libraries_suspended", "Libraries that are suspended."),
+        )
         self.writer = Writer(
             self.catalog,
             metrics,
             batch_size=settings.ingest_batch_size,
             wait_s=settings.ingest_batch_ms / 1000,
+            fences=self.daemon.fences,
         )
         self.pipeline = Pipeline(
             self.blobs,
@@ -62,11 +70,6 @@ class _Parts:
         self._lost = metrics.counter(
             "ingest_events_lost_total", "Times that events were lost and a tree compared."
         )
-        self.daemon = Daemon(
-            self.catalog,
-            self.keeper,
-            metrics.gauge("ingest_libraries_suspended", "Libraries that are suspended."),
-        )
 
     def keeper(self, library: Library) -> Keeper:
         """The keeper of a library."""
@@ -74,7 +77,7 @@ class _Parts:
         intake = Intake(
             library.id,
             library.path,
-            roots=self.daemon.root,
+            libraries=self.daemon.library,
             catalog=self.catalog,
             pipeline=self.pipeline,
             writer=self.writer,
@@ -83,15 +86,31 @@ class _Parts:
                 Note(path, Sign.CLOSED if written else Sign.WRITTEN), time.monotonic()
             ),
         )
-        return Keeper(
+        settings = self._settings
+        guard = Guard(
             library,
+            self.catalog,
+            self.threads,
+            lambda guard: Removals(
+                self.catalog,
+                lambda: guard.library,
+                wait_s=settings.ingest_removal_wait_s,
+                clock=time.monotonic,
+            ),
+        )
+        return Keeper(
+            guard,
             catalog=self.catalog,
             watcher=self.watcher,
             threads=self.threads,
             exclusions=self._exclusions,
             settling=settling,
             intake=intake,
-            reconcile_s=self._settings.ingest_reconcile_s,
+            rhythm=Rhythm(
+                settings.ingest_reconcile_s,
+                settings.ingest_poll_s,
+                frozenset(settings.ingest_poll_filesystems),
+            ),
             lost=self._lost,
         )
 

@@ -1,13 +1,16 @@
 """Takes the differences between a folder, or a whole library, and the catalog."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
+from ingest.guard import Guard
 from ingest.intake import Intake
 from ingest.paths import Exclusions, to_os
 from ingest.patience import patiently
 from ingest.progress import Progress
-from ingest.reconcile import Arrival, Departure, Same, compare, in_chunks
+from ingest.reconcile import Arrival, Departure, Difference, Same, compare, in_chunks
 from ingest.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
 from tagify.model import Entry, LibraryId
@@ -21,7 +24,18 @@ GATHER = 256
 HELD_BACK = 5000
 """Departures that are held back until the files that arrived have been seen: most are moves."""
 
-MayRemove = Callable[[], Awaitable[bool]]
+
+@dataclass(slots=True)
+class _Absent:
+    """Entries whose files are not at their place: the first of them, and how many there are."""
+
+    entries: list[Entry] = field(default_factory=list)
+    total: int = 0
+
+    def add(self, entry: Entry) -> None:
+        self.total += 1
+        if len(self.entries) < HELD_BACK:
+            self.entries.append(entry)
 
 
 class Comparer:
@@ -44,53 +58,93 @@ class Comparer:
         self._exclusions = exclusions
         self._intake = intake
 
-    async def paths(self, paths: Sequence[str], may_remove: MayRemove) -> None:
-        """Look at what is at these paths now; files that are there first, so that moves are seen as moves."""
+    async def paths(self, paths: Sequence[str], guard: Guard) -> bool:
+        """Look at what is at these paths now; files that are there first, so that moves are seen as moves.
+
+        Whether all that has gone could be removed.
+        """
         free = [path for path in paths if not self._intake.is_reading(path)]
         files = await self._threads.run(lambda: {path: facts_at(self._root, path) for path in free})
         await self._intake.arrive([Arrival(file) for file in files.values() if file is not None], live=True)
-        for path in sorted(path for path, file in files.items() if file is None):
-            await self._absent(path, may_remove)
+        absent = sorted(path for path, file in files.items() if file is None)
+        there = await self._there(absent)
+        went = await self._depart(list(there.values()), guard)
+        for folder in _topmost(path for path in absent if path not in there):
+            went = await self.tree(folder, guard) and went
+        return went
 
-    async def tree(self, folder: str, may_remove: MayRemove, progress: Progress | None = None) -> None:
-        """Compare all below a folder (`""`: the library).
+    async def _there(self, paths: Sequence[str]) -> dict[str, Entry]:
+        """What the catalog has at these paths."""
+        found: dict[str, Entry] = {}
+        for start in range(0, len(paths), GATHER):
+            some = paths[start : start + GATHER]
+            found |= await patiently("catalog", partial(self._catalog.images.at, self._id, some))
+        return found
 
-        A scan gives its `progress`, and what it finds goes after live events.
+    async def tree(self, folder: str, guard: Guard, progress: Progress | None = None) -> bool:
+        """Compare all below a folder (`""`: the library); whether all that has gone could be removed.
+
+        A scan gives its `progress`, and what it finds goes after live events. More images than
+        are held back are counted by a pass of their own, and removed by a third: by then all
+        that moved has arrived, and what is still absent has gone.
         """
+        absent = await self._pass(folder, progress=progress)
+        if absent.total <= HELD_BACK:
+            return await self._depart(absent.entries, guard)
+        absent = await self._pass(folder)
+        if not await guard.may_remove(absent.total):
+            return False
+        await self._pass(folder, removing_by=guard)
+        return True
+
+    async def _pass(
+        self, folder: str, *, progress: Progress | None = None, removing_by: Guard | None = None
+    ) -> _Absent:
+        """One merge of folder and catalog: what has arrived is taken, what is absent told or removed."""
         arrivals: list[Arrival] = []
-        departures: list[Departure] = []
-        live = progress is None
+        absent = _Absent()
+        live = progress is None and removing_by is None
         async for difference in compare(self._disk(folder), self._entries(folder)):
-            match difference:
-                case Arrival():
-                    arrivals.append(difference)
-                case Departure():
-                    departures.append(difference)
-                case Unreadable():
-                    self._tell_unreadable(difference, progress)
-            if progress is not None and isinstance(difference, Arrival | Same):
-                progress.passed += 1
+            self._sort(difference, arrivals, absent, progress)
             if len(arrivals) >= GATHER:
                 await self._intake.arrive(arrivals, live=live)
-                arrivals = []
-            if len(departures) >= HELD_BACK:
-                await self._depart(departures, may_remove)
-                departures = []
+                arrivals.clear()
+            if removing_by is not None and len(absent.entries) >= HELD_BACK:
+                await self._remove(absent, removing_by)
         await self._intake.arrive(arrivals, live=live)
-        await self._depart(departures, may_remove)
+        if removing_by is not None:
+            await self._remove(absent, removing_by)
+        return absent
 
-    async def _absent(self, path: str, may_remove: MayRemove) -> None:
-        """No file is at the path: a folder is, or something has gone from there."""
-        entries = await patiently("catalog", lambda: self._catalog.images.at(self._id, [path]))
-        if entries:
-            await self._depart([Departure(entry) for entry in entries.values()], may_remove)
-        else:
-            await self.tree(path, may_remove)
+    def _sort(
+        self, difference: Difference, arrivals: list[Arrival], absent: _Absent, progress: Progress | None
+    ) -> None:
+        match difference:
+            case Arrival():
+                arrivals.append(difference)
+            case Departure():
+                absent.add(difference.entry)
+            case Unreadable():
+                self._tell_unreadable(difference, progress)
+        if progress is not None and isinstance(difference, Arrival | Same):
+            progress.passed += 1
 
-    async def _depart(self, departures: Sequence[Departure], may_remove: MayRemove) -> None:
-        """Asks once more whether it may: a mount may have gone in the middle of a walk."""
-        if departures and await may_remove():
-            await self._intake.depart(departures)
+    async def _depart(self, entries: Sequence[Entry], guard: Guard) -> bool:
+        """Whether these could be removed: all that are really gone, if the guard lets so many go."""
+        gone = await self._intake.gone(entries)
+        if not gone:
+            return True
+        if not await guard.may_remove(len(gone)):
+            return False
+        await self._intake.depart(gone)
+        return True
+
+    async def _remove(self, absent: _Absent, guard: Guard) -> None:
+        """Asks once more after the root: a mount may have gone in the middle of a walk."""
+        gone = await self._intake.gone(absent.entries)
+        absent.entries.clear()
+        if gone and await guard.is_well():
+            await self._intake.depart(gone)
 
     def _disk(self, folder: str) -> AsyncIterator[Found]:
         return in_chunks(self._threads, walk(self._root, folder, self._exclusions))
@@ -103,3 +157,12 @@ class Comparer:
         logger.warning("%s cannot be read: %s", place, found.reason)
         if progress is not None:
             progress.error = f"{place} cannot be read: {found.reason}"
+
+
+def _topmost(folders: Iterable[str]) -> list[str]:
+    """Those in none of the others: to compare a folder is to compare all below it. In order of path."""
+    found: list[str] = []
+    for folder in folders:
+        if not (found and (not found[-1] or folder.startswith(found[-1] + "/"))):
+            found.append(folder)
+    return found

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ingest.keeper import Keeper
+from ingest.lease import give_back, keep, owner_name, take
 from ingest.patience import patiently
 from tagify.catalog import Catalog
 from tagify.logs import fields
@@ -16,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
 """Time between two looks at the list of libraries, in seconds."""
+
+NEVER = -1
+"""A token that no lease has."""
 
 RESTART_S = 5.0
 """A keeper that failed is started again after this time, in seconds."""
@@ -30,11 +34,16 @@ class Daemon:
         self._suspended = suspended
         self._libraries: dict[LibraryId, Library] = {}
         self._keepers: dict[LibraryId, tuple[Keeper, asyncio.Task[None]]] = {}
+        self._owner = owner_name()
+        self._tokens: dict[LibraryId, int] = {}
 
-    def root(self, library_id: LibraryId) -> str | None:
-        """The root of a library by its id, or None where there is no such library."""
-        library = self._libraries.get(library_id)
-        return library.path if library else None
+    def library(self, library_id: LibraryId) -> Library | None:
+        """A library as the catalog had it last, or None where there is no such library."""
+        return self._libraries.get(library_id)
+
+    def fences(self, library_ids: Iterable[LibraryId]) -> dict[LibraryId, int]:
+        """The tokens of the leases on these libraries; one that is not held has a token that never was."""
+        return {library_id: self._tokens.get(library_id, NEVER) for library_id in library_ids}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -68,12 +77,27 @@ class Daemon:
     async def _keep(self, keeper: Keeper, library: Library) -> None:
         while True:
             try:
-                await keeper.run()
+                await self._keep_once(keeper, library)
             except Exception:
                 logger.exception(
                     "a library's keeper failed; starting it again", extra=fields(library=library.name)
                 )
                 await asyncio.sleep(RESTART_S)
+
+    async def _keep_once(self, keeper: Keeper, library: Library) -> None:
+        """Keep it for as long as its lease is ours."""
+        token = await take(self._catalog, library, self._owner)
+        self._tokens[library.id] = token
+        working = asyncio.create_task(keeper.run())
+        holding = asyncio.create_task(keep(self._catalog, library, token))
+        try:
+            await asyncio.wait({working, holding}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end(working, holding)
+            del self._tokens[library.id]
+            await give_back(self._catalog, library, token)
+        if not working.cancelled():
+            working.result()
 
     async def _end(self, library_id: LibraryId) -> None:
         _, task = self._keepers.pop(library_id)

@@ -8,19 +8,24 @@ not touched, and what the catalog is asked to write names the place it speaks of
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ingest.paths import to_os
 from ingest.patience import patiently
 from ingest.pipeline import Job, Pipeline, Twins
-from ingest.reconcile import Arrival, Departure
+from ingest.reconcile import Arrival
+from ingest.roots import look, why_suspended
 from ingest.walk import facts_at
 from ingest.writer import Writer
 from tagify.catalog import Catalog, Gone, Move
-from tagify.model import Content, Entry, FileFacts, ImageState, LibraryId
+from tagify.model import Content, Entry, FileFacts, ImageState, Library, LibraryId, LibraryState
 from tagify.threads import Threads
 
-Roots = Callable[[LibraryId], str | None]
-"""The root of any library by its id: an image may have moved here from another one."""
+Libraries = Callable[[LibraryId], Library | None]
+"""Any library by its id: an image may have moved here from another one."""
+
+ASKED = 1000
+"""Paths that the catalog is asked about at once."""
 
 
 class Intake:
@@ -31,7 +36,7 @@ class Intake:
         library_id: LibraryId,
         root: str,
         *,
-        roots: Roots,
+        libraries: Libraries,
         catalog: Catalog,
         pipeline: Pipeline,
         writer: Writer,
@@ -42,7 +47,7 @@ class Intake:
         False where the catalog refused to write it: that may take a while to mend."""
         self._id = library_id
         self._root = root
-        self._roots = roots
+        self._libraries = libraries
         self._catalog = catalog
         self._pipeline = pipeline
         self._writer = writer
@@ -83,13 +88,21 @@ class Intake:
         for path in files.keys() - {move.file.path for move in moves}:
             await self._read(path, live=live)
 
-    async def depart(self, departures: Sequence[Departure]) -> None:
-        """Hide images whose file has gone from the disk, after one more look at it."""
-        entries = [
-            departure.entry for departure in departures if not self.is_reading(departure.entry.file.path)
-        ]
-        gone = await self._threads.run(self._absent, entries)
-        await self._writer.write_all([Gone(entry.id, self._id, entry.file.path) for entry in gone])
+    async def gone(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those of them whose file is not there and which have not moved, by one more look at both."""
+        free = [entry for entry in entries if not self.is_reading(entry.file.path)]
+        absent = await self._threads.run(self._absent, free)
+        still: list[Entry] = []
+        for start in range(0, len(absent), ASKED):
+            some = absent[start : start + ASKED]
+            paths = [entry.file.path for entry in some]
+            there = await patiently("catalog", partial(self._catalog.images.at, self._id, paths))
+            still += [entry for entry in some if entry.id in {found.id for found in there.values()}]
+        return still
+
+    async def depart(self, entries: Sequence[Entry]) -> None:
+        """Hide images whose file has gone."""
+        await self._writer.write_all([Gone(entry.id, self._id, entry.file.path) for entry in entries])
 
     async def _moves(self, files: dict[str, FileFacts]) -> list[Move]:
         """A move for each file that is an image's own, come from a place where it is not any more."""
@@ -114,10 +127,10 @@ class Intake:
         """Whether the image's file is not where the catalog has it (a hard link still is)."""
         if entry.state is ImageState.MISSING:
             return True
-        root = self._roots(entry.library_id)
-        if root is None or not os.path.isdir(root):  # noqa: PTH112
+        library = self._libraries(entry.library_id)
+        if library is None or not _is_well(library):
             return False
-        there = facts_at(root, entry.file.path)
+        there = facts_at(library.path, entry.file.path)
         return there is None or there.inode != entry.file.inode
 
     def _absent(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -152,3 +165,10 @@ class Intake:
             self._idle.set()
         if happened or not written:
             self._again(path, written)
+
+
+def _is_well(library: Library) -> bool:
+    """Whether what is not in this library's folder has really left it."""
+    sight = look(library.path, library.id)
+    reason = why_suspended(library.path, library.id, sight, library.identity, library.indexed_count)
+    return library.state is LibraryState.ACTIVE and reason is None

@@ -4,21 +4,21 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass
 
 from ingest.comparer import Comparer
+from ingest.guard import Guard
 from ingest.intake import Intake
+from ingest.mounts import file_system_type
 from ingest.paths import Exclusions
-from ingest.patience import patiently
 from ingest.progress import Progress
-from ingest.roots import Identity, identify, why_suspended
 from ingest.settle import Settling
 from ingest.walk import count
 from ingest.watcher import NotWatched, Watch, Watcher
 from tagify.catalog import Catalog
 from tagify.logs import fields
 from tagify.metrics import Counter
-from tagify.model import Library, LibraryState
+from tagify.model import Library, LibraryState, RootIdentity
 from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -26,8 +26,17 @@ logger = logging.getLogger(__name__)
 LOOK_S = 2.0
 """Time between two looks at the root, in seconds."""
 
-UNWATCHED_S = 60.0
-"""Time between two comparisons of a folder that the kernel does not watch, in seconds."""
+WATCH_AGAIN_S = 60.0
+"""Time until a folder that the kernel would not watch is tried again, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a library is compared in full, and when what is not watched is; file systems never watched."""
+
+    reconcile_s: float
+    poll_s: float
+    polled_file_systems: frozenset[str]
 
 
 class Keeper:
@@ -35,7 +44,7 @@ class Keeper:
 
     def __init__(
         self,
-        library: Library,
+        guard: Guard,
         *,
         catalog: Catalog,
         watcher: Watcher,
@@ -43,22 +52,22 @@ class Keeper:
         exclusions: Exclusions,
         settling: Settling,
         intake: Intake,
-        reconcile_s: float,
+        rhythm: Rhythm,
         lost: Counter,
     ) -> None:
-        self._library = library
-        self._root = library.path
+        self._guard = guard
+        self._root = guard.library.path
         self._catalog = catalog
         self._watcher = watcher
         self._threads = threads
         self._exclusions = exclusions
         self._settling = settling
         self._intake = intake
-        self._reconcile_s = reconcile_s
+        self._rhythm = rhythm
         self._lost = lost
         self._comparer = Comparer(
-            library.id,
-            library.path,
+            guard.library.id,
+            self._root,
             catalog=catalog,
             threads=threads,
             exclusions=exclusions,
@@ -66,14 +75,18 @@ class Keeper:
         )
         self._watch: Watch | None = None
         self._watch_again_at = 0.0
-        self._identity: Identity | None = None
+        self._watched: RootIdentity | None = None
+        self._told_unwatched = False
         self._wanted = asyncio.Event()
-        self._answered = library.rescan_requested
+        self._answered = guard.library.rescan_requested
 
     def update(self, library: Library) -> None:
         """The library as the catalog has it now; a request for a scan that it holds is heard."""
-        self._library = library
-        if library.rescan_requested != self._answered:
+        was_suspended = self._guard.library.state is LibraryState.SUSPENDED
+        self._guard.library = library
+        if library.rescan_requested != self._answered or (
+            was_suspended and library.state is LibraryState.ACTIVE
+        ):
             self._answered = library.rescan_requested
             self._wanted.set()
 
@@ -86,6 +99,7 @@ class Keeper:
                 group.create_task(self._look())
                 group.create_task(self._scan_when_wanted())
                 group.create_task(self._follow())
+                group.create_task(self._poll())
         finally:
             if self._watch is not None:
                 await asyncio.shield(self._watcher.remove(self._watch))
@@ -96,39 +110,21 @@ class Keeper:
             await self._attend()
 
     async def _attend(self) -> None:
-        """See to it that a root that is well is watched; suspend a library whose root is not."""
-        may_watch = time.monotonic() >= self._watch_again_at
-        if await self._is_well() and may_watch and not await self._is_watched():
+        """See to it that a root that is well is watched, and the folder that is there now at that."""
+        was_suspended = self._guard.library.state is LibraryState.SUSPENDED
+        if not await self._guard.is_well():
+            return
+        if was_suspended:
+            self._wanted.set()
+        if time.monotonic() >= self._watch_again_at and not await self._is_watched():
             await self._begin_watching()
 
     async def _is_watched(self) -> bool:
-        """Whether the kernel reports on the folder that is there now, and not on one that was."""
         if self._watch is None or not self._watcher.is_watching(self._watch):
             return False
-        return await self._threads.run(identify, self._root) == self._identity
-
-    async def _is_well(self) -> bool:
-        """Whether images may be removed on the word of this root; a change is told to the catalog."""
-        library = self._library
-        reason = await self._threads.run(why_suspended, self._root, self._identity, library.indexed_count)
-        state = LibraryState.SUSPENDED if reason else LibraryState.ACTIVE
-        if library.state not in (state, LibraryState.REMOVING):
-            await self._tell_state(state, reason or "")
-        return reason is None
-
-    async def _tell_state(self, state: LibraryState, reason: str) -> None:
-        library = self._library
-        if reason:
-            logger.warning("library suspended: %s", reason)
-        else:
-            logger.info("library is back: %s", self._root)
-        await patiently("catalog", lambda: self._catalog.libraries.set_state(library.id, state, reason))
-        self._library = replace(library, state=state, scan_error=reason)
-        if not reason:
-            self._wanted.set()
+        return await self._guard.look() == self._watched
 
     async def _begin_watching(self) -> None:
-        first = self._identity is None
         if self._watch is not None:
             await self._watcher.remove(self._watch)
             self._watch = None
@@ -136,41 +132,63 @@ class Keeper:
         try:
             await self._watcher.add(watch)
         except NotWatched as error:
-            if first:
-                logger.warning("%s", error)
-            self._reconcile_s = min(self._reconcile_s, UNWATCHED_S)
-            self._watch_again_at = time.monotonic() + UNWATCHED_S
+            self._tell_unwatched(str(error))
+            self._watch_again_at = time.monotonic() + WATCH_AGAIN_S
         else:
             self._watch = watch
             self._wanted.set()
-        self._identity = await self._threads.run(identify, self._root)
+        self._watched = await self._guard.look()
+
+    async def _poll(self) -> None:
+        """Compare what no event would tell of: folders that are not watched, file systems of other hosts."""
+        while True:
+            await asyncio.sleep(self._rhythm.poll_s)
+            if not await self._guard.is_well():
+                continue
+            if await self._is_polled():
+                self._wanted.set()
+            elif self._watch is not None and (folders := self._watch.unwatched):
+                for folder in folders:
+                    await self._comparer.tree(folder, self._guard)
+
+    async def _is_polled(self) -> bool:
+        """Whether all of the library is."""
+        kind = await self._threads.run(file_system_type, self._root)
+        return self._watch is None or kind in self._rhythm.polled_file_systems
+
+    def _tell_unwatched(self, reason: str) -> None:
+        if not self._told_unwatched:
+            self._told_unwatched = True
+            logger.warning("%s (every %g s)", reason, self._rhythm.poll_s)
 
     async def _scan_when_wanted(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._reconcile_s):
+                async with asyncio.timeout(self._rhythm.reconcile_s):
                     await self._wanted.wait()
             self._wanted.clear()
-            if await self._is_well():
+            if await self._guard.is_well():
                 await self._scan()
 
     async def _scan(self) -> None:
         """Compare the whole library with the catalog, and wait until what differs is in."""
         started = time.monotonic()
+        library = self._guard.library
         total = await self._threads.run(count, self._root, self._exclusions)
-        async with Progress(self._catalog, self._library.id, self._intake, total) as progress:
-            await self._comparer.tree("", self._is_well, progress)
+        async with Progress(self._catalog, library.id, self._intake, total) as progress:
+            if await self._comparer.tree("", self._guard, progress):
+                await self._guard.removals.settled()
             await self._intake.drained()
         seconds = round(time.monotonic() - started, 1)
-        logger.info("compared", extra=fields(library=self._library.name, files=total, seconds=seconds))
+        logger.info("compared", extra=fields(library=library.name, files=total, seconds=seconds))
 
     async def _follow(self) -> None:
         """Turn events into looks at the paths that have settled."""
         while True:
             now = time.monotonic()
             if paths := self._settling.due(now):
-                if await self._is_well():
-                    await self._comparer.paths(paths, self._is_well)
+                if await self._guard.is_well() and not await self._comparer.paths(paths, self._guard):
+                    self._wanted.set()
                 continue
             due = self._settling.next_due()
             await self._listen(max(0.01, min(LOOK_S, due - now) if due is not None else LOOK_S))
@@ -185,6 +203,8 @@ class Keeper:
         now = time.monotonic()
         for note in notes:
             self._settling.note(note, now)
+        if watch.unwatched:
+            self._tell_unwatched(watch.why_unwatched)
         if lost or self._settling.full:
             self._lost.add()
             logger.warning("events were lost; comparing %s", self._root)

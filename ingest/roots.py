@@ -1,47 +1,90 @@
-"""Whether a library's root is what it was. Nothing is removed on the word of one that is not."""
+"""Whether a library's root is what it was. Nothing is removed on the word of one that is not.
+
+The root is known by a marker, a file that Tagify writes when the library is new; where it may
+not write there, by the file system and the inode of the folder. All runs in a thread.
+"""
 
 import os
 from dataclasses import dataclass
 
+from tagify.model import LibraryId, RootIdentity
+
+MARKER = ".tagify"
+"""Name of the marker. It holds the id of each library that was made here, one a line."""
+
+_APPROVE = "if it is right as it is: tagify libraries approve"
+
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """What tells one root from another that was put in its place: a folder made anew, another mount."""
+class Sight:
+    """A root as it is now."""
 
-    device: int
-    inode: int
-    is_mount: bool
+    identity: RootIdentity
+    is_empty: bool
 
 
-def identify(root: str) -> Identity | None:
-    """The identity of a folder that can be listed, or None."""
+def look(root: str, library: LibraryId) -> Sight | None:
+    """What is at the root; None where no folder is that can be listed."""
     try:
         status = os.stat(root)  # noqa: PTH116
-        with os.scandir(root):
-            return Identity(status.st_dev, status.st_ino, os.path.ismount(root))
+        with os.scandir(root) as listing:
+            is_empty = all(entry.name == MARKER for entry in listing)
+        identity = RootIdentity(_file_system(root, status), status.st_ino, _is_marked(root, library))
     except OSError:
         return None
+    return Sight(identity, is_empty)
 
 
-def why_suspended(root: str, known: Identity | None, indexed: int) -> str | None:
+def mark(root: str, library: LibraryId) -> None:
+    """Write the marker, where that is allowed."""
+    if _is_marked(root, library):
+        return
+    try:
+        with open(os.path.join(root, MARKER), "a") as marker:  # noqa: PTH123, PTH118
+            marker.write(f"{library}\n")
+    except OSError:
+        return
+
+
+def why_suspended(
+    root: str, library: LibraryId, sight: Sight | None, known: RootIdentity | None, indexed: int
+) -> str | None:
     """Why nothing may be removed from this library now, in one sentence; None where all is well.
 
-    `known` is the identity it had when it was watched last, `indexed` the images that it had. A
-    root made anew or mounted again differs from it too, and is well as long as it is not empty.
+    `known` is the identity that it had when it was added or approved, `indexed` its images.
     """
-    current = identify(root)
-    if current is None:
+    if sight is None:
         return f"the folder {root} is missing or cannot be read; nothing is removed until it is back"
-    if known is not None and known.is_mount and not current.is_mount:
-        return f"nothing is mounted at {root} any more; nothing is removed until it is back"
-    if indexed and _is_empty(root):
-        return f"the folder {root} is empty though it had {indexed} images; nothing is removed"
+    if known is not None and known.marked and not sight.identity.marked:
+        return (
+            f"the folder {root} is not what it was: its marker {MARKER} is not there; "
+            f"nothing is removed until it is back; {_APPROVE} {library}"
+        )
+    if known is not None and not known.marked and not _same(known, sight.identity):
+        return (
+            f"another folder or file system is at {root} than was; "
+            f"nothing is removed until it is back; {_APPROVE} {library}"
+        )
+    if indexed and sight.is_empty:
+        return (
+            f"the folder {root} is empty though it had {indexed} images; nothing is removed; "
+            f"{_APPROVE} {library}"
+        )
     return None
 
 
-def _is_empty(root: str) -> bool:
+def _same(known: RootIdentity, seen: RootIdentity) -> bool:
+    return (known.file_system, known.inode) == (seen.file_system, seen.inode)
+
+
+def _file_system(root: str, status: os.stat_result) -> int:
+    """The id that a file system keeps over restarts, where it has one; the number of its device else."""
+    return os.statvfs(root).f_fsid or status.st_dev
+
+
+def _is_marked(root: str, library: LibraryId) -> bool:
     try:
-        with os.scandir(root) as listing:
-            return next(listing, None) is None
-    except OSError:
-        return True
+        with open(os.path.join(root, MARKER)) as marker:  # noqa: PTH123, PTH118
+            return library in marker.read(65_536).split()
+    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError, PermissionError):
+        return False

@@ -2,14 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from ingest.patience import patiently
-from tagify.catalog import Catalog, Write
+from tagify.catalog import Catalog, LeaseLost, Write
 from tagify.logs import fields
 from tagify.metrics import Metrics
+from tagify.model import LibraryId
 
 logger = logging.getLogger(__name__)
+
+Leases = Callable[[Iterable[LibraryId]], Mapping[LibraryId, int]]
+"""The tokens of the leases that this daemon holds on these libraries."""
 
 _Entry = tuple[Write, bool, asyncio.Future[None]]
 
@@ -22,10 +27,14 @@ class Writer:
     before it holds four batches; whoever has more waits.
     """
 
-    def __init__(self, catalog: Catalog, metrics: Metrics, *, batch_size: int, wait_s: float) -> None:
+    def __init__(
+        self, catalog: Catalog, metrics: Metrics, *, batch_size: int, wait_s: float, fences: Leases
+    ) -> None:
         self._catalog = catalog
         self._size = batch_size
         self._wait_s = wait_s
+        self._fences = fences
+        self._fences = fences
         self._queue: asyncio.Queue[_Entry] = asyncio.Queue(batch_size * 4)
         self._written = metrics.counter("ingest_writes_total", "Writes that the catalog acknowledged.")
         self._failed = metrics.counter("ingest_write_failures_total", "Writes that the catalog refused.")
@@ -63,7 +72,9 @@ class Writer:
         writes = [write for write, _, _ in batch]
         try:
             with self._seconds.timed():
-                await patiently("catalog", lambda: self._catalog.images.write(writes))
+                await patiently("catalog", partial(self._hand_over, writes))
+        except LeaseLost as lost:
+            await self._write_rest(batch, lost)
         except Exception as error:
             self._failed.add(len(batch))
             logger.exception("the catalog refused a batch", extra=fields(writes=len(batch)))
@@ -71,6 +82,18 @@ class Writer:
         else:
             self._written.add(len(batch))
             _tell(batch, None)
+
+    async def _hand_over(self, writes: Sequence[Write]) -> None:
+        fences = self._fences({write.library_id for write in writes})
+        await self._catalog.images.write(writes, fences)
+
+    async def _write_rest(self, batch: Sequence[_Entry], lost: LeaseLost) -> None:
+        """What is of a library that another daemon keeps now is dropped: that one sees it too."""
+        ours = [entry for entry in batch if entry[0].library_id != lost.library_id]
+        logger.warning("not written: %s", lost, extra=fields(writes=len(batch) - len(ours)))
+        _tell([entry for entry in batch if entry[0].library_id == lost.library_id], lost)
+        if ours:
+            await self._write(ours)
 
 
 def _any_live(batch: Sequence[_Entry]) -> bool:

@@ -121,8 +121,21 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class RootIdentity:
+    """What a library's root is known by: its marker where it has one, else its place on a file system."""
+
+    file_system: int
+    inode: int
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Library:
-    """A watched root folder and how far its last scan came. `path` is absolute."""
+    """A watched root folder and how far its last scan came. `path` is absolute.
+
+    `removal_waiting` images have lost their files, more than is usual, and wait since
+    `removal_since` for an approval; `approvals` counts those given, `approvals_used` those used.
+    """
 
     id: LibraryId
     name: str
@@ -135,6 +148,19 @@ class Library:
     last_scanned: datetime | None = None
     scan_error: str = ""
     rescan_requested: int = 0
+    identity: RootIdentity | None = None
+    removal_waiting: int = 0
+    removal_since: datetime | None = None
+    approvals: int = 0
+    approvals_used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who may write a library. `owner` is empty where nobody may; a later lease has a higher `token`."""
+
+    owner: str
+    token: int
 
 
 @dataclass(frozen=True, slots=True)

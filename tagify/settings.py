@@ -181,6 +181,22 @@ class IngestSettings(CommonSettings):
         le=604_800,
         description="Time between two comparisons of folder and catalog, in seconds.",
     )
+    ingest_removal_wait_s: float = Field(
+        604_800.0,
+        ge=0,
+        description="A removal of more than 50 images and 10% goes ahead without approval after this time, "
+        "in seconds; 0 for never.",
+    )
+    ingest_poll_s: float = Field(
+        60.0,
+        ge=0.1,
+        le=86_400,
+        description="Time between two looks at what the kernel does not watch, in seconds.",
+    )
+    ingest_poll_filesystems: Names = Field(
+        ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs", "fuse.rclone"),
+        description="File systems that are polled too, since other hosts change them, with commas between.",
+    )
     ingest_exclude: Names = Field(
         (".*", "@eaDir", "Thumbs.db", "*.tmp", "*.part", "*.crdownload", "lost+found"),
         description="File and folder names that are passed over (globs), with commas between.",

@@ -6,7 +6,7 @@ not in time), CatalogError (refused) or ChangesLost.
 
 from tagify.catalog.changes import Change, ChangeKind
 from tagify.catalog.client import Catalog, ServerFacts
-from tagify.catalog.failures import CatalogError, ChangesLost
+from tagify.catalog.failures import CatalogError, ChangesLost, LeaseLost
 from tagify.catalog.images import ImageFilter, Page
 from tagify.catalog.tags import Tagged
 from tagify.catalog.writes import Gone, Move, Store, Write
@@ -19,6 +19,7 @@ __all__ = [
     "ChangesLost",
     "Gone",
     "ImageFilter",
+    "LeaseLost",
     "Move",
     "Page",
     "ServerFacts",

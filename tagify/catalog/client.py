@@ -11,6 +11,7 @@ from tagify.catalog import indexes
 from tagify.catalog.changes import Changes
 from tagify.catalog.failures import carried_out, translated
 from tagify.catalog.images import Images
+from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.tags import Tags
 from tagify.catalog.transactions import Transactions
@@ -54,6 +55,7 @@ class Catalog:
         self.images = Images(self._database, transactions)
         self.tags = Tags(self._database, transactions)
         self.libraries = Libraries(self._database, transactions)
+        self.leases = Leases(self._database)
         self.changes = Changes(self._database)
 
     @translated

@@ -16,6 +16,7 @@ from tagify.model import (
     LibraryId,
     LibraryState,
     Picture,
+    RootIdentity,
 )
 
 Doc = Mapping[str, Any]
@@ -70,7 +71,27 @@ def library_of(doc: Doc) -> Library:
         last_scanned=doc["last_scanned"],
         scan_error=doc["scan_error"],
         rescan_requested=doc["rescan_requested"],
+        identity=_identity_of(doc.get("identity")),
+        removal_waiting=doc.get("removal_waiting", 0),
+        removal_since=doc.get("removal_since"),
+        approvals=doc.get("approvals", 0),
+        approvals_used=doc.get("approvals_used", 0),
     )
+
+
+def identity_fields(identity: RootIdentity) -> dict[str, Any]:
+    """A root's identity as it is kept in a library document."""
+    return {
+        "file_system": to_signed(identity.file_system),
+        "inode": to_signed(identity.inode),
+        "marked": identity.marked,
+    }
+
+
+def _identity_of(doc: Doc | None) -> RootIdentity | None:
+    if not doc:
+        return None
+    return RootIdentity(_from_signed(doc["file_system"]), _from_signed(doc["inode"]), doc["marked"])
 
 
 def file_fields(file: FileFacts) -> dict[str, Any]:

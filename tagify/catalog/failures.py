@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from tagify.errors import TagifyError, Unavailable
+from tagify.model import LibraryId
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +24,14 @@ class CatalogError(TagifyError):
 
 class ChangesLost(TagifyError):
     """The change stream cannot go on from where it was: too long ago, or another server."""
+
+
+class LeaseLost(TagifyError):
+    """Another daemon writes this library now; nothing of the batch was written."""
+
+    def __init__(self, library_id: LibraryId) -> None:
+        super().__init__(f"another daemon keeps library {library_id} now")
+        self.library_id = library_id
 
 
 def translate(error: PyMongoError) -> BaseException:

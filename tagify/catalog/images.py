@@ -13,6 +13,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from tagify.catalog.documents import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
 from tagify.catalog.failures import translate, translated
 from tagify.catalog.indexes import PRESENT, Database
+from tagify.catalog.leases import Fences, hold_to
 from tagify.catalog.slate import Slate
 from tagify.catalog.tallies import Tallies, spelling
 from tagify.catalog.transactions import Transactions
@@ -130,22 +131,25 @@ class Images:
         return [entry_of(doc) for doc in await cursor.to_list()]
 
     @translated
-    async def write(self, writes: Sequence[Write]) -> None:
-        """Work a batch in: documents and counts in one transaction, durable on return. Raises Unavailable.
+    async def write(self, writes: Sequence[Write], fences: Fences | None = None) -> None:
+        """Work a batch in: documents and counts in one transaction, durable on return.
+
+        `fences` are the leases under which it is written. Raises Unavailable, LeaseLost.
 
         Where two of the batch cannot be together they are written one by one, and one that
         still cannot be is dropped: the next comparison of folder and catalog finds it again.
         """
         with pymongo.timeout(BATCH_TIMEOUT_S):
             try:
-                await self._transactions.run(lambda session: self._write(writes, session))
+                await self._transactions.run(lambda session: self._write(writes, fences or {}, session))
             except DuplicateKeyError:
                 if len(writes) == 1:
                     raise
                 for write in writes:
-                    await self.write([write])
+                    await self.write([write], fences)
 
-    async def _write(self, writes: Sequence[Write], session: AsyncClientSession) -> None:
+    async def _write(self, writes: Sequence[Write], fences: Fences, session: AsyncClientSession) -> None:
+        await hold_to(self._database, fences, session)
         docs = await self._touched(writes, session)
         names = {name for doc in docs for name in doc.get("kept_tags", ())}
         names |= {

@@ -8,13 +8,13 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
-from tagify.catalog.documents import library_of, object_id
+from tagify.catalog.documents import identity_fields, library_of, object_id
 from tagify.catalog.failures import translated
 from tagify.catalog.indexes import Database
 from tagify.catalog.tallies import Tallies
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Conflict
-from tagify.model import Library, LibraryId, LibraryState
+from tagify.model import Library, LibraryId, LibraryState, RootIdentity
 
 REMOVAL_BATCH = 500
 
@@ -73,6 +73,32 @@ class Libraries:
         """The state that ingest found the root in, and why. A library being removed stays so."""
         await self._set(library_id, {"state": state.value, "scan_error": error})
 
+    async def set_identity(self, library_id: LibraryId, identity: RootIdentity) -> None:
+        """What its root is known by from now on. Raises Unavailable."""
+        await self._set(library_id, {"identity": identity_fields(identity)})
+
+    @translated
+    async def approve(self, library_id: LibraryId) -> Library | None:
+        """What waits may be removed, and the root is right as it is now; ingest does the rest.
+
+        None where there is no such library. Raises Unavailable.
+        """
+        return await self._updated(library_id, {"$inc": {"approvals": 1, "rescan_requested": 1}})
+
+    @translated
+    async def hold_removal(self, library_id: LibraryId, number: int) -> None:
+        """So many images wait for an approval before they are removed. Raises Unavailable."""
+        name = object_id(library_id)
+        await self._libraries.update_one({"_id": name}, {"$set": {"removal_waiting": number}})
+        await self._libraries.update_one(
+            {"_id": name, "removal_since": None}, {"$set": {"removal_since": datetime.now(UTC)}}
+        )
+
+    async def end_removal(self, library_id: LibraryId, approvals_used: int) -> None:
+        """Nothing waits for an approval any more, and so many have been used. Raises Unavailable."""
+        fields = {"removal_waiting": 0, "removal_since": None, "approvals_used": approvals_used}
+        await self._set(library_id, fields)
+
     async def begin_scan(self, library_id: LibraryId) -> None:
         """A comparison of folder and catalog begins. Raises Unavailable."""
         await self._set(library_id, {"scanning": True, "scan_total": 0, "scan_done": 0})
@@ -91,10 +117,11 @@ class Libraries:
     @translated
     async def request_rescan(self, library_id: LibraryId) -> Library | None:
         """Ask ingest to compare folder and catalog soon. None where there is no such library."""
+        return await self._updated(library_id, {"$inc": {"rescan_requested": 1}})
+
+    async def _updated(self, library_id: LibraryId, update: dict[str, Any]) -> Library | None:
         doc = await self._libraries.find_one_and_update(
-            {"_id": object_id(library_id)},
-            {"$inc": {"rescan_requested": 1}},
-            return_document=ReturnDocument.AFTER,
+            {"_id": object_id(library_id)}, update, return_document=ReturnDocument.AFTER
         )
         return library_of(doc) if doc else None
 

@@ -11,7 +11,7 @@ ROOMS = {
     "bson": ("tagify/catalog/",),
     "minio": ("tagify/blobs.py",),
     "PIL": ("tagify/imaging/", "tagify/sample/"),
-    "watchdog": ("ingest/watcher.py",),
+    "watchdog": ("ingest/watcher/",),
     "diskcache": ("edge/cache.py",),
     "aioprometheus": ("tagify/metrics.py",),
 }

@@ -1,15 +1,10 @@
-"""What the kernel tells about a folder, as notes. The only file that knows `watchdog`.
-
-The observer's thread does as little as can be: it notes the path. When more is noted than
-can be held, or the kernel lost events, the details are dropped and the loss itself is told.
-"""
+"""The watches of the process, and what each hears."""
 
 import asyncio
 import errno
 import logging
 import os
 import threading
-from collections.abc import Callable
 from functools import partial
 
 from watchdog.events import (
@@ -24,18 +19,16 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.api import ObservedWatch
 
 from ingest.paths import Exclusions, is_image_name, to_catalog
 from ingest.settle import Note, Sign
+from ingest.watcher.inbox import Inbox
+from ingest.watcher.tree import Terms, TreeObserver
 from tagify.errors import TagifyError
 from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
-
-NOTES_LIMIT = 100_000
-"""Notes that are held for the loop; more than that and they are forgotten for a comparison of the tree."""
 
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
@@ -51,41 +44,6 @@ _EVENTS: list[type[FileSystemEvent]] = [
 
 class NotWatched(TagifyError):
     """The kernel will not watch this folder; the message says why and what to do."""
-
-
-class Inbox:
-    """Notes on their way from the observer's thread to the loop."""
-
-    def __init__(self, wake: Callable[[], object]) -> None:
-        self._lock = threading.Lock()
-        self._wake = wake
-        self._notes: list[Note] = []
-        self._lost = False
-
-    def put(self, note: Note) -> None:
-        """From any thread."""
-        with self._lock:
-            idle = not self._notes and not self._lost
-            if len(self._notes) < NOTES_LIMIT:
-                self._notes.append(note)
-            else:
-                self._notes.clear()
-                self._lost = True
-        if idle:
-            self._wake()
-
-    def lose(self) -> None:
-        """Events were lost before they came here. From any thread."""
-        with self._lock:
-            self._lost = True
-        self._wake()
-
-    def take(self) -> tuple[list[Note], bool]:
-        """All notes so far, and whether others were lost."""
-        with self._lock:
-            notes, lost = self._notes, self._lost
-            self._notes, self._lost = [], False
-        return notes, lost
 
 
 class _Handler(FileSystemEventHandler):
@@ -120,18 +78,6 @@ class _Handler(FileSystemEventHandler):
             self._inbox.put(Note(to_catalog(path), sign))
 
 
-class _LossListener(logging.Handler):
-    """watchdog notices that the kernel's queue overflowed, and says so in its log alone."""
-
-    def __init__(self, lose: Callable[[], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._lose = lose
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "overflowed" in record.msg:
-            self._lose()
-
-
 class Watch:
     """One watched library. `wait` for something to happen, then `take` the notes."""
 
@@ -141,7 +87,28 @@ class Watch:
         self.root = root
         self.inbox = Inbox(partial(loop.call_soon_threadsafe, self._event.set))
         self.handler = _Handler(root, exclusions, self.inbox)
+        self.terms = Terms(exclusions.name, self._leave_unwatched, self.inbox.lose)
         self.observed: ObservedWatch | None = None
+        self._unwatched: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def why_unwatched(self) -> str:
+        """What to say of folders that are not watched."""
+        return (
+            f"{self.root}: {len(self.unwatched)} folders are more than the kernel may watch or closed to us; "
+            "they are polled instead. To have them watched: sudo sysctl fs.inotify.max_user_watches=1048576"
+        )
+
+    @property
+    def unwatched(self) -> frozenset[str]:
+        """Folders, relative to the root, that the kernel does not report on."""
+        with self._lock:
+            return frozenset(self._unwatched)
+
+    def _leave_unwatched(self, folder: str) -> None:
+        with self._lock:
+            self._unwatched.add(to_catalog(os.path.relpath(folder, self.root)))
 
     async def wait(self, timeout_s: float) -> None:
         """Return when something was noted, or after the time."""
@@ -161,29 +128,25 @@ class Watcher:
     """All watches of the process. Its calls walk folders, so they run in a thread."""
 
     def __init__(self) -> None:
-        self._observer: BaseObserver = Observer()
-        self._watches: set[Watch] = set()
+        self._observer = TreeObserver()
         self._threads = Threads("watcher", 1)
-        self._listener = _LossListener(self._lose)
 
     async def start(self) -> None:
         """Begin to read events."""
-        logging.getLogger("watchdog").addHandler(self._listener)
         self._observer.start()
 
     async def add(self, watch: Watch) -> None:
-        """Watch the folder and all below it. Raises NotWatched."""
+        """Watch the folder and all below it that is not excluded. Raises NotWatched."""
+        self._observer.terms[watch.root] = watch.terms
         try:
             watch.observed = await self._threads.run(
                 self._observer.schedule, watch.handler, watch.root, recursive=True, event_filter=_EVENTS
             )
         except OSError as error:
             raise NotWatched(_why_not_watched(watch.root, error)) from error
-        self._watches.add(watch)
 
     async def remove(self, watch: Watch) -> None:
         """Watch it no longer."""
-        self._watches.discard(watch)
         if watch.observed is not None:
             observed, watch.observed = watch.observed, None
             try:
@@ -199,7 +162,6 @@ class Watcher:
 
     async def close(self) -> None:
         """End all watches and their threads."""
-        logging.getLogger("watchdog").removeHandler(self._listener)
         await self._threads.run(self._stop)
         await self._threads.close()
 
@@ -207,20 +169,16 @@ class Watcher:
         self._observer.stop()
         self._observer.join()
 
-    def _lose(self) -> None:
-        for watch in tuple(self._watches):
-            watch.inbox.lose()
-
 
 def _why_not_watched(root: str, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return (
-            f"{root}: more folders than the kernel may watch; it is compared every minute instead. "
+            f"{root}: more folders than the kernel may watch; it is polled instead. "
             "To have it watched: sudo sysctl fs.inotify.max_user_watches=1048576"
         )
     if error.errno == errno.EMFILE:
         return (
-            f"{root}: no further inotify instance for this user; it is compared every minute instead. "
+            f"{root}: no further inotify instance for this user; it is polled instead. "
             "To have it watched: sudo sysctl fs.inotify.max_user_instances=1024"
         )
     return f"{root}: cannot be watched: {error.strerror}"

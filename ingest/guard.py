@@ -1,0 +1,76 @@
+"""Guards a library's images against its root: suspends the library while the root is not what it was."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from ingest.patience import patiently
+from ingest.removals import Removals
+from ingest.roots import Sight, look, mark, why_suspended
+from tagify.catalog import Catalog
+from tagify.model import Library, LibraryState, RootIdentity
+from tagify.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+
+class Guard:
+    """One library's root and its removals."""
+
+    def __init__(
+        self, library: Library, catalog: Catalog, threads: Threads, removals: Callable[["Guard"], Removals]
+    ) -> None:
+        self.library = library
+        self._catalog = catalog
+        self._threads = threads
+        self.removals = removals(self)
+
+    async def look(self) -> RootIdentity | None:
+        """What the root is now; None where no folder is."""
+        sight = await self._sight()
+        return sight.identity if sight else None
+
+    async def is_well(self) -> bool:
+        """Whether the root is what it was; a change of that is told to the catalog and the log."""
+        sight = await self._sight()
+        if sight is not None and self._is_to_be_known(sight):
+            sight = await self._get_to_know()
+        library = self.library
+        indexed = 0 if self.removals.approved else library.indexed_count
+        reason = why_suspended(library.path, library.id, sight, library.identity, indexed)
+        state = LibraryState.SUSPENDED if reason else LibraryState.ACTIVE
+        if library.state not in (state, LibraryState.REMOVING):
+            await self._tell(state, reason or "")
+        return reason is None
+
+    async def may_remove(self, number: int) -> bool:
+        """Whether so many images may be removed on the word of the root as it is now."""
+        return await self.is_well() and await self.removals.may_go(number)
+
+    def _is_to_be_known(self, sight: Sight) -> bool:
+        """A root is taken for right when its library is new, and when somebody has approved of it."""
+        library = self.library
+        is_new = library.identity is None and not (sight.is_empty and library.indexed_count)
+        return is_new or (self.removals.approved and library.identity != sight.identity)
+
+    async def _get_to_know(self) -> Sight | None:
+        library = self.library
+        await self._threads.run(mark, library.path, library.id)
+        sight = await self._sight()
+        if sight is not None:
+            identity = sight.identity
+            await patiently("catalog", lambda: self._catalog.libraries.set_identity(library.id, identity))
+            self.library = replace(self.library, identity=identity)
+        return sight
+
+    async def _sight(self) -> Sight | None:
+        return await self._threads.run(look, self.library.path, self.library.id)
+
+    async def _tell(self, state: LibraryState, reason: str) -> None:
+        library = self.library
+        if reason:
+            logger.warning("library suspended: %s", reason)
+        else:
+            logger.info("library is back: %s", library.path)
+        await patiently("catalog", lambda: self._catalog.libraries.set_state(library.id, state, reason))
+        self.library = replace(self.library, state=state, scan_error=reason)

@@ -1,0 +1,95 @@
+"""One daemon for each library: whoever holds its lease. Another waits, and takes over when that one dies."""
+
+import asyncio
+import logging
+import os
+import secrets
+from pathlib import Path
+
+from ingest.patience import patiently
+from tagify.catalog import Catalog
+from tagify.errors import TagifyError
+from tagify.logs import fields
+from tagify.model import Lease, Library
+
+logger = logging.getLogger(__name__)
+
+LIFETIME_S = 20.0
+"""A lease that is not renewed ends after this time, by MongoDB's clock, in seconds."""
+
+RENEW_S = 5.0
+"""Time between two renewals, in seconds."""
+
+ASK_S = 1.0
+"""Time between two questions for a lease that another holds, in seconds."""
+
+
+def owner_name() -> str:
+    """A name for this process that no other ever has: its host, pid, start and a number."""
+    return f"{_place()}/{os.getpid()}/{_started(os.getpid())}/{secrets.token_hex(4)}"
+
+
+async def take(catalog: Catalog, library: Library, owner: str) -> int:
+    """The token of the library's lease, once it can be had."""
+    told = False
+    while True:
+        lease = await _ask(catalog, library, owner)
+        if lease.owner == owner:
+            return lease.token
+        if not told:
+            logger.warning("another daemon keeps this library; waiting for it", extra=_who(library, lease))
+            told = True
+        await asyncio.sleep(ASK_S)
+
+
+async def _ask(catalog: Catalog, library: Library, owner: str) -> Lease:
+    """The lease as it is after asking for it; one of a process that is known to have died is taken over."""
+    lease = await patiently("catalog", lambda: catalog.leases.take(library.id, owner, LIFETIME_S))
+    if lease.owner == owner or not _is_dead(lease.owner):
+        return lease
+    over = await patiently("catalog", lambda: catalog.leases.take_over(library.id, lease, owner, LIFETIME_S))
+    return over or lease
+
+
+async def keep(catalog: Catalog, library: Library, token: int) -> None:
+    """Renew the lease until it is another's, then return."""
+    while True:
+        if not await patiently("catalog", lambda: catalog.leases.renew(library.id, token, LIFETIME_S)):
+            break
+        await asyncio.sleep(RENEW_S)
+    logger.warning("another daemon has taken over this library", extra=fields(library=library.name))
+
+
+async def give_back(catalog: Catalog, library: Library, token: int) -> None:
+    """Let another have it at once. Where the catalog is away, the lease ends by itself."""
+    try:
+        await catalog.leases.release(library.id, token)
+    except TagifyError as error:
+        logger.info("the lease ends by itself: %s", error, extra=fields(library=library.name))
+
+
+def _who(library: Library, lease: Lease) -> dict[str, object]:
+    return fields(library=library.name, path=library.path, owner=lease.owner)
+
+
+def _is_dead(owner: str) -> bool:
+    """Whether the owner is a process of this host and namespace that is not there any more."""
+    place, pid, started, _ = owner.split("/")
+    return place == _place() and _started(int(pid)) != started
+
+
+def _place() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it names no path
+    except OSError:
+        return secrets.token_hex(8)
+    return f"{boot}:{namespace}"
+
+
+def _started(pid: int) -> str:
+    """When the process began, in ticks since boot (field 22 of proc(5)'s stat); empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,76 @@
+"""How much may be removed at once without anybody's word: a mistake or a fault takes more than people do."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from ingest.patience import patiently
+from tagify.catalog import Catalog
+from tagify.logs import fields
+from tagify.model import Library
+
+logger = logging.getLogger(__name__)
+
+FEW = 50
+"""So many images may always go at once."""
+
+SHARE = 0.1
+"""Of a larger library, this share may."""
+
+WINDOW_S = 60.0
+"""Removals within this time count as one, in seconds."""
+
+
+class Removals:
+    """One library's removals. What is more than the usual waits for approval, or for a time."""
+
+    def __init__(
+        self, catalog: Catalog, library: Callable[[], Library], *, wait_s: float, clock: Callable[[], float]
+    ) -> None:
+        """`wait_s`: what waits goes ahead by itself after this many seconds; 0 for never."""
+        self._catalog = catalog
+        self._library = library
+        self._wait = timedelta(seconds=wait_s)
+        self._clock = clock
+        self._recent: deque[tuple[float, int]] = deque()
+        self._used = self._library().approvals_used
+
+    @property
+    def approved(self) -> bool:
+        """Whether there is an approval that has not been used."""
+        return self._library().approvals > self._used
+
+    async def may_go(self, number: int) -> bool:
+        """Whether so many images may go now; otherwise they are told as waiting."""
+        library = self._library()
+        now = self._clock()
+        while self._recent and self._recent[0][0] < now - WINDOW_S:
+            self._recent.popleft()
+        recent = sum(count for _, count in self._recent)
+        usual = max(FEW, SHARE * (library.indexed_count + recent))
+        if number + recent <= usual or self.approved or self._has_waited(library):
+            self._recent.append((now, number))
+            return True
+        await self._wait_for_approval(library, number)
+        return False
+
+    async def settled(self) -> None:
+        """All that could go has gone: nothing waits any more, and an approval has been used."""
+        library = self._library()
+        if library.removal_waiting or self.approved:
+            self._used = library.approvals
+            await patiently("catalog", lambda: self._catalog.libraries.end_removal(library.id, self._used))
+
+    def _has_waited(self, library: Library) -> bool:
+        since = library.removal_since
+        return bool(self._wait) and since is not None and datetime.now(UTC) - since >= self._wait
+
+    async def _wait_for_approval(self, library: Library, number: int) -> None:
+        if library.removal_waiting != number:
+            logger.warning(
+                "more files have gone than usual; their images wait for: tagify libraries approve %s",
+                library.name,
+                extra=fields(library=library.name, path=library.path, files=number),
+            )
+        await patiently("catalog", lambda: self._catalog.libraries.hold_removal(library.id, number))

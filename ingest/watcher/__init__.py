@@ -1,0 +1,9 @@
+"""What the kernel tells about a folder, as notes. The only room that knows `watchdog`.
+
+The observer's thread does as little as can be: it notes the path. When more is noted than
+can be held, or the kernel lost events, the details are dropped and the loss itself is told.
+"""
+
+from ingest.watcher.watcher import NotWatched, Watch, Watcher
+
+__all__ = ["NotWatched", "Watch", "Watcher"]

@@ -1,0 +1,114 @@
+"""A tree of folders under the kernel's watch: all but the excluded, as far as its limit goes.
+
+watchdog's own group of watches takes every folder, and passes over in silence those that the
+kernel refuses. It is made for one observer and is told nothing by it, so ours is handed over
+by the observer's emitters, which look it up by the root.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
+from watchdog.observers.inotify_c import InotifyFD, Mask, WatchDescriptor
+
+_REFUSED = WatchDescriptor(-1)
+"""What watchdog keeps in place of a watch that it had no permission for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a watched tree passes over, and who is told of what it cannot see."""
+
+    is_excluded: Callable[[str], bool]
+    unwatched: Callable[[str], None]
+    lost: Callable[[], None]
+
+
+class _Tree(InotifyWatchGroup):
+    """One library's watches."""
+
+    def __init__(self, fd: InotifyFD, root: bytes, mask: Mask, terms: Terms) -> None:
+        self._terms = terms
+        super().__init__(fd, root, event_mask=mask, is_recursive=True)
+
+    def on_queue_overflow(self) -> None:
+        """The kernel lost events; watches are made anew for folders that appeared meanwhile."""
+        super().on_queue_overflow()
+        self._terms.lost()
+
+    def _add_all_callbacks(self, path: bytes) -> None:
+        for folder in _folders(path, self._passes_over):
+            self._add_callback(folder)
+
+    def _passes_over(self, path: bytes) -> bool:
+        return path != self.path and self._terms.is_excluded(os.path.basename(os.fsdecode(path)))  # noqa: PTH119
+
+    def _add_callback(self, path: bytes) -> None:
+        try:
+            watch = self._inotify_fd.add_callback(path, self.event_mask, self._callback, self._id)
+        except OSError as error:
+            if path == self.path:
+                raise
+            if error.errno == errno.ENOSPC:
+                self._terms.unwatched(os.fsdecode(path))
+            return
+        if watch == _REFUSED:
+            self._terms.unwatched(os.fsdecode(path))
+            return
+        self._active_callbacks_by_path[path] = watch
+        self._active_callbacks_by_watch[watch] = path
+
+
+def _folders(path: bytes, is_passed_over: Callable[[bytes], bool]) -> Iterator[bytes]:
+    """The folder and those below it; no links, nothing below what is passed over."""
+    if is_passed_over(path):
+        return
+    yield path
+    for root, names, _ in os.walk(path):
+        places = [os.path.join(root, name) for name in names]  # noqa: PTH118
+        wanted = [
+            place
+            for place in places
+            if not is_passed_over(place) and not os.path.islink(place)  # noqa: PTH114
+        ]
+        names[:] = [os.path.basename(place) for place in wanted]  # noqa: PTH119
+        yield from wanted
+
+
+class TreeObserver(BaseObserver):
+    """An observer whose watches keep to their terms. Give `terms` for a root before it is scheduled."""
+
+    def __init__(self) -> None:
+        self.terms: dict[str, Terms] = {}
+        self._fd = InotifyFD()
+        self._fd.start()
+
+        def emitter(*arguments: Any, **options: Any) -> InotifyEmitter:
+            return _Emitter(self.terms, *arguments, **options)
+
+        super().__init__(emitter, timeout=1, inotify_fd=self._fd)  # type: ignore[arg-type]
+
+    def on_thread_stop(self) -> None:
+        """End the watches, then the thread that reads them."""
+        super().on_thread_stop()
+        self._fd.stop()
+        self._fd.join()
+
+
+class _Emitter(InotifyEmitter):
+    def __init__(self, terms: dict[str, Terms], *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._terms = terms
+
+    def on_thread_start(self) -> None:
+        root = self.watch.path
+        self._inotify = _Tree(
+            self._inotify_fd,
+            os.fsencode(root),
+            self.get_event_mask_from_filter(),
+            self._terms[os.fsdecode(root)],
+        )
