@@ -63,6 +63,8 @@ class Items:
             "indexed_count": library.indexed_count,
             "last_scanned": _time(library.last_scanned),
             "scan_error": library.scan_error,
+            "removal_waiting": library.removal_waiting,
+            "removal_since": _time(library.removal_since),
         }
 
     def tag(self, tag: TagCount) -> Json:

@@ -26,7 +26,7 @@ ASK_S = 1.0
 
 def owner_name() -> str:
     """A name for this process that no other ever has: its host, pid, start and a number."""
-    return f"{_place()}/{os.getpid()}/{_started(os.getpid())}/{secrets.token_hex(4)}"
+    return f"{_place()}/{os.getpid()}/{started(os.getpid())}/{secrets.token_hex(4)}"
 
 
 async def take(catalog: Catalog, library: Library, owner: str) -> int:
@@ -45,7 +45,7 @@ async def take(catalog: Catalog, library: Library, owner: str) -> int:
 async def _ask(catalog: Catalog, library: Library, owner: str) -> Lease:
     """The lease as it is after asking for it; one of a process that is known to have died is taken over."""
     lease = await patiently("catalog", lambda: catalog.leases.take(library.id, owner, LIFETIME_S))
-    if lease.owner == owner or not _is_dead(lease.owner):
+    if lease.owner == owner or not is_dead(lease.owner):
         return lease
     over = await patiently("catalog", lambda: catalog.leases.take_over(library.id, lease, owner, LIFETIME_S))
     return over or lease
@@ -72,10 +72,10 @@ def _who(library: Library, lease: Lease) -> dict[str, object]:
     return fields(library=library.name, path=library.path, owner=lease.owner)
 
 
-def _is_dead(owner: str) -> bool:
+def is_dead(owner: str) -> bool:
     """Whether the owner is a process of this host and namespace that is not there any more."""
     place, pid, started, _ = owner.split("/")
-    return place == _place() and _started(int(pid)) != started
+    return place == _place() and started(int(pid)) != started
 
 
 def _place() -> str:
@@ -87,7 +87,7 @@ def _place() -> str:
     return f"{boot}:{namespace}"
 
 
-def _started(pid: int) -> str:
+def started(pid: int) -> str:
     """When the process began, in ticks since boot (field 22 of proc(5)'s stat); empty where there is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]

@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_up(commands)
     _add_doctor(commands)
+    _add_libraries(commands)
     _add_sample(commands)
     return parser
 
@@ -79,6 +80,26 @@ def _doctor(parsed: argparse.Namespace) -> int:
     from tagify.doctor.command import doctor  # noqa: PLC0415
 
     return doctor(parsed.data_dir.expanduser().absolute())
+
+
+def _add_libraries(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("libraries", help="list the libraries, or approve of what was found in one")
+    parser.add_argument("--data-dir", type=Path, default=default_data_dir(), help="that of up (%(default)s)")
+    what = parser.add_subparsers(required=True, metavar="WHAT")
+    listing = what.add_parser("list", help="a line for each library, with what it waits for")
+    listing.set_defaults(run=_libraries, library=None)
+    approving = what.add_parser(
+        "approve", help="let the images go whose files have gone, and take its folder for right as it is"
+    )
+    approving.add_argument("library", metavar="NAME", help="its name, path or id")
+    approving.set_defaults(run=_libraries)
+
+
+def _libraries(parsed: argparse.Namespace) -> int:
+    from tagify.admin.libraries import approve, show  # noqa: PLC0415
+
+    data_dir = parsed.data_dir.expanduser().absolute()
+    return show(data_dir) if parsed.library is None else approve(data_dir, parsed.library)
 
 
 def _add_sample(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

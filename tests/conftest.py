@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from pymongo import MongoClient
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.embedded.s3 import S3Server
-from tagify.settings import CommonSettings
+from tagify.settings import CommonSettings, IngestSettings
+from tests.support.house import House
 from tests.support.servers import Servers
 
 Values = dict[str, Any]
@@ -65,6 +67,19 @@ async def blobs(s3_values: Values) -> AsyncIterator[Blobs]:
     await made.ensure_buckets()
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def house(
+    tmp_path: Path, catalog: Catalog, blobs: Blobs, mongo_values: Values, s3_values: Values
+) -> House:
+    root = tmp_path / "library"
+    root.mkdir()
+    library = await catalog.libraries.create("Test", str(root))
+    settings = IngestSettings(
+        **mongo_values, **s3_values, ingest_settle_s=0.1, ingest_workers=2, max_pixels=20_000_000
+    )
+    return House(root, catalog, library, settings)
 
 
 @pytest.fixture(autouse=True)

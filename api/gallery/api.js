@@ -20,6 +20,7 @@ export const images = (filter, after) => {
 };
 export const image = (id) => ask(`/api/images/${id}`);
 export const libraries = () => ask("/api/libraries");
+export const approve = (id) => post(`/api/libraries/${id}/approve`, null);
 export const tags = (library) => ask(`/api/tags?limit=200${library ? `&library_id=${library}` : ""}`);
 export const apply = (id, tag) => post(`/api/tags/apply/${id}`, [tag]);
 export const remove = (id, tag) => post(`/api/tags/remove/${id}`, [tag]);

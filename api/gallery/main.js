@@ -18,11 +18,32 @@ function showLibraries() {
   bar.hidden = busy.length === 0;
   bar.max = busy.reduce((sum, { scan_total }) => sum + scan_total, 0) || 1;
   bar.value = busy.reduce((sum, { scan_done }) => sum + scan_done, 0);
-  const troubles = libraries.filter(({ state, scan_error }) => state === "suspended" || scan_error);
-  const lines = troubles.map(({ name, scan_error }) => `${name}: ${scan_error}`);
-  if (busy.length) lines.push(`Indexing ${bar.value.toLocaleString()} of ${bar.max.toLocaleString()}`);
-  notice.textContent = lines.join(" · ");
+  const lines = libraries.flatMap(troubles);
+  if (busy.length) lines.push([`Indexing ${bar.value.toLocaleString()} of ${bar.max.toLocaleString()}`]);
+  notice.replaceChildren(...lines.flatMap((line, place) => (place ? [" · ", ...line] : line)));
   notice.hidden = lines.length === 0;
+}
+
+/** What is wrong with a library, each with what can be done about it. */
+function troubles({ _id, name, state, scan_error, removal_waiting }) {
+  const found = [];
+  if (removal_waiting) {
+    const files = removal_waiting.toLocaleString();
+    found.push([`${name}: ${files} files have gone; their images are kept. `, approval(_id, "Remove them")]);
+  }
+  if (state === "suspended") found.push([`${name}: ${scan_error} `, approval(_id, "It is right as it is")]);
+  else if (scan_error) found.push([`${name}: ${scan_error}`]);
+  return found;
+}
+
+function approval(id, label) {
+  const button = document.createElement("button");
+  button.textContent = label;
+  button.addEventListener("click", () => {
+    button.disabled = true;
+    api.approve(id).catch((error) => notice.replaceChildren(error.message));
+  });
+  return button;
 }
 
 async function loadLibraries(changed) {

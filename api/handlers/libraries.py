@@ -1,4 +1,4 @@
-"""Libraries: list, add, rename, remove, scan again."""
+"""Libraries: list, add, rename, remove, scan again, approve of what ingest found."""
 
 from pathlib import PurePosixPath
 
@@ -50,6 +50,11 @@ async def remove_library(request: web.Request) -> web.Response:
 @routes.post("/api/libraries/{id}/rescan")
 async def rescan(request: web.Request) -> web.Response:
     return _told(request, await request.app[CATALOG].libraries.request_rescan(_id(request)), status=202)
+
+
+@routes.post("/api/libraries/{id}/approve")
+async def approve(request: web.Request) -> web.Response:
+    return _told(request, await request.app[CATALOG].libraries.approve(_id(request)), status=202)
 
 
 @routes.get("/api/libraries/{id}/progress")

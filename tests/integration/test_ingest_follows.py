@@ -2,78 +2,17 @@
 
 import errno
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestServer
 
 from ingest import reader
-from ingest.app import build
 from ingest.paths import to_catalog
 from ingest.reader import Reading
 from tagify.blobs import Blobs
-from tagify.catalog import Catalog, ImageFilter
-from tagify.model import Bucket, Image, ImageState, Library, LibraryState
-from tagify.settings import IngestSettings
-from tests.conftest import Values
+from tagify.model import Bucket, Image, ImageState
 from tests.support import pictures
+from tests.support.house import House
 from tests.support.waiting import until
-
-
-class House:
-    """A library on disk and what the catalog holds of it."""
-
-    def __init__(self, root: Path, catalog: Catalog, library: Library, settings: IngestSettings) -> None:
-        self.root = root
-        self.catalog = catalog
-        self.library = library
-        self.settings = settings
-
-    async def images(self, state: ImageState = ImageState.READY) -> dict[str, Image]:
-        which = ImageFilter(library_id=self.library.id, state=state)
-        page = await self.catalog.images.page(which, limit=1000)
-        return {image.file.path: image for image in page.images}
-
-    async def holds(self, *paths: str, state: ImageState = ImageState.READY) -> dict[str, Image]:
-        async def probe() -> bool:
-            return (await self.images(state)).keys() == set(paths)
-
-        await until(probe)
-        return await self.images(state)
-
-    async def state(self) -> Library:
-        library = await self.catalog.libraries.get(self.library.id)
-        assert library is not None
-        return library
-
-    async def scanned(self) -> bool:
-        library = await self.state()
-        return library.last_scanned is not None and not library.scanning
-
-    @asynccontextmanager
-    async def daemon(self) -> AsyncIterator[None]:
-        server = TestServer(build(self.settings))
-        await server.start_server()
-        try:
-            await until(self.scanned)
-            yield
-        finally:
-            await server.close()
-
-
-@pytest.fixture
-async def house(
-    tmp_path: Path, catalog: Catalog, blobs: Blobs, mongo_values: Values, s3_values: Values
-) -> House:
-    root = tmp_path / "library"
-    root.mkdir()
-    library = await catalog.libraries.create("Test", str(root))
-    settings = IngestSettings(
-        **mongo_values, **s3_values, ingest_settle_s=0.1, ingest_workers=2, max_pixels=20_000_000
-    )
-    return House(root, catalog, library, settings)
 
 
 async def test_a_file_is_stored_listed_and_fetchable(house: House, blobs: Blobs) -> None:
@@ -244,29 +183,6 @@ async def test_hostile_names_and_symlink_loops_are_taken_for_what_they_are(house
     assert len(found) == len(NAMES)
 
 
-async def test_a_root_that_vanishes_suspends_and_removes_nothing(house: House, tmp_path: Path) -> None:
-    (house.root / "a.jpg").write_bytes(pictures.jpeg())
-    async with house.daemon():
-        before = await house.holds("a.jpg")
-        away = tmp_path / "away"
-        house.root.rename(away)
-        await until(lambda: _is(house, LibraryState.SUSPENDED))
-        assert (await house.images()).keys() == {"a.jpg"}
-        house.root.mkdir()
-        await house.catalog.libraries.request_rescan(house.library.id)
-        assert (await house.images()).keys() == {"a.jpg"}
-        house.root.rmdir()
-        away.rename(house.root)
-        await until(lambda: _is(house, LibraryState.ACTIVE))
-        (house.root / "b.jpg").write_bytes(pictures.jpeg(seed=3))
-        after = await house.holds("a.jpg", "b.jpg")
-    assert after["a.jpg"].id == before["a.jpg"].id
-
-
-async def _is(house: House, state: LibraryState) -> bool:
-    return (await house.state()).state is state
-
-
 async def test_a_removed_library_takes_its_documents_and_counts_along(house: House) -> None:
     (house.root / "a.jpg").write_bytes(pictures.with_keywords("sea"))
     async with house.daemon():
@@ -280,20 +196,6 @@ async def test_a_removed_library_takes_its_documents_and_counts_along(house: Hou
     assert await house.images() == {}
     assert await house.catalog.tags.counts(limit=10) == []
     assert (house.root / "a.jpg").exists()
-
-
-async def test_a_root_that_is_made_again_is_watched_again(house: House, tmp_path: Path) -> None:
-    (house.root / "a.jpg").write_bytes(pictures.jpeg())
-    async with house.daemon():
-        await house.holds("a.jpg")
-        fresh = tmp_path / "fresh"
-        fresh.mkdir()
-        (fresh / "b.jpg").write_bytes(pictures.jpeg(seed=2))
-        house.root.rename(tmp_path / "old")
-        fresh.rename(house.root)
-        await house.holds("b.jpg")
-        (house.root / "c.jpg").write_bytes(pictures.jpeg(seed=3))
-        await house.holds("b.jpg", "c.jpg")
 
 
 async def test_a_large_original_goes_up_in_parts_with_its_own_bytes(house: House, blobs: Blobs) -> None:

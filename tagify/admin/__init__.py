@@ -1,0 +1,1 @@
+"""What the `tagify` command does to a catalog by itself, without the services."""

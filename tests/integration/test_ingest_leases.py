@@ -1,0 +1,85 @@
+"""One writer for each library: who holds its lease, who waits, and who writes nothing more."""
+
+import subprocess
+
+import pytest
+
+from ingest import lease
+from tagify.catalog import Catalog, ImageFilter, LeaseLost, Store
+from tagify.model import Content, FileFacts, Library, Picture
+from tests.support import pictures
+from tests.support.house import House
+from tests.support.waiting import until
+
+
+@pytest.fixture
+async def library(catalog: Catalog) -> Library:
+    return await catalog.libraries.create("Test", "/srv/test")
+
+
+def store(library: Library) -> Store:
+    picture = Picture("image/jpeg", 1, 1, b"")
+    return Store(library.id, FileFacts("a.jpg", 1, 1, 1), Content("0" * 64), picture)
+
+
+async def test_a_lease_is_one_owner_s_until_it_ends(catalog: Catalog, library: Library) -> None:
+    first = await catalog.leases.take(library.id, "a", 30)
+    assert first.owner == "a"
+    assert await catalog.leases.take(library.id, "b", 30) == first
+    assert await catalog.leases.renew(library.id, first.token, 0)
+    second = await catalog.leases.take(library.id, "b", 30)
+    assert (second.owner, second.token > first.token) == ("b", True)
+    assert not await catalog.leases.renew(library.id, first.token, 30)
+    await catalog.leases.release(library.id, first.token)
+    assert await catalog.leases.take(library.id, "a", 30) == second
+    await catalog.leases.release(library.id, second.token)
+    assert (await catalog.leases.take(library.id, "a", 30)).owner == "a"
+
+
+async def test_a_writer_that_lost_its_lease_writes_nothing_more(catalog: Catalog, library: Library) -> None:
+    old = await catalog.leases.take(library.id, "a", 0)
+    new = await catalog.leases.take(library.id, "b", 30)
+    with pytest.raises(LeaseLost):
+        await catalog.images.write([store(library)], {library.id: old.token})
+    assert not (await catalog.images.page(ImageFilter(), limit=1)).images
+    await catalog.images.write([store(library)], {library.id: new.token})
+    assert (await catalog.images.page(ImageFilter(), limit=1)).images
+
+
+async def test_the_lease_of_a_process_that_has_died_is_taken_over_at_once(
+    catalog: Catalog, library: Library
+) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    place, _, _, number = lease.owner_name().split("/")
+    owner = f"{place}/{child.pid}/{lease.started(child.pid)}/{number}"
+    try:
+        held = await catalog.leases.take(library.id, owner, 600)
+        assert not lease.is_dead(owner)
+    finally:
+        child.kill()
+        child.wait()
+    assert lease.is_dead(owner)
+    assert await lease.take(catalog, library, lease.owner_name()) > held.token
+
+
+async def test_a_second_daemon_waits_and_takes_over(
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (house.root / "a.jpg").write_bytes(pictures.jpeg())
+    monkeypatch.setattr("ingest.lease.ASK_S", 0.05)
+    async with house.daemon():
+        await house.holds("a.jpg")
+        second = house.daemon()
+        await second.__aenter__()
+        await until(lambda: _says(caplog, "another daemon keeps this library"))
+        (house.root / "b.jpg").write_bytes(pictures.jpeg(seed=2))
+        await house.holds("a.jpg", "b.jpg")
+    try:
+        (house.root / "c.jpg").write_bytes(pictures.jpeg(seed=3))
+        await house.holds("a.jpg", "b.jpg", "c.jpg")
+    finally:
+        await second.__aexit__(None, None, None)
+
+
+async def _says(caplog: pytest.LogCaptureFixture, text: str) -> bool:
+    return text in caplog.text

@@ -1,0 +1,57 @@
+"""A library on disk, a daemon over it, and what the catalog holds."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp.test_utils import TestServer
+
+from ingest.app import build
+from tagify.catalog import Catalog, ImageFilter
+from tagify.model import Image, ImageState, Library, LibraryState
+from tagify.settings import IngestSettings
+from tests.support.waiting import until
+
+
+class House:
+    """A library on disk and what the catalog holds of it."""
+
+    def __init__(self, root: Path, catalog: Catalog, library: Library, settings: IngestSettings) -> None:
+        self.root = root
+        self.catalog = catalog
+        self.library = library
+        self.settings = settings
+
+    async def images(self, state: ImageState = ImageState.READY) -> dict[str, Image]:
+        which = ImageFilter(library_id=self.library.id, state=state)
+        page = await self.catalog.images.page(which, limit=1000)
+        return {image.file.path: image for image in page.images}
+
+    async def holds(self, *paths: str, state: ImageState = ImageState.READY) -> dict[str, Image]:
+        async def probe() -> bool:
+            return (await self.images(state)).keys() == set(paths)
+
+        await until(probe)
+        return await self.images(state)
+
+    async def state(self) -> Library:
+        library = await self.catalog.libraries.get(self.library.id)
+        assert library is not None
+        return library
+
+    async def scanned(self) -> bool:
+        library = await self.state()
+        return library.last_scanned is not None and not library.scanning
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncIterator[None]:
+        server = TestServer(build(self.settings))
+        await server.start_server()
+        try:
+            await until(self.scanned)
+            yield
+        finally:
+            await server.close()
+
+    async def is_(self, state: LibraryState) -> bool:
+        return (await self.state()).state is state
