@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from ingest.patience import patiently
 from ingest.pipeline import Bounds, Pipeline
 from ingest.removals import Removals
 from ingest.settle import Note, Settling, Sign
+from ingest.sweeper import Sweeper
 from ingest.watcher import Watcher
 from ingest.writer import Writer
 from tagify.blobs import Blobs
@@ -24,6 +26,7 @@ from tagify.errors import TagifyError
 from tagify.metrics import Metrics
 from tagify.model import Library
 from tagify.settings import IngestSettings
+from tagify.sweep import Sweep
 from tagify.tasks import end
 from tagify.threads import Threads
 from tagify.web import new_app
@@ -54,6 +57,16 @@ class _Parts:
             batch_size=settings.ingest_batch_size,
             wait_s=settings.ingest_batch_ms / 1000,
             fences=self.daemon.fences,
+        )
+        self.sweeper = Sweeper(
+            Sweep(
+                self.catalog,
+                self.blobs,
+                forget=timedelta(days=settings.ingest_forget_days),
+                grace=timedelta(seconds=settings.ingest_sweep_grace_s),
+            ),
+            metrics,
+            settings.ingest_sweep_s,
         )
         self.pipeline = Pipeline(
             self.blobs,
@@ -123,6 +136,7 @@ class _Parts:
                 group.create_task(self.writer.run())
                 group.create_task(self.pipeline.run())
                 group.create_task(self.daemon.run())
+                group.create_task(self.sweeper.run())
         finally:
             await self.watcher.close()
 

@@ -74,8 +74,8 @@ def _who(library: Library, lease: Lease) -> dict[str, object]:
 
 def is_dead(owner: str) -> bool:
     """Whether the owner is a process of this host and namespace that is not there any more."""
-    place, pid, started, _ = owner.split("/")
-    return place == _place() and started(int(pid)) != started
+    place, pid, since, _ = owner.split("/")
+    return place == _place() and started(int(pid)) != since
 
 
 def _place() -> str:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from ingest.patience import patiently
-from tagify.catalog import Catalog, LeaseLost, Write
+from tagify.catalog import Catalog, ContentCondemned, LeaseLost, Store, Write
 from tagify.logs import fields
 from tagify.metrics import Metrics
-from tagify.model import LibraryId
+from tagify.model import Content, LibraryId
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Writer:
         writes = [write for write, _, _ in batch]
         try:
             with self._seconds.timed():
-                await patiently("catalog", partial(self._hand_over, writes))
+                refused = await patiently("catalog", partial(self._hand_over, writes))
         except LeaseLost as lost:
             await self._write_rest(batch, lost)
         except Exception as error:
@@ -80,12 +80,14 @@ class Writer:
             logger.exception("the catalog refused a batch", extra=fields(writes=len(batch)))
             _tell(batch, error)
         else:
-            self._written.add(len(batch))
+            condemned = [entry for entry in batch if _is_of(entry[0], refused)]
+            self._written.add(len(batch) - len(condemned))
+            _tell(condemned, ContentCondemned("its objects are about to be removed"))
             _tell(batch, None)
 
-    async def _hand_over(self, writes: Sequence[Write]) -> None:
+    async def _hand_over(self, writes: Sequence[Write]) -> set[Content]:
         fences = self._fences({write.library_id for write in writes})
-        await self._catalog.images.write(writes, fences)
+        return await self._catalog.images.write(writes, fences)
 
     async def _write_rest(self, batch: Sequence[_Entry], lost: LeaseLost) -> None:
         """What is of a library that another daemon keeps now is dropped: that one sees it too."""
@@ -94,6 +96,10 @@ class Writer:
         _tell([entry for entry in batch if entry[0].library_id == lost.library_id], lost)
         if ours:
             await self._write(ours)
+
+
+def _is_of(write: Write, contents: set[Content]) -> bool:
+    return isinstance(write, Store) and write.content in contents
 
 
 def _any_live(batch: Sequence[_Entry]) -> bool:

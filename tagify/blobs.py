@@ -7,6 +7,7 @@ The same bytes are stored once, and no object is ever overwritten with other byt
 import asyncio
 import hashlib
 import io
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from minio.signer import sign_v4_s3
 from urllib3.exceptions import HTTPError
 
 from tagify.errors import NotFound, Unavailable
-from tagify.model import THUMB_RECIPE, Bucket, Content
+from tagify.model import THUMB_RECIPE, Bucket, Content, is_content
 from tagify.settings import CommonSettings
 from tagify.threads import Threads
 
@@ -49,6 +50,15 @@ class Blob:
 
     data: bytes
     mime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object in a listing. `content` is None where its key is none of ours."""
+
+    key: str
+    modified: datetime
+    content: Content | None
 
 
 class Blobs:
@@ -150,6 +160,14 @@ class Blobs:
         """Remove the object; none there is no error. Raises Unavailable."""
         await self._run(self._client.remove_object, self._names[bucket], self.key(bucket, content))
 
+    async def listed(self, bucket: Bucket, after: str, limit: int) -> list[Listed]:
+        """Up to `limit` objects behind the key `after` (`""`: from the first). Raises Unavailable."""
+        return await self._run(self._listed, self._names[bucket], after, limit)
+
+    async def remove_key(self, bucket: Bucket, key: str) -> None:
+        """Remove an object that a listing told of; none there is no error. Raises Unavailable."""
+        await self._run(self._client.remove_object, self._names[bucket], key)
+
     def presign(self, bucket: Bucket, content: Content, lifetime: timedelta, method: str = "GET") -> str:
         """A URL that anybody may use for that long. Signed here, without asking the store."""
         return self._client.get_presigned_url(
@@ -160,6 +178,20 @@ class Blobs:
         """End the threads and the connections."""
         await self._threads.close()
         self._pool.clear()
+
+    def _listed(self, bucket: str, after: str, limit: int) -> list[Listed]:
+        objects = self._client.list_objects(
+            bucket, prefix=self._prefix or None, recursive=True, start_after=after or None
+        )
+        return [
+            Listed(item.object_name, item.last_modified, self._content_of(item.object_name))
+            for item in itertools.islice(objects, limit)
+            if item.object_name and item.last_modified
+        ]
+
+    def _content_of(self, key: str) -> Content | None:
+        *_, folder, name = ["", *key.removeprefix(self._prefix).split("/")]
+        return Content(name) if is_content(name) and folder == name[:2] else None
 
     def _clock_skew(self) -> timedelta:
         response = self._pool.request("GET", self._endpoint, retries=False)

@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_doctor(commands)
     _add_libraries(commands)
+    _add_sweep(commands)
     _add_sample(commands)
     return parser
 
@@ -100,6 +101,18 @@ def _libraries(parsed: argparse.Namespace) -> int:
 
     data_dir = parsed.data_dir.expanduser().absolute()
     return show(data_dir) if parsed.library is None else approve(data_dir, parsed.library)
+
+
+def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("sweep", help="forget what has long been missing, remove unused objects")
+    parser.add_argument("--data-dir", type=Path, default=default_data_dir(), help="that of up (%(default)s)")
+    parser.set_defaults(run=_sweep)
+
+
+def _sweep(parsed: argparse.Namespace) -> int:
+    from tagify.admin.sweep import sweep  # noqa: PLC0415
+
+    return sweep(parsed.data_dir.expanduser().absolute())
 
 
 def _add_sample(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

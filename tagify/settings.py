@@ -197,6 +197,17 @@ class IngestSettings(CommonSettings):
         ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs", "fuse.rclone"),
         description="File systems that are polled too, since other hosts change them, with commas between.",
     )
+    ingest_forget_days: float = Field(
+        30.0, gt=0, description="An image whose file has gone is forgotten after so many days."
+    )
+    ingest_sweep_s: float = Field(
+        21_600.0,
+        ge=1,
+        description="Time between two sweeps of what is forgotten and of objects not in use, in seconds.",
+    )
+    ingest_sweep_grace_s: float = Field(
+        86_400.0, ge=0, description="Objects younger than this are never swept, in seconds."
+    )
     ingest_exclude: Names = Field(
         (".*", "@eaDir", "Thumbs.db", "*.tmp", "*.part", "*.crdownload", "lost+found"),
         description="File and folder names that are passed over (globs), with commas between.",

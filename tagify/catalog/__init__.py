@@ -6,7 +6,8 @@ not in time), CatalogError (refused) or ChangesLost.
 
 from tagify.catalog.changes import Change, ChangeKind
 from tagify.catalog.client import Catalog, ServerFacts
-from tagify.catalog.failures import CatalogError, ChangesLost, LeaseLost
+from tagify.catalog.condemned import StoredObject
+from tagify.catalog.failures import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.images import ImageFilter, Page
 from tagify.catalog.tags import Tagged
 from tagify.catalog.writes import Gone, Move, Store, Write
@@ -17,6 +18,7 @@ __all__ = [
     "Change",
     "ChangeKind",
     "ChangesLost",
+    "ContentCondemned",
     "Gone",
     "ImageFilter",
     "LeaseLost",
@@ -24,6 +26,7 @@ __all__ = [
     "Page",
     "ServerFacts",
     "Store",
+    "StoredObject",
     "Tagged",
     "Write",
 ]

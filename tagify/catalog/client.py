@@ -9,6 +9,7 @@ from pymongo import AsyncMongoClient
 
 from tagify.catalog import indexes
 from tagify.catalog.changes import Changes
+from tagify.catalog.condemned import Condemned
 from tagify.catalog.failures import carried_out, translated
 from tagify.catalog.images import Images
 from tagify.catalog.leases import Leases
@@ -55,6 +56,7 @@ class Catalog:
         self.images = Images(self._database, transactions)
         self.tags = Tags(self._database, transactions)
         self.libraries = Libraries(self._database, transactions)
+        self.condemned = Condemned(self._database)
         self.leases = Leases(self._database)
         self.changes = Changes(self._database)
 

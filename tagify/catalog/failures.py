@@ -26,6 +26,10 @@ class ChangesLost(TagifyError):
     """The change stream cannot go on from where it was: too long ago, or another server."""
 
 
+class ContentCondemned(TagifyError):
+    """The objects of this content are about to be removed: store them again in a while."""
+
+
 class LeaseLost(TagifyError):
     """Another daemon writes this library now; nothing of the batch was written."""
 

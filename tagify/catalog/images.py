@@ -10,6 +10,7 @@ from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from tagify.catalog.condemned import condemned_of
 from tagify.catalog.documents import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
 from tagify.catalog.failures import translate, translated
 from tagify.catalog.indexes import PRESENT, Database
@@ -22,6 +23,9 @@ from tagify.model import Content, Entry, Image, ImageId, ImageState, LibraryId
 
 BATCH_TIMEOUT_S = 60.0
 """Deadline of one batch of writes, repeats after conflicts included."""
+
+FORGOTTEN = 500
+"""Images that are forgotten at once."""
 
 TWINS = 100
 """Images of one content that are looked at for one that has left its place."""
@@ -131,25 +135,48 @@ class Images:
         return [entry_of(doc) for doc in await cursor.to_list()]
 
     @translated
-    async def write(self, writes: Sequence[Write], fences: Fences | None = None) -> None:
+    async def forget(self, before: datetime) -> int:
+        """Forget some images that have been missing since before then; how many. Raises Unavailable."""
+        query = {"state": ImageState.MISSING.value, "missing_since": {"$lt": before}}
+        found = [doc["_id"] async for doc in self._images.find(query, {"_id": 1}).limit(FORGOTTEN)]
+        if found:
+            await self._images.delete_many({"_id": {"$in": found}, **query})
+        return len(found)
+
+    @translated
+    async def write(self, writes: Sequence[Write], fences: Fences | None = None) -> set[Content]:
         """Work a batch in: documents and counts in one transaction, durable on return.
 
-        `fences` are the leases under which it is written. Raises Unavailable, LeaseLost.
+        `fences` are the leases under which it is written. Returns the contents that are condemned,
+        whose stores were left out. Raises Unavailable, LeaseLost.
 
         Where two of the batch cannot be together they are written one by one, and one that
         still cannot be is dropped: the next comparison of folder and catalog finds it again.
         """
         with pymongo.timeout(BATCH_TIMEOUT_S):
             try:
-                await self._transactions.run(lambda session: self._write(writes, fences or {}, session))
+                return await self._transactions.run(
+                    lambda session: self._write(writes, fences or {}, session)
+                )
             except DuplicateKeyError:
                 if len(writes) == 1:
                     raise
+                refused: set[Content] = set()
                 for write in writes:
-                    await self.write([write], fences)
+                    refused |= await self.write([write], fences)
+                return refused
 
-    async def _write(self, writes: Sequence[Write], fences: Fences, session: AsyncClientSession) -> None:
+    async def _write(
+        self, writes: Sequence[Write], fences: Fences, session: AsyncClientSession
+    ) -> set[Content]:
         await hold_to(self._database, fences, session)
+        contents = {write.content for write in writes if isinstance(write, Store) and write.content}
+        refused = await condemned_of(self._database, contents, session)
+        allowed = [write for write in writes if not (isinstance(write, Store) and write.content in refused)]
+        await self._apply(allowed, session)
+        return refused
+
+    async def _apply(self, writes: Sequence[Write], session: AsyncClientSession) -> None:
         docs = await self._touched(writes, session)
         names = {name for doc in docs for name in doc.get("kept_tags", ())}
         names |= {

@@ -32,6 +32,11 @@ IMAGES = [
     ),
     IndexModel([("content", ASCENDING), ("state", ASCENDING)], name="content"),
     IndexModel([("inode", ASCENDING)], name="inode"),
+    IndexModel(
+        [("state", ASCENDING), ("missing_since", ASCENDING)],
+        name="missing_since",
+        partialFilterExpression={"state": ImageState.MISSING.value},
+    ),
     IndexModel([("library_id", ASCENDING), ("_id", ASCENDING)], name="library"),
 ]
 

@@ -140,6 +140,7 @@ class Libraries:
         docs = await cursor.sort("_id", 1).limit(REMOVAL_BATCH).to_list()
         if not docs:
             await self._libraries.delete_one({"_id": library}, session=session)
+            await self._database.leases.delete_one({"_id": library}, session=session)
             return False
         tallies = Tallies()
         for doc in docs:

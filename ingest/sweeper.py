@@ -1,0 +1,46 @@
+"""Sweeps now and then, for as long as the daemon runs."""
+
+import asyncio
+import logging
+import random
+
+from tagify.errors import TagifyError
+from tagify.logs import fields
+from tagify.metrics import Metrics
+from tagify.sweep import Sweep
+
+logger = logging.getLogger(__name__)
+
+FIRST_S = 300.0
+"""The first pass comes this long after the start at the latest, in seconds."""
+
+
+class Sweeper:
+    """A loop around Sweep. A pass that fails is told and left to the next."""
+
+    def __init__(self, sweep: Sweep, metrics: Metrics, every_s: float) -> None:
+        self._sweep = sweep
+        self._every_s = every_s
+        self._forgotten = metrics.counter(
+            "ingest_forgotten_total", "Images forgotten, having been missing for long."
+        )
+        self._removed = metrics.counter("ingest_objects_removed_total", "Objects that nothing referred to.")
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        wait = min(FIRST_S, self._every_s)
+        while True:
+            await asyncio.sleep(wait * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
+            await self._pass()
+            wait = self._every_s
+
+    async def _pass(self) -> None:
+        try:
+            swept = await self._sweep.run()
+        except TagifyError as error:
+            logger.warning("the sweep was broken off and goes on later: %s", error)
+            return
+        self._forgotten.add(swept.forgotten)
+        self._removed.add(swept.removed)
+        if swept.forgotten or swept.removed:
+            logger.info("swept", extra=fields(forgotten=swept.forgotten, removed=swept.removed))

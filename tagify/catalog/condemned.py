@@ -1,0 +1,86 @@
+"""Contents whose objects are about to be removed, since no image refers to them.
+
+A writer may find an object stored already, and write its document a moment later. So a
+content is condemned first; no batch that is begun from then on stores an image of it; once
+all batches that were begun before have ended, whether it is referred to is asked again, and
+only then are its objects removed and the content is pardoned.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from tagify.catalog.failures import translated
+from tagify.catalog.indexes import Database
+from tagify.model import Bucket, Content
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object of the store: the bytes of a content, or their thumb by some recipe."""
+
+    bucket: Bucket
+    key: str
+    content: Content
+
+
+class Condemned:
+    """The contents that are condemned now."""
+
+    def __init__(self, database: Database) -> None:
+        self._condemned = database.condemned
+        self._images = database.images
+
+    @translated
+    async def unreferenced(self, contents: Iterable[Content]) -> set[Content]:
+        """Those of them that no image refers to, in whatever state. Raises Unavailable."""
+        asked = set(contents)
+        cursor = await self._images.aggregate(
+            [{"$match": {"content": {"$in": sorted(asked)}}}, {"$group": {"_id": "$content"}}]
+        )
+        return asked - {Content(doc["_id"]) async for doc in cursor}
+
+    @translated
+    async def condemn(self, objects: Sequence[StoredObject]) -> None:
+        """Condemn the contents of these objects, from now by the server's clock. Raises Unavailable."""
+        if objects:
+            await self._condemned.bulk_write([_condemn(item) for item in objects], ordered=False)
+
+    @translated
+    async def ripe(self, age_s: float) -> list[StoredObject]:
+        """Objects of up to BATCH contents that were condemned so long ago. Raises Unavailable."""
+        then = {"$subtract": ["$$NOW", int(age_s * 1000)]}
+        cursor = self._condemned.find({"$expr": {"$lte": ["$at", then]}}).limit(BATCH)
+        return [
+            StoredObject(Bucket(item["bucket"]), item["key"], Content(doc["_id"]))
+            async for doc in cursor
+            for item in doc["objects"]
+        ]
+
+    @translated
+    async def pardon(self, contents: Iterable[Content]) -> None:
+        """They may be stored again. Raises Unavailable."""
+        await self._condemned.delete_many({"_id": {"$in": sorted(set(contents))}})
+
+
+async def condemned_of(
+    database: Database, contents: Iterable[Content], session: AsyncClientSession
+) -> set[Content]:
+    """Those of them that are condemned, as the transaction sees it."""
+    asked = sorted(set(contents))
+    cursor = database.condemned.find({"_id": {"$in": asked}}, {"_id": 1}, session=session)
+    return {Content(doc["_id"]) async for doc in cursor} if asked else set()
+
+
+def _condemn(item: StoredObject) -> UpdateOne:
+    place: dict[str, Any] = {"bucket": item.bucket.value, "key": item.key}
+    return UpdateOne(
+        {"_id": item.content},
+        {"$currentDate": {"at": True}, "$addToSet": {"objects": place}},
+        upsert=True,
+    )

@@ -1,0 +1,90 @@
+"""Forgets images that have been missing for long, and removes objects that no image refers to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog, StoredObject
+from tagify.model import Bucket
+
+CONDEMNED_S = 65.0
+"""Time from condemning to removing, in seconds: longer than a transaction lives (MongoDB's limit is 60 s)."""
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a pass did: images forgotten, objects removed."""
+
+    forgotten: int
+    removed: int
+
+
+class Sweep:
+    """One pass at a time. Safe beside importers of any process, and after a crash at any moment."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        blobs: Blobs,
+        *,
+        forget: timedelta,
+        grace: timedelta,
+        condemned_s: float = CONDEMNED_S,
+    ) -> None:
+        """`forget`: how long an image is missing before it is forgotten; `grace`: the age of an orphan."""
+        self._catalog = catalog
+        self._blobs = blobs
+        self._forget = forget
+        self._grace = grace
+        self._condemned_s = condemned_s
+
+    async def run(self) -> Swept:
+        """One pass. Raises Unavailable; what was begun is finished by the next pass."""
+        forgotten = await self._forget_missing()
+        removed = await self._finish()
+        if await self._condemn():
+            await asyncio.sleep(self._condemned_s)
+            removed += await self._finish()
+        return Swept(forgotten, removed)
+
+    async def _forget_missing(self) -> int:
+        before, forgotten = datetime.now(UTC) - self._forget, 0
+        while number := await self._catalog.images.forget(before):
+            forgotten += number
+        return forgotten
+
+    async def _condemn(self) -> bool:
+        """Whether any content was condemned."""
+        found = False
+        for bucket in Bucket:
+            async for chunk in self._old_objects(bucket):
+                orphans = await self._catalog.condemned.unreferenced(item.content for item in chunk)
+                await self._catalog.condemned.condemn([item for item in chunk if item.content in orphans])
+                found = found or bool(orphans)
+        return found
+
+    async def _old_objects(self, bucket: Bucket) -> AsyncIterator[list[StoredObject]]:
+        before, after = datetime.now(UTC) - self._grace, ""
+        while True:
+            listing = await self._blobs.listed(bucket, after, CHUNK)
+            old = [item for item in listing if item.modified <= before]
+            yield [StoredObject(bucket, item.key, item.content) for item in old if item.content]
+            if len(listing) < CHUNK:
+                return
+            after = listing[-1].key
+
+    async def _finish(self) -> int:
+        """Remove what has been condemned for long enough and is still not referred to."""
+        removed = 0
+        while objects := await self._catalog.condemned.ripe(self._condemned_s):
+            orphans = await self._catalog.condemned.unreferenced(item.content for item in objects)
+            for item in objects:
+                if item.content in orphans:
+                    await self._blobs.remove_key(item.bucket, item.key)
+                    removed += 1
+            await self._catalog.condemned.pardon(item.content for item in objects)
+        return removed

@@ -1,0 +1,217 @@
+"""Any sequence of file operations, with events lost, doubled and reordered, ends with catalog = folder."""
+
+import hashlib
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.settle import Note
+from ingest.watcher.inbox import Inbox
+from tagify.model import Image
+from tests.support import pictures
+from tests.support.house import House
+from tests.support.waiting import until
+
+PLACES = ["a.jpg", "b.jpg", "B.jpg", "one/a.jpg", "one/b.jpg", "two/a.jpg", "two/deep/c.jpg"]
+FOLDERS = ["one", "two", "two/deep", "three"]
+KEEP = "keep.jpg"
+
+place, folder = st.sampled_from(PLACES), st.sampled_from(FOLDERS)
+operation = st.one_of(
+    st.tuples(st.just("create"), place, place),
+    st.tuples(st.just("append"), place, place),
+    st.tuples(st.just("delete"), place, place),
+    st.tuples(st.just("rename"), place, place),
+    st.tuples(st.just("swap"), place, place),
+    st.tuples(st.just("copy"), place, place),
+    st.tuples(st.just("link"), place, place),
+    st.tuples(st.just("symlink"), place, place),
+    st.tuples(st.just("rename"), folder, folder),
+    st.tuples(st.just("delete"), folder, folder),
+)
+operations = st.lists(operation, min_size=1, max_size=10)
+
+
+class Disk:
+    """A folder, and which of its files have been moved and nothing else since the last look."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.origin: dict[str, str] = {}
+        self._number = itertools.count(1)
+
+    def begin(self) -> None:
+        self.origin = {path: path for path in self.files()}
+
+    def files(self) -> dict[str, str]:
+        """Each image's path and the hash of its bytes."""
+        return {
+            str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.root.rglob("*.jpg")
+            if path.is_file() and not path.is_symlink()
+        }
+
+    def apply(self, steps: Sequence[tuple[str, str, str]]) -> None:
+        for kind, source, target in steps:
+            step: Callable[[str, str], None] = getattr(self, f"_{kind}")
+            if kind == "create" or (self.root / source).exists():
+                step(source, target)
+
+    def _create(self, path: str, _: str) -> None:
+        at = self.root / path
+        if at.is_symlink():
+            at.unlink()
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.write_bytes(pictures.jpeg(16, 12, seed=next(self._number)))
+        self.origin.pop(path, None)
+
+    def _append(self, path: str, _: str) -> None:
+        with (self.root / path).open("ab") as stream:
+            stream.write(b"more")
+        self._forget_links(path)
+
+    def _delete(self, path: str, _: str) -> None:
+        at = self.root / path
+        if at.is_dir() and not at.is_symlink():
+            shutil.rmtree(at)
+        else:
+            at.unlink()
+        self._forget(path)
+
+    def _rename(self, source: str, target: str) -> None:
+        start, end = self.root / source, self.root / target
+        if start == end or end in start.parents or start in end.parents or end.is_dir():
+            return
+        end.parent.mkdir(parents=True, exist_ok=True)
+        if end.exists() and start.samefile(end):
+            return
+        start.rename(end)
+        moved = {path: name for path, name in self.origin.items() if (path + "/").startswith(source + "/")}
+        self._forget(source)
+        self._forget(target)
+        self.origin |= {target + path[len(source) :]: name for path, name in moved.items()}
+
+    def _swap(self, first: str, second: str) -> None:
+        if first != second and (self.root / second).exists():
+            one, two, aside = self.root / first, self.root / second, self.root / ".aside"
+            one.rename(aside)
+            two.rename(one)
+            aside.rename(two)
+            held = self.origin.pop(first, None), self.origin.pop(second, None)
+            self.origin |= {path: name for path, name in zip((second, first), held, strict=True) if name}
+
+    def _copy(self, source: str, target: str) -> None:
+        if not (self.root / target).exists() and not (self.root / target).is_symlink():
+            (self.root / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.root / source, self.root / target)
+            self._forget_links(source)
+
+    def _link(self, source: str, target: str) -> None:
+        if not (self.root / target).exists() and not (self.root / target).is_symlink():
+            (self.root / target).parent.mkdir(parents=True, exist_ok=True)
+            os.link(self.root / source, self.root / target, follow_symlinks=False)
+            self._forget_links(source)
+
+    def _symlink(self, source: str, target: str) -> None:
+        if not (self.root / target).exists() and not (self.root / target).is_symlink():
+            (self.root / target).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / target).symlink_to(self.root / source)
+
+    def _forget(self, path: str) -> None:
+        self.origin = {
+            name: was for name, was in self.origin.items() if not (name + "/").startswith(path + "/")
+        }
+
+    def _forget_links(self, path: str) -> None:
+        """Of two files with one inode, or with the same bytes, either may be taken for the one that was."""
+        at = self.root / path
+        same = hashlib.sha256(at.read_bytes()).digest()
+        for name in list(self.origin):
+            other = self.root / name
+            if other.exists() and (other.samefile(at) or hashlib.sha256(other.read_bytes()).digest() == same):
+                del self.origin[name]
+
+
+def disturb(monkeypatch: pytest.MonkeyPatch, random: Random) -> None:
+    """Events on their way to the loop are lost, doubled and reordered."""
+    take = Inbox.take
+
+    def disturbed(inbox: Inbox) -> tuple[list[Note], bool]:
+        notes, lost = take(inbox)
+        notes = [note for note in notes for _ in range(random.choice((0, 1, 1, 2)))]
+        random.shuffle(notes)
+        return notes, lost
+
+    monkeypatch.setattr(Inbox, "take", disturbed)
+
+
+async def equal(house: House, disk: Disk) -> dict[str, Image]:
+    async def probe() -> bool:
+        images = await house.images()
+        return {path: image.content for path, image in images.items()} == disk.files()
+
+    await house.catalog.libraries.request_rescan(house.library.id)
+    await until(probe)
+    return await house.images()
+
+
+@settings(
+    max_examples=10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(before=operations, after=operations, offline=operations, seed=st.integers(0, 1 << 16))
+async def test_the_catalog_is_the_folder_and_what_moved_keeps_id_and_tags(
+    house: House,
+    before: list[tuple[str, str, str]],
+    after: list[tuple[str, str, str]],
+    offline: list[tuple[str, str, str]],
+    seed: int,
+) -> None:
+    for path in house.root.iterdir():
+        if path.name not in (KEEP, ".tagify"):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    (house.root / KEEP).write_bytes(pictures.jpeg(16, 12))
+    disk = Disk(house.root)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        disturb(monkeypatch, Random(seed))
+        async with house.daemon():
+            disk.apply(before)
+            known = await equal(house, disk)
+            for steps in (after, None):
+                await tag(house, known)
+                disk.begin()
+                if steps is None:
+                    break
+                disk.apply(steps)
+                known = await moved(house, disk, known)
+        disk.apply(offline)
+        async with house.daemon():
+            await moved(house, disk, known)
+
+
+async def moved(house: House, disk: Disk, known: dict[str, Image]) -> dict[str, Image]:
+    """What is there now; what only moved is the image that it was, with its tags."""
+    found = await equal(house, disk)
+    for path, was in disk.origin.items():
+        assert (path, found[path].id) == (path, known[was].id)
+        assert f"tag {known[was].id}" in found[path].tags
+    counts = {count.name: count.count for count in await house.catalog.tags.counts(limit=1000)}
+    recount: dict[str, int] = {}
+    for image in found.values():
+        for name in image.tags:
+            recount[name] = recount.get(name, 0) + 1
+    assert counts == recount
+    return found
+
+
+async def tag(house: House, images: dict[str, Image]) -> None:
+    for image in images.values():
+        await house.catalog.tags.change([image.id], [f"tag {image.id}"], [])
