@@ -11,7 +11,7 @@ from tagify.catalog import Catalog
 from tagify.logs import fields
 from tagify.metrics import Gauge
 from tagify.model import Library, LibraryId, LibraryState
-from tagify.tasks import end
+from tagify.tasks import carried_through, end
 
 logger = logging.getLogger(__name__)
 
@@ -86,18 +86,24 @@ class Daemon:
 
     async def _keep_once(self, keeper: Keeper, library: Library) -> None:
         """Keep it for as long as its lease is ours."""
-        token = await take(self._catalog, library, self._owner)
-        self._tokens[library.id] = token
-        working = asyncio.create_task(keeper.run())
-        holding = asyncio.create_task(keep(self._catalog, library, token))
+        tasks: list[asyncio.Task[None]] = []
         try:
-            await asyncio.wait({working, holding}, return_when=asyncio.FIRST_COMPLETED)
+            token = await take(self._catalog, library, self._owner)
+            self._tokens[library.id] = token
+            tasks = [
+                asyncio.create_task(keeper.run()),
+                asyncio.create_task(keep(self._catalog, library, token)),
+            ]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end(working, holding)
-            del self._tokens[library.id]
-            await give_back(self._catalog, library, token)
-        if not working.cancelled():
-            working.result()
+            await carried_through(self._let_go(library, tasks))
+        if not tasks[0].cancelled():
+            tasks[0].result()
+
+    async def _let_go(self, library: Library, tasks: Sequence[asyncio.Task[None]]) -> None:
+        await end(*tasks)
+        self._tokens.pop(library.id, None)
+        await give_back(self._catalog, library, self._owner)
 
     async def _end(self, library_id: LibraryId) -> None:
         _, task = self._keepers.pop(library_id)

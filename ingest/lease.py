@@ -11,6 +11,7 @@ from tagify.catalog import Catalog
 from tagify.errors import TagifyError
 from tagify.logs import fields
 from tagify.model import Lease, Library
+from tagify.tasks import carried_through
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,12 @@ async def take(catalog: Catalog, library: Library, owner: str) -> int:
 
 async def _ask(catalog: Catalog, library: Library, owner: str) -> Lease:
     """The lease as it is after asking for it; one of a process that is known to have died is taken over."""
-    lease = await patiently("catalog", lambda: catalog.leases.take(library.id, owner, LIFETIME_S))
+
+    async def ask() -> Lease:
+        # Cancelled in the middle, it could be ours without our knowing.
+        return await carried_through(catalog.leases.take(library.id, owner, LIFETIME_S))
+
+    lease = await patiently("catalog", ask)
     if lease.owner == owner or not is_dead(lease.owner):
         return lease
     over = await patiently("catalog", lambda: catalog.leases.take_over(library.id, lease, owner, LIFETIME_S))
@@ -60,10 +66,10 @@ async def keep(catalog: Catalog, library: Library, token: int) -> None:
     logger.warning("another daemon has taken over this library", extra=fields(library=library.name))
 
 
-async def give_back(catalog: Catalog, library: Library, token: int) -> None:
+async def give_back(catalog: Catalog, library: Library, owner: str) -> None:
     """Let another have it at once. Where the catalog is away, the lease ends by itself."""
     try:
-        await catalog.leases.release(library.id, token)
+        await catalog.leases.release(library.id, owner)
     except TagifyError as error:
         logger.info("the lease ends by itself: %s", error, extra=fields(library=library.name))
 

@@ -68,10 +68,12 @@ def count(root: str, exclusions: Exclusions) -> int:
 def _listing(root: str, folder: str, exclusions: Exclusions) -> Iterator[Found | _Folder]:
     """One folder's own entries, in order."""
     below = os.path.join(root, to_os(folder)) if folder else root  # noqa: PTH118
+    if folder and os.path.islink(below):  # noqa: PTH114
+        return
     try:
         with os.scandir(below) as entries:
             wanted = [entry for entry in entries if _is_wanted(entry, exclusions)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         yield Unreadable(folder, error.strerror or str(error))

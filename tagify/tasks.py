@@ -1,7 +1,10 @@
 """Ending tasks for certain."""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 AGAIN_S = 1.0
 """A task that has not ended is cancelled once more after this time, in seconds."""
@@ -21,3 +24,20 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         if not task.cancelled():
             task.exception()  # retrieved: whoever ends a task does not wait for its outcome
+
+
+async def carried_through(work: Awaitable[T]) -> T:
+    """The result of what must not be left half done; a cancellation is heard once it is through.
+
+    `work` bounds its own time: nothing else does.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()

@@ -53,9 +53,10 @@ class Leases:
         return done.matched_count == 1
 
     @translated
-    async def release(self, library_id: LibraryId, token: int) -> None:
-        """Let it go, where it is still this one. Raises Unavailable."""
-        await self._leases.update_one({"_id": object_id(library_id), "token": token}, {"$set": {"owner": ""}})
+    async def release(self, library_id: LibraryId, owner: str) -> None:
+        """Let it go, where it is the owner's. Raises Unavailable."""
+        query = {"_id": object_id(library_id), "owner": owner}
+        await self._leases.update_one(query, {"$set": {"owner": ""}})
 
     async def _take(self, query: dict[str, Any], owner: str, lifetime_s: float) -> dict[str, Any] | None:
         taken = {"owner": owner, "token": {"$add": ["$token", 1]}, "until": _from_now(lifetime_s)}

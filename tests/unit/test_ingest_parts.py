@@ -144,3 +144,11 @@ def test_restarts_wait_longer_until_they_are_given_up() -> None:
     assert waits == [0.5, 1, 2, 4, None]
     again = Backoff()
     assert [again.after(1), again.after(HEALTHY_S), again.after(1)] == [0.5, 0.5, 1]
+
+
+def test_a_link_to_a_folder_is_not_entered_even_when_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a.jpg").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    assert list(walk(str(tmp_path), "link", Exclusions(()))) == []
+    assert list(walk(str(tmp_path), "there/a.jpg", Exclusions(()))) == []

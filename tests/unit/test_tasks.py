@@ -1,0 +1,43 @@
+"""Ending tasks, and work that a cancellation must not leave half done."""
+
+import asyncio
+
+import pytest
+
+from tagify.tasks import carried_through, end
+
+
+async def test_a_task_that_loses_a_cancellation_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagify.tasks.AGAIN_S", 0.01)
+
+    async def deaf() -> None:
+        for _ in range(2):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                continue
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    await end(task)
+    assert task.cancelled()
+
+
+async def test_what_is_carried_through_ends_before_its_cancellation_is_heard() -> None:
+    go, done = asyncio.Event(), []
+
+    async def work() -> None:
+        await go.wait()
+        done.append(True)
+
+    task = asyncio.create_task(carried_through(work()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == [True]
