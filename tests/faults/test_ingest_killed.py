@@ -1,0 +1,69 @@
+"""kill -9 in the middle of an import, over and over: nothing is lost, nothing is left over."""
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tagify.blobs import Blobs
+from tagify.model import Bucket, Content
+from tagify.sweep import Sweep
+from tests.support import pictures
+from tests.support.daemon import process
+from tests.support.house import House
+from tests.support.waiting import until
+
+FILES = 2000
+KILLS = 20
+
+
+@pytest.mark.slow
+async def test_an_import_that_is_killed_twenty_times_ends_whole(
+    house: House, blobs: Blobs, tmp_path: Path
+) -> None:
+    data = [pictures.jpeg(64, 48, seed=seed) for seed in range(20)]
+    for number in range(FILES):
+        (house.root / f"{number:04}.jpg").write_bytes(data[number % 20] + number.to_bytes(4, "big"))
+    random, log = Random(7), tmp_path / "ingest.log"
+    for kill in range(KILLS):
+        goal = (kill + 1) * FILES * 0.9 / KILLS * random.uniform(0.5, 1.0)
+        async with process(house.settings, log) as daemon:
+            await until(lambda: has(house, goal), timeout_s=60, every_s=0.01)  # noqa: B023
+            daemon.kill()
+            await daemon.wait()
+    async with process(house.settings, log):
+        await until(lambda: has(house, FILES), timeout_s=60)
+        await until(house.scanned, timeout_s=60)
+    expected = {hashlib.sha256(path.read_bytes()).hexdigest() for path in house.root.glob("*.jpg")}
+    assert await listed(house) == expected
+    await Sweep(house.catalog, blobs, forget=timedelta(days=1), grace=timedelta(), condemned_s=0).run()
+    for bucket in Bucket:
+        assert await stored(blobs, bucket, house.settings.s3_key_prefix) == expected
+
+
+async def has(house: House, number: float) -> bool:
+    return (await house.state()).indexed_count >= number
+
+
+async def listed(house: House) -> set[Content]:
+    entries = [entry async for entry in house.catalog.images.under(house.library.id, "")]
+    assert len(entries) == FILES
+    assert (await house.state()).indexed_count == FILES
+    found = set()
+    for start in range(0, FILES, 500):
+        for entry in entries[start : start + 500]:
+            image = await house.catalog.images.get(entry.id)
+            assert image is not None and image.content is not None
+            found.add(image.content)
+    return found
+
+
+async def stored(blobs: Blobs, bucket: Bucket, prefix: str) -> set[Content]:
+    found: set[Content] = set()
+    after = ""
+    while listing := await blobs.listed(bucket, after, 1000):
+        found |= {item.content for item in listing if item.content}
+        after = listing[-1].key
+    return found

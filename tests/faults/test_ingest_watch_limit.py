@@ -1,0 +1,67 @@
+"""Too few watches: said once with its remedy, and what is not watched is polled."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support import pictures
+from tests.support.daemon import COMMAND, process
+from tests.support.house import House
+from tests.support.servers import missing
+from tests.support.waiting import until
+
+WATCHES = 20
+
+
+async def test_folders_beyond_the_limit_are_polled(house: House, tmp_path: Path) -> None:
+    unshare = shutil.which("unshare") or missing("unshare", "sudo apt-get install util-linux")
+    for number in range(WATCHES + 10):
+        (house.root / f"{number:02}").mkdir()
+    limited = f'echo {WATCHES} > /proc/sys/user/max_inotify_watches && exec "$@"'
+    settings = house.settings.model_copy(update={"ingest_poll_s": 0.5})
+    log = tmp_path / "ingest.log"
+    command = (unshare, "-Urm", "sh", "-c", limited, "sh", *COMMAND)
+    async with process(settings, log, command):
+        await until(house.scanned)
+        paths = [f"{number:02}/a.jpg" for number in range(WATCHES + 10)]
+        for number, path in enumerate(paths):
+            (house.root / path).write_bytes(pictures.jpeg(16, 12, seed=number))
+        await house.holds(*paths)
+    said = log.read_text()
+    assert said.count("fs.inotify.max_user_watches") == 1
+
+
+async def test_excluded_folders_cost_no_watch(house: House, tmp_path: Path) -> None:
+    unshare = shutil.which("unshare") or missing("unshare", "sudo apt-get install util-linux")
+    for number in range(WATCHES + 10):
+        (house.root / "@eaDir" / f"{number:02}").mkdir(parents=True)
+        (house.root / f".{number:02}").mkdir()
+    (house.root / "seen").mkdir()
+    limited = f'echo {WATCHES} > /proc/sys/user/max_inotify_watches && exec "$@"'
+    log = tmp_path / "ingest.log"
+    async with process(house.settings, log, (unshare, "-Urm", "sh", "-c", limited, "sh", *COMMAND)):
+        await until(house.scanned)
+        (house.root / "seen" / "a.jpg").write_bytes(pictures.jpeg())
+        await house.holds("seen/a.jpg")
+    assert "max_user_watches" not in log.read_text()
+
+
+# One store is enough: what is tested here comes before it.
+@pytest.mark.slow
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
+async def test_events_lost_while_the_daemon_was_stopped_lose_no_file(house: House, tmp_path: Path) -> None:
+    data = [pictures.jpeg(16, 12, seed=seed) for seed in range(20)]
+    async with process(house.settings, tmp_path / "ingest.log") as daemon:
+        await until(house.scanned)
+        daemon.send_signal(signal.SIGSTOP)
+        for number in range(50_000):
+            # 50 contents: the store is not what is tested here.
+            (house.root / f"{number:05}.jpg").write_bytes(data[number % 20] + bytes((number % 50,)))
+        daemon.send_signal(signal.SIGCONT)
+
+        async def all_in() -> bool:
+            return (await house.state()).indexed_count == 50_000
+
+        await until(all_in, timeout_s=600, every_s=0.5)

@@ -1,0 +1,49 @@
+"""The daemon as a process of its own, which can be killed."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from tagify.settings import IngestSettings
+
+COMMAND = (sys.executable, "-m", "ingest")
+
+
+def environment(settings: IngestSettings) -> dict[str, str]:
+    """The variables that make these settings where they are not the defaults."""
+    values = {}
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        values[f"TAGIFY_{name.upper()}"] = (
+            value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        )
+    return {**os.environ, **values, "TAGIFY_INGEST_PORT": "0", "TAGIFY_LOG_FORMAT": "text"}
+
+
+@asynccontextmanager
+async def process(
+    settings: IngestSettings, log: Path, command: Sequence[str] = COMMAND
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A running daemon, ended with the block; its log is appended to a file."""
+    with log.open("ab") as out:
+        started = await asyncio.create_subprocess_exec(
+            *command, env=environment(settings), stdout=out, stderr=out
+        )
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            started.send_signal(signal.SIGCONT)
+            started.terminate()
+            try:
+                async with asyncio.timeout(15):
+                    await started.wait()
+            except TimeoutError:
+                started.kill()
+                await started.wait()
