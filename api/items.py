@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from datetime import datetime
 
-from tagify.model import Image, ImageState, Library, TagCount
+from tagify.model import Image, ImageState, Library, Position, TagCount
 
 Json = dict[str, object]
 
@@ -41,6 +41,10 @@ class Items:
             "mime": image.mime,
             "error": image.error,
             "taken_at": _time(image.taken_at),
+            "camera": image.camera,
+            "lens": image.lens,
+            "position": _position(image.position),
+            "frames": image.frames,
             "added_at": _time(image.added_at),
             "updated_at": _time(image.updated_at),
         }
@@ -87,6 +91,12 @@ class Items:
         """The ladder up to the natural width; the first rung above it shows the picture in full."""
         below = [width for width in self._widths if width < natural]
         return [*below, *self._widths[len(below) : len(below) + 1]]
+
+
+def _position(position: Position | None) -> Json | None:
+    if position is None:
+        return None
+    return {"latitude": position.latitude, "longitude": position.longitude}
 
 
 def _time(moment: datetime | None) -> str | None:

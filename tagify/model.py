@@ -79,8 +79,19 @@ class FileFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where a picture was taken, in degrees (WGS 84), north and east positive."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
-    """What decoding tells about an original. `width` and `height` are as displayed."""
+    """What decoding tells about an original. `width` and `height` are as displayed.
+
+    `frames` is 1 for a still and the number of pictures of an animation.
+    """
 
     mime: str
     width: int
@@ -88,6 +99,10 @@ class Picture:
     placeholder: bytes
     taken_at: datetime | None = None
     keywords: tuple[str, ...] = ()
+    camera: str = ""
+    lens: str = ""
+    position: Position | None = None
+    frames: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +123,10 @@ class Image:
     tags: tuple[str, ...] = ()
     placeholder: bytes = b""
     error: str = ""
+    camera: str = ""
+    lens: str = ""
+    position: Position | None = None
+    frames: int = 1
 
 
 @dataclass(frozen=True, slots=True)

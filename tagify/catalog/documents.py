@@ -16,10 +16,13 @@ from tagify.model import (
     LibraryId,
     LibraryState,
     Picture,
+    Position,
     RootIdentity,
 )
 
 Doc = Mapping[str, Any]
+
+_NO_PICTURE = Picture(mime="", width=0, height=0, placeholder=b"")
 
 ENTRY_FIELDS = {"library_id": 1, "path": 1, "size": 1, "mtime_ns": 1, "inode": 1, "state": 1}
 
@@ -54,6 +57,10 @@ def image_of(doc: Doc) -> Image:
         tags=tuple(doc.get("tags", ())),
         placeholder=bytes(doc.get("placeholder", b"")),
         error=doc.get("error", ""),
+        camera=doc.get("camera", ""),
+        lens=doc.get("lens", ""),
+        position=_position_of(doc.get("position")),
+        frames=doc.get("frames", 1),
     )
 
 
@@ -107,14 +114,29 @@ def file_fields(file: FileFacts) -> dict[str, Any]:
 def picture_fields(picture: Picture | None) -> dict[str, Any]:
     """The fields of an image document that tell of its picture; emptied where there is none."""
     if picture is None:
-        return {"mime": "", "width": 0, "height": 0, "taken_at": None, "placeholder": b""}
+        picture = _NO_PICTURE
     return {
         "mime": picture.mime,
         "width": picture.width,
         "height": picture.height,
         "taken_at": picture.taken_at,
         "placeholder": picture.placeholder,
+        "camera": picture.camera,
+        "lens": picture.lens,
+        "position": _position_fields(picture.position),
+        "frames": picture.frames,
     }
+
+
+def _position_fields(position: Position | None) -> dict[str, Any] | None:
+    """As GeoJSON has it: the longitude first."""
+    if position is None:
+        return None
+    return {"type": "Point", "coordinates": [position.longitude, position.latitude]}
+
+
+def _position_of(doc: Doc | None) -> Position | None:
+    return Position(doc["coordinates"][1], doc["coordinates"][0]) if doc else None
 
 
 def object_id(text: str) -> ObjectId:

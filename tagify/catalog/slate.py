@@ -6,7 +6,7 @@ that leaves one path and appears at another, come out right whatever the order.
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
@@ -83,6 +83,8 @@ class Slate:
             self._revive(doc)
         self._place_at(doc, library, write.file)
         doc.update(picture_fields(write.picture), content=write.content, error=write.error)
+        if write.picture and doc["taken_at"] is None:
+            doc["taken_at"] = datetime.fromtimestamp(write.file.mtime_ns // 1_000_000_000, UTC)
         doc["state"] = (ImageState.READY if write.picture else ImageState.FAILED).value
 
     def _move(self, write: Move) -> None:

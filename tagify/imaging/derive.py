@@ -14,6 +14,8 @@ from tagify.model import THUMB_SIZE, Picture
 JPEG_QUALITY = 82
 WEBP_QUALITY = 82
 _PLACEHOLDER_SIDE = 32
+_ANIMATED = {"image/gif", "image/webp", "image/png", "image/avif"}
+"""Formats whose further pictures are frames, and no pages, previews or second eyes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ def derive(source: Source, *, max_pixels: int) -> Derived:
     """Decode an original once. Raises Undecodable; OSError when its file cannot be read."""
     with opened(source, max_pixels) as image:
         width, height = displayed_size(image)
-        taken_at, keywords = metadata.taken_at(image), metadata.keywords(image)
+        about = metadata.read(image)
         mime = FORMATS[image.format or ""]
         small = fitted(image, (THUMB_SIZE, THUMB_SIZE))
         thumb, thumb_mime = _encoded(small)
@@ -38,8 +40,12 @@ def derive(source: Source, *, max_pixels: int) -> Derived:
             width=width,
             height=height,
             placeholder=_placeholder(small),
-            taken_at=taken_at,
-            keywords=keywords,
+            taken_at=about.taken_at,
+            keywords=about.keywords,
+            camera=about.camera,
+            lens=about.lens,
+            position=about.position,
+            frames=getattr(image, "n_frames", 1) if mime in _ANIMATED else 1,
         )
     return Derived(picture, thumb, thumb_mime)
 

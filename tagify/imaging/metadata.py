@@ -1,22 +1,51 @@
-"""What an original says of itself: when it was taken, and its keywords."""
+"""What an original says of itself: when, where and with what it was taken, and its keywords."""
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
+from tagify.model import Position
 from tagify.tagnames import clean_all
 
 _IPTC_KEYWORDS = (2, 25)
 _EXIF_TIME = "%Y:%m:%d %H:%M:%S"
+_LONGEST = 100
+"""Characters of a name that are kept."""
+_POLE = 90.0
+_SEXAGESIMAL = (1, 60, 3600)
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
 
-def taken_at(image: Image.Image) -> datetime | None:
-    """When the picture was taken, by EXIF. A camera that tells no offset is taken to mean UTC."""
-    details = image.getexif().get_ifd(ExifTags.IFD.Exif)
+@dataclass(frozen=True, slots=True)
+class About:
+    """All of it; empty where the original says nothing, or nonsense."""
+
+    taken_at: datetime | None
+    keywords: tuple[str, ...]
+    camera: str
+    lens: str
+    position: Position | None
+
+
+def read(image: ImageFile.ImageFile) -> About:
+    """What an opened image says of itself. A camera that tells no offset is taken to mean UTC."""
+    exif = image.getexif()
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    return About(
+        taken_at=_taken_at(details),
+        keywords=clean_all([*_from_xmp(image), *_from_iptc(image)]),
+        camera=_camera(_text(exif.get(ExifTags.Base.Make)), _text(exif.get(ExifTags.Base.Model))),
+        lens=_text(details.get(ExifTags.Base.LensModel)),
+        position=_position(exif.get_ifd(ExifTags.IFD.GPSInfo)),
+    )
+
+
+def _taken_at(details: Mapping[int, Any]) -> datetime | None:
     for time_tag, offset_tag in (
         (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
         (ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
@@ -29,9 +58,36 @@ def taken_at(image: Image.Image) -> datetime | None:
     return None
 
 
-def keywords(image: ImageFile.ImageFile) -> tuple[str, ...]:
-    """The keywords of XMP (`dc:subject`) and IPTC (2:25), cleaned as tags, once each."""
-    return clean_all([*_from_xmp(image), *_from_iptc(image)])
+def _camera(make: str, model: str) -> str:
+    """Many makers put their name before the model themselves."""
+    return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    return " ".join("".join(char for char in value if char.isprintable()).split())[:_LONGEST]
+
+
+def _position(gps: Mapping[int, Any]) -> Position | None:
+    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "S")
+    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "W")
+    if latitude is None or longitude is None or abs(latitude) > _POLE or abs(longitude) > 2 * _POLE:
+        return None
+    return Position(latitude, longitude)
+
+
+def _degrees(parts: object, side: object, negative: str) -> float | None:
+    """Degrees from degrees, minutes and seconds, as EXIF's rationals have them."""
+    if not isinstance(parts, tuple) or len(parts) != len(_SEXAGESIMAL):
+        return None
+    try:
+        value = sum(float(part) / unit for part, unit in zip(parts, _SEXAGESIMAL, strict=True))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not math.isfinite(value):
+        return None
+    return round(-value if side == negative else value, 7)
 
 
 def _zone(offset: str) -> timezone:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pillow_heif
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -22,6 +23,10 @@ from PIL import (
 
 from tagify.errors import TagifyError
 
+# Its decoder registers itself on this call; one thread, for ingest decodes several at a time.
+pillow_heif.register_heif_opener(thumbnails=False)
+pillow_heif.options.DECODE_THREADS = 1
+
 Source = bytes | Path
 """The bytes of an original, or where its file is."""
 
@@ -35,6 +40,7 @@ FORMATS: dict[str, str] = {
     BmpImagePlugin.BmpImageFile.format: "image/bmp",
     TiffImagePlugin.TiffImageFile.format: "image/tiff",
     AvifImagePlugin.AvifImageFile.format: "image/avif",
+    "HEIF": "image/heic",
 }
 """The decoders that may be tried, and the media type of what each reads."""
 

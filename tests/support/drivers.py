@@ -10,6 +10,7 @@ ROOMS = {
     "pymongo": ("tagify/catalog/", "tagify/embedded/"),
     "bson": ("tagify/catalog/",),
     "minio": ("tagify/blobs.py",),
+    "pillow_heif": ("tagify/imaging/",),
     "PIL": ("tagify/imaging/", "tagify/sample/"),
     "watchdog": ("ingest/watcher/",),
     "diskcache": ("edge/cache.py",),

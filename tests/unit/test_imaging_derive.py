@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from tagify.imaging import Undecodable, derive
-from tagify.model import THUMB_SIZE
+from tagify.model import THUMB_SIZE, Position
 from tests.support import pictures
 
 MAX_PIXELS = 50_000_000
@@ -36,6 +36,7 @@ def distance(first: Image.Image, second: Image.Image) -> float:
         ("BMP", "image/bmp"),
         ("TIFF", "image/tiff"),
         ("AVIF", "image/avif"),
+        ("HEIF", "image/heic"),
     ],
 )
 def test_every_format_gives_a_thumb_that_looks_like_it(kind: str, mime: str) -> None:
@@ -199,3 +200,31 @@ def test_damaged_files_give_a_picture_or_a_reason(
         assert str(error)
     else:
         assert derived.thumb
+
+
+def with_exif(latitude: tuple[float, float, float] = (48.0, 51.0, 30.24)) -> bytes:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Canon\0", "Canon EOS R5"
+    details = exif.get_ifd(0x8769)
+    details[0xA434] = "RF50mm F1.2 L"
+    gps = exif.get_ifd(0x8825)
+    gps[1], gps[2], gps[3], gps[4] = "S", latitude, "E", (2.0, 17.0, 40.2)
+    return pictures.jpeg(exif=exif)
+
+
+def test_camera_lens_and_position_are_read() -> None:
+    picture = derive(with_exif(), max_pixels=MAX_PIXELS).picture
+    assert (picture.camera, picture.lens) == ("Canon EOS R5", "RF50mm F1.2 L")
+    assert picture.position == Position(-48.8584, 2.2945)
+
+
+def test_a_position_that_is_none_on_earth_is_none() -> None:
+    assert derive(with_exif((99.0, 0.0, 0.0)), max_pixels=MAX_PIXELS).picture.position is None
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_the_frames_of_an_animation_are_counted(kind: str) -> None:
+    assert derive(pictures.animated(kind), max_pixels=MAX_PIXELS).picture.frames == 3
+    assert (
+        derive(pictures.encoded(pictures.gradient(20, 20), kind), max_pixels=MAX_PIXELS).picture.frames == 1
+    )
