@@ -16,6 +16,9 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Endings, in small letters, of the files that are images by their name."""
 
+SIDECAR_SUFFIX = ".xmp"
+"""Ending, in small letters, of a file that tells of an image beside it: `a.xmp` or `a.jpg.xmp`."""
+
 _RAW = 0xEF00
 _ESCAPED = re.compile("[\uef80-\uefff]")
 _TO_ESCAPE = re.compile("[\udc80-\udcff]|[\uef80-\uefff]")
@@ -39,6 +42,26 @@ def to_os(path: str) -> str:
 def is_image_name(name: str) -> bool:
     """Whether a file of this name is taken for an image."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - a name, no path
+
+
+def is_sidecar_name(name: str) -> bool:
+    """Whether a file of this name tells of an image beside it."""
+    return name.lower().endswith(SIDECAR_SUFFIX)
+
+
+def sidecars_of(path: str) -> tuple[str, ...]:
+    """Where an image's sidecar may be, in the order of preference."""
+    stem = os.path.splitext(path)[0]  # noqa: PTH122
+    return tuple(
+        base + ending for base in (path, stem) for ending in (SIDECAR_SUFFIX, SIDECAR_SUFFIX.upper())
+    )
+
+
+def images_of(sidecar: str) -> tuple[str, ...]:
+    """The images that a sidecar may tell of."""
+    stem = sidecar[: -len(SIDECAR_SUFFIX)]
+    endings = sorted(IMAGE_SUFFIXES)
+    return (stem, *(stem + ending for ending in endings), *(stem + ending.upper() for ending in endings))
 
 
 class Exclusions:

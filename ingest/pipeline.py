@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from ingest.budget import Budget
 from ingest.lanes import Lanes
 from ingest.paths import to_os
 from ingest.patience import patiently
-from ingest.reader import Reading, Unsettled, VerifiedReader, read, unchanged
+from ingest.reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
 from ingest.writer import Writer
 from tagify.blobs import Blobs, as_binary
 from tagify.catalog import Store
-from tagify.imaging import Derived, Undecodable, decode_bytes, derive
+from tagify.imaging import Derived, Undecodable, decode_bytes, derive, sidecar_keywords
 from tagify.logs import fields
 from tagify.metrics import Metrics
-from tagify.model import Bucket, Content, Entry, FileFacts, LibraryId
+from tagify.model import Bucket, Content, Entry, FileFacts, LibraryId, Picture
 from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -175,7 +175,8 @@ class Pipeline:
             return Store(job.library_id, reading.file, error=str(error))
         twins = await job.twins(reading.content)
         await self._upload(job, reading, derived, known=twins.known)
-        return Store(job.library_id, reading.file, reading.content, derived.picture, came_from=twins.left)
+        picture = await self._readers.run(_with_sidecar, derived.picture, job.place)
+        return Store(job.library_id, reading.file, reading.content, picture, came_from=twins.left)
 
     async def _derived(self, job: Job, reading: Reading, cost: int) -> Derived:
         max_pixels = self._bounds.max_pixels
@@ -233,3 +234,10 @@ class Pipeline:
         reason = f"the file cannot be read: {error.strerror or error}"
         logger.warning("%s", reason, extra=fields(file=job.place))
         return Store(job.library_id, FileFacts(job.path, 0, 0, 0), error=reason)
+
+
+def _with_sidecar(picture: Picture, place: str) -> Picture:
+    """With the keywords of the file beside it, after its own. Runs in a thread."""
+    if not (packet := read_sidecar(place)):
+        return picture
+    return replace(picture, keywords=tuple(dict.fromkeys((*picture.keywords, *sidecar_keywords(packet)))))

@@ -5,11 +5,15 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ingest.paths import sidecars_of
 from tagify.errors import TagifyError
 from tagify.model import Content, FileFacts
 
 IN_MEMORY = 32 << 20
 """Larger originals, in bytes, are not held in memory: they are hashed, then read again as they go up."""
+
+LONGEST_SIDECAR = 1 << 20
+"""Bytes of a sidecar that are read."""
 
 _CHUNK = 1 << 20
 _TRIES = 3
@@ -42,6 +46,17 @@ def read(place: str, path: str) -> Reading:
             if whole and _facts(stream, path) == before and unchanged(place, before):
                 return Reading(before, Content(digest.hexdigest()), data)
     raise Unsettled(f"{place} changes while it is read")
+
+
+def read_sidecar(place: str) -> bytes:
+    """The sidecar of the image at this place, empty where there is none that can be read."""
+    for path in sidecars_of(place):
+        try:
+            with open(path, "rb") as stream:  # noqa: PTH123
+                return stream.read(LONGEST_SIDECAR)
+        except OSError:
+            continue
+    return b""
 
 
 def unchanged(place: str, file: FileFacts) -> bool:

@@ -9,6 +9,8 @@ import heapq
 from dataclasses import dataclass
 from enum import Enum
 
+from ingest.paths import images_of, is_sidecar_name
+
 OPEN_FACTOR = 10
 """A file that was written to and not closed is left alone for this many settle times."""
 
@@ -40,6 +42,7 @@ class Settling:
         self._settle_s = settle_s
         self._limit = limit
         self._due: dict[str, float] = {}
+        self._sidecars: dict[str, float] = {}
         self._queue: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
@@ -51,10 +54,20 @@ class Settling:
         return len(self._due) >= self._limit
 
     def note(self, note: Note, now: float) -> None:
-        """Wait for this path from now on. Times are those of one monotonic clock, in seconds."""
-        due = now + self._wait(note.sign)
-        self._due[note.path] = due
-        heapq.heappush(self._queue, (due, note.path))
+        """Wait for this path from now on. Times are those of one monotonic clock, in seconds.
+
+        A sidecar settles with its image as one: it lets an image that waits wait on.
+        """
+        if is_sidecar_name(note.path):
+            for path in images_of(note.path):
+                if path in self._due:
+                    self._sidecars[path] = now + self._wait(note.sign)
+            return
+        self._wait_for(note.path, now + self._wait(note.sign))
+
+    def _wait_for(self, path: str, due: float) -> None:
+        self._due[path] = due
+        heapq.heappush(self._queue, (due, path))
         if len(self._queue) > 2 * self._limit:
             self._queue = [(when, path) for path, when in self._due.items()]
             heapq.heapify(self._queue)
@@ -64,7 +77,11 @@ class Settling:
         found = []
         while self._queue and self._queue[0][0] <= now:
             when, path = heapq.heappop(self._queue)
-            if self._due.get(path) == when:
+            if self._due.get(path) != when:
+                continue
+            if (sidecar_due := self._sidecars.pop(path, now)) > now:
+                self._wait_for(path, sidecar_due)
+            else:
                 del self._due[path]
                 found.append(path)
         return found
@@ -76,6 +93,7 @@ class Settling:
     def clear(self) -> None:
         """Forget everything."""
         self._due.clear()
+        self._sidecars.clear()
         self._queue.clear()
 
     def _wait(self, sign: Sign) -> float:

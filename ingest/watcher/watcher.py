@@ -21,7 +21,7 @@ from watchdog.events import (
 )
 from watchdog.observers.api import ObservedWatch
 
-from ingest.paths import Exclusions, is_image_name, to_catalog
+from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog
 from ingest.settle import Note, Sign
 from ingest.watcher.inbox import Inbox
 from ingest.watcher.tree import Terms, TreeObserver
@@ -74,7 +74,8 @@ class _Handler(FileSystemEventHandler):
             path = full[len(self._root) + 1 :]
         else:
             return
-        if (is_folder or is_image_name(path)) and not self._exclusions.path(path):
+        is_ours = is_folder or is_image_name(path) or is_sidecar_name(path)
+        if is_ours and not self._exclusions.path(path):
             self._inbox.put(Note(to_catalog(path), sign))
 
 

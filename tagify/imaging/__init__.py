@@ -6,6 +6,7 @@ decoded raises Undecodable, whose text is for people; a disk that fails raises O
 
 from tagify.imaging.cost import decode_bytes
 from tagify.imaging.derive import Derived, derive
+from tagify.imaging.metadata import sidecar_keywords
 from tagify.imaging.source import FORMATS, Source, Undecodable
 from tagify.imaging.variant import VARIANT_MIMES, make_variant, natural_width
 
@@ -19,4 +20,5 @@ __all__ = [
     "derive",
     "make_variant",
     "natural_width",
+    "sidecar_keywords",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from defusedxml import DefusedXmlException, ElementTree
 from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
 from tagify.model import Position
@@ -14,6 +15,7 @@ from tagify.tagnames import clean_all
 
 _IPTC_KEYWORDS = (2, 25)
 _EXIF_TIME = "%Y:%m:%d %H:%M:%S"
+_SUBJECTS = ".//{http://purl.org/dc/elements/1.1/}subject//{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 _LONGEST = 100
 """Characters of a name that are kept."""
 _POLE = 90.0
@@ -96,6 +98,15 @@ def _zone(offset: str) -> timezone:
     sign, hours, minutes = match.groups()
     distance = timedelta(hours=int(hours), minutes=int(minutes))
     return timezone(-distance if sign == "-" else distance) if distance < timedelta(days=1) else UTC
+
+
+def sidecar_keywords(packet: bytes) -> tuple[str, ...]:
+    """The keywords of an XMP sidecar file (`dc:subject`), cleaned as tags; none where it is malformed."""
+    try:
+        root = ElementTree.fromstring(packet)
+    except (ElementTree.ParseError, DefusedXmlException, ValueError):
+        return ()
+    return clean_all(item.text or "" for item in root.iterfind(_SUBJECTS))
 
 
 def _from_xmp(image: Image.Image) -> list[str]:

@@ -229,3 +229,29 @@ async def test_a_file_that_cannot_be_read_is_failed_and_tried_again_at_every_sca
         refused = False
         await house.catalog.libraries.request_rescan(house.library.id)
         assert (await house.holds("locked.jpg", "open.jpg"))["locked.jpg"].id == failed.id
+
+
+async def test_the_keywords_of_a_sidecar_become_tags_once(house: House) -> None:
+    packet = pictures.XMP.format(items="<rdf:li>Sea</rdf:li><rdf:li>beach</rdf:li>")
+    async with house.daemon():
+        (house.root / "a.jpg").write_bytes(pictures.with_keywords("sea"))
+        (house.root / "a.xmp").write_text(packet)
+        image = (await house.holds("a.jpg"))["a.jpg"]
+        assert image.tags == ("sea", "beach")
+        await house.catalog.tags.change([image.id], [], ["beach"])
+        (house.root / "a.jpg").write_bytes(pictures.with_keywords("sea", seed=2))
+
+        async def changed() -> bool:
+            return (await house.images())["a.jpg"].content != image.content
+
+        await until(changed)
+        assert (await house.images())["a.jpg"].tags == ("sea",)
+
+
+async def test_what_says_no_time_was_taken_when_its_file_was_written(house: House) -> None:
+    (house.root / "a.jpg").write_bytes(pictures.jpeg())
+    os.utime(house.root / "a.jpg", (1_600_000_000, 1_600_000_000))
+    async with house.daemon():
+        taken_at = (await house.holds("a.jpg"))["a.jpg"].taken_at
+    assert taken_at is not None
+    assert taken_at.timestamp() == 1_600_000_000

@@ -152,3 +152,19 @@ def test_a_link_to_a_folder_is_not_entered_even_when_it_is_asked_for(tmp_path: P
     (tmp_path / "link").symlink_to(tmp_path / "there")
     assert list(walk(str(tmp_path), "link", Exclusions(()))) == []
     assert list(walk(str(tmp_path), "there/a.jpg", Exclusions(()))) == []
+
+
+def test_a_sidecar_settles_with_its_image_as_one() -> None:
+    settling = Settling(1.0)
+    settling.note(Note("one/a.JPG", Sign.CLOSED), 0)
+    settling.note(Note("one/a.xmp", Sign.WRITTEN), 0.1)
+    settling.note(Note("one/b.xmp", Sign.WRITTEN), 0.1)
+    assert settling.due(1.0) == []
+    settling.note(Note("one/a.xmp", Sign.CLOSED), 1.5)
+    assert settling.due(1.6) == []
+    assert settling.due(0.1 + OPEN_FACTOR) == ["one/a.JPG"]
+    settling.note(Note("one/a.JPG", Sign.CLOSED), 20)
+    settling.note(Note("one/a.xmp", Sign.WRITTEN), 20)
+    settling.note(Note("one/a.xmp", Sign.CLOSED), 20.1)
+    assert settling.due(20.1 + CLOSED_S) == ["one/a.JPG"]
+    assert len(settling) == 0
