@@ -1,8 +1,23 @@
-"""`python -m ingest`: the daemon."""
+"""`python -m ingest`: the daemon. With `--once PATH`: one import."""
+
+import argparse
+from pathlib import Path
 
 from ingest.app import build
-from tagify.runtime import serve
+from ingest.once import once
+from tagify.runtime import run, serve
 from tagify.settings import IngestSettings
 
+
+def main() -> int:
+    """The exit status."""
+    parser = argparse.ArgumentParser(prog="ingest", description="Keeps the catalog equal to the folders.")
+    parser.add_argument("--once", type=Path, metavar="PATH", help="import a folder, and end")
+    folder = parser.parse_args().once
+    if folder is None:
+        return serve("ingest", IngestSettings, build, lambda s: (s.ingest_host, s.ingest_port))
+    return run("ingest", IngestSettings, lambda settings: once(settings, folder.expanduser().resolve()))
+
+
 if __name__ == "__main__":
-    raise SystemExit(serve("ingest", IngestSettings, build, lambda s: (s.ingest_host, s.ingest_port)))
+    raise SystemExit(main())

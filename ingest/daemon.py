@@ -26,7 +26,7 @@ RESTART_S = 5.0
 
 
 class Daemon:
-    """Starts and ends keepers as the catalog's libraries tell."""
+    """Starts and ends keepers as the catalog's libraries tell. `only`: the one library to keep, of all."""
 
     def __init__(self, catalog: Catalog, make: Callable[[Library], Keeper], suspended: Gauge) -> None:
         self._catalog = catalog
@@ -34,6 +34,7 @@ class Daemon:
         self._suspended = suspended
         self._libraries: dict[LibraryId, Library] = {}
         self._keepers: dict[LibraryId, tuple[Keeper, asyncio.Task[None]]] = {}
+        self.only: LibraryId | None = None
         self._owner = owner_name()
         self._tokens: dict[LibraryId, int] = {}
 
@@ -55,7 +56,8 @@ class Daemon:
         finally:
             await asyncio.gather(*[self._end(library_id) for library_id in tuple(self._keepers)])
 
-    async def _heed(self, libraries: Sequence[Library]) -> None:
+    async def _heed(self, found: Sequence[Library]) -> None:
+        libraries = [library for library in found if self.only in (None, library.id)]
         self._libraries = {library.id: library for library in libraries}
         self._suspended.set(sum(library.state is LibraryState.SUSPENDED for library in libraries))
         kept = {library.id for library in libraries if library.state is not LibraryState.REMOVING}

@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_up(commands)
     _add_doctor(commands)
+    _add_ingest(commands)
     _add_libraries(commands)
     _add_sweep(commands)
     _add_sample(commands)
@@ -81,6 +82,24 @@ def _doctor(parsed: argparse.Namespace) -> int:
     from tagify.doctor.command import doctor  # noqa: PLC0415
 
     return doctor(parsed.data_dir.expanduser().absolute())
+
+
+def _add_ingest(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("ingest", help="import a folder once, with a summary at the end")
+    parser.add_argument("--data-dir", type=Path, default=default_data_dir(), help="that of up (%(default)s)")
+    parser.add_argument("--once", type=Path, metavar="PATH", required=True, help="the folder")
+    parser.set_defaults(run=_ingest)
+
+
+def _ingest(parsed: argparse.Namespace) -> int:
+    from tagify.up.environment import load  # noqa: PLC0415
+
+    if "TAGIFY_MONGO_URI" not in os.environ:
+        os.environ.update(load(parsed.data_dir.expanduser().absolute()))
+    os.environ.setdefault("TAGIFY_LOG_LEVEL", "warning")
+    # A process in place of this one: the command knows no service.
+    command = [sys.executable, "-m", "ingest", "--once", str(parsed.once)]
+    os.execv(sys.executable, command)  # noqa: S606 - no shell is in it
 
 
 def _add_libraries(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -5,8 +5,8 @@ import errno
 import logging
 import signal
 import sys
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import uvloop
 from aiohttp import web
@@ -36,6 +36,16 @@ def serve(
 
     `build` makes the application from its settings; `address` tells host and port.
     """
+
+    async def work(settings: S) -> int:
+        await _serve(build(settings), *address(settings))
+        return 0
+
+    return run(name, model, work)
+
+
+def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]) -> int:
+    """Do some work with the settings of the environment, in a loop of its own; the exit status."""
     try:
         settings = model.load()
     except SettingsError as error:
@@ -44,11 +54,12 @@ def serve(
     configure(name, settings.log_level, settings.log_format)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(build(settings), *address(settings)))
+            return runner.run(work(settings))
     except TagifyError as error:
         logger.error("%s", error)  # noqa: TRY400 - it names what to do; a trace would bury that
         return 1
-    return 0
+    except KeyboardInterrupt:
+        return 130
 
 
 async def _serve(app: web.Application, host: str, port: int) -> None:

@@ -1,0 +1,101 @@
+"""`python -m ingest --once PATH`: take in a folder, say what became of it, and end."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from ingest.parts import Parts
+from tagify.catalog import ImageFilter
+from tagify.errors import TagifyError
+from tagify.metrics import Metrics
+from tagify.model import ImageState, Library, LibraryState
+from tagify.settings import IngestSettings
+from tagify.tasks import end
+from tagify.up.terminal import Terminal
+
+LOOK_S = 0.25
+"""Time between two looks at how far it is, in seconds."""
+
+TOLD = 20
+"""Files that could not be decoded that are named, at most."""
+
+
+async def once(settings: IngestSettings, folder: Path) -> int:
+    """Import the folder as a library, or scan the library that it is in; the exit status.
+
+    0 when all images are in; 1 when some could not be decoded, or nothing could be done. Where a
+    daemon keeps the library already, that one does the work.
+    """
+    terminal = Terminal(sys.stderr)
+    parts = Parts(settings, Metrics())
+    await parts.catalog.ensure_indexes()
+    library = await _library(parts, folder)
+    parts.daemon.only = library.id
+    working = asyncio.create_task(parts.run())
+    try:
+        return await _while_it_works(working, lambda: _import(parts, library, terminal))
+    finally:
+        await end(working)
+        await parts.close()
+
+
+async def _library(parts: Parts, folder: Path) -> Library:
+    if not await asyncio.to_thread(folder.is_dir):
+        raise TagifyError(f"{folder} is no folder; name one that holds images")
+    for library in await parts.catalog.libraries.all():
+        if folder.is_relative_to(library.path):
+            return library
+        if Path(library.path).is_relative_to(folder):
+            raise TagifyError(f"the library at {library.path} lies in {folder}; import that, or remove it")
+    return await parts.catalog.libraries.create(folder.name or "root", str(folder))
+
+
+async def _while_it_works(working: asyncio.Task[None], work: Callable[[], Awaitable[int]]) -> int:
+    """The outcome of `work`, or the error with which the daemon's own work ended."""
+    task = asyncio.ensure_future(work())
+    await asyncio.wait({working, task}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        await end(task)
+        working.result()
+        raise TagifyError("the import ended before it was done")
+    return await task
+
+
+async def _import(parts: Parts, library: Library, terminal: Terminal) -> int:
+    before = await parts.catalog.libraries.request_rescan(library.id) or library
+    started = time.monotonic()
+    while True:
+        now = await parts.catalog.libraries.get(library.id)
+        if now is None:
+            raise TagifyError("the library was removed meanwhile")
+        if now.state is LibraryState.SUSPENDED:
+            raise TagifyError(now.scan_error)
+        if now.last_scanned != before.last_scanned and not now.scanning:
+            return await _summary(parts, before, now, time.monotonic() - started, terminal)
+        _show(now, time.monotonic() - started, terminal)
+        await asyncio.sleep(LOOK_S)
+
+
+def _show(library: Library, seconds: float, terminal: Terminal) -> None:
+    done, total = library.scan_done, library.scan_total
+    if not done:
+        terminal.bar("importing", done, total)
+        return
+    rate = done / seconds
+    terminal.bar(f"importing, {rate:.0f} images/s, {(total - done) / rate:.0f} s left", done, total)
+
+
+async def _summary(parts: Parts, before: Library, now: Library, seconds: float, terminal: Terminal) -> int:
+    which = ImageFilter(library_id=now.id, state=ImageState.FAILED)
+    page = await parts.catalog.images.page(which, limit=TOLD)
+    for image in page.images:
+        terminal.say(f"  ✗ {image.file.path}: {image.error}")
+    if page.older:
+        terminal.say("  ✗ and more")
+    new = now.indexed_count - before.indexed_count
+    terminal.say(f"{now.indexed_count} images in {now.name}, {new} of them new, in {seconds:.1f} s")
+    if now.removal_waiting:
+        terminal.say(f"{now.removal_waiting} images have lost their files: tagify libraries approve")
+    return 1 if page.images else 0
