@@ -157,7 +157,8 @@ class Intake:
         found = await patiently("catalog", lambda: self._catalog.images.with_content(content))
         present = [entry for entry in found if entry.state is not ImageState.MISSING]
         left = await self._threads.run(lambda: next(filter(self._has_left, present), None))
-        return Twins(known=bool(found), left=left)
+        ready = any(entry.state is ImageState.READY for entry in found)
+        return Twins(stored=ready, known=bool(found), left=left)
 
     def _finish(self, path: str, written: bool) -> None:
         happened = self._reading.pop(path, False)

@@ -33,8 +33,13 @@ LARGE_SHARE = 0.125
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """What the catalog holds of a content: whether any image has it, and one whose own file has left."""
+    """What the catalog holds of a content.
 
+    `stored`: a ready image has it, so its blobs are there. `known`: some image has it, and they may
+    be there. `left` is an image of it whose own file has left its place.
+    """
+
+    stored: bool
     known: bool
     left: Entry | None
 
@@ -174,7 +179,8 @@ class Pipeline:
             logger.warning("not decoded: %s", error, extra=fields(file=job.place))
             return Store(job.library_id, reading.file, error=str(error))
         twins = await job.twins(reading.content)
-        await self._upload(job, reading, derived, known=twins.known)
+        if not twins.stored:
+            await self._upload(job, reading, derived, known=twins.known)
         picture = await self._readers.run(_with_sidecar, derived.picture, job.place)
         return Store(job.library_id, reading.file, reading.content, picture, came_from=twins.left)
 
@@ -189,7 +195,7 @@ class Pipeline:
         return derived
 
     async def _upload(self, job: Job, reading: Reading, derived: Derived, *, known: bool) -> None:
-        """Both blobs, at the same time. What is known to the catalog is stored already: that is looked at."""
+        """Both blobs, at the same time; what may be there already is looked for first."""
         content = reading.content
         await asyncio.gather(
             self._stored(

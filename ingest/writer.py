@@ -34,7 +34,6 @@ class Writer:
         self._size = batch_size
         self._wait_s = wait_s
         self._fences = fences
-        self._fences = fences
         self._queue: asyncio.Queue[_Entry] = asyncio.Queue(batch_size * 4)
         self._written = metrics.counter("ingest_writes_total", "Writes that the catalog acknowledged.")
         self._failed = metrics.counter("ingest_write_failures_total", "Writes that the catalog refused.")

@@ -84,6 +84,5 @@ async def house(
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-
     for name in [name for name in os.environ if name.startswith("TAGIFY_")]:
         monkeypatch.delenv(name)
