@@ -13,7 +13,7 @@ from aiohttp import web
 
 from tagify.errors import SettingsError, TagifyError
 from tagify.logs import configure, fields
-from tagify.settings import CommonSettings
+from tagify.settings import CommonSettings, load
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def serve(
 def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]) -> int:
     """Do some work with the settings of the environment, in a loop of its own; the exit status."""
     try:
-        settings = model.load()
+        settings = load(model)
     except SettingsError as error:
         print(f"{name}: {error}".replace("\n", f"\n{name}: "), file=sys.stderr)
         return 2

@@ -1,7 +1,6 @@
 """`tagify libraries`: what each waits for, and saying yes to it."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,8 +8,8 @@ from typing import TypeVar
 from tagify.catalog import Catalog
 from tagify.errors import TagifyError
 from tagify.model import Library, LibraryState
-from tagify.settings import EdgeSettings
-from tagify.up.environment import load
+from tagify.settings import EdgeSettings, load
+from tagify.up.environment import adopt
 
 T = TypeVar("T")
 
@@ -51,11 +50,10 @@ def _line(library: Library) -> str:
 
 def _with_catalog(data_dir: Path, work: Callable[[Catalog], Awaitable[T]]) -> T:
     """The result of some work on the catalog of the environment, or of `tagify up` on that data folder."""
-    if "TAGIFY_MONGO_URI" not in os.environ:
-        os.environ.update(load(data_dir))
+    adopt(data_dir)
 
     async def run() -> T:
-        catalog = Catalog(EdgeSettings.load())
+        catalog = Catalog(load(EdgeSettings))
         try:
             return await work(catalog)
         finally:

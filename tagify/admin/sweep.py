@@ -1,23 +1,21 @@
 """`tagify sweep`: one pass, now."""
 
 import asyncio
-import os
 from datetime import timedelta
 from pathlib import Path
 
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
-from tagify.settings import IngestSettings
+from tagify.settings import IngestSettings, load
 from tagify.sweep import CONDEMNED_S, Sweep, Swept
-from tagify.up.environment import load
+from tagify.up.environment import adopt
 
 
 def sweep(data_dir: Path) -> int:
     """Run a pass and print what it did; 0. Raises Unavailable, SettingsError."""
-    if "TAGIFY_MONGO_URI" not in os.environ:
-        os.environ.update(load(data_dir))
+    adopt(data_dir)
     print(f"sweeping; where something is to be removed this takes {CONDEMNED_S:g} s and more", flush=True)
-    swept = asyncio.run(_sweep(IngestSettings.load()))
+    swept = asyncio.run(_sweep(load(IngestSettings)))
     print(f"{swept.forgotten} images forgotten, {swept.removed} objects removed")
     return 0
 

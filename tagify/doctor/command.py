@@ -1,7 +1,6 @@
 """The report."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,15 +8,14 @@ from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.doctor import host, servers
 from tagify.doctor.finding import Finding, Level
-from tagify.settings import EdgeSettings
-from tagify.up.environment import load
+from tagify.settings import EdgeSettings, load
+from tagify.up.environment import adopt
 
 
 def doctor(data_dir: Path) -> int:
     """Print a line for each look. 1 when any is an error, else 0. Raises SettingsError."""
-    if "TAGIFY_MONGO_URI" not in os.environ:
-        os.environ.update(load(data_dir))
-    return asyncio.run(_report(EdgeSettings.load(), data_dir))
+    adopt(data_dir)
+    return asyncio.run(_report(load(EdgeSettings), data_dir))
 
 
 async def _report(settings: EdgeSettings, data_dir: Path) -> int:

@@ -1,7 +1,9 @@
 """The settings that `tagify up` gave its services, kept for those who look after them."""
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tagify.embedded.secrets import write_private
@@ -14,10 +16,12 @@ def keep(folder: Path, environment: Mapping[str, str]) -> None:
     write_private(folder / _NAME, json.dumps(dict(environment), indent=1))
 
 
-def load(folder: Path) -> dict[str, str]:
-    """The variables of the last run on this data folder; none where there was none."""
-    try:
-        kept: dict[str, str] = json.loads((folder / _NAME).read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    return kept
+def adopt(folder: Path) -> None:
+    """Take over the variables of the last run on this data folder, where the environment names no MongoDB.
+
+    Nothing changes where there was no run.
+    """
+    if "TAGIFY_MONGO_URI" in os.environ:
+        return
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.environ.update(json.loads((folder / _NAME).read_text()))

@@ -4,13 +4,13 @@ import pytest
 from pydantic import ValidationError
 
 from tagify.errors import SettingsError
-from tagify.settings import ApiSettings, EdgeSettings, IngestSettings
+from tagify.settings import ApiSettings, EdgeSettings, IngestSettings, load
 
 
 def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAGIFY_LIBRARY_ROOTS", "/a, /b")
     monkeypatch.setenv("TAGIFY_MEDIA_WIDTHS", "100,200")
-    settings = EdgeSettings.load()
+    settings = load(EdgeSettings)
     assert [str(root) for root in settings.library_roots] == ["/a", "/b"]
     assert settings.media_widths == (100, 200)
 
@@ -30,7 +30,7 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_mistake_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
-        IngestSettings.load()
+        load(IngestSettings)
     assert reason in str(caught.value)
     assert "secret" not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1

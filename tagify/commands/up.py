@@ -1,0 +1,40 @@
+"""`tagify up`."""
+
+import argparse
+import os
+from pathlib import Path
+
+from tagify.commands.arguments import Commands, add_data_dir
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("up", help="run everything here: servers, services and the page")
+    parser.add_argument("--library", type=Path, help="folder to watch; without it a sample library is made")
+    add_data_dir(parser, "for data")
+    parser.add_argument("--host", default="127.0.0.1", help="address of the page (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port of the page (%(default)s)")
+    parser.add_argument("--mongo-uri", help="a MongoDB that is there already (a replica set)")
+    parser.add_argument(
+        "--s3-endpoint",
+        help="an S3 server that is there already; its keys in TAGIFY_S3_ACCESS_KEY and TAGIFY_S3_SECRET_KEY",
+    )
+    parser.add_argument("--no-nginx", action="store_true", help="run without nginx though it is installed")
+    parser.set_defaults(run=_run)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from tagify.up.command import up  # noqa: PLC0415
+    from tagify.up.plan import Wishes  # noqa: PLC0415
+
+    return up(
+        Wishes(
+            data_dir=parsed.data_dir,
+            host=parsed.host,
+            port=parsed.port,
+            library=parsed.library,
+            mongo_uri=parsed.mongo_uri or os.environ.get("TAGIFY_MONGO_URI"),
+            s3_endpoint=parsed.s3_endpoint or os.environ.get("TAGIFY_S3_ENDPOINT"),
+            use_nginx=not parsed.no_nginx,
+        )
+    )

@@ -1,0 +1,24 @@
+"""Every setting of every service: one frozen model for each, read from `TAGIFY_` variables.
+
+The services share one environment file on a host, so all names live here: a misspelt
+variable is an error in whichever service reads it first. The table in the README is
+checked against these models.
+"""
+
+from tagify.settings.api import ApiSettings
+from tagify.settings.common import PREFIX, CommonSettings
+from tagify.settings.edge import EdgeSettings
+from tagify.settings.environment import SERVICES, load, unknown_variables, variable_names
+from tagify.settings.ingest import IngestSettings
+
+__all__ = [
+    "PREFIX",
+    "SERVICES",
+    "ApiSettings",
+    "CommonSettings",
+    "EdgeSettings",
+    "IngestSettings",
+    "load",
+    "unknown_variables",
+    "variable_names",
+]

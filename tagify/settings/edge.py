@@ -1,0 +1,26 @@
+"""The settings of the edge."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from tagify.settings.common import CommonSettings
+from tagify.settings.fields import Port, Widths
+
+
+class EdgeSettings(CommonSettings):
+    """The service that delivers bytes."""
+
+    edge_host: str = Field("127.0.0.1", description="Address the edge listens on.")
+    edge_port: Port = Field(8081, description="Port the edge listens on.")
+    media_widths: Widths = Field(
+        (160, 320, 512, 768, 1024, 1600, 2048, 3072), description="Widths of the variants."
+    )
+    edge_cache_dir: Path = Field(Path("/var/cache/tagify/edge"), description="Folder of the disk cache.")
+    edge_cache_bytes: int = Field(
+        10_000_000_000, ge=1_000_000, description="Largest size of the disk cache, in bytes."
+    )
+    edge_workers: int = Field(2, ge=1, le=64, description="Variants that are made at the same time.")
+    edge_queue_size: int = Field(
+        64, ge=1, le=10_000, description="Variants that may wait for a worker; more are answered with 503."
+    )
