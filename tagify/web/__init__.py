@@ -1,0 +1,20 @@
+"""HTTP as all services speak it: JSON, problems, request ids, CORS, health and metrics pages."""
+
+from tagify.web.app import METRICS, new_app
+from tagify.web.health import Check
+from tagify.web.json import json_response, query_int, read_json
+from tagify.web.problems import problem_response
+from tagify.web.request_ids import request_id
+from tagify.web.routes import route_of
+
+__all__ = [
+    "METRICS",
+    "Check",
+    "json_response",
+    "new_app",
+    "problem_response",
+    "query_int",
+    "read_json",
+    "request_id",
+    "route_of",
+]

@@ -1,0 +1,47 @@
+"""The pages for whoever runs the service: is it alive, is it ready, how does it do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import hdrs, web
+
+from tagify.metrics import Metrics
+from tagify.web.json import json_response
+
+Check = Callable[[], Awaitable[None]]
+"""Asks one dependency; returns when it is well and raises with a reason when it is not."""
+
+CHECK_TIMEOUT_S = 1.0
+
+
+async def _outcome(check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT_S:g} s"
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return "ok"
+
+
+def add_health(app: web.Application, metrics: Metrics, checks: Mapping[str, Check]) -> None:
+    """`/livez` (the process answers), `/readyz` (its dependencies do) and `/metrics`."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return json_response({"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        outcomes = await asyncio.gather(*(_outcome(check) for check in checks.values()))
+        ready = all(outcome == "ok" for outcome in outcomes)
+        return json_response(
+            {"status": "ok" if ready else "unready", "checks": dict(zip(checks, outcomes, strict=True))},
+            status=200 if ready else 503,
+            headers={hdrs.CACHE_CONTROL: "no-store"},
+        )
+
+    async def show_metrics(_: web.Request) -> web.Response:
+        body, headers = metrics.page()
+        return web.Response(body=body, headers=headers)
+
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", show_metrics)])
