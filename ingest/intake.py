@@ -12,9 +12,10 @@ from functools import partial
 
 from ingest.paths import to_os
 from ingest.patience import patiently
-from ingest.pipeline import Job, Pipeline, Twins
+from ingest.pipeline import Job, Outcome, Pipeline, Twins
 from ingest.reconcile import Arrival
 from ingest.roots import look, why_suspended
+from ingest.settle import Sign
 from ingest.walk import facts_at
 from ingest.writer import Writer
 from tagify.catalog import Catalog, Gone, Move
@@ -41,10 +42,9 @@ class Intake:
         pipeline: Pipeline,
         writer: Writer,
         threads: Threads,
-        again: Callable[[str, bool], None],
+        again: Callable[[str, Sign], None],
     ) -> None:
-        """`again` is called with a path at which something happened while its file was being read, and with
-        False where the catalog refused to write it: that may take a while to mend."""
+        """`again` is called with a path that must be looked at once more, and how long that may wait."""
         self._id = library_id
         self._root = root
         self._libraries = libraries
@@ -86,7 +86,7 @@ class Intake:
         if moves:
             await self._writer.write_all(moves)
         for path in files.keys() - {move.file.path for move in moves}:
-            await self._read(path, live=live)
+            await self._read(files[path], live=live)
 
     async def gone(self, entries: Sequence[Entry]) -> list[Entry]:
         """Those of them whose file is not there and which have not moved, by one more look at both."""
@@ -141,16 +141,17 @@ class Intake:
             or facts_at(self._root, entry.file.path) is None
         ]
 
-    async def _read(self, path: str, *, live: bool) -> None:
+    async def _read(self, file: FileFacts, *, live: bool) -> None:
+        path = file.path
         if self.is_reading(path):
             return
         self._reading[path] = False
         self._idle.clear()
-        job = Job(self._id, self._root, path, live, self._twins, lambda written: self._finish(path, written))
+        job = Job(self._id, self._root, file, live, self._twins, lambda outcome: self._finish(path, outcome))
         try:
             await self._pipeline.put(job)
         except asyncio.CancelledError:
-            self._finish(path, True)
+            self._finish(path, Outcome.DONE)
             raise
 
     async def _twins(self, content: Content) -> Twins:
@@ -160,12 +161,17 @@ class Intake:
         ready = any(entry.state is ImageState.READY for entry in found)
         return Twins(stored=ready, known=bool(found), left=left)
 
-    def _finish(self, path: str, written: bool) -> None:
+    def _finish(self, path: str, outcome: Outcome) -> None:
         happened = self._reading.pop(path, False)
         if not self._reading:
             self._idle.set()
-        if happened or not written:
-            self._again(path, written)
+        if outcome is Outcome.REFUSED:
+            # What the catalog refused may take a while to mend.
+            self._again(path, Sign.WRITTEN)
+        elif outcome is Outcome.CHANGED:
+            self._again(path, Sign.APPEARED)
+        elif happened:
+            self._again(path, Sign.CLOSED)
 
 
 def _is_well(library: Library) -> bool:

@@ -12,7 +12,7 @@ from ingest.paths import Exclusions
 from ingest.patience import patiently
 from ingest.pipeline import Bounds, Pipeline
 from ingest.removals import Removals
-from ingest.settle import Note, Settling, Sign
+from ingest.settle import Note, Settling
 from ingest.sweeper import Sweeper
 from ingest.watcher import Watcher
 from ingest.writer import Writer
@@ -86,9 +86,7 @@ class Parts:
             pipeline=self.pipeline,
             writer=self.writer,
             threads=self.threads,
-            again=lambda path, written: settling.note(
-                Note(path, Sign.CLOSED if written else Sign.WRITTEN), time.monotonic()
-            ),
+            again=lambda path, sign: settling.note(Note(path, sign), time.monotonic()),
         )
         settings = self._settings
         guard = Guard(

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 
@@ -44,25 +45,33 @@ class Twins:
     left: Entry | None
 
 
+class Outcome(Enum):
+    """What became of a job: its write is durable, or there was nothing to write; the file is not what
+    was looked at any more; the catalog refused the write."""
+
+    DONE = "done"
+    CHANGED = "changed"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to take in.
+    """One file to take in, as it was when it was looked at.
 
-    `twins` tells of images with the same content. `finished` is called once: with True when its
-    write is durable or it came to nothing, with False when the catalog refused it.
+    `twins` tells of images with the same content. `finished` is called once.
     """
 
     library_id: LibraryId
     root: str
-    path: str
+    file: FileFacts
     live: bool
     twins: Callable[[Content], Awaitable[Twins]]
-    finished: Callable[[bool], None]
+    finished: Callable[[Outcome], None]
 
     @property
     def place(self) -> str:
         """The file's full path, as `os` takes it."""
-        return os.path.join(self.root, to_os(self.path))  # noqa: PTH118 - names may be no Unicode
+        return os.path.join(self.root, to_os(self.file.path))  # noqa: PTH118 - names may be no Unicode
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,36 +149,42 @@ class Pipeline:
             return 0
 
     async def _attempt(self, job: Job, cost: int) -> None:
-        handed_over = False
+        """Every job comes to an outcome: here, or when its write does."""
+        outcome: Outcome | None = Outcome.DONE
         try:
             with self._seconds.timed():
-                handed_over = await self._take(job, cost)
+                outcome = await self._take(job, cost)
         except Exception:
             logger.exception("a file could not be taken in", extra=fields(file=job.place))
         finally:
-            if not handed_over:
-                job.finished(True)
+            if outcome is not None:
+                job.finished(outcome)
 
-    async def _take(self, job: Job, cost: int) -> bool:
-        """Whether the file became a write, whose end calls `finished`."""
+    async def _take(self, job: Job, cost: int) -> Outcome | None:
+        """What became of the job; None where it became a write, whose end tells."""
         try:
             write = await self._made(job, cost)
         except FileNotFoundError:
             self._files.add(outcome="gone")
-            return False
+            return Outcome.DONE
         except Unsettled as error:
             logger.info("%s", error)
             self._files.add(outcome="unsettled")
-            return False
+            return Outcome.CHANGED
         self._files.add(outcome="failed" if write.error else "ready")
         durable = await self._writer.put(write, live=job.live)
-        durable.add_done_callback(lambda done: job.finished(done.exception() is None))
-        return True
+        durable.add_done_callback(
+            lambda done: job.finished(Outcome.REFUSED if done.exception() else Outcome.DONE)
+        )
+        return None
 
     async def _made(self, job: Job, cost: int) -> Store:
         """The write for the file, its blobs stored. Raises FileNotFoundError, Unsettled."""
         try:
-            reading = await self._readers.run(read, job.place, job.path)
+            reading = await self._readers.run(read, job.place, job.file.path)
+            if reading.file != job.file:
+                # It may be another image's file by now, moved here: that must be looked at first.
+                raise Unsettled(f"{job.place} is not the file that was seen")
             derived = await self._derived(job, reading, cost)
         except FileNotFoundError:
             raise
@@ -239,7 +254,7 @@ class Pipeline:
         """Kept as failed with facts that no file has, so that every comparison tries it again."""
         reason = f"the file cannot be read: {error.strerror or error}"
         logger.warning("%s", reason, extra=fields(file=job.place))
-        return Store(job.library_id, FileFacts(job.path, 0, 0, 0), error=reason)
+        return Store(job.library_id, FileFacts(job.file.path, 0, 0, 0), error=reason)
 
 
 def _with_sidecar(picture: Picture, place: str) -> Picture:

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from ingest import reader
+from ingest import pipeline, reader
 from ingest.paths import to_catalog
 from ingest.reader import Reading
 from tagify.blobs import Blobs
@@ -92,6 +92,25 @@ async def test_files_that_swap_names_swap_places(house: House) -> None:
             }
 
         await until(swapped)
+
+
+async def test_a_file_that_is_moved_onto_one_that_is_about_to_be_read_keeps_its_id(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited, moved = house.root / "a.jpg", house.root / "b.jpg"
+
+    def read_late(place: str, path: str) -> Reading:
+        if path == "a.jpg" and moved.exists():
+            moved.rename(edited)
+        return reader.read(place, path)
+
+    async with house.daemon():
+        edited.write_bytes(pictures.jpeg(seed=1))
+        moved.write_bytes(pictures.jpeg(seed=2))
+        before = await house.holds("a.jpg", "b.jpg")
+        monkeypatch.setattr(pipeline, "read", read_late)
+        edited.write_bytes(pictures.jpeg(seed=3))
+        assert (await house.holds("a.jpg"))["a.jpg"].id == before["b.jpg"].id
 
 
 async def test_deleted_files_and_folders_are_hidden_and_come_back_with_their_tags(house: House) -> None:
