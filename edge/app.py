@@ -6,7 +6,7 @@ import aiohttp
 from aiohttp import web
 
 from edge.cache import DiskCache
-from edge.handlers import routes
+from edge.handlers import originals, thumbs, variants
 from edge.keys import BLOBS, BYTES_OUT, CACHE, CATALOG, ORIGIN, SETTINGS, VARIANTS
 from edge.origin import Origin
 from edge.variants import Variants
@@ -38,7 +38,8 @@ def build(settings: EdgeSettings) -> web.Application:
     app[SETTINGS] = settings
     app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent.")
     app.cleanup_ctx.extend([_stores, _origin, _variants])
-    app.add_routes(routes)
+    for part in (variants, originals, thumbs):
+        app.add_routes(part.routes)
     return app
 
 

@@ -1,4 +1,4 @@
-"""HTTP in, HTTP out: variants and originals by content, thumbs and files by id."""
+"""Originals by content, and files by the id of their image: whole or in parts."""
 
 from datetime import UTC
 from http import HTTPStatus
@@ -6,86 +6,34 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.conditions import not_modified, range_applies
-from edge.headers import IMMUTABLE, REVALIDATE, disposition, media_headers
-from edge.keys import BLOBS, BYTES_OUT, CATALOG, ORIGIN, SETTINGS, VARIANTS
+from edge.handlers.naming import cache_control, listed_content, named_content, named_image
+from edge.headers import IMMUTABLE, disposition, media_headers
+from edge.keys import BYTES_OUT, CATALOG, ORIGIN
 from edge.origin import Facts
 from edge.ranges import Range, Unsatisfiable, parse
-from edge.variants import Wanted
-from tagify.errors import NotFound, Unavailable
-from tagify.imaging import VARIANT_MIMES
-from tagify.model import Bucket, Content, Image, ImageId, ImageState, is_content, is_id
+from tagify.errors import Unavailable
+from tagify.model import Bucket, Content
 
 routes = web.RouteTableDef()
 
 
-@routes.get(r"/media/{content}/{width:\d{1,5}}.{ending}")
-async def variant(request: web.Request) -> web.StreamResponse:
-    content, ending, width = _content(request), request.match_info["ending"], int(request.match_info["width"])
-    widths = request.app[SETTINGS].media_widths
-    if ending not in VARIANT_MIMES or width not in widths:
-        ladder, endings = ", ".join(map(str, widths)), ", ".join(VARIANT_MIMES)
-        raise NotFound(f"variants are made {ladder} wide, as {endings}")
-    wanted = Wanted(content, width, ending)
-    headers = media_headers(f'"{wanted.key}"', IMMUTABLE)
-    if not_modified(request.headers, headers[hdrs.ETAG], None):
-        return web.Response(status=304, headers=headers)
-    body = await request.app[VARIANTS].get(wanted)
-    return _whole(request, body, wanted.mime, headers)
-
-
 @routes.get("/media/{content}/original")
 async def original(request: web.Request) -> web.StreamResponse:
-    content = _content(request)
+    content = named_content(request)
     facts = await request.app[ORIGIN].facts(Bucket.ORIGINALS, content)
     mime = await _catalog_mime(request, content) or facts.mime
     return await _original(request, content, facts, mime, IMMUTABLE)
 
 
-@routes.get("/api/images/{id}/thumb")
-async def thumb(request: web.Request) -> web.StreamResponse:
-    image = await _image(request)
-    content = _listed(image)
-    headers = media_headers(f'"thumb-{content}"', _cache_control(request, content))
-    if not_modified(request.headers, headers[hdrs.ETAG], None):
-        return web.Response(status=304, headers=headers)
-    blob = await request.app[BLOBS].get(Bucket.THUMBS, content)
-    return _whole(request, blob.data, blob.mime, headers)
-
-
 @routes.get("/api/images/{id}/file")
 async def file(request: web.Request) -> web.StreamResponse:
-    image = await _image(request)
-    content = _listed(image)
+    image = await named_image(request)
+    content = listed_content(image)
     facts = await request.app[ORIGIN].facts(Bucket.ORIGINALS, content)
     name = image.file.path.rpartition("/")[2]
     download = request.query.get("download") == "1"
     extra: dict[str, str] = {hdrs.CONTENT_DISPOSITION: disposition(name, download=download)}
-    return await _original(request, content, facts, image.mime, _cache_control(request, content), extra)
-
-
-def _content(request: web.Request) -> Content:
-    text = request.match_info["content"]
-    if not is_content(text):
-        raise NotFound("content is named by its SHA-256, 64 hex digits")
-    return Content(text)
-
-
-async def _image(request: web.Request) -> Image:
-    text = request.match_info["id"]
-    image = await request.app[CATALOG].images.get(ImageId(text)) if is_id(text) else None
-    if image is None:
-        raise NotFound(f"there is no image {text}")
-    return image
-
-
-def _listed(image: Image) -> Content:
-    if image.content is None or image.state is not ImageState.READY:
-        raise NotFound(f"image {image.id} has no media: it is {image.state}")
-    return image.content
-
-
-def _cache_control(request: web.Request, content: Content) -> str:
-    return IMMUTABLE if request.query.get("v") == content else REVALIDATE
+    return await _original(request, content, facts, image.mime, cache_control(request, content), extra)
 
 
 async def _catalog_mime(request: web.Request, content: Content) -> str | None:
@@ -96,22 +44,16 @@ async def _catalog_mime(request: web.Request, content: Content) -> str | None:
         return None
 
 
-def _whole(request: web.Request, body: bytes, mime: str, headers: dict[str, str]) -> web.Response:
-    if request.method == hdrs.METH_GET:
-        request.app[BYTES_OUT].add(len(body))
-    return web.Response(body=body, content_type=mime, headers=headers)
-
-
 async def _original(
     request: web.Request,
     content: Content,
     facts: Facts,
     mime: str,
-    cache_control: str,
+    caching: str,
     extra: dict[str, str] | None = None,
 ) -> web.StreamResponse:
     modified = facts.modified.astimezone(UTC)
-    headers = media_headers(f'"{content}"', cache_control, modified) | (extra or {})
+    headers = media_headers(f'"{content}"', caching, modified) | (extra or {})
     headers[hdrs.ACCEPT_RANGES] = "bytes"
     if not_modified(request.headers, headers[hdrs.ETAG], modified):
         return web.Response(status=304, headers=headers)
