@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tagify.settings.fields import Origins, Roots
@@ -30,6 +30,9 @@ class CommonSettings(BaseSettings):
     s3_endpoint: str = Field(
         "http://127.0.0.1:9000", description="MinIO or another S3 server: scheme, host and port, no path."
     )
+    s3_public_endpoint: str = Field(
+        "", description="The S3 server as browsers reach it, for pre-signed URLs; empty for the same."
+    )
     s3_access_key: SecretStr = Field(SecretStr(""), description="S3 access key.")
     s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret key.")
     s3_region: str = Field(
@@ -48,6 +51,10 @@ class CommonSettings(BaseSettings):
     )
     s3_timeout_s: float = Field(
         10.0, ge=0.1, le=300, description="Longest silence of the S3 server that is waited for, in seconds."
+    )
+    media_mode: Literal["proxy", "presigned"] = Field(
+        "proxy",
+        description="Where lists send browsers for media: to the edge, or to the store by pre-signed URLs.",
     )
     library_roots: Roots = Field(
         (Path("/srv"), Path("/mnt"), Path("/media")),
@@ -76,9 +83,11 @@ class CommonSettings(BaseSettings):
             raise ValueError("must start with mongodb:// or mongodb+srv://")
         return value
 
-    @field_validator("s3_endpoint")
+    @field_validator("s3_endpoint", "s3_public_endpoint")
     @classmethod
-    def _s3_url(cls, value: str) -> str:
+    def _s3_url(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "s3_public_endpoint":
+            return value
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
             raise ValueError("must be http://host:port or https://host[:port], without a path")
