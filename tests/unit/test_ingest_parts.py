@@ -64,7 +64,7 @@ def test_every_path_comes_out_once_and_not_before_it_is_quiet(events: list[tuple
     for path, sign, pause in events:
         now += pause
         for early in settling.due(now):
-            assert now - last.pop(early) >= CLOSED_S
+            assert now - last.pop(early) >= CLOSED_S - 1e-9  # 8.2 - 8.0 is a little less than 0.2
         settling.note(Note(path, sign), now)
         last[path] = now
     assert sorted(settling.due(now + 100)) == sorted(last)
