@@ -89,7 +89,7 @@ def _show(library: Library, seconds: float, terminal: Terminal) -> None:
 
 async def _summary(parts: Parts, before: Library, now: Library, seconds: float, terminal: Terminal) -> int:
     which = ImageFilter(library_id=now.id, state=ImageState.FAILED)
-    page = await parts.catalog.images.page(which, limit=TOLD)
+    page = await parts.catalog.listing.page(which, limit=TOLD)
     for image in page.images:
         terminal.say(f"  ✗ {image.file.path}: {image.error}")
     if page.older:

@@ -32,7 +32,7 @@ async def list_images(request: web.Request) -> web.Response:
     after, before = request.query.get("after"), request.query.get("before")
     if after and before:
         raise BadRequest("after and before exclude each other")
-    page = await request.app[CATALOG].images.page(
+    page = await request.app[CATALOG].listing.page(
         which,
         after=decode(after, which).image if after else None,
         before=decode(before, which).image if before else None,
@@ -56,7 +56,7 @@ async def _by_offset(request: web.Request, which: ImageFilter, limit: int) -> we
         offset = query_int(request, "offset", 0, 0, MAX_OFFSET)
     except BadRequest as error:
         raise BadRequest(f"{error.detail}; to go deeper use next_cursor of the list") from error
-    images = await request.app[CATALOG].images.skip(which, offset=offset, limit=limit)
+    images = await request.app[CATALOG].listing.skip(which, offset=offset, limit=limit)
     items = request.app[ITEMS]
     return json_response([items.plain(image) for image in images], headers={"Deprecation": DEPRECATED_SINCE})
 

@@ -8,7 +8,7 @@ from tagify.catalog.changes import Change, ChangeKind
 from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.condemned import StoredObject
 from tagify.catalog.failures import CatalogError, ChangesLost, ContentCondemned, LeaseLost
-from tagify.catalog.images import ImageFilter, Page
+from tagify.catalog.listing import ImageFilter, Page
 from tagify.catalog.tags import Tagged
 from tagify.catalog.writes import Gone, Move, Store, Write
 

@@ -14,6 +14,7 @@ from tagify.catalog.failures import carried_out, translated
 from tagify.catalog.images import Images
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
+from tagify.catalog.listing import Listing
 from tagify.catalog.tags import Tags
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Unavailable
@@ -54,6 +55,7 @@ class Catalog:
         self._database = self._client[settings.mongo_database]
         transactions = Transactions(self._client)
         self.images = Images(self._database, transactions)
+        self.listing = Listing(self._database)
         self.tags = Tags(self._database, transactions)
         self.libraries = Libraries(self._database, transactions)
         self.condemned = Condemned(self._database)

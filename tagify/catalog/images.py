@@ -1,9 +1,8 @@
-"""Questions about images, and the batches in which ingest writes them."""
+"""What ingest asks of images, and the batches in which it writes them; one image for whoever asks."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import pymongo
 from bson import ObjectId
@@ -34,26 +33,6 @@ TWINS = 100
 _AFTER_SLASH = chr(ord("/") + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFilter:
-    """Which images are meant. `tags` are in any case; all that is None or empty does not matter."""
-
-    library_id: LibraryId | None = None
-    tags: tuple[str, ...] = ()
-    logic: Literal["and", "or"] = "and"
-    no_tags: bool = False
-    state: ImageState = ImageState.READY
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some images, newest first, and whether there are more on either side."""
-
-    images: tuple[Image, ...]
-    newer: bool
-    older: bool
-
-
 class Images:
     """The images of the catalog."""
 
@@ -73,35 +52,6 @@ class Images:
         """The media type of a content that some image has, or None. Raises Unavailable."""
         doc = await self._images.find_one({"content": content}, {"mime": 1, "_id": 0})
         return doc["mime"] if doc else None
-
-    @translated
-    async def page(
-        self,
-        which: ImageFilter,
-        *,
-        after: ImageId | None = None,
-        before: ImageId | None = None,
-        limit: int,
-    ) -> Page:
-        """Up to `limit` images older than `after`, or newer than `before`. Raises Unavailable."""
-        query = await self._query(which)
-        forward = before is None
-        if after:
-            query["_id"] = {"$lt": object_id(after)}
-        if before:
-            query["_id"] = {"$gt": object_id(before)}
-        found = await self._images.find(query).sort("_id", -1 if forward else 1).limit(limit + 1).to_list()
-        images = tuple(image_of(doc) for doc in found[:limit])
-        more = len(found) > limit
-        if forward:
-            return Page(images, newer=after is not None, older=more)
-        return Page(images[::-1], newer=more, older=True)
-
-    @translated
-    async def skip(self, which: ImageFilter, *, offset: int, limit: int) -> tuple[Image, ...]:
-        """Up to `limit` images after the newest `offset`: walks over all of those. Raises Unavailable."""
-        cursor = self._images.find(await self._query(which)).sort("_id", -1).skip(offset).limit(limit)
-        return tuple(image_of(doc) for doc in await cursor.to_list())
 
     @translated
     async def at(self, library_id: LibraryId, paths: Sequence[str]) -> dict[str, Entry]:
@@ -217,14 +167,3 @@ class Images:
         for query in queries:
             docs |= {doc["_id"]: doc async for doc in self._images.find(query, session=session)}
         return list(docs.values())
-
-    async def _query(self, which: ImageFilter) -> dict[str, Any]:
-        query: dict[str, Any] = {"state": which.state.value}
-        if which.library_id:
-            query["library_id"] = object_id(which.library_id)
-        if which.no_tags:
-            query["tags"] = []
-        elif which.tags:
-            names = (await spelling(self._database, which.tags, None)).all(which.tags)
-            query["tags"] = {"$all" if which.logic == "and" else "$in": names}
-        return query

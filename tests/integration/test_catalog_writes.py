@@ -67,7 +67,7 @@ async def test_any_sequence_of_batches_ends_as_the_model_has_it(catalog: Catalog
     model = Model(library, Random(seed))
     for _ in range(12):
         await catalog.images.write(model.batch())
-        page = await catalog.images.page(ImageFilter(), limit=100)
+        page = await catalog.listing.page(ImageFilter(), limit=100)
         images = {image.file.path: image for image in page.images}
         assert {path: image.content for path, image in images.items()} == {
             path: content(number) for path, number in model.contents.items()

@@ -24,7 +24,7 @@ class House:
 
     async def images(self, state: ImageState = ImageState.READY) -> dict[str, Image]:
         which = ImageFilter(library_id=self.library.id, state=state)
-        page = await self.catalog.images.page(which, limit=1000)
+        page = await self.catalog.listing.page(which, limit=1000)
         return {image.file.path: image for image in page.images}
 
     async def holds(self, *paths: str, state: ImageState = ImageState.READY) -> dict[str, Image]:
