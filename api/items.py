@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from datetime import datetime
 
-from tagify.model import Image, ImageState, Library, Position, TagCount
+from tagify.model import Image, ImageState, Library, Position, TagCount, Tile
 
 Json = dict[str, object]
 
@@ -15,9 +15,32 @@ class Items:
     def __init__(self, media_base_url: str, widths: Sequence[int]) -> None:
         self._base = media_base_url
         self._widths = tuple(sorted(set(widths)))
+        self.media: Json = {
+            "thumb": f"{media_base_url}/api/images/{{_id}}/thumb?v={{content}}",
+            "original": f"{media_base_url}/media/{{content}}/original",
+            "variant": f"{media_base_url}/media/{{content}}/{{w}}.webp",
+            "widths": self._widths,
+        }
+        """The media URLs of a list's images, told once: a name in braces is that member of the item, and
+        `{w}` one of the widths. A variant is never wider than its image."""
+
+    def tile(self, tile: Tile) -> Json:
+        """What a grid needs of an image, and no more. Its media are at the URLs of `media`."""
+        item: Json = {
+            "_id": tile.id,
+            "path": tile.path,
+            "width": tile.width,
+            "height": tile.height,
+            "placeholder": base64.b64encode(tile.placeholder).decode(),
+        }
+        if tile.content:
+            item["content"] = tile.content
+        if tile.error:
+            item["error"] = tile.error
+        return item
 
     def item(self, image: Image) -> Json:
-        """What a grid needs of an image."""
+        """What is told of an image when it changes: all that a filter asks for, and its media URLs."""
         item: Json = {
             "_id": image.id,
             "library_id": image.library_id,

@@ -89,13 +89,13 @@ def _show(library: Library, seconds: float, terminal: Terminal) -> None:
 
 async def _summary(parts: Parts, before: Library, now: Library, seconds: float, terminal: Terminal) -> int:
     which = ImageFilter(library_id=now.id, state=ImageState.FAILED)
-    page = await parts.catalog.listing.page(which, limit=TOLD)
-    for image in page.images:
+    failed = await parts.catalog.listing.newest(which, limit=TOLD + 1)
+    for image in failed[:TOLD]:
         terminal.say(f"  ✗ {image.file.path}: {image.error}")
-    if page.older:
+    if len(failed) > TOLD:
         terminal.say("  ✗ and more")
     new = now.indexed_count - before.indexed_count
     terminal.say(f"{now.indexed_count} images in {now.name}, {new} of them new, in {seconds:.1f} s")
     if now.removal_waiting:
         terminal.say(f"{now.removal_waiting} images have lost their files: tagify libraries approve")
-    return 1 if page.images else 0
+    return 1 if failed else 0

@@ -130,6 +130,19 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Tile:
+    """An image as a list shows it. `content` is None where there is nothing to show, `error` says why."""
+
+    id: ImageId
+    path: str
+    width: int
+    height: int
+    placeholder: bytes
+    content: Content | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What the catalog holds of a file, in short: enough to compare it with the folder."""
 

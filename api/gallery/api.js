@@ -1,5 +1,7 @@
 // Questions to the API. Errors carry the problem's own sentence.
 
+import { withUrls } from "./media.js";
+
 /** @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
 async function ask(path, options) {
   const response = await fetch(path, options);
@@ -12,11 +14,12 @@ const post = (path, body) =>
   ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 /** @param {URLSearchParams} filter @param {?string} after a cursor */
-export const images = (filter, after) => {
+export const images = async (filter, after) => {
   const query = new URLSearchParams(filter);
   query.set("limit", "60");
   if (after) query.set("after", after);
-  return ask(`/api/images?${query}`);
+  const page = await ask(`/api/images?${query}`);
+  return { ...page, items: page.items.map((item) => withUrls(item, page.media)) };
 };
 export const image = (id) => ask(`/api/images/${id}`);
 export const libraries = () => ask("/api/libraries");

@@ -45,7 +45,7 @@ function picture(item) {
   at("name").textContent = item.path;
   at("facts").textContent = "";
   at("original").href = item.original || "";
-  tags(item);
+  at("image-tags").replaceChildren();
 }
 
 function details(item, unknown) {

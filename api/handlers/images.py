@@ -42,11 +42,12 @@ async def list_images(request: web.Request) -> web.Response:
 
 
 def _page(request: web.Request, page: Page, which: ImageFilter) -> dict[str, object]:
-    items, images = request.app[ITEMS], page.images
+    items, tiles = request.app[ITEMS], page.tiles
     return {
-        "items": [items.item(image) for image in images],
-        "next_cursor": Cursor(images[-1].id).encode(which) if images and page.older else None,
-        "prev_cursor": Cursor(images[0].id).encode(which) if images and page.newer else None,
+        "items": [items.tile(tile) for tile in tiles],
+        "next_cursor": Cursor(tiles[-1].id).encode(which) if tiles and page.older else None,
+        "prev_cursor": Cursor(tiles[0].id).encode(which) if tiles and page.newer else None,
+        "media": items.media,
     }
 
 
@@ -56,7 +57,7 @@ async def _by_offset(request: web.Request, which: ImageFilter, limit: int) -> we
         offset = query_int(request, "offset", 0, 0, MAX_OFFSET)
     except BadRequest as error:
         raise BadRequest(f"{error.detail}; to go deeper use next_cursor of the list") from error
-    images = await request.app[CATALOG].listing.skip(which, offset=offset, limit=limit)
+    images = await request.app[CATALOG].listing.newest(which, offset=offset, limit=limit)
     items = request.app[ITEMS]
     return json_response([items.plain(image) for image in images], headers={"Deprecation": DEPRECATED_SINCE})
 

@@ -18,6 +18,7 @@ from tagify.model import (
     Picture,
     Position,
     RootIdentity,
+    Tile,
 )
 
 Doc = Mapping[str, Any]
@@ -61,6 +62,23 @@ def image_of(doc: Doc) -> Image:
         lens=doc.get("lens", ""),
         position=_position_of(doc.get("position")),
         frames=doc.get("frames", 1),
+    )
+
+
+TILE_FIELDS = {"path": 1, "width": 1, "height": 1, "placeholder": 1, "content": 1, "error": 1, "state": 1}
+
+
+def tile_of(doc: Doc) -> Tile:
+    """An image document as a list shows it; needs TILE_FIELDS."""
+    ready = doc["state"] == ImageState.READY
+    return Tile(
+        id=ImageId(str(doc["_id"])),
+        path=doc["path"],
+        width=doc["width"],
+        height=doc["height"],
+        placeholder=doc["placeholder"],
+        content=doc["content"] if ready else None,
+        error=doc["error"],
     )
 
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tagify.catalog.documents import image_of, object_id
+from tagify.catalog.documents import TILE_FIELDS, image_of, object_id, tile_of
 from tagify.catalog.failures import translated
 from tagify.catalog.indexes import Database
 from tagify.catalog.tallies import spelling
-from tagify.model import Image, ImageId, ImageState, LibraryId
+from tagify.model import Image, ImageId, ImageState, LibraryId, Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ImageFilter:
 class Page:
     """Some images, newest first, and whether there are more on either side."""
 
-    images: tuple[Image, ...]
+    tiles: tuple[Tile, ...]
     newer: bool
     older: bool
 
@@ -53,16 +53,21 @@ class Listing:
             query["_id"] = {"$lt": object_id(after)}
         if before:
             query["_id"] = {"$gt": object_id(before)}
-        found = await self._images.find(query).sort("_id", -1 if forward else 1).limit(limit + 1).to_list()
-        images = tuple(image_of(doc) for doc in found[:limit])
+        found = (
+            await self._images.find(query, TILE_FIELDS)
+            .sort("_id", -1 if forward else 1)
+            .limit(limit + 1)
+            .to_list()
+        )
+        tiles = tuple(tile_of(doc) for doc in found[:limit])
         more = len(found) > limit
         if forward:
-            return Page(images, newer=after is not None, older=more)
-        return Page(images[::-1], newer=more, older=True)
+            return Page(tiles, newer=after is not None, older=more)
+        return Page(tiles[::-1], newer=more, older=True)
 
     @translated
-    async def skip(self, which: ImageFilter, *, offset: int, limit: int) -> tuple[Image, ...]:
-        """Up to `limit` images after the newest `offset`: walks over all of those. Raises Unavailable."""
+    async def newest(self, which: ImageFilter, *, limit: int, offset: int = 0) -> tuple[Image, ...]:
+        """Up to `limit` whole images after the newest `offset`, which are walked over. Raises Unavailable."""
         cursor = self._images.find(await self._query(which)).sort("_id", -1).skip(offset).limit(limit)
         return tuple(image_of(doc) for doc in await cursor.to_list())
 

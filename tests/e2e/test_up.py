@@ -78,7 +78,8 @@ async def test_servers_that_exist_are_used_and_not_started(
     monkeypatch.setenv("TAGIFY_MONGO_DATABASE", f"own-{s3.kind}")
     arguments = ("--library", str(library), "--mongo-uri", servers.mongo_uri(), "--s3-endpoint", s3.endpoint)
     async with running(tmp_path / "run", *arguments) as up:
-        item = (await up.indexed(1))[0]
+        listed = (await up.indexed(1))[0]
+        item = await up.get(f"/api/images/{listed['_id']}")
         assert up.children().keys().isdisjoint({"mongod", "minio", "weed"})
         original = item["original"] if item["original"].startswith("http") else up.url + item["original"]
         assert await answers(original)

@@ -30,7 +30,7 @@ async def told(catalog: Catalog, writes: Sequence[Write]) -> list[Change]:
 async def test_an_image_that_moves_and_leaves_in_one_batch_is_told_as_removed(catalog: Catalog) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
     await catalog.images.write([stored(library, "a.jpg", 1)])
-    image = (await catalog.listing.page(ImageFilter(), limit=1)).images[0]
+    image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     moved = FileFacts("b.jpg", 1, 1, 1)
     changes = await told(catalog, [Move(image.id, library.id, moved), Gone(image.id, library.id, "b.jpg")])
     assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_REMOVED, image.id)]
@@ -39,6 +39,6 @@ async def test_an_image_that_moves_and_leaves_in_one_batch_is_told_as_removed(ca
 async def test_a_move_is_told_as_a_change(catalog: Catalog) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
     await catalog.images.write([stored(library, "a.jpg", 1)])
-    image = (await catalog.listing.page(ImageFilter(), limit=1)).images[0]
+    image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     changes = await told(catalog, [Move(image.id, library.id, FileFacts("b.jpg", 1, 1, 1))])
     assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_CHANGED, image.id)]

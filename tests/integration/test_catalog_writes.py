@@ -67,14 +67,14 @@ async def test_any_sequence_of_batches_ends_as_the_model_has_it(catalog: Catalog
     model = Model(library, Random(seed))
     for _ in range(12):
         await catalog.images.write(model.batch())
-        page = await catalog.listing.page(ImageFilter(), limit=100)
-        images = {image.file.path: image for image in page.images}
+        found = await catalog.listing.newest(ImageFilter(), limit=100)
+        images = {image.file.path: image for image in found}
         assert {path: image.content for path, image in images.items()} == {
             path: content(number) for path, number in model.contents.items()
         }
         model.learn(images)
         recount: dict[str, int] = {}
-        for image in page.images:
+        for image in found:
             for tag in image.tags:
                 recount[tag] = recount.get(tag, 0) + 1
         for scope in (None, library.id):

@@ -49,8 +49,8 @@ async def stored(catalog: Catalog, blobs: Blobs) -> Stored:
     await catalog.images.write(
         [Store(library.id, FileFacts(f"sub/{NAME}", len(data), 1, 1), content, derived.picture)]
     )
-    page = await catalog.listing.page(ImageFilter(), limit=1)
-    return Stored(page.images[0], data, content)
+    newest = await catalog.listing.newest(ImageFilter(), limit=1)
+    return Stored(newest[0], data, content)
 
 
 @pytest.fixture

@@ -41,9 +41,9 @@ async def test_a_writer_that_lost_its_lease_writes_nothing_more(catalog: Catalog
     new = await catalog.leases.take(library.id, "b", 30)
     with pytest.raises(LeaseLost):
         await catalog.images.write([store(library)], {library.id: old.token})
-    assert not (await catalog.listing.page(ImageFilter(), limit=1)).images
+    assert not await catalog.listing.newest(ImageFilter(), limit=1)
     await catalog.images.write([store(library)], {library.id: new.token})
-    assert (await catalog.listing.page(ImageFilter(), limit=1)).images
+    assert await catalog.listing.newest(ImageFilter(), limit=1)
 
 
 async def test_the_lease_of_a_process_that_has_died_is_taken_over_at_once(

@@ -53,20 +53,20 @@ async def test_what_any_image_refers_to_stays_also_while_it_is_missing(
     await put(blobs)
     await catalog.images.write([store(library)])
     assert await sweep(catalog, blobs).run() == Swept(0, 0)
-    image = (await catalog.listing.page(ImageFilter(), limit=1)).images[0]
+    image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     await catalog.images.write([Gone(image.id, library.id, "a.jpg")])
     assert await sweep(catalog, blobs).run() == Swept(0, 0)
     assert await sweep(catalog, blobs, forget=NONE).run() == Swept(1, 2)
-    assert not (await catalog.listing.page(ImageFilter(state=ImageState.MISSING), limit=1)).images
+    assert not await catalog.listing.newest(ImageFilter(state=ImageState.MISSING), limit=1)
 
 
 async def test_what_came_back_is_not_forgotten(catalog: Catalog, blobs: Blobs, library: Library) -> None:
     await catalog.images.write([store(library)])
-    image = (await catalog.listing.page(ImageFilter(), limit=1)).images[0]
+    image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     await catalog.images.write([Gone(image.id, library.id, "a.jpg")])
     await catalog.images.write([store(library, "b.jpg")])
     assert (await sweep(catalog, blobs, forget=NONE).run()).forgotten == 0
-    assert (await catalog.listing.page(ImageFilter(), limit=1)).images[0].tags == ("sea",)
+    assert (await catalog.listing.newest(ImageFilter(), limit=1))[0].tags == ("sea",)
 
 
 async def test_no_image_of_a_condemned_content_is_written_until_it_is_pardoned(
@@ -77,9 +77,7 @@ async def test_no_image_of_a_condemned_content_is_written_until_it_is_pardoned(
     await catalog.condemned.condemn([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
     other = replace(store(library, "b.jpg"), content=Content("cd" * 32))
     assert await catalog.images.write([store(library), other]) == {CONTENT}
-    assert [image.file.path for image in (await catalog.listing.page(ImageFilter(), limit=9)).images] == [
-        "b.jpg"
-    ]
+    assert [image.file.path for image in await catalog.listing.newest(ImageFilter(), limit=9)] == ["b.jpg"]
     # A pass that was broken off here is finished by the next, which also finds the thumb.
     assert (await sweep(catalog, blobs).run()).removed == 2
     assert await catalog.images.write([store(library)]) == set()

@@ -24,8 +24,8 @@ class House:
 
     async def images(self, state: ImageState = ImageState.READY) -> dict[str, Image]:
         which = ImageFilter(library_id=self.library.id, state=state)
-        page = await self.catalog.listing.page(which, limit=1000)
-        return {image.file.path: image for image in page.images}
+        found = await self.catalog.listing.newest(which, limit=1000)
+        return {image.file.path: image for image in found}
 
     async def holds(self, *paths: str, state: ImageState = ImageState.READY) -> dict[str, Image]:
         async def probe() -> bool:
