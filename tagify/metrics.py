@@ -1,19 +1,29 @@
 """Counters, gauges and histograms, and how they are shown.
 
 One Metrics for a process, made by its app.py. Rooms are given the metric they count with;
-label values come from fixed sets only, so that the number of series stays bounded.
+label values come from fixed sets only, so that the number of series stays bounded. Values are
+kept here and handed to aioprometheus when they are asked for: its own collectors take 4 to 8 us
+for each step, which would be a third of a request that is answered from memory.
 """
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 
 from aioprometheus import collectors
+from aioprometheus.histogram import Histogram as Buckets
 from aioprometheus.renderer import render
 
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 Labels = dict[str, str]
+_Series = tuple[tuple[str, str], ...]
+
+
+def _series(labels: Labels) -> _Series:
+    return tuple(sorted(labels.items()) if len(labels) > 1 else labels.items())
 
 
 class Counter:
@@ -21,10 +31,17 @@ class Counter:
 
     def __init__(self, collector: collectors.Counter) -> None:
         self._collector = collector
+        self._values: dict[_Series, float] = {}
 
     def add(self, amount: float = 1, **labels: str) -> None:
         """Count `amount` more under these labels."""
-        self._collector.add(labels, amount)
+        series = _series(labels)
+        self._values[series] = self._values.get(series, 0) + amount
+
+    def show(self) -> None:
+        """Hand the values to the page of metrics."""
+        for series, value in self._values.items():
+            self._collector.set(dict(series), value)
 
 
 class Gauge:
@@ -32,30 +49,46 @@ class Gauge:
 
     def __init__(self, collector: collectors.Gauge) -> None:
         self._collector = collector
+        self._values: dict[_Series, float] = {}
 
     def set(self, value: float, **labels: str) -> None:
         """The value is now this."""
-        self._collector.set(labels, value)
+        self._values[_series(labels)] = value
 
     @contextmanager
     def held(self, **labels: str) -> Iterator[None]:
         """One more for as long as the block lasts."""
-        self._collector.inc(labels)
+        series = _series(labels)
+        self._values[series] = self._values.get(series, 0) + 1
         try:
             yield
         finally:
-            self._collector.dec(labels)
+            self._values[series] -= 1
+
+    def show(self) -> None:
+        """Hand the values to the page of metrics."""
+        for series, value in self._values.items():
+            self._collector.set(dict(series), value)
 
 
 class Histogram:
     """How long something takes, in seconds."""
 
-    def __init__(self, collector: collectors.Histogram) -> None:
+    def __init__(self, collector: collectors.Histogram, bounds_s: Sequence[float]) -> None:
         self._collector = collector
+        self._bounds = tuple(bounds_s)
+        self._counts: dict[_Series, list[int]] = {}
+        self._sums: dict[_Series, float] = {}
 
     def observe(self, seconds: float, **labels: str) -> None:
         """One more of this length."""
-        self._collector.observe(labels, seconds)
+        series = _series(labels)
+        counts = self._counts.get(series)
+        if counts is None:
+            counts = self._counts[series] = [0] * (len(self._bounds) + 1)
+            self._sums[series] = 0.0
+        counts[bisect_left(self._bounds, seconds)] += 1
+        self._sums[series] += seconds
 
     @contextmanager
     def timed(self, **labels: str) -> Iterator[None]:
@@ -66,31 +99,48 @@ class Histogram:
         finally:
             self.observe(time.perf_counter() - start, **labels)
 
+    def show(self) -> None:
+        """Hand the values to the page of metrics."""
+        for series, counts in self._counts.items():
+            buckets = Buckets(*self._bounds)
+            buckets.buckets.update(zip(buckets.buckets, accumulate(counts), strict=True))
+            buckets.observations = sum(counts)
+            buckets.sum = self._sums[series]
+            self._collector.set_value(dict(series), buckets)
+
 
 class Metrics:
     """The metrics of one process."""
 
     def __init__(self) -> None:
         self._registry = collectors.Registry()
+        self._shown: list[Counter | Gauge | Histogram] = []
 
     def counter(self, name: str, doc: str, *, labelled: bool = False) -> Counter:
         """A new counter; without labels it shows 0 from the start. Raises ValueError as below."""
         counter = Counter(collectors.Counter(name, doc, registry=self._registry))
         if not labelled:
             counter.add(0)
+        self._shown.append(counter)
         return counter
 
     def gauge(self, name: str, doc: str) -> Gauge:
         """A new gauge. Raises ValueError when the name is taken."""
-        return Gauge(collectors.Gauge(name, doc, registry=self._registry))
+        gauge = Gauge(collectors.Gauge(name, doc, registry=self._registry))
+        self._shown.append(gauge)
+        return gauge
 
     def histogram(self, name: str, doc: str, buckets_s: Sequence[float] = LATENCY_BUCKETS_S) -> Histogram:
         """A new histogram with upper bounds in seconds. Raises ValueError when the name is taken."""
-        return Histogram(
-            collectors.Histogram(name, doc, registry=self._registry, buckets=[*buckets_s, float("inf")])
-        )
+        bounds = [*buckets_s, float("inf")]
+        collector = collectors.Histogram(name, doc, registry=self._registry, buckets=bounds)
+        histogram = Histogram(collector, buckets_s)
+        self._shown.append(histogram)
+        return histogram
 
     def page(self) -> tuple[bytes, dict[str, str]]:
         """The text exposition of all metrics, and the headers it goes with."""
+        for metric in self._shown:
+            metric.show()
         body, headers = render(self._registry, ["text/plain"])
         return body, {str(key): str(value) for key, value in headers.items()}

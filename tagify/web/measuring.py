@@ -31,10 +31,11 @@ def measured(metrics: Metrics) -> Middleware:
             response.headers["X-Request-ID"] = name
         route = route_of(request)
         times.observe(seconds, route=route, status=f"{response.status // 100}xx")
-        logger.debug(
-            "request",
-            extra=fields(request=name, route=route, status=response.status, ms=round(seconds * 1000, 1)),
-        )
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "request",
+                extra=fields(request=name, route=route, status=response.status, ms=round(seconds * 1000, 1)),
+            )
         return response
 
     return measure
