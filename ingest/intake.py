@@ -7,9 +7,10 @@ not touched, and what the catalog is asked to write names the place it speaks of
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from ingest.ageing import Ageing
 from ingest.paths import to_os
 from ingest.patience import patiently
 from ingest.pipeline import Job, Outcome, Pipeline, Twins
@@ -42,6 +43,7 @@ class Intake:
         pipeline: Pipeline,
         writer: Writer,
         threads: Threads,
+        ageing: Ageing,
         again: Callable[[str, Sign], None],
     ) -> None:
         """`again` is called with a path that must be looked at once more, and how long that may wait."""
@@ -52,10 +54,20 @@ class Intake:
         self._pipeline = pipeline
         self._writer = writer
         self._threads = threads
+        self._ageing = ageing
         self._again = again
         self._reading: dict[str, bool] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+
+    async def run(self) -> None:
+        """Hand the files that were too young to be read on as they come of age, until cancelled."""
+        try:
+            while True:
+                job = await self._ageing.get()
+                await self._handed_over(job, self._pipeline.put(job))
+        finally:
+            self._ageing.give_up()
 
     @property
     def in_flight(self) -> int:
@@ -148,10 +160,16 @@ class Intake:
         self._reading[path] = False
         self._idle.clear()
         job = Job(self._id, self._root, file, live, self._twins, lambda outcome: self._finish(path, outcome))
+        await self._handed_over(
+            job, self._ageing.put(job) if self._ageing.missing_s(job) else self._pipeline.put(job)
+        )
+
+    async def _handed_over(self, job: Job, putting: Awaitable[None]) -> None:
+        """A job that could not be handed over comes to its end here."""
         try:
-            await self._pipeline.put(job)
+            await putting
         except asyncio.CancelledError:
-            self._finish(path, Outcome.DONE)
+            job.finished(Outcome.DONE)
             raise
 
     async def _twins(self, content: Content) -> Twins:

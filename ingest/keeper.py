@@ -100,6 +100,7 @@ class Keeper:
                 group.create_task(self._scan_when_wanted())
                 group.create_task(self._follow())
                 group.create_task(self._poll())
+                group.create_task(self._intake.run())
         finally:
             if self._watch is not None:
                 await asyncio.shield(self._watcher.remove(self._watch))

@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import timedelta
 
+from ingest.ageing import Ageing
 from ingest.daemon import Daemon
 from ingest.guard import Guard
 from ingest.intake import Intake
@@ -86,6 +87,7 @@ class Parts:
             pipeline=self.pipeline,
             writer=self.writer,
             threads=self.threads,
+            ageing=Ageing(self._settings.ingest_settle_s),
             again=lambda path, sign: settling.note(Note(path, sign), time.monotonic()),
         )
         settings = self._settings
