@@ -16,6 +16,11 @@ _TURNED = {
 }
 _SIDEWAYS = {5, 6, 7, 8}
 
+DRAFT_GAP = 1.55
+"""A JPEG is decoded to at least so many times the wanted size. The decoder's own scaling is a little
+soft: measured over drawn scenes this stays within 0.002 (SSIM) of libvips, which keeps 2 and takes
+twice the time where that makes the difference of a step."""
+
 _SRGB = ImageCms.createProfile("sRGB")
 
 
@@ -58,11 +63,11 @@ def fitted(image: ImageFile.ImageFile, box: tuple[int, int]) -> Image.Image:
 
 
 def _draft(image: ImageFile.ImageFile, target: tuple[int, int], *, keep_ycc: bool) -> None:
-    """Let the JPEG decoder scale by a power of two, to at least twice the target's sides."""
+    """Let the JPEG decoder scale by a power of two, and leave the rest to a better filter."""
     if image.format not in ("JPEG", "MPO"):
         return
     mode = "YCbCr" if keep_ycc and image.mode == "RGB" else image.mode
-    image.draft(mode, (target[0] * 2, target[1] * 2))
+    image.draft(mode, (int(target[0] * DRAFT_GAP), int(target[1] * DRAFT_GAP)))
 
 
 def _plain(image: Image.Image) -> Image.Image:
