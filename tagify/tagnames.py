@@ -14,7 +14,7 @@ def clean(name: str) -> str:
         raise ValueError("a tag must not be empty")
     if len(text) > MAX_LENGTH:
         raise ValueError(f"a tag has at most {MAX_LENGTH} characters, this one has {len(text)}")
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") for char in text):
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") for char in text):
         raise ValueError("a tag must not contain control characters")
     return text
 

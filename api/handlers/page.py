@@ -5,7 +5,7 @@ from aiohttp import hdrs, web
 from api import pages
 from api.keys import PAGES, SETTINGS
 from tagify.errors import NotFound
-from tagify.web import json_response
+from tagify.web import is_known, json_response
 
 routes = web.RouteTableDef()
 
@@ -36,7 +36,6 @@ def _answer(request: web.Request, name: str) -> web.Response:
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
-    # Compared weakly, as RFC 9110 asks here: NGINX makes a tag weak when it compresses.
-    if any(tag.value in (file.etag, "*") for tag in request.if_none_match or ()):
+    if is_known(request, file.etag):
         return web.Response(status=304, headers=headers)
     return web.Response(body=file.body, content_type=file.mime, charset="utf-8", headers=headers)

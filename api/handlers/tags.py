@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from aiohttp import hdrs, web
 
 from api import query
+from api.items import Json
 from api.keys import CATALOG, ITEMS
-from tagify.catalog import Tagged
+from tagify.catalog import Changed, Tagged
 from tagify.errors import BadRequest, NotFound
 from tagify.model import ImageId, is_id
-from tagify.web import json_response, query_int, read_json
+from tagify.web import json_response, query_int, read_json, with_etag
 
 MAX_TAGS = 100
 """Tags in one change, at most."""
 
 MAX_IMAGES = 10_000
 """Images in one change, at most."""
+
+MAX_TOKEN = 100
+"""Characters in the token of a change, at most; those we give have fewer."""
 
 routes = web.RouteTableDef()
 
@@ -28,7 +32,8 @@ async def list_tags(request: web.Request) -> web.Response:
         limit=query_int(request, "limit", 500, 1, 5000),
     )
     items = request.app[ITEMS]
-    return json_response([items.tag(tag) for tag in counts], headers={hdrs.CACHE_CONTROL: "no-cache"})
+    answer = json_response([items.tag(tag) for tag in counts], headers={hdrs.CACHE_CONTROL: "no-cache"})
+    return with_etag(request, answer)
 
 
 @routes.post("/api/tags/apply/{id}")
@@ -46,13 +51,21 @@ async def change_many(request: web.Request) -> web.Response:
     body = await read_json(request)
     if not isinstance(body, dict) or body.keys() - {"ids", "add", "remove"}:
         raise BadRequest('the body must be {"ids": [...], "add": [...], "remove": [...]}')
-    outcomes = await request.app[CATALOG].tags.change(
+    changed = await request.app[CATALOG].tags.change(
         query.image_ids(body.get("ids"), MAX_IMAGES),
         query.tag_names(body.get("add", []), "add", MAX_TAGS),
         query.tag_names(body.get("remove", []), "remove", MAX_TAGS),
     )
-    changed = sum(bool(outcome.added or outcome.removed) for outcome in outcomes)
-    return json_response({"changed": changed, "images": [_told(outcome) for outcome in outcomes]})
+    return json_response(_told(changed))
+
+
+@routes.post("/api/tags/undo")
+async def undo(request: web.Request) -> web.Response:
+    body = await read_json(request)
+    token = body.get("undo") if isinstance(body, dict) else None
+    if not isinstance(token, str) or len(token) > MAX_TOKEN:
+        raise BadRequest('the body must be {"undo": "..."}, the token that a change was answered with')
+    return json_response(_told(await request.app[CATALOG].tags.undo(token)))
 
 
 async def _names(request: web.Request) -> tuple[str, ...]:
@@ -61,11 +74,21 @@ async def _names(request: web.Request) -> tuple[str, ...]:
 
 async def _change_one(request: web.Request, add: Sequence[str], remove: Sequence[str]) -> web.Response:
     text = request.match_info["id"]
-    outcomes = await request.app[CATALOG].tags.change([ImageId(text)], add, remove) if is_id(text) else []
-    if not outcomes:
+    changed = await request.app[CATALOG].tags.change([ImageId(text)] if is_id(text) else [], add, remove)
+    if not changed.images:
         raise NotFound(f"there is no image {text}")
-    return json_response(_told(outcomes[0]))
+    return json_response(_image(changed.images[0]) | {"undo": changed.undo or None})
 
 
-def _told(outcome: Tagged) -> dict[str, object]:
-    return {"_id": outcome.id, "tags": outcome.tags, "added": outcome.added, "removed": outcome.removed}
+def _told(changed: Changed) -> Json:
+    return {
+        "changed": changed.number,
+        "added": changed.added,
+        "removed": changed.removed,
+        "undo": changed.undo or None,
+        "images": [_image(image) for image in changed.images],
+    }
+
+
+def _image(image: Tagged) -> Json:
+    return {"_id": image.id, "tags": image.tags, "added": image.added, "removed": image.removed}

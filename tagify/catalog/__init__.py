@@ -9,7 +9,8 @@ from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.condemned import StoredObject
 from tagify.catalog.failures import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.listing import ImageFilter, Page
-from tagify.catalog.tags import Tagged
+from tagify.catalog.retag import Tagged
+from tagify.catalog.tags import Changed
 from tagify.catalog.writes import Gone, Move, Store, Write
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "CatalogError",
     "Change",
     "ChangeKind",
+    "Changed",
     "ChangesLost",
     "ContentCondemned",
     "Gone",

@@ -5,6 +5,8 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 
+from tagify.catalog.completion import fill_in
+from tagify.catalog.retag import UNDO_LIFETIME
 from tagify.model import ImageState
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -42,9 +44,18 @@ IMAGES = [
 
 LIBRARIES = [IndexModel([("path", ASCENDING)], name="path", unique=True)]
 
+_MOST_USED = [("count", DESCENDING), ("key", ASCENDING)]
+
 TAGS = [
-    IndexModel([("library_id", ASCENDING), ("count", DESCENDING), ("key", ASCENDING)], name="most_used"),
-    IndexModel([("library_id", ASCENDING), ("key", ASCENDING)], name="prefix"),
+    # With the name, so that the list of tags is read from the index alone.
+    IndexModel([("library_id", ASCENDING), *_MOST_USED, ("name", ASCENDING)], name="most_used_names"),
+    IndexModel([("library_id", ASCENDING), ("heads", ASCENDING), *_MOST_USED], name="completion"),
+    IndexModel([("key", ASCENDING)], name="key"),
+]
+
+UNDOS = [
+    IndexModel([("token", ASCENDING)], name="token"),
+    IndexModel([("at", ASCENDING)], name="expiry", expireAfterSeconds=int(UNDO_LIFETIME.total_seconds())),
 ]
 
 
@@ -53,3 +64,5 @@ async def ensure(database: Database) -> None:
     await database.images.create_indexes(IMAGES)
     await database.libraries.create_indexes(LIBRARIES)
     await database.tags.create_indexes(TAGS)
+    await database.undos.create_indexes(UNDOS)
+    await fill_in(database.tags)

@@ -8,6 +8,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.completion import heads
 from tagify.catalog.indexes import Database
 from tagify.model import ImageState
 from tagify.tagnames import Spelling, key_of
@@ -65,6 +66,5 @@ def _tag_id(library: ObjectId | None, tag: str) -> dict[str, Any]:
 
 def _count(library: ObjectId | None, tag: str, change: int) -> UpdateOne:
     name = _tag_id(library, tag)
-    return UpdateOne(
-        {"_id": name}, {"$inc": {"count": change}, "$setOnInsert": {**name, "name": tag}}, upsert=True
-    )
+    once = {**name, "name": tag, "heads": heads(name["key"])}
+    return UpdateOne({"_id": name}, {"$inc": {"count": change}, "$setOnInsert": once}, upsert=True)

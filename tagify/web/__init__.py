@@ -1,6 +1,7 @@
 """HTTP as all services speak it: JSON, problems, request ids, CORS, health and metrics pages."""
 
 from tagify.web.app import METRICS, new_app
+from tagify.web.conditional import is_known, with_etag
 from tagify.web.health import Check
 from tagify.web.json import json_response, query_int, read_json
 from tagify.web.problems import problem_response
@@ -10,6 +11,7 @@ from tagify.web.routes import route_of
 __all__ = [
     "METRICS",
     "Check",
+    "is_known",
     "json_response",
     "new_app",
     "problem_response",
@@ -17,4 +19,5 @@ __all__ = [
     "read_json",
     "request_id",
     "route_of",
+    "with_etag",
 ]

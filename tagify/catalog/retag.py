@@ -1,0 +1,92 @@
+"""What a change of tags does to one image, and what taking it back does. Nothing here asks a server.
+
+An image carries a log of the changes of its tags of the last hour: for each, the tag's key and the
+id of the change. A change may be taken back from a tag of an image while it is the last in the log
+that speaks of this tag.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+
+from tagify.model import ImageId
+from tagify.tagnames import key_of
+
+UNDO_LIFETIME = timedelta(hours=1)
+"""How long a change can be taken back."""
+
+LOG_LENGTH = 300
+"""Changes in an image's log, at most; older ones cannot be taken back."""
+
+Doc = Mapping[str, Any]
+Placed = tuple[int, str]
+"""A tag and its place among an image's tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """The tags of an image after a change, and what the change did to them."""
+
+    id: ImageId
+    tags: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retagging:
+    """What a change does to the tags of an image; `removed` tells where they were."""
+
+    tags: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[Placed, ...]
+
+    def told(self, image_id: ObjectId) -> Tagged:
+        """The same for whoever asked."""
+        return Tagged(ImageId(str(image_id)), self.tags, self.added, tuple(tag for _, tag in self.removed))
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed)
+
+
+def retag(tags: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> Retagging:
+    """Put tags on and take tags off. A tag in both lists is put on; case makes no other tag."""
+    adding: dict[str, str] = {}
+    for tag in add:
+        adding.setdefault(key_of(tag), tag)
+    dropping = {key_of(tag) for tag in remove} - adding.keys()
+    worn = {key_of(tag) for tag in tags}
+    kept = [tag for tag in tags if key_of(tag) not in dropping]
+    added = tuple(tag for key, tag in adding.items() if key not in worn)
+    removed = tuple((place, tag) for place, tag in enumerate(tags) if key_of(tag) in dropping)
+    return Retagging((*kept, *added), added, removed)
+
+
+def take_back(doc: Doc, by: ObjectId, added: Iterable[str], removed: Iterable[Placed]) -> Retagging:
+    """Undo what the change `by` did to an image, tag by tag, where no other change came after it."""
+    last = {entry["key"]: entry["by"] for entry in doc.get("tag_log", ())}
+    off = {key_of(tag) for tag in added if last.get(key_of(tag)) == by}
+    back = [(place, tag) for place, tag in removed if last.get(key_of(tag)) == by]
+    tags: Sequence[str] = doc["tags"]
+    gone = tuple((place, tag) for place, tag in enumerate(tags) if key_of(tag) in off)
+    kept = [tag for tag in tags if key_of(tag) not in off]
+    worn = {key_of(tag) for tag in kept}
+    missed = [(place, tag) for place, tag in sorted(back) if key_of(tag) not in worn]
+    for place, tag in missed:
+        kept.insert(place, tag)
+    return Retagging(tuple(kept), tuple(tag for _, tag in missed), gone)
+
+
+def logged(doc: Doc, by: ObjectId, keys: Iterable[str]) -> list[dict[str, Any]]:
+    """The image's log once this change has been made to the tags of these keys."""
+    oldest = ObjectId.from_datetime(datetime.now(UTC) - UNDO_LIFETIME)
+    kept = [entry for entry in doc.get("tag_log", ()) if entry["by"] > oldest]
+    return [*kept, *({"key": key, "by": by} for key in keys)][-LOG_LENGTH:]
+
+
+def unlogged(doc: Doc, by: ObjectId) -> list[dict[str, Any]]:
+    """The image's log without this change."""
+    return [entry for entry in doc.get("tag_log", ()) if entry["by"] != by]

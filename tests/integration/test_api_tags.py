@@ -1,0 +1,151 @@
+"""Tags through HTTP: what a change answers, taking it back, counts and their entity tag, completion."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from api.app import build
+from tagify.catalog import Catalog
+from tagify.catalog.transactions import Transactions
+from tagify.errors import Unavailable
+from tagify.model import Library
+from tagify.settings import ApiSettings
+from tests.conftest import Values
+from tests.support.shelf import counts_are_exact, fill, tags_of
+from tests.support.waiting import until
+
+Client = TestClient[Any, Any]
+
+
+@pytest.fixture
+async def client(aiohttp_client: Callable[..., Awaitable[Client]], mongo_values: Values) -> Client:
+    made = await aiohttp_client(build(ApiSettings(**mongo_values)))
+
+    async def ready() -> bool:
+        async with made.get("/readyz") as response:
+            return response.status == 200
+
+    await until(ready)
+    return made
+
+
+@pytest.fixture
+async def library(catalog: Catalog) -> Library:
+    return await catalog.libraries.create("Test", "/srv/test")
+
+
+async def post(client: Client, path: str, body: object, status: int = 200) -> Any:
+    async with client.post(path, json=body) as response:
+        answer = await response.json(content_type=None)
+        assert response.status == status, answer
+        return answer
+
+
+async def test_a_change_tells_what_it_did_and_is_taken_back(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    ids = await fill(catalog, library, 4, "old")
+    await catalog.tags.change(ids[:1], ["new"], [])
+    body = {"ids": [*ids, "0" * 24], "add": ["NEW"], "remove": ["Old"]}
+    answer = await post(client, "/api/images/tags", body)
+    assert (answer["changed"], answer["added"], answer["removed"]) == (4, {"new": 3}, {"old": 4})
+    assert answer["images"][0] == {"_id": ids[0], "tags": ["new"], "added": [], "removed": ["old"]}
+    again = await post(client, "/api/images/tags", body)
+    assert (again["changed"], again["undo"]) == (0, None)
+    back = await post(client, "/api/tags/undo", {"undo": answer["undo"]})
+    assert (back["changed"], back["added"], back["removed"]) == (4, {"old": 4}, {"new": 3})
+    assert [await tags_of(catalog, name) for name in ids] == [("old", "new"), *[("old",)] * 3]
+    assert (await post(client, "/api/tags/undo", {"undo": answer["undo"]}))["changed"] == 0
+    await counts_are_exact(catalog, library)
+
+
+async def test_only_what_nobody_changed_since_is_taken_back(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    ids = await fill(catalog, library, 3)
+    answer = await post(client, "/api/images/tags", {"ids": ids, "add": ["sea", "sun"]})
+    await post(client, f"/api/tags/remove/{ids[0]}", ["sea"])
+    await post(client, f"/api/tags/apply/{ids[0]}", ["sea"])
+    await post(client, f"/api/tags/apply/{ids[1]}", ["other"])
+    assert (await post(client, "/api/tags/undo", {"undo": answer["undo"]}))["changed"] == 3
+    assert [await tags_of(catalog, name) for name in ids] == [("sea",), ("other",), ()]
+
+
+async def test_what_cannot_be_taken_back_says_so(client: Client) -> None:
+    for body, status in (({"undo": "nonsense"}, 404), ({}, 400), ([], 400), ({"undo": "x" * 101}, 400)):
+        assert (await post(client, "/api/tags/undo", body, status))["detail"]
+
+
+async def test_after_an_hour_nothing_is_taken_back(
+    client: Client, catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await fill(catalog, library, 1)
+    answer = await post(client, f"/api/tags/apply/{ids[0]}", ["sea"])
+    # The record is there still: MongoDB removes it when it comes to it.
+    monkeypatch.setattr("tagify.catalog.undo.UNDO_LIFETIME", timedelta())
+    await post(client, "/api/tags/undo", {"undo": answer["undo"]}, 404)
+    assert await tags_of(catalog, ids[0]) == ("sea",)
+
+
+async def test_a_change_that_is_broken_off_tells_how_far_it_came(
+    client: Client, catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagify.catalog.tags.CHUNK", 2)
+    ids = await fill(catalog, library, 5)
+    run, runs = Transactions.run, 0
+
+    async def away_from_the_third(self: Transactions, work: Any) -> Any:
+        nonlocal runs
+        runs += 1
+        if runs >= 3:
+            raise Unavailable("MongoDB does not answer")
+        return await run(self, work)
+
+    with monkeypatch.context() as away:
+        away.setattr(Transactions, "run", away_from_the_third)
+        problem = await post(client, "/api/images/tags", {"ids": ids, "add": ["sea"]}, 503)
+    assert problem["changed"] == 4
+    await counts_are_exact(catalog, library)
+    assert (await post(client, "/api/images/tags", {"ids": ids, "add": ["sea"]}))["changed"] == 1
+    assert (await post(client, "/api/tags/undo", {"undo": problem["undo"]}))["changed"] == 4
+
+
+async def test_the_counts_have_an_entity_tag_that_changes_with_them(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    ids = await fill(catalog, library, 2, "sea")
+
+    async def ask(etag: str = "") -> tuple[int, str, bytes]:
+        async with client.get("/api/tags", headers={"If-None-Match": etag} if etag else {}) as response:
+            return response.status, response.headers["ETag"], await response.read()
+
+    status, etag, _ = await ask()
+    assert status == 200
+    assert await ask(etag) == (304, etag, b"")
+    assert (await ask(f"W/{etag}"))[0] == 304
+    await catalog.tags.change(ids[:1], ["sun"], [])
+    status, other, _ = await ask(etag)
+    assert (status, other != etag) == (200, True)
+    await catalog.tags.change(ids[:1], [], ["sun"])
+    assert (await ask())[1] == etag
+
+
+async def test_completion_is_by_any_case_and_most_used_first(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    ids = await fill(catalog, library, 3)
+    for number, names in enumerate((["Sea", "seashore"], ["seaside town", "SEASIDE view"], ["sea.*"])):
+        await catalog.tags.change(ids[: number + 1], names, [])
+
+    async def complete(prefix: str) -> list[str]:
+        async with client.get("/api/tags", params={"prefix": prefix, "limit": "4"}) as response:
+            return [tag["_id"] for tag in await response.json()]
+
+    assert await complete("SE") == ["sea.*", "seaside town", "SEASIDE view", "Sea"]
+    assert await complete("seaside ") == ["seaside town", "SEASIDE view"]
+    assert await complete("seaside V") == ["SEASIDE view"]
+    assert await complete("sea.") == ["sea.*"]
+    assert await complete("shore") == []

@@ -1,0 +1,130 @@
+"""Any sequence of changes of tags and of taking them back comes out as a plain model has it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tagify.catalog import Catalog
+from tagify.model import ImageId
+from tagify.tagnames import key_of
+from tests.support.shelf import counts_are_exact, fill, tags_of
+
+NUMBER = 5
+WORDS = ("sea", "Sea", "sun", "Straße", "STRASSE", "a b")
+some_tags = st.lists(st.sampled_from(WORDS), max_size=3)
+some_images = st.sets(st.integers(0, NUMBER - 1), min_size=1)
+changes = st.tuples(st.just("change"), some_images, some_tags, some_tags)
+undos = st.tuples(st.just("undo"), st.integers(0, 20))
+sequences = st.lists(st.one_of(changes, changes, undos), min_size=1, max_size=12)
+
+
+@dataclass
+class Worn:
+    """The tags of one image, and who changed which of them, in order."""
+
+    tags: list[str] = field(default_factory=list)
+    log: list[tuple[str, int]] = field(default_factory=list)
+
+    def wears(self, tag: str) -> bool:
+        return key_of(tag) in map(key_of, self.tags)
+
+    def last(self, tag: str) -> int | None:
+        return next((by for key, by in reversed(self.log) if key == key_of(tag)), None)
+
+
+class Model:
+    """Images as lists of tags, and changes as what they did to each."""
+
+    def __init__(self) -> None:
+        self.images = [Worn() for _ in range(NUMBER)]
+        self.done: list[list[tuple[int, str, int | None]]] = []
+
+    def spelt(self, tag: str) -> str:
+        return next((t for i in self.images for t in i.tags if key_of(t) == key_of(tag)), tag)
+
+    def change(self, images: set[int], add: list[str], remove: list[str]) -> None:
+        """Each change is a list of (image, tag, place it was taken from or None where it was put on)."""
+        by = len(self.done)
+        did: list[tuple[int, str, int | None]] = []
+        spelt: dict[str, str] = {}
+        for tag in add:
+            spelt.setdefault(key_of(tag), self.spelt(tag))
+        for number in sorted(images):
+            image = self.images[number]
+            gone = [
+                (place, tag)
+                for place, tag in enumerate(image.tags)
+                if key_of(tag) in set(map(key_of, remove)) - spelt.keys()
+            ]
+            for place, tag in gone:
+                did.append((number, tag, place))
+            for tag in spelt.values():
+                if not image.wears(tag):
+                    did.append((number, tag, None))
+                    image.tags.append(tag)
+            for _, tag in gone:
+                image.tags.remove(tag)
+        for number, tag, _ in did:
+            self.images[number].log.append((key_of(tag), by))
+        self.done.append(did)
+
+    def undo(self, by: int) -> None:
+        did, self.done[by] = self.done[by], []
+        mine = [step for step in did if self.images[step[0]].last(step[1]) == by]
+        for number, tag, place in mine:
+            if place is None:
+                worn = self.images[number].tags
+                worn[:] = [other for other in worn if key_of(other) != key_of(tag)]
+        back = sorted((number, place, tag) for number, tag, place in mine if place is not None)
+        for number, place, tag in back:
+            self.images[number].tags.insert(place, self.spelt(tag))
+        for number, _, _ in mine:
+            self.images[number].log = [entry for entry in self.images[number].log if entry[1] != by]
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(sequence=sequences)
+async def test_changes_and_undos_in_any_order(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, sequence: list[tuple[Any, ...]]
+) -> None:
+    # So that a change of a few images takes several transactions.
+    monkeypatch.setattr("tagify.catalog.tags.CHUNK", 2)
+    library = await catalog.libraries.create("Test", f"/srv/test{id(sequence)}{len(sequence)}")
+    ids = await fill(catalog, library, NUMBER)
+    model, tokens = Model(), list[str]()
+    try:
+        for step in sequence:
+            if step[0] == "change":
+                await change(catalog, model, tokens, ids, *step[1:])
+            elif step[1] < len(tokens) and tokens[step[1]]:
+                model.undo(step[1])
+                await catalog.tags.undo(tokens[step[1]])
+            assert [list(await tags_of(catalog, name)) for name in ids] == [i.tags for i in model.images]
+            await counts_are_exact(catalog, library)
+    finally:
+        while await catalog.libraries.remove_some(library.id):
+            pass
+
+
+async def change(
+    catalog: Catalog,
+    model: Model,
+    tokens: list[str],
+    ids: list[ImageId],
+    images: set[int],
+    add: list[str],
+    remove: list[str],
+) -> None:
+    model.change(images, add, remove)
+    chosen = [ids[number] for number in sorted(images)]
+    changed = await catalog.tags.change(chosen, add, remove)
+    tokens.append(changed.undo)
+    assert changed.number == len({number for number, _, _ in model.done[-1]})
+    assert [image.id for image in changed.images] == chosen

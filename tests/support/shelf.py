@@ -1,0 +1,48 @@
+"""Images in a catalog without files: as many as a test of tags and lists needs."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+from tagify.catalog import Catalog, ImageFilter, Store
+from tagify.model import Content, FileFacts, Image, ImageId, Library, Picture
+
+BATCH = 500
+
+
+async def fill(
+    catalog: Catalog, library: Library, number: int, *keywords: str, start: int = 0
+) -> list[ImageId]:
+    """Images as ingest writes them; their ids, oldest first."""
+    for first in range(start, start + number, BATCH):
+        names = range(first, min(first + BATCH, start + number))
+        await catalog.images.write([_store(library, name, keywords) for name in names])
+    entries = {entry.file.path: entry.id async for entry in catalog.images.under(library.id, "")}
+    return [entries[f"{name:06}.jpg"] for name in range(start, start + number)]
+
+
+def _store(library: Library, name: int, keywords: Sequence[str]) -> Store:
+    content = Content(hashlib.sha256(f"{library.id}{name}".encode()).hexdigest())
+    picture = Picture("image/jpeg", 600, 400, b"\x01\x02", keywords=tuple(keywords))
+    return Store(library.id, FileFacts(f"{name:06}.jpg", 100, name, name + 1), content, picture)
+
+
+async def tags_of(catalog: Catalog, image: ImageId) -> tuple[str, ...]:
+    found = await catalog.images.get(image)
+    assert found is not None
+    return found.tags
+
+
+async def all_images(catalog: Catalog) -> list[Image]:
+    return list((await catalog.listing.page(ImageFilter(), limit=1000)).images)
+
+
+async def counts_are_exact(catalog: Catalog, *libraries: Library) -> None:
+    """The stored counts are those of the images, in each library and over all."""
+    images = await all_images(catalog)
+    for library in (None, *libraries):
+        inside = [image for image in images if library is None or image.library_id == library.id]
+        found = await catalog.tags.counts(library.id if library else None, limit=1000)
+        assert {tag.name: tag.count for tag in found} == Counter(
+            tag for image in inside for tag in image.tags
+        )
