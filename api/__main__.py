@@ -1,8 +1,10 @@
 """`python -m api`: the API and the gallery page."""
 
 from api.app import build
+from tagify.descriptors import raise_limit
 from tagify.runtime import serve
 from tagify.settings import ApiSettings
 
 if __name__ == "__main__":
+    raise_limit()
     raise SystemExit(serve("api", ApiSettings, build, lambda s: (s.api_host, s.api_port)))

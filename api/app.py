@@ -57,7 +57,9 @@ async def _stores(app: web.Application) -> AsyncIterator[None]:
 
 async def _background(app: web.Application) -> AsyncIterator[None]:
     app[INDEXING] = Indexing(app[CATALOG])
-    app[EVENTS] = Events(app[CATALOG].changes, app[ITEMS], app[METRICS])
+    app[EVENTS] = Events(
+        app[CATALOG].changes, app[ITEMS], app[METRICS], max_clients=app[SETTINGS].api_event_clients
+    )
     tasks = [asyncio.create_task(app[INDEXING].run()), asyncio.create_task(app[EVENTS].run())]
     yield
     await end(*tasks)

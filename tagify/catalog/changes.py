@@ -47,16 +47,28 @@ class Change:
     library: Library | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """All changes up to this token have been told; a later stream can go on behind it.
+
+    `idle`: the server was asked, and had no more at the moment.
+    """
+
+    token: str
+    idle: bool = False
+
+
 class Changes:
     """The stream of changes of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def follow(self, after: str | None = None) -> AsyncGenerator[Change | None, None]:
+    async def follow(self, after: str | None = None) -> AsyncGenerator[Change | Mark, None]:
         """All changes from now, or behind the token `after`, for ever.
 
-        Yields None once the stream stands, and whenever a second passes without a change.
+        Yields a Mark once the stream stands, whenever a second passes without a change, and for a
+        change that is none for a list. Tokens sort as the changes came, as texts.
 
         Raises ChangesLost where the token is too old or none of this server, Unavailable.
         """
@@ -70,15 +82,24 @@ class Changes:
                     max_await_time_ms=POLL_MS,
                 )
                 async with stream:
-                    yield None
+                    if mark := _mark(stream.resume_token):
+                        yield mark
                     moving: set[Any] = set()
                     while stream.alive:
                         event = await stream.try_next()
-                        change = _change(event, moving) if event else None
-                        if change is not None or event is None:
-                            yield change
+                        told: Change | Mark | None = _change(event, moving) if event else None
+                        # No mark between the two halves of a move: a stream that went on there
+                        # would take the second for an addition.
+                        if told is None and not moving:
+                            told = _mark(stream.resume_token, idle=event is None)
+                        if told is not None:
+                            yield told
         except PyMongoError as error:
             raise translate(error) from error
+
+
+def _mark(token: Mapping[str, Any] | None, *, idle: bool = False) -> Mark | None:
+    return Mark(token["_data"], idle) if token else None
 
 
 def _change(event: Mapping[str, Any], moving: set[Any]) -> Change | None:

@@ -11,6 +11,9 @@ class ApiSettings(CommonSettings):
 
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: Port = Field(8080, description="Port the API listens on.")
+    api_event_clients: int = Field(
+        10_000, ge=1, le=1_000_000, description="Clients that may listen for events at the same time."
+    )
     media_base_url: BaseUrl = Field(
         "", description="Origin of the media URLs: the edge or a CDN. Empty when NGINX makes one origin."
     )

@@ -20,7 +20,7 @@ async def told(catalog: Catalog, writes: Sequence[Write]) -> list[Change]:
     try:
         await anext(stream)
         await catalog.images.write(writes)
-        while (change := await anext(stream)) is not None:
+        while isinstance(change := await anext(stream), Change):
             found.append(change)
     finally:
         await stream.aclose()

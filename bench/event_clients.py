@@ -1,0 +1,162 @@
+"""What a listening client costs: `python -m bench.event_clients`.
+
+5,000 clients hold `GET /api/events` of one api process and do nothing. Printed are the memory of
+the process for each, beside that of the barest aiohttp handler that holds as many connections
+open, and the time from a write to the catalog until all clients have been told of it.
+"""
+
+import asyncio
+import os
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from tagify.catalog import Catalog, Store
+from tagify.descriptors import raise_limit
+from tagify.embedded.ports import free_block
+from tagify.model import Content, FileFacts, Library, Picture
+from tagify.settings import CommonSettings
+from tests.support.servers import Servers
+from tests.support.waiting import until
+
+CLIENTS = 5_000
+AT_ONCE = 100
+WRITES = 5
+REQUEST = b"GET /api/events HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n"
+
+
+async def bare(_: web.Request) -> web.StreamResponse:
+    """The peer: a connection that is held open, and nothing else."""
+    return web.Response(text="unused")
+
+
+async def hold(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    await response.write(b"retry: 2000\n\n")
+    await asyncio.Event().wait()
+    return response
+
+
+def peer(port: int) -> None:
+    raise_limit()
+    app = web.Application()
+    app.add_routes([web.get("/api/events", hold), web.get("/livez", bare)])
+    web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
+
+
+@asynccontextmanager
+async def process(port: int, *command: str, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, *command, env={**os.environ, **variables}, stderr=asyncio.subprocess.DEVNULL
+    )
+
+    async def listens() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    try:
+        await until(listens)
+        yield started
+    finally:
+        started.terminate()
+        await started.wait()
+
+
+def resident_kb(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+
+
+async def connect(port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    client = socket.socket()
+    client.setblocking(False)
+    await loop.sock_connect(client, ("127.0.0.1", port))
+    await loop.sock_sendall(client, REQUEST)
+    received = b""
+    while b"retry:" not in received:
+        received += await loop.sock_recv(client, 4096)
+    return client
+
+
+async def clients(port: int, number: int) -> list[socket.socket]:
+    found: list[socket.socket] = []
+    while len(found) < number:
+        found += await asyncio.gather(*(connect(port) for _ in range(min(AT_ONCE, number - len(found)))))
+    return found
+
+
+async def memory(pid: int, port: int) -> tuple[float, list[socket.socket]]:
+    """Kilobytes for each client, and the clients."""
+    first = await clients(port, AT_ONCE)
+    before = resident_kb(pid)
+    rest = await clients(port, CLIENTS)
+    await asyncio.sleep(1)
+    return (resident_kb(pid) - before) / CLIENTS, first + rest
+
+
+async def told(client: socket.socket) -> None:
+    received = b""
+    while b"image.added" not in received:
+        received = received[-20:] + await asyncio.get_running_loop().sock_recv(client, 65536)
+
+
+async def fan_out(catalog: Catalog, library: Library, listeners: list[socket.socket], number: int) -> float:
+    """Seconds from a write until all have been told."""
+    waiting = [asyncio.create_task(told(client)) for client in listeners]
+    await asyncio.sleep(0.5)
+    start = time.perf_counter()
+    content = Content(f"{number + 1:064x}")
+    file = FileFacts(f"{number}.jpg", 1, number, number + 1)
+    await catalog.images.write([Store(library.id, file, content, Picture("image/jpeg", 600, 400, b"\1"))])
+    await asyncio.gather(*waiting)
+    return time.perf_counter() - start
+
+
+async def main() -> None:
+    raise_limit()
+    port = free_block(1, start=29_000)
+    async with process(port, "-m", "bench.event_clients", str(port)) as bare_process:
+        floor, held = await memory(bare_process.pid, port)
+        for client in held:
+            client.close()
+    with tempfile.TemporaryDirectory() as folder:
+        servers = Servers(Path(folder))
+        try:
+            await with_api(servers.mongo_uri(), floor)
+        finally:
+            servers.close()
+
+
+async def with_api(uri: str, floor: float) -> None:
+    port = free_block(1, start=29_000)
+    variables = {"TAGIFY_MONGO_URI": uri, "TAGIFY_API_PORT": str(port)}
+    async with process(port, "-m", "api", **variables) as api:
+        each, listeners = await memory(api.pid, port)
+        print(f"memory for each of {CLIENTS} idle clients: {each:.1f} kB; of a bare handler: {floor:.1f} kB")
+        catalog = Catalog(CommonSettings(mongo_uri=uri))
+        library = await catalog.libraries.create("Bench", "/srv/bench")
+        times = [await fan_out(catalog, library, listeners, number) for number in range(WRITES)]
+        await catalog.close()
+        print(f"from a write until all were told: median {statistics.median(times):.2f} s")
+        print(f"the api's whole memory: {resident_kb(api.pid) / 1024:.0f} MB")
+        for client in listeners:
+            client.close()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        peer(int(sys.argv[1]))
+    else:
+        asyncio.run(main())

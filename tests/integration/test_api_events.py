@@ -1,0 +1,271 @@
+"""Events over HTTP: to many, to those who come back, and to those who do not read."""
+
+import asyncio
+import hashlib
+import json
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+import api.events.hub
+import api.events.past
+import api.handlers.events
+from api.app import build
+from api.events import Events
+from api.items import Items
+from api.keys import EVENTS
+from tagify.catalog import Catalog, Change, ChangeKind, ChangesLost, Mark, Store
+from tagify.metrics import Metrics
+from tagify.model import Content, FileFacts, ImageId, Library, Picture
+from tagify.settings import ApiSettings
+from tests.conftest import Values
+from tests.support.waiting import until
+
+Client = TestClient[Any, Any]
+Told = dict[str, str]
+
+
+def image(library: Library, number: int) -> Store:
+    content = Content(hashlib.sha256(str(number).encode()).hexdigest())
+    file = FileFacts(f"{number:05}.jpg", 100, number, number + 1)
+    return Store(library.id, file, content, Picture("image/jpeg", 600, 400, b"\x01\x02"))
+
+
+@pytest.fixture
+async def library(catalog: Catalog) -> Library:
+    return await catalog.libraries.create("Test", "/srv/test")
+
+
+@asynccontextmanager
+async def running(values: Values, **more: Any) -> AsyncIterator[Client]:
+    """An api on its own port, until the block ends."""
+    async with TestClient(TestServer(build(ApiSettings(**values, **more)))) as client:
+        yield client
+
+
+@asynccontextmanager
+async def listening(client: Client, last: str | None = None) -> AsyncIterator[AsyncGenerator[Told, None]]:
+    """What a client is told, block by block, from the moment it has been greeted."""
+    headers = {"Last-Event-ID": last} if last is not None else {}
+    async with asyncio.timeout(30), client.get("/api/events", headers=headers) as response:
+        blocks = _blocks(response.content)
+        yield blocks
+        await blocks.aclose()
+
+
+async def _blocks(content: Any) -> AsyncGenerator[Told, None]:
+    told: Told = {}
+    async for raw in content:
+        name, _, value = raw.decode().rstrip("\n").partition(": ")
+        if name:
+            told[name] = value
+        elif told:
+            yield told
+            told = {}
+
+
+async def paths(blocks: AsyncGenerator[Told, None], number: int) -> list[str]:
+    """The paths of the next images that are told of."""
+    found: list[str] = []
+    while len(found) < number:
+        told = await anext(blocks)
+        if told.get("event", "").startswith("image."):
+            found.append(json.loads(told["data"])["path"])
+    return found
+
+
+async def test_one_who_comes_back_misses_nothing_also_after_a_restart(
+    catalog: Catalog, library: Library, mongo_values: Values
+) -> None:
+    async with running(mongo_values) as client, listening(client) as blocks:
+        assert (await anext(blocks))["retry"]
+        await catalog.images.write([image(library, 0)])
+        told = await anext(blocks)
+        while told.get("event") != "image.added":
+            told = await anext(blocks)
+    await catalog.images.write([image(library, 1)])
+    async with running(mongo_values) as client:
+        async with listening(client, told["id"]) as blocks:
+            hello = await anext(blocks)
+            assert hello["id"] == told["id"]
+            assert await paths(blocks, 1) == ["00001.jpg"]
+            await catalog.images.write([image(library, 2)])
+            assert await paths(blocks, 1) == ["00002.jpg"]
+        async with listening(client, told["id"]) as blocks:
+            assert await paths(blocks, 2) == ["00001.jpg", "00002.jpg"]
+
+
+async def test_a_client_that_was_told_of_nothing_moves_on_all_the_same(
+    catalog: Catalog, library: Library, mongo_values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.events.hub, "HEARTBEAT_S", 0.1)
+    async with running(mongo_values) as client, listening(client) as blocks:
+        start = (await anext(blocks))["id"]
+
+        async def moved() -> str:
+            # Leases are no part of what is told.
+            await catalog.leases.take(library.id, "somebody", 30)
+            beat = await anext(blocks)
+            assert set(beat) == {"id"}
+            return beat["id"] if beat["id"] > start else ""
+
+        last = await until(moved)
+        await catalog.images.write([image(library, 1)])
+    async with running(mongo_values) as client, listening(client, last) as blocks:
+        assert await paths(blocks, 1) == ["00001.jpg"]
+
+
+async def test_many_who_come_back_share_one_look_into_the_past(
+    catalog: Catalog, library: Library, mongo_values: Values
+) -> None:
+    async with running(mongo_values) as client, listening(client) as blocks:
+        last = (await anext(blocks))["id"]
+    await catalog.images.write([image(library, number) for number in range(5)])
+    async with running(mongo_values) as client:
+
+        async def back() -> list[str]:
+            async with listening(client, last) as blocks:
+                return await paths(blocks, 5)
+
+        hub = client.app[EVENTS]
+        opened = []
+        follow = hub._changes.follow
+
+        def counted(after: str | None = None) -> Any:
+            opened.append(after)
+            return follow(after)
+
+        hub._past._changes = SimpleNamespace(follow=counted)
+        answers = await asyncio.gather(*(back() for _ in range(40)))
+    assert answers == [[f"{number:05}.jpg" for number in range(5)]] * 40
+    assert opened.count(last) == 1
+    assert len(opened) <= 2
+
+
+@pytest.mark.parametrize("last", ["nonsense", "8200000000000000", "82" + "0" * 60, "x" * 5000])
+async def test_a_place_that_is_none_is_told_to_reload_and_can_go_on_from_there(
+    mongo_values: Values, last: str
+) -> None:
+    async with running(mongo_values) as client:
+        async with listening(client, last) as blocks:
+            told = [block async for block in blocks]
+        assert [block.get("event") for block in told][-1] == "reload"
+        async with listening(client, told[-1]["id"]) as blocks:
+            assert (await anext(blocks))["retry"]
+
+
+async def test_more_clients_than_admitted_are_refused(mongo_values: Values) -> None:
+    async with running(mongo_values, api_event_clients=1) as client, listening(client) as blocks:
+        await anext(blocks)
+        async with client.get("/api/events") as response:
+            assert response.status == 503
+            assert int(response.headers["Retry-After"]) > 0
+
+
+class Scripted:
+    """A stream of changes that a test writes."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.changes: asyncio.Queue[Change | Mark | Exception] = asyncio.Queue()
+
+    def add(self, number: int, size: int) -> None:
+        for _ in range(number):
+            self.number += 1
+            token = f"82{self.number:030X}"
+            self.changes.put_nowait(Change(token, ChangeKind.IMAGE_REMOVED, ImageId("f" * size)))
+
+    async def follow(self, after: str | None = None) -> AsyncGenerator[Change | Mark, None]:
+        yield Mark(after or "82" + "0" * 30)
+        while True:
+            change = await self.changes.get()
+            if isinstance(change, Exception):
+                raise change
+            yield change
+
+
+@asynccontextmanager
+async def scripted() -> AsyncIterator[tuple[Client, Scripted]]:
+    changes, app = Scripted(), web.Application()
+    app[EVENTS] = hub = Events(changes, Items("", (320,)), Metrics(), max_clients=100)
+    app.add_routes(api.handlers.events.routes)
+    following = asyncio.create_task(hub.run())
+    async with TestClient(TestServer(app)) as client:
+        yield client, changes
+        hub.close()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def deaf(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A client that asks for events and reads its greeting, no more for now."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    assert client.port is not None
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", client.port))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=4096)
+    writer.write(b"GET /api/events HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+    await reader.readuntil(b"retry: ")
+    return reader, writer
+
+
+async def test_one_that_is_overtaken_finds_as_the_last_that_it_has_to_reload(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api.events.hub, "MAX_EVENTS", 20)
+    monkeypatch.setattr(api.handlers.events, "STALL_S", 60.0)
+    async with scripted() as (client, changes):
+        reader, writer = await deaf(client)
+        async with listening(client) as blocks:
+            for _ in range(100):
+                changes.add(10, 10_000)
+                for _ in range(10):
+                    while (await anext(blocks)).get("event") != "image.removed":
+                        pass
+            async with asyncio.timeout(20):
+                rest = await reader.read(-1)
+        writer.close()
+        assert rest.count(b"image.removed") < 1000
+        assert b"event: reload" in rest[-200:]
+
+
+async def test_one_that_never_reads_again_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.handlers.events, "STALL_S", 0.2)
+    async with scripted() as (client, changes):
+        hub = client.app[EVENTS]
+        _, writer = await deaf(client)
+        assert hub._clients == 1
+
+        async def gone() -> bool:
+            changes.add(100, 10_000)
+            return not hub._clients
+
+        await until(gone)
+        writer.close()
+
+
+async def test_when_the_history_is_lost_all_are_told_to_reload() -> None:
+    async with scripted() as (client, changes), listening(client) as blocks:
+        await anext(blocks)
+        changes.changes.put_nowait(ChangesLost("gone"))
+        assert [block["event"] async for block in blocks] == ["reload"]
+
+
+async def test_too_much_to_catch_up_with_is_a_reload_and_is_looked_for_once(
+    catalog: Catalog, library: Library, mongo_values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.events.past, "MOST", 3)
+    async with running(mongo_values) as client, listening(client) as blocks:
+        last = (await anext(blocks))["id"]
+    await catalog.images.write([image(library, number) for number in range(10)])
+    async with running(mongo_values) as client:
+        for _ in range(2):
+            async with listening(client, last) as blocks:
+                assert [block.get("event") async for block in blocks][-1] == "reload"
