@@ -1,29 +1,23 @@
 """`tagify libraries`: what each waits for, and saying yes to it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
+from tagify.admin.catalog import with_catalog
 from tagify.catalog import Catalog
 from tagify.errors import TagifyError
 from tagify.model import Library, LibraryState
-from tagify.settings import EdgeSettings, load
-from tagify.up.environment import adopt
-
-T = TypeVar("T")
 
 
 def show(data_dir: Path) -> int:
     """Print a line for each library; 0. Raises Unavailable, SettingsError."""
-    for library in _with_catalog(data_dir, lambda catalog: catalog.libraries.all()):
+    for library in with_catalog(data_dir, lambda catalog: catalog.libraries.all()):
         print(_line(library))
     return 0
 
 
 def approve(data_dir: Path, which: str) -> int:
     """Approve of a library as it is now; 0. Raises TagifyError where it is not one, Unavailable."""
-    library = _with_catalog(data_dir, lambda catalog: _approve(catalog, which))
+    library = with_catalog(data_dir, lambda catalog: _approve(catalog, which))
     print(f"{library.name}: approved; ingest goes on within seconds")
     return 0
 
@@ -46,17 +40,3 @@ def _line(library: Library) -> str:
     if library.removal_waiting:
         words.append(f"{library.removal_waiting} images wait to be removed: tagify libraries approve")
     return "  ".join(words)
-
-
-def _with_catalog(data_dir: Path, work: Callable[[Catalog], Awaitable[T]]) -> T:
-    """The result of some work on the catalog of the environment, or of `tagify up` on that data folder."""
-    adopt(data_dir)
-
-    async def run() -> T:
-        catalog = Catalog(load(EdgeSettings))
-        try:
-            return await work(catalog)
-        finally:
-            await catalog.close()
-
-    return asyncio.run(run())

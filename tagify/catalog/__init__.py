@@ -9,6 +9,7 @@ from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.condemned import StoredObject
 from tagify.catalog.failures import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.listing import ImageFilter, Page
+from tagify.catalog.recount import Miscount
 from tagify.catalog.retag import Tagged
 from tagify.catalog.tags import Changed
 from tagify.catalog.writes import Gone, Move, Store, Write
@@ -25,6 +26,7 @@ __all__ = [
     "ImageFilter",
     "LeaseLost",
     "Mark",
+    "Miscount",
     "Move",
     "Page",
     "ServerFacts",

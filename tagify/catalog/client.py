@@ -15,6 +15,7 @@ from tagify.catalog.images import Images
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.listing import Listing
+from tagify.catalog.recount import Recount
 from tagify.catalog.tags import Tags
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Unavailable
@@ -57,6 +58,7 @@ class Catalog:
         self.images = Images(self._database, transactions)
         self.listing = Listing(self._database)
         self.tags = Tags(self._database, transactions)
+        self.recount = Recount(self._client, self._database, transactions)
         self.libraries = Libraries(self._database, transactions)
         self.condemned = Condemned(self._database)
         self.leases = Leases(self._database)

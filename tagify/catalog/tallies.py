@@ -48,7 +48,7 @@ class Tallies:
         )
         if tags:
             await database.tags.bulk_write([_count(*item) for item in tags], session=session)
-        fewer = [_tag_id(library, tag) for library, tag, change in tags if change < 0]
+        fewer = [tag_id(library, tag) for library, tag, change in tags if change < 0]
         if fewer:
             await database.tags.delete_many({"_id": {"$in": fewer}, "count": {"$lte": 0}}, session=session)
         libraries = [
@@ -60,11 +60,17 @@ class Tallies:
             await database.libraries.bulk_write(libraries, session=session)
 
 
-def _tag_id(library: ObjectId | None, tag: str) -> dict[str, Any]:
+def tag_id(library: ObjectId | None, tag: str) -> dict[str, Any]:
+    """The `_id` of a tag's count, in a library or over all."""
     return {"library_id": library, "key": key_of(tag)}
 
 
+def first_fields(name: Mapping[str, Any], tag: str) -> dict[str, Any]:
+    """What is written once, when a tag with this `_id` is first counted."""
+    return {**name, "name": tag, "heads": heads(name["key"])}
+
+
 def _count(library: ObjectId | None, tag: str, change: int) -> UpdateOne:
-    name = _tag_id(library, tag)
-    once = {**name, "name": tag, "heads": heads(name["key"])}
-    return UpdateOne({"_id": name}, {"$inc": {"count": change}, "$setOnInsert": once}, upsert=True)
+    name = tag_id(library, tag)
+    update = {"$inc": {"count": change}, "$setOnInsert": first_fields(name, tag)}
+    return UpdateOne({"_id": name}, update, upsert=True)

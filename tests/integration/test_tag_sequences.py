@@ -107,7 +107,7 @@ async def test_changes_and_undos_in_any_order(
                 model.undo(step[1])
                 await catalog.tags.undo(tokens[step[1]])
             assert [list(await tags_of(catalog, name)) for name in ids] == [i.tags for i in model.images]
-            await counts_are_exact(catalog, library)
+            await counts_are_exact(catalog)
     finally:
         while await catalog.libraries.remove_some(library.id):
             pass

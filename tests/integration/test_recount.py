@@ -1,0 +1,92 @@
+"""Counting anew: what is wrong is told and repaired, also while tags change."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from tagify.catalog import Catalog
+from tagify.cli import main
+from tagify.model import Library
+from tests.conftest import Values
+from tests.support.shelf import counts_are_exact, fill
+
+
+@pytest.fixture
+async def library(catalog: Catalog) -> Library:
+    return await catalog.libraries.create("Test", "/srv/test")
+
+
+def damage(values: Values) -> None:
+    """Counts as no sequence of requests leaves them."""
+    with MongoClient[dict[str, Any]](values["mongo_uri"]) as client:
+        database = client[values["mongo_database"]]
+        database.tags.update_many({"key": "sea"}, {"$inc": {"count": 3}})
+        database.tags.delete_many({"key": "sun"})
+        name = {"library_id": None, "key": "none"}
+        database.tags.insert_one({"_id": name, **name, "name": "None", "count": 7})
+        database.libraries.update_one({}, {"$inc": {"indexed_count": -1}})
+
+
+async def test_wrong_counts_are_told_and_repaired(
+    catalog: Catalog, library: Library, mongo_values: Values
+) -> None:
+    await fill(catalog, library, 3, "Sea", "sun")
+    await counts_are_exact(catalog)
+    await asyncio.to_thread(damage, mongo_values)
+    found = await catalog.recount.verify()
+    assert sorted((bool(item.library_id), item.tag, item.stored, item.counted) for item in found) == [
+        (False, "None", 7, 0),
+        (False, "Sea", 6, 3),
+        (False, "sun", 0, 3),
+        (True, "", 2, 3),
+        (True, "Sea", 6, 3),
+        (True, "sun", 0, 3),
+    ]
+    await catalog.recount.repair(found)
+    await counts_are_exact(catalog)
+    assert [tag.name for tag in await catalog.tags.counts(library.id, prefix="SU", limit=9)] == ["sun"]
+
+
+async def test_a_repair_beside_changes_loses_none_of_them(
+    catalog: Catalog, library: Library, mongo_values: Values
+) -> None:
+    ids = await fill(catalog, library, 40, "Sea", "sun")
+    await asyncio.to_thread(damage, mongo_values)
+    found = await catalog.recount.verify()
+
+    async def change(number: int) -> None:
+        for name in ids[number::4]:
+            await catalog.tags.change([name], ["new"], ["sea"] if number % 2 else ["sun"])
+
+    await asyncio.gather(*(change(number) for number in range(4)), catalog.recount.repair(found))
+    await counts_are_exact(catalog)
+
+
+async def test_the_command_tells_by_its_status(
+    catalog: Catalog,
+    library: Library,
+    mongo_values: Values,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in mongo_values.items():
+        monkeypatch.setenv(f"TAGIFY_{name.upper()}", value)
+    await fill(catalog, library, 3, "sea", "sun")
+
+    async def run(*options: str) -> tuple[int, str]:
+        arguments = ["tags", "--data-dir", str(tmp_path), "verify", *options]
+        return await asyncio.to_thread(main, arguments), capsys.readouterr().out
+
+    assert await run() == (0, "every count is exact\n")
+    await asyncio.to_thread(damage, mongo_values)
+    status, text = await run()
+    assert status == 1
+    assert "all libraries: tag 'sea': stored 6, counted 3" in text
+    status, text = await run("--repair")
+    assert status == 0
+    assert "6 counts were wrong, and are right now" in text
+    assert await run() == (0, "every count is exact\n")
