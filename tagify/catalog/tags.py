@@ -18,7 +18,7 @@ from tagify.catalog.retag import Retagging, Tagged, logged, retag, take_back, un
 from tagify.catalog.tagwrites import CHUNK, TagWrites, present
 from tagify.catalog.tallies import spelling
 from tagify.catalog.transactions import Transactions
-from tagify.catalog.undo import Mark, record, steps, still_good
+from tagify.catalog.undo import Signature, record, steps, still_good
 from tagify.errors import NotFound, Unavailable
 from tagify.model import ImageId, LibraryId, TagCount
 from tagify.tagnames import key_of
@@ -81,10 +81,12 @@ class Tags:
         off between two of them leaves the first ones changed, and the same change made again does the
         rest: Unavailable then tells how many have `changed` and the token that takes them back (`undo`).
         """
-        mark = Mark()
+        signature = Signature()
         chunks = _chunks(object_id(name) for name in dict.fromkeys(ids))
         return await self._in_chunks(
-            mark.token, chunks, lambda chunk, session: self._change(mark, chunk, add, remove, session)
+            signature.token,
+            chunks,
+            lambda chunk, session: self._change(signature, chunk, add, remove, session),
         )
 
     async def undo(self, token: str) -> Changed:
@@ -122,7 +124,7 @@ class Tags:
 
     async def _change(
         self,
-        mark: Mark,
+        signature: Signature,
         ids: Sequence[ObjectId],
         add: Sequence[str],
         remove: Sequence[str],
@@ -135,10 +137,10 @@ class Tags:
         changed = {name: change for name, change in changes.items() if change}
         writes = TagWrites()
         for name, change in changed.items():
-            writes.note(docs[name], change.tags, logged(docs[name], mark.by, _keys(change)))
+            writes.note(docs[name], change.tags, logged(docs[name], signature.by, _keys(change)))
         if changed:
             await writes.apply(self._database, session)
-            await self._undos.insert_one(record(mark, changed), session=session)
+            await self._undos.insert_one(record(signature, changed), session=session)
         return [change.told(name) for name, change in changes.items()]
 
     @translated

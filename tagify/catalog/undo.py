@@ -18,7 +18,7 @@ Doc = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Signature:
     """Who a change is: `by` in the logs of its images, `token` to whoever may take it back."""
 
     by: ObjectId = field(default_factory=ObjectId)
@@ -33,7 +33,7 @@ class Step:
     removed: Sequence[Placed]
 
 
-def record(mark: Mark, retagged: Mapping[ObjectId, Retagging]) -> dict[str, Any]:
+def record(signature: Signature, retagged: Mapping[ObjectId, Retagging]) -> dict[str, Any]:
     """The record of one transaction. Images to which the same was done are kept together."""
     names: dict[str, int] = {}
 
@@ -46,8 +46,8 @@ def record(mark: Mark, retagged: Mapping[ObjectId, Retagging]) -> dict[str, Any]
         removed = tuple((place, number(tag)) for place, tag in change.removed)
         groups.setdefault((added, removed), []).append(image)
     return {
-        "token": mark.token,
-        "by": mark.by,
+        "token": signature.token,
+        "by": signature.by,
         "at": datetime.now(UTC),
         "undone": False,
         "names": list(names),
