@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from edge.cache import DiskCache
 from edge.flights import Flights
 from tagify.blobs import Blob, Blobs
-from tagify.errors import Busy, NotFound, Unprocessable
-from tagify.imaging import VARIANT_MIMES, Undecodable, make_variant, natural_width
+from tagify.errors import Busy, NotFound, Undecodable, Unprocessable
+from tagify.imaging import make_variant, natural_width
 from tagify.metrics import Metrics
-from tagify.model import THUMB_RECIPE, THUMB_SIZE, Bucket, Content
+from tagify.model import THUMB_RECIPE, THUMB_SIZE, VARIANT_MIMES, Bucket, Content
 from tagify.threads import Threads
 
 RECIPE = "v1"

@@ -9,15 +9,16 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 
-from ingest.budget import Budget
 from ingest.lanes import Lanes
 from ingest.paths import to_os
 from ingest.patience import patiently
 from ingest.reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
 from ingest.writer import Writer
 from tagify.blobs import Blobs, as_binary
+from tagify.budget import Budget
 from tagify.catalog import Store
-from tagify.imaging import Derived, Undecodable, decode_bytes, derive, sidecar_keywords
+from tagify.errors import Undecodable
+from tagify.imaging import Derived, decode_bytes, derive, sidecar_keywords
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import Bucket, Content, Entry, FileFacts, LibraryId, Picture

@@ -9,6 +9,10 @@ class SettingsError(TagifyError):
     """The environment does not make sense; one line for each mistake."""
 
 
+class Undecodable(TagifyError):
+    """The original is no picture that we can show. The text is one sentence for people."""
+
+
 class Problem(TagifyError):
     """An error with a public answer: a status, a stable type and a sentence for people.
 

@@ -21,6 +21,9 @@ THUMB_RECIPE = "t1"
 THUMB_SIZE = 512
 """Longest side of a thumb, in pixels."""
 
+VARIANT_MIMES = {"webp": "image/webp", "jpg": "image/jpeg", "avif": "image/avif"}
+"""The endings of variants and their media types."""
+
 _ID = re.compile(r"[0-9a-f]{24}")
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 

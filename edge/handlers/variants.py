@@ -9,7 +9,7 @@ from edge.headers import IMMUTABLE, media_headers
 from edge.keys import SETTINGS, VARIANTS
 from edge.variants import Wanted
 from tagify.errors import NotFound
-from tagify.imaging import VARIANT_MIMES
+from tagify.model import VARIANT_MIMES
 
 routes = web.RouteTableDef()
 

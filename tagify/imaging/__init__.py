@@ -7,15 +7,13 @@ decoded raises Undecodable, whose text is for people; a disk that fails raises O
 from tagify.imaging.cost import decode_bytes
 from tagify.imaging.derive import Derived, derive
 from tagify.imaging.metadata import sidecar_keywords
-from tagify.imaging.source import FORMATS, Source, Undecodable
-from tagify.imaging.variant import VARIANT_MIMES, make_variant, natural_width
+from tagify.imaging.source import FORMATS, Source
+from tagify.imaging.variant import make_variant, natural_width
 
 __all__ = [
     "FORMATS",
-    "VARIANT_MIMES",
     "Derived",
     "Source",
-    "Undecodable",
     "decode_bytes",
     "derive",
     "make_variant",

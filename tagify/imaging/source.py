@@ -21,7 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from tagify.errors import TagifyError
+from tagify.errors import Undecodable
 
 # Its decoder registers itself on this call; one thread, for ingest decodes several at a time.
 pillow_heif.register_heif_opener(thumbnails=False)
@@ -50,10 +50,6 @@ _DECODERS = [name for name in FORMATS if name in Image.OPEN]
 # Our own limit is checked from the header for each image; Pillow's is a global one, with a
 # warning at half of it, and would speak first.
 Image.MAX_IMAGE_PIXELS = None
-
-
-class Undecodable(TagifyError):
-    """The original is no picture that we can show. The text is one sentence for people."""
 
 
 @contextmanager

@@ -7,9 +7,6 @@ from PIL import Image
 from tagify.imaging.pixels import displayed_size, fitted, on_white
 from tagify.imaging.source import Source, opened
 
-VARIANT_MIMES = {"webp": "image/webp", "jpg": "image/jpeg", "avif": "image/avif"}
-"""The endings of variants and their media types."""
-
 _TALL = 1 << 30
 """A box that bounds the width alone."""
 

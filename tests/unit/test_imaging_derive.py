@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
-from tagify.imaging import Undecodable, derive
+from tagify.errors import Undecodable
+from tagify.imaging import derive
 from tagify.model import THUMB_SIZE, Position
 from tests.support import pictures
 
