@@ -1,8 +1,10 @@
 """`python -m edge`: the edge."""
 
 from edge.app import build
-from tagify.runtime import serve
+from tagify.runtime import Address, serve
 from tagify.settings import EdgeSettings
 
 if __name__ == "__main__":
-    raise SystemExit(serve("edge", EdgeSettings, build, lambda s: (s.edge_host, s.edge_port)))
+    raise SystemExit(
+        serve("edge", EdgeSettings, build, lambda s: Address(s.edge_host, s.edge_port, s.edge_socket))
+    )

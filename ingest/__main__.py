@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ingest.app import build
 from ingest.once import once
-from tagify.runtime import run, serve
+from tagify.runtime import Address, run, serve
 from tagify.settings import IngestSettings
 
 
@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--once", type=Path, metavar="PATH", help="import a folder, and end")
     folder = parser.parse_args().once
     if folder is None:
-        return serve("ingest", IngestSettings, build, lambda s: (s.ingest_host, s.ingest_port))
+        return serve("ingest", IngestSettings, build, lambda s: Address(s.ingest_host, s.ingest_port))
     return run("ingest", IngestSettings, lambda settings: once(settings, folder.expanduser().resolve()))
 
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.fields import BaseUrl, Port, Widths
+from tagify.settings.fields import BaseUrl, Port, SocketPath, Widths
 
 
 class ApiSettings(CommonSettings):
@@ -13,6 +13,10 @@ class ApiSettings(CommonSettings):
     api_port: Port = Field(8080, description="Port the API listens on.")
     api_event_clients: int = Field(
         10_000, ge=1, le=1_000_000, description="Clients that may listen for events at the same time."
+    )
+    api_socket: SocketPath = Field(
+        "",
+        description="Unix socket the API listens on, instead of a port. Sockets of systemd go before both.",
     )
     media_base_url: BaseUrl = Field(
         "", description="Origin of the media URLs: the edge or a CDN. Empty when NGINX makes one origin."

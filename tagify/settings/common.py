@@ -76,6 +76,18 @@ class CommonSettings(BaseSettings):
         "json", description="One JSON object a line, or text for a terminal."
     )
 
+    drain_s: float = Field(
+        5.0,
+        ge=0,
+        le=600,
+        description="How long requests under way may take once a service was told to stop, in seconds.",
+    )
+    settings_file: str = Field(
+        "",
+        description="A file with more of these variables, one NAME=value a line; "
+        "the environment goes before it.",
+    )
+
     @field_validator("mongo_uri")
     @classmethod
     def _mongo_scheme(cls, value: SecretStr) -> SecretStr:

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.fields import Port, Widths
+from tagify.settings.fields import Port, SocketPath, Widths
 
 
 class EdgeSettings(CommonSettings):
@@ -13,6 +13,10 @@ class EdgeSettings(CommonSettings):
 
     edge_host: str = Field("127.0.0.1", description="Address the edge listens on.")
     edge_port: Port = Field(8081, description="Port the edge listens on.")
+    edge_socket: SocketPath = Field(
+        "",
+        description="Unix socket the edge listens on, instead of a port. Sockets of systemd go before both.",
+    )
     media_widths: Widths = Field(
         (160, 320, 512, 768, 1024, 1600, 2048, 3072), description="Widths of the variants."
     )

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+LONGEST_SOCKET_PATH = 107
+
 
 def _split(value: object) -> object:
     """Lists are written with commas, as people write them in an env file."""
@@ -34,6 +36,13 @@ def _absolute(value: Path) -> Path:
     return value
 
 
+def _socket_path(value: str) -> str:
+    # The kernel's sun_path holds 108 bytes, the last of them a zero.
+    if value and (not value.startswith("/") or len(value.encode()) > LONGEST_SOCKET_PATH):
+        raise ValueError(f"{value!r} must be an absolute path of at most {LONGEST_SOCKET_PATH} bytes")
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]
@@ -42,3 +51,4 @@ Widths = Annotated[
     tuple[Annotated[int, Field(ge=16, le=8192)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
 ]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+SocketPath = Annotated[str, AfterValidator(_socket_path)]

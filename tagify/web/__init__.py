@@ -2,7 +2,7 @@
 
 from tagify.web.app import METRICS, new_app
 from tagify.web.conditional import is_known, with_etag
-from tagify.web.health import Check
+from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.json import json_response, query_int, read_json
 from tagify.web.problems import problem_response
 from tagify.web.request_ids import request_id
@@ -10,7 +10,9 @@ from tagify.web.routes import route_of
 
 __all__ = [
     "METRICS",
+    "READINESS",
     "Check",
+    "Readiness",
     "is_known",
     "json_response",
     "new_app",

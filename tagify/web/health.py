@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from aiohttp import hdrs, web
 
@@ -12,6 +13,26 @@ Check = Callable[[], Awaitable[None]]
 """Asks one dependency; returns when it is well and raises with a reason when it is not."""
 
 CHECK_TIMEOUT_S = 1.0
+
+
+class Readiness:
+    """The dependencies of a service, and how they do."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+
+    async def outcomes(self) -> dict[str, str]:
+        """For each dependency `ok`, or why it is not."""
+        outcomes = await asyncio.gather(*(_outcome(check) for check in self._checks.values()))
+        return dict(zip(self._checks, outcomes, strict=True))
+
+    async def reasons(self) -> str:
+        """Why the service is not ready, in a line; empty when it is."""
+        outcomes = await self.outcomes()
+        return "; ".join(f"{name}: {outcome}" for name, outcome in outcomes.items() if outcome != "ok")
+
+
+READINESS: Final = web.AppKey("readiness", Readiness)
 
 
 async def _outcome(check: Check) -> str:
@@ -32,10 +53,10 @@ def add_health(app: web.Application, metrics: Metrics, checks: Mapping[str, Chec
         return json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
-        outcomes = await asyncio.gather(*(_outcome(check) for check in checks.values()))
-        ready = all(outcome == "ok" for outcome in outcomes)
+        outcomes = await app[READINESS].outcomes()
+        ready = all(outcome == "ok" for outcome in outcomes.values())
         return json_response(
-            {"status": "ok" if ready else "unready", "checks": dict(zip(checks, outcomes, strict=True))},
+            {"status": "ok" if ready else "unready", "checks": outcomes},
             status=200 if ready else 503,
             headers={hdrs.CACHE_CONTROL: "no-store"},
         )
@@ -44,4 +65,5 @@ def add_health(app: web.Application, metrics: Metrics, checks: Mapping[str, Chec
         body, headers = metrics.page()
         return web.Response(body=body, headers=headers)
 
+    app[READINESS] = Readiness(checks)
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", show_metrics)])

@@ -1,0 +1,108 @@
+"""A service as systemd would run it: told where to notify, with its sockets passed or named."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.waiting import until
+
+
+class Listener:
+    """The socket that systemd would listen on for notes of a service."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(path))
+        self._path = path
+        self._notes: list[str] = []
+
+    def notes(self) -> list[str]:
+        """All lines that came so far."""
+        while True:
+            try:
+                self._notes += self._socket.recv(4096).decode().split("\n")
+            except BlockingIOError:
+                return list(self._notes)
+
+    async def heard(self, note: str) -> bool:
+        """True once the note came."""
+
+        async def probe() -> bool:
+            return note in self.notes()
+
+        return await until(probe, timeout_s=30)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._path.unlink()
+
+
+class Service:
+    """A running service."""
+
+    def __init__(self, process: asyncio.subprocess.Process, listener: Listener, log: Path) -> None:
+        self.process = process
+        self.listener = listener
+        self._log = log
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    async def says(self, text: str) -> bool:
+        async def probe() -> bool:
+            return text in self.said()
+
+        return await until(probe, timeout_s=30)
+
+    async def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            return await self.process.wait()
+
+
+def variables(values: dict[str, Any]) -> dict[str, str]:
+    """Settings as environment variables."""
+    return {f"TAGIFY_{name.upper()}": str(value) for name, value in values.items()}
+
+
+@asynccontextmanager
+async def service(
+    name: str,
+    folder: Path,
+    values: dict[str, Any],
+    *,
+    passed: socket.socket | None = None,
+    more: dict[str, str] | None = None,
+) -> AsyncIterator[Service]:
+    """The service with these settings, ended with the block. `passed`: a socket that systemd would hold."""
+    listener = Listener(folder / "notify")
+    environment = {**os.environ, **variables(values), "NOTIFY_SOCKET": str(folder / "notify"), **(more or {})}
+    command: tuple[str, ...] = (sys.executable, "-m", name)
+    if passed is not None:
+        environment["LISTEN_FDS"] = "1"
+        # The shell becomes the service: its pid is the one that the sockets are meant for.
+        moved = f'exec 3<&{passed.fileno()}; export LISTEN_PID=$$; exec "$@"'
+        command = ("bash", "-c", moved, "bash", *command)
+    log = folder / f"{name}.log"
+    with log.open("ab") as out:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=environment,
+            stdout=out,
+            stderr=out,
+            pass_fds=(passed.fileno(),) if passed is not None else (),
+        )
+    try:
+        yield Service(process, listener, log)
+    finally:
+        listener.close()
+        if process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            await process.wait()
