@@ -10,17 +10,14 @@ from api.events import Events
 from api.handlers import events, images, libraries, page, tags
 from api.indexing import Indexing
 from api.items import Items
-from api.keys import BLOBS, CATALOG, DISK, EVENTS, INDEXING, ITEMS, OFFSET_USES, PAGES, SETTINGS
-from tagify.blobs import Blobs
+from api.keys import CATALOG, DISK, EVENTS, INDEXING, ITEMS, OFFSET_USES, PAGES, SETTINGS, STORE_URLS
+from api.media import StoreUrls
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
 from tagify.tasks import end
 from tagify.threads import Threads
 from tagify.web import METRICS, new_app
-
-SIGNERS = 2
-"""Threads of the blob store: the API signs URLs, which asks nobody."""
 
 MAX_BODY = 2 << 20
 """Largest body of a request, in bytes: 10,000 ids and their tags."""
@@ -35,7 +32,9 @@ def build(settings: ApiSettings) -> web.Application:
 
     app = new_app(metrics, {"mongo": catalog_answers}, cors_origins=settings.cors_origins, max_body=MAX_BODY)
     app[SETTINGS] = settings
-    app[ITEMS] = Items(settings.media_base_url, settings.media_widths)
+    app[STORE_URLS] = StoreUrls(settings)
+    signed = app[STORE_URLS] if settings.media_mode == "presigned" else None
+    app[ITEMS] = Items(settings.media_base_url, settings.media_widths, signed)
     app[PAGES] = pages.load()
     app[OFFSET_USES] = metrics.counter("api_offset_lists_total", "Lists asked for in the deprecated form.")
     app.cleanup_ctx.extend([_stores, _background])
@@ -47,11 +46,9 @@ def build(settings: ApiSettings) -> web.Application:
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
     app[CATALOG] = Catalog(app[SETTINGS])
-    app[BLOBS] = Blobs(app[SETTINGS], threads=SIGNERS)
     app[DISK] = Threads("disk", 2)
     yield
     await app[DISK].close()
-    await app[BLOBS].close()
     await app[CATALOG].close()
 
 

@@ -4,16 +4,21 @@ import base64
 from collections.abc import Sequence
 from datetime import datetime
 
-from tagify.model import Image, ImageState, Library, Position, TagCount, Tile
+from api.media import StoreUrls
+from tagify.model import Bucket, Content, Image, ImageState, Library, Position, TagCount, Tile
 
 Json = dict[str, object]
 
 
 class Items:
-    """Writes images for clients, with media URLs on the given base (`""`: the same origin)."""
+    """Writes images for clients, with media URLs on the given base (`""`: the same origin).
 
-    def __init__(self, media_base_url: str, widths: Sequence[int]) -> None:
+    Where there is a signer, thumbs and originals are at pre-signed URLs of the store instead.
+    """
+
+    def __init__(self, media_base_url: str, widths: Sequence[int], signed: StoreUrls | None = None) -> None:
         self._base = media_base_url
+        self._signed = signed
         self._widths = tuple(sorted(set(widths)))
         self.media: Json = {
             "thumb": f"{media_base_url}/api/images/{{_id}}/thumb?v={{content}}",
@@ -35,6 +40,8 @@ class Items:
         }
         if tile.content:
             item["content"] = tile.content
+            if self._signed:
+                item |= self._signed_media(self._signed, tile.content)
         if tile.error:
             item["error"] = tile.error
         return item
@@ -54,7 +61,7 @@ class Items:
         if image.error:
             item["error"] = image.error
         if image.content and image.state is ImageState.READY:
-            item |= self._media(image)
+            item |= self._media(image, image.content)
         return item
 
     def document(self, image: Image) -> Json:
@@ -98,7 +105,19 @@ class Items:
         """A tag and its count."""
         return {"_id": tag.name, "count": tag.count}
 
-    def _media(self, image: Image) -> Json:
+    def _signed_media(self, urls: StoreUrls, content: Content) -> Json:
+        return {
+            "thumb": urls.listed(Bucket.THUMBS, content),
+            "original": urls.listed(Bucket.ORIGINALS, content),
+        }
+
+    def _media(self, image: Image, content: Content) -> Json:
+        media = self._edge_media(image)
+        if self._signed:
+            media |= self._signed_media(self._signed, content) | {"variants": []}
+        return media
+
+    def _edge_media(self, image: Image) -> Json:
         place = f"{self._base}/media/{image.content}"
         return {
             "content": image.content,

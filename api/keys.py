@@ -8,8 +8,8 @@ from aiohttp import web
 from api.events import Events
 from api.indexing import Indexing
 from api.items import Items
+from api.media import StoreUrls
 from api.pages import PageFile
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.metrics import Counter
 from tagify.settings import ApiSettings
@@ -17,7 +17,7 @@ from tagify.threads import Threads
 
 SETTINGS: Final = web.AppKey("settings", ApiSettings)
 CATALOG: Final = web.AppKey("catalog", Catalog)
-BLOBS: Final = web.AppKey("blobs", Blobs)
+STORE_URLS: Final = web.AppKey("store_urls", StoreUrls)
 ITEMS: Final = web.AppKey("items", Items)
 EVENTS: Final = web.AppKey("events", Events)
 INDEXING: Final = web.AppKey("indexing", Indexing)

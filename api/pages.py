@@ -32,10 +32,10 @@ def load(folder: Path = GALLERY) -> Mapping[str, PageFile]:
     return {path.name: _file(path) for path in sorted(folder.iterdir()) if path.suffix in MEDIA_TYPES}
 
 
-def policy(media_base_url: str) -> str:
-    """The Content-Security-Policy of the page: its own files, and pictures of the media's origin."""
-    parts = urlsplit(media_base_url)
-    media = f" {parts.scheme}://{parts.netloc}" if media_base_url else ""
+def policy(*media_urls: str) -> str:
+    """The Content-Security-Policy of the page: its own files, and pictures of the media's origins."""
+    origins = [urlsplit(url) for url in media_urls if url]
+    media = "".join(f" {parts.scheme}://{parts.netloc}" for parts in origins)
     return "; ".join(
         (
             "default-src 'none'",

@@ -24,8 +24,10 @@ from minio.signer import sign_v4_s3
 from urllib3.exceptions import HTTPError
 
 from tagify.errors import NotFound, Unavailable
-from tagify.model import THUMB_RECIPE, Bucket, Content, is_content
+from tagify.model import Bucket, Content
+from tagify.objects import Objects
 from tagify.settings import CommonSettings
+from tagify.signing import Signer
 from tagify.threads import Threads
 
 P = ParamSpec("P")
@@ -74,6 +76,12 @@ class Blobs:
             retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
         )
         self._region = settings.s3_region
+        self._signer = Signer(
+            settings.s3_endpoint,
+            settings.s3_region,
+            settings.s3_access_key.get_secret_value(),
+            settings.s3_secret_key.get_secret_value(),
+        )
         self._credentials = Credentials(
             settings.s3_access_key.get_secret_value() or "-", settings.s3_secret_key.get_secret_value() or "-"
         )
@@ -85,17 +93,13 @@ class Blobs:
             region=settings.s3_region,
             http_client=self._pool,
         )
-        self._names = {
-            Bucket.ORIGINALS: settings.s3_bucket_originals,
-            Bucket.THUMBS: settings.s3_bucket_thumbs,
-        }
-        self._prefix = settings.s3_key_prefix
+        self._objects = Objects(settings)
+        self._names = self._objects.names
         self._threads = Threads("blobs", threads)
 
     def key(self, bucket: Bucket, content: Content) -> str:
         """Where the object of this content lies in its bucket."""
-        place = f"{content[:2]}/{content}"
-        return self._prefix + (f"{THUMB_RECIPE}/{place}" if bucket is Bucket.THUMBS else place)
+        return self._objects.key(bucket, content)
 
     async def ensure_buckets(self) -> None:
         """Make the buckets that are not there. Raises Unavailable."""
@@ -132,7 +136,7 @@ class Blobs:
             return
         # The bytes of an original have been hashed already: the store checks them by that.
         digest = content if bucket is Bucket.ORIGINALS else hashlib.sha256(data).hexdigest()
-        await self._run(self._put, f"/{self._names[bucket]}/{self.key(bucket, content)}", data, digest, mime)
+        await self._run(self._put, self._objects.path(bucket, content), data, digest, mime)
 
     async def put_stream(
         self, bucket: Bucket, content: Content, stream: BinaryIO, length: int, mime: str
@@ -170,9 +174,8 @@ class Blobs:
 
     def presign(self, bucket: Bucket, content: Content, lifetime: timedelta, method: str = "GET") -> str:
         """A URL that anybody may use for that long. Signed here, without asking the store."""
-        return self._client.get_presigned_url(
-            method, self._names[bucket], self.key(bucket, content), expires=lifetime
-        )
+        stamp = self._signer.stamp(minio.time.utcnow(), lifetime, method=method)
+        return stamp.url(self._objects.path(bucket, content))
 
     async def close(self) -> None:
         """End the threads and the connections."""
@@ -181,17 +184,13 @@ class Blobs:
 
     def _listed(self, bucket: str, after: str, limit: int) -> list[Listed]:
         objects = self._client.list_objects(
-            bucket, prefix=self._prefix or None, recursive=True, start_after=after or None
+            bucket, prefix=self._objects.prefix or None, recursive=True, start_after=after or None
         )
         return [
-            Listed(item.object_name, item.last_modified, self._content_of(item.object_name))
+            Listed(item.object_name, item.last_modified, self._objects.content_of(item.object_name))
             for item in itertools.islice(objects, limit)
             if item.object_name and item.last_modified
         ]
-
-    def _content_of(self, key: str) -> Content | None:
-        *_, folder, name = ["", *key.removeprefix(self._prefix).split("/")]
-        return Content(name) if is_content(name) and folder == name[:2] else None
 
     def _clock_skew(self) -> timedelta:
         response = self._pool.request("GET", self._endpoint, retries=False)

@@ -1,4 +1,5 @@
-// The media URLs of a list's items, which the list tells once for all of them.
+// The media URLs of a list's items, which the list tells once for all of them. Where an item has URLs of
+// its own they are signed ones of the store, which holds no variants.
 
 /** The item with its URLs. @param {object} item @param {object} media the list's `media` */
 export function withUrls(item, media) {
@@ -6,15 +7,15 @@ export function withUrls(item, media) {
   const url = (template, width) =>
     template.replace(/\{(\w+)\}/g, (_, name) => (name === "w" ? width : item[name]));
   return {
-    ...item,
     thumb: url(media.thumb),
     original: url(media.original),
-    variants: rungs(media.widths, item.width).map((width) => ({
-      width: Math.min(width, item.width),
-      url: url(media.variant, width),
-    })),
+    variants: item.thumb ? [] : variants(item, (width) => url(media.variant, width), media.widths),
+    ...item,
   };
 }
+
+const variants = (item, url, widths) =>
+  rungs(widths, item.width).map((width) => ({ width: Math.min(width, item.width), url: url(width) }));
 
 // Up to the natural width; the first rung at or above it shows the picture in full.
 function rungs(widths, natural) {

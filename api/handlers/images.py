@@ -1,11 +1,9 @@
 """Lists of images, one image, and the way to its bytes."""
 
-from datetime import UTC, datetime, timedelta
-
 from aiohttp import hdrs, web
 
 from api.cursor import Cursor, decode
-from api.keys import BLOBS, CATALOG, ITEMS, OFFSET_USES, SETTINGS
+from api.keys import CATALOG, ITEMS, OFFSET_USES, SETTINGS, STORE_URLS
 from api.query import image_filter
 from tagify.catalog import ImageFilter, Page
 from tagify.errors import BadRequest, NotFound
@@ -15,7 +13,6 @@ from tagify.web import json_response, query_int
 DEFAULT_LIMIT = 60
 MAX_LIMIT = 200
 MAX_OFFSET = 1000
-URL_LIFETIME = timedelta(hours=1)
 
 DEPRECATED_SINCE = "@1767225600"
 """When the offset form was deprecated: RFC 9745, seconds since 1970 (2026-01-01)."""
@@ -77,8 +74,7 @@ async def get_url(request: web.Request) -> web.Response:
     image = await _image(request)
     if image.content is None or image.state is not ImageState.READY:
         raise NotFound(f"image {image.id} has no media: it is {image.state}")
-    expires = datetime.now(UTC) + URL_LIFETIME
-    url = request.app[BLOBS].presign(kinds[kind], image.content, URL_LIFETIME)
+    url, expires = request.app[STORE_URLS].single(kinds[kind], image.content)
     return json_response(
         {"url": url, "expires_at": expires.isoformat()}, headers={hdrs.CACHE_CONTROL: "no-store"}
     )

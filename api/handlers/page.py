@@ -3,7 +3,7 @@
 from aiohttp import hdrs, web
 
 from api import pages
-from api.keys import PAGES, SETTINGS
+from api.keys import PAGES, SETTINGS, STORE_URLS
 from tagify.errors import NotFound
 from tagify.web import is_known, json_response
 
@@ -25,6 +25,12 @@ async def health(_: web.Request) -> web.Response:
     return json_response({"status": "ok"})
 
 
+def _policy(app: web.Application) -> str:
+    settings = app[SETTINGS]
+    store = app[STORE_URLS].origin if settings.media_mode == "presigned" else ""
+    return pages.policy(settings.media_base_url, store)
+
+
 def _answer(request: web.Request, name: str) -> web.Response:
     file = request.app[PAGES].get(name)
     if file is None:
@@ -32,7 +38,7 @@ def _answer(request: web.Request, name: str) -> web.Response:
     headers = {
         hdrs.ETAG: f'"{file.etag}"',
         hdrs.CACHE_CONTROL: "no-cache",
-        "Content-Security-Policy": pages.policy(request.app[SETTINGS].media_base_url),
+        "Content-Security-Policy": _policy(request.app),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }

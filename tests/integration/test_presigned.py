@@ -1,0 +1,139 @@
+"""Pre-signed URLs: as the store's own client signs them, and as both stores take them."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import minio
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from api.app import build
+from api.media import StoreUrls
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog, Store
+from tagify.model import Bucket, Content, FileFacts, Picture
+from tagify.settings import ApiSettings, CommonSettings
+from tagify.signing import Signer
+from tests.conftest import Values
+
+DATA = b"the bytes of a picture"
+CONTENT = Content(hashlib.sha256(DATA).hexdigest())
+TEXTS = st.text("abzAZ019/+=_-. ~", min_size=1, max_size=20)
+
+
+@given(
+    key=st.lists(st.text("ab09._-é~", max_size=8).map("k{}".format), min_size=1, max_size=3).map("/".join),
+    secret=TEXTS,
+    region=st.sampled_from(["us-east-1", "eu-west-3"]),
+    at=st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)).map(lambda at: at.replace(tzinfo=UTC)),
+    seconds=st.integers(1, 604_800),
+    extra=st.sampled_from([{}, {"response-cache-control": "private, max-age=60"}]),
+    method=st.sampled_from(["GET", "HEAD"]),
+)
+def test_a_signature_is_the_one_of_the_stores_own_client(
+    key: str,
+    secret: str,
+    region: str,
+    at: datetime,
+    seconds: int,
+    extra: dict[str, str],
+    method: str,
+) -> None:
+    lifetime = timedelta(seconds=seconds)
+    signer = Signer("https://media.example.org:9000", region, "access+key", secret)
+    ours = signer.stamp(at, lifetime, extra, method).url(f"/bucket/{key}")
+    client = minio.Minio("media.example.org:9000", access_key="access+key", secret_key=secret, region=region)
+    theirs = client.get_presigned_url(
+        method, "bucket", key, lifetime, response_headers=dict(extra) or None, request_date=at
+    )
+    assert URL(ours).path == URL(theirs).path
+    assert dict(URL(ours).query) == dict(URL(theirs).query)
+
+
+async def test_both_stores_take_a_listed_url_and_let_browsers_keep_it(
+    blobs: Blobs, s3_values: Values
+) -> None:
+    await blobs.put(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
+    urls = StoreUrls(CommonSettings(**s3_values))
+    listed, (single, expires) = (
+        urls.listed(Bucket.ORIGINALS, CONTENT),
+        urls.single(Bucket.ORIGINALS, CONTENT),
+    )
+    assert expires > datetime.now(UTC)
+    async with aiohttp.ClientSession() as session:
+        async with session.get(URL(listed, encoded=True)) as response:
+            assert (response.status, await response.read()) == (200, DATA)
+            assert response.headers["Cache-Control"].startswith("private, max-age=")
+            assert response.content_type == "image/jpeg"
+        async with session.get(URL(single, encoded=True)) as response:
+            assert (response.status, await response.read()) == (200, DATA)
+        forged = listed.replace(CONTENT, "0" * 64)
+        async with session.get(URL(forged, encoded=True)) as response:
+            assert response.status == 403
+
+
+def test_a_listed_url_is_the_same_for_hours_and_always_good_for_hours_more() -> None:
+    now = datetime(2026, 3, 1, 5, 59, 59, tzinfo=UTC)
+    urls = StoreUrls(CommonSettings(s3_access_key="key", s3_secret_key="secret"), lambda: now)
+    seen = set()
+    for _ in range(100):
+        url = URL(urls.listed(Bucket.THUMBS, CONTENT))
+        signed = datetime.strptime(url.query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        left = signed + timedelta(seconds=int(url.query["X-Amz-Expires"])) - now
+        assert timedelta(hours=6) <= left <= timedelta(hours=12)
+        seen.add(url)
+        now += timedelta(minutes=15)
+    assert len(seen) == 6
+
+
+@pytest.fixture
+async def listed(catalog: Catalog) -> None:
+    library = await catalog.libraries.create("Test", "/srv/test")
+    picture = Picture("image/jpeg", 600, 400, b"\x01\x02")
+    await catalog.images.write([Store(library.id, FileFacts("a.jpg", 1, 1, 1), CONTENT, picture)])
+
+
+async def _get(values: Values, path: str, **settings: Any) -> tuple[Any, str]:
+    async with (
+        TestClient(TestServer(build(ApiSettings(**values, **settings)))) as client,
+        client.get(path) as response,
+    ):
+        body = await response.json() if response.content_type == "application/json" else None
+        return body, response.headers.get("Content-Security-Policy", "")
+
+
+@pytest.mark.usefixtures("listed")
+async def test_lists_carry_signed_urls_of_the_public_host_where_that_is_the_mode(
+    mongo_values: Values,
+) -> None:
+    public = {
+        "media_mode": "presigned",
+        "s3_public_endpoint": "https://media.example.org",
+        "s3_access_key": "key",
+        "s3_secret_key": "secret",
+    }
+    page, _ = await _get(mongo_values, "/api/images", **public)
+    item = page["items"][0]
+    for kind, bucket in (("thumb", "tagify-thumbs"), ("original", "tagify-originals")):
+        url = URL(item[kind])
+        assert (url.host, url.parts[1], url.parts[-1]) == ("media.example.org", bucket, CONTENT)
+    whole, _ = await _get(mongo_values, f"/api/images/{item['_id']}", **public)
+    assert (whole["thumb"], whole["original"]) == (item["thumb"], item["original"])
+    _, policy = await _get(mongo_values, "/", **public)
+    assert "img-src 'self' data: blob: https://media.example.org;" in policy
+    plain, _ = await _get(mongo_values, "/api/images")
+    assert not {"thumb", "original"} & plain["items"][0].keys()
+
+
+@pytest.mark.usefixtures("listed")
+async def test_a_url_by_itself_is_for_the_public_host_in_both_modes(mongo_values: Values) -> None:
+    page, _ = await _get(mongo_values, "/api/images")
+    path = f"/api/images/{page['items'][0]['_id']}/url?kind=original"
+    answer, _ = await _get(mongo_values, path, s3_public_endpoint="https://media.example.org")
+    assert answer["url"].startswith("https://media.example.org/tagify-originals/")
+    assert datetime.fromisoformat(answer["expires_at"]) > datetime.now(UTC)
