@@ -2,22 +2,20 @@
 
 from collections.abc import AsyncIterator
 
-import aiohttp
 from aiohttp import web
 
 from edge.cache import DiskCache
+from edge.circuit import Circuit
 from edge.handlers import originals, thumbs, variants
-from edge.keys import BLOBS, BYTES_OUT, CACHE, CATALOG, ORIGIN, SETTINGS, VARIANTS
-from edge.origin import Origin
+from edge.keys import BLOBS, BYTES_OUT, CACHE, CATALOG, LOOKUP, ORIGIN, SETTINGS, VARIANTS
+from edge.lookup import Lookup
+from edge.origin import Origin, upstream_session
 from edge.variants import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics
 from tagify.settings import EdgeSettings
 from tagify.web import METRICS, new_app
-
-UPSTREAMS = 100
-"""Connections to the S3 server for streams, at most."""
 
 BLOB_THREADS = 8
 
@@ -52,14 +50,25 @@ async def _stores(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _origin(app: web.Application) -> AsyncIterator[None]:
-    silence = app[SETTINGS].s3_timeout_s
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=UPSTREAMS),
-        timeout=aiohttp.ClientTimeout(total=None, connect=silence, sock_connect=silence, sock_read=silence),
-        auto_decompress=False,
-    ) as session:
-        seconds = app[METRICS].histogram("edge_upstream_seconds", "Time to the S3 server's head, by method.")
-        app[ORIGIN] = Origin(session, app[BLOBS], seconds)
+    settings, metrics = app[SETTINGS], app[METRICS]
+    state = metrics.gauge("edge_circuit_open", "Whether a server is left alone for failing: 1, by server.")
+    refused = metrics.counter("edge_circuit_refused_total", "Calls refused meanwhile.", labelled=True)
+    async with upstream_session(settings.s3_timeout_s) as session:
+        app[ORIGIN] = Origin(
+            session,
+            app[BLOBS],
+            Circuit("S3", state=state, refused=refused),
+            seconds=metrics.histogram("edge_upstream_seconds", "Time to the S3 server's head, by method."),
+            received=metrics.counter("edge_bytes_in_total", "Bytes of originals from the S3 server."),
+            wait_s=settings.s3_timeout_s,
+        )
+        app[LOOKUP] = Lookup(
+            app[CATALOG],
+            app[ORIGIN],
+            Circuit("MongoDB", state=state, refused=refused),
+            wait_s=settings.mongo_timeout_s,
+            stale=metrics.counter("edge_stale_total", "Answers from memory while MongoDB is away."),
+        )
         yield
 
 

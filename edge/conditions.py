@@ -1,34 +1,77 @@
-"""Preconditions of RFC 9110, section 13, for representations with a strong ETag. Pure."""
+"""Preconditions of RFC 9110, section 13, for representations with a strong ETag. Pure.
+
+Each is asked in the order of section 13.2.2. `modified` is None where no time is known: then
+no condition by date holds, and none fails.
+"""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_TAGS = re.compile(r'\s*(?:W/)?("[^"]*")\s*(?:,|$)')
+from aiohttp import hdrs
+from multidict import MultiMapping
+
+Headers = MultiMapping[str]
+
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"'
+# Possessive throughout: a list of commas and blanks must not be matched in every way there is.
+_TAGS = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t]*+(?:{_TAG})?+)*+[ \t]*+")
+_EACH_TAG = re.compile(_TAG)
 
 
-def not_modified(headers: Mapping[str, str], etag: str, modified: datetime | None) -> bool:
+def failed(headers: Headers, etag: str, modified: datetime | None) -> bool:
+    """Whether the client asks for another representation than this one: 412."""
+    if hdrs.IF_MATCH in headers:
+        tags = _field(headers, hdrs.IF_MATCH)
+        return tags != "*" and etag not in _listed(tags)
+    since = _date(headers.get(hdrs.IF_UNMODIFIED_SINCE))
+    return since is not None and modified is not None and _whole_seconds(modified) > since
+
+
+def not_modified(headers: Headers, etag: str, modified: datetime | None) -> bool:
     """Whether the client holds this representation already: 304.
 
     If-None-Match decides where it is given (weakly, lists and `*` too), else If-Modified-Since.
     """
-    tags = headers.get("If-None-Match")
-    if tags is not None:
-        return tags.strip() == "*" or etag in _TAGS.findall(tags)
-    since = _date(headers.get("If-Modified-Since"))
-    return since is not None and modified is not None and modified.replace(microsecond=0) <= since
+    if hdrs.IF_NONE_MATCH in headers:
+        tags = _field(headers, hdrs.IF_NONE_MATCH)
+        return tags == "*" or etag in (tag.removeprefix("W/") for tag in _listed(tags))
+    since = _date(headers.get(hdrs.IF_MODIFIED_SINCE))
+    return since is not None and modified is not None and _whole_seconds(modified) <= since
 
 
-def range_applies(headers: Mapping[str, str], etag: str, modified: datetime | None) -> bool:
+def range_applies(headers: Headers, etag: str, modified: datetime | None) -> bool:
     """Whether a Range may be answered with a part: no If-Range, or one that names just this."""
-    condition = headers.get("If-Range")
-    if condition is None:
+    if hdrs.IF_RANGE not in headers:
         return True
-    if condition.strip().startswith(('"', "W/")):
-        return condition.strip() == etag
+    condition = _field(headers, hdrs.IF_RANGE)
+    if condition.startswith(('"', "W/")):
+        return condition == etag
     date = _date(condition)
-    return date is not None and modified is not None and modified.replace(microsecond=0) == date
+    return date is not None and modified is not None and _whole_seconds(modified) == date
+
+
+def by_date(headers: Headers) -> bool:
+    """Whether one of the conditions is a date that decides: the time of the last change is needed."""
+    if hdrs.IF_UNMODIFIED_SINCE in headers and hdrs.IF_MATCH not in headers:
+        return True
+    if hdrs.IF_MODIFIED_SINCE in headers and hdrs.IF_NONE_MATCH not in headers:
+        return True
+    return _date(headers.get(hdrs.IF_RANGE)) is not None
+
+
+def _field(headers: Headers, name: str) -> str:
+    """The value of a field that may come in several lines."""
+    return ", ".join(headers.getall(name)).strip(" \t")
+
+
+def _listed(tags: str) -> list[str]:
+    """The entity tags of a list; none of one that is malformed."""
+    return _EACH_TAG.findall(tags) if _TAGS.fullmatch(tags) else []
+
+
+def _whole_seconds(modified: datetime) -> datetime:
+    return modified.replace(microsecond=0)
 
 
 def _date(text: str | None) -> datetime | None:
@@ -36,6 +79,6 @@ def _date(text: str | None) -> datetime | None:
         return None
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)

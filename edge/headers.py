@@ -1,6 +1,7 @@
 """Headers of media: what may be cached for how long, and that nothing in them is run."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
 
@@ -20,12 +21,28 @@ SAFE = {
 }
 
 
+OPAQUE = "application/octet-stream"
+
+PASSIVE = re.compile(r"image/(?!svg)[\w.+-]+", re.ASCII)
+"""Media types in which no browser runs anything."""
+
+
+def passive(mime: str) -> str:
+    """The type to serve a file under: what a browser might run in is nothing but bytes."""
+    return mime if PASSIVE.fullmatch(mime) else OPAQUE
+
+
 def media_headers(etag: str, cache_control: str, modified: datetime | None = None) -> dict[str, str]:
     """The headers of any answer with media, 304 included."""
     headers = {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: cache_control, **SAFE}
     if modified is not None:
-        headers[hdrs.LAST_MODIFIED] = format_datetime(modified, usegmt=True)
+        headers[hdrs.LAST_MODIFIED] = http_date(modified)
     return headers
+
+
+def http_date(time: datetime) -> str:
+    """The time as HTTP writes it."""
+    return format_datetime(time.astimezone(UTC), usegmt=True)
 
 
 def disposition(name: str, *, download: bool) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from edge.cache import DiskCache
+from edge.lookup import Lookup
 from edge.origin import Origin
 from edge.variants import Variants
 from tagify.blobs import Blobs
@@ -16,6 +17,7 @@ SETTINGS: Final = web.AppKey("settings", EdgeSettings)
 CATALOG: Final = web.AppKey("catalog", Catalog)
 BLOBS: Final = web.AppKey("blobs", Blobs)
 ORIGIN: Final = web.AppKey("origin", Origin)
+LOOKUP: Final = web.AppKey("lookup", Lookup)
 CACHE: Final = web.AppKey("cache", DiskCache)
 VARIANTS: Final = web.AppKey("variants", Variants)
 BYTES_OUT: Final = web.AppKey("bytes_out", Counter)

@@ -1,5 +1,6 @@
 """Originals from the object store, streamed: memory does not depend on their size."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,16 +10,30 @@ from http import HTTPStatus
 
 import aiohttp
 from aiohttp import hdrs
+from yarl import URL
 
+from edge.circuit import Circuit
+from edge.kept import Kept
 from edge.ranges import Range
 from tagify.blobs import Blobs
-from tagify.errors import NotFound, Unavailable
-from tagify.metrics import Histogram
+from tagify.errors import Busy, NotFound, Unavailable
+from tagify.metrics import Counter, Histogram
 from tagify.model import Bucket, Content
 
-CHUNK = 64 << 10
-LIFETIME = timedelta(minutes=5)
-"""A signed URL is used at once; its lifetime allows for clocks that differ."""
+UPSTREAMS = 100
+"""Transfers from the S3 server at the same time, at most."""
+
+READ_BUFFER = 256 << 10
+"""Bytes of a transfer that wait for a slow client, in bytes; at most three times this is held."""
+
+LIFETIME = timedelta(minutes=10)
+"""Of a signed URL: it allows for clocks that differ."""
+
+REUSE_S = 120.0
+"""Signing costs more than asking: a signed URL is used again for this long, in seconds."""
+
+SIGNED = 2048
+"""Signed URLs that are kept."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -28,68 +43,154 @@ class Facts:
     """What the store says of an object."""
 
     length: int
-    modified: datetime
     mime: str
+    modified: datetime
+
+
+class Transfer:
+    """The bytes of an object, or of a part of it, on their way."""
+
+    def __init__(self, response: aiohttp.ClientResponse, length: int) -> None:
+        self._content = response.content
+        self._length = length
+        self.modified = _modified(response)
+        self.received = 0
+
+    async def read(self) -> bytes:
+        """The next bytes as they came; none once all have come. Raises Unavailable where it breaks."""
+        if self.received == self._length:
+            return b""
+        try:
+            chunk, _ = await self._content.readchunk()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable("the S3 server broke off") from error
+        self.received += len(chunk)
+        if not chunk or self.received > self._length:
+            raise Unavailable("the S3 server sends another length than it said")
+        return chunk
 
 
 class Origin:
-    """The object store as the edge reads it."""
+    """The originals in the object store as the edge reads them, over bounded connections."""
 
-    def __init__(self, session: aiohttp.ClientSession, blobs: Blobs, seconds: Histogram) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        blobs: Blobs,
+        circuit: Circuit,
+        *,
+        seconds: Histogram,
+        received: Counter,
+        wait_s: float,
+    ) -> None:
         self._session = session
         self._blobs = blobs
+        self._circuit = circuit
         self._seconds = seconds
+        self._received = received
+        self._wait_s = wait_s
+        self._slots = asyncio.Semaphore(UPSTREAMS)
+        self._signed: Kept[tuple[str, Content], URL] = Kept(SIGNED, REUSE_S)
 
-    async def facts(self, bucket: Bucket, content: Content) -> Facts:
-        """Length, time and type of an object. Raises NotFound, Unavailable."""
-        async with self._asked("HEAD", bucket, content, {}, HTTPStatus.OK) as response:
-            return Facts(
-                int(response.headers[hdrs.CONTENT_LENGTH]),
-                _modified(response),
-                response.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream"),
-            )
+    async def facts(self, content: Content) -> Facts:
+        """Length, type and time of an object. Raises NotFound, Unavailable, Busy."""
+        async with self._asked(hdrs.METH_HEAD, content, {}, HTTPStatus.OK) as response:
+            mime = response.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
+            return Facts(_length(response), mime, _modified(response))
 
     @asynccontextmanager
     async def opened(
-        self, bucket: Bucket, content: Content, part: Range | None = None
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The bytes of an object, or of a part of it, as they come; leaving the block ends the transfer.
+        self, content: Content, length: int, part: Range | None = None
+    ) -> AsyncIterator[Transfer]:
+        """An object of this length, or a part of it; leaving the block ends the transfer.
 
-        Raises NotFound, Unavailable; while they come, Unavailable where the transfer breaks.
+        Raises NotFound, Busy, and Unavailable, also where the object is not what it should be.
         """
         headers: dict[str, str] = {hdrs.RANGE: f"bytes={part.first}-{part.last}"} if part else {}
         wanted = HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK
-        async with self._asked("GET", bucket, content, headers, wanted) as response:
-            yield _chunks(response)
+        async with self._asked(hdrs.METH_GET, content, headers, wanted) as response:
+            expected = part.length if part else length
+            if _length(response) != expected or (
+                part and response.headers.get(hdrs.CONTENT_RANGE) != part.of(length)
+            ):
+                raise Unavailable("the S3 server holds another length than the catalog")
+            transfer = Transfer(response, expected)
+            try:
+                yield transfer
+            finally:
+                self._received.add(transfer.received)
 
     @asynccontextmanager
     async def _asked(
-        self, method: str, bucket: Bucket, content: Content, headers: dict[str, str], wanted: HTTPStatus
+        self, method: str, content: Content, headers: dict[str, str], wanted: HTTPStatus
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        url = self._blobs.presign(bucket, content, LIFETIME, method)
+        async with self._slot():
+            with self._circuit.call():
+                response = await self._request(method, content, headers)
+            async with response:
+                if response.status == HTTPStatus.NOT_FOUND:
+                    raise NotFound("there is no such content")
+                if response.status != wanted:
+                    raise Unavailable(f"the S3 server answered {response.status}")
+                yield response
+
+    async def _request(
+        self, method: str, content: Content, headers: dict[str, str]
+    ) -> aiohttp.ClientResponse:
         try:
             with self._seconds.timed(method=method):
-                response = await self._session.request(method, url, headers=headers)
+                response = await self._session.request(
+                    method, self._url(method, content), headers=headers, allow_redirects=False
+                )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("the S3 server does not answer") from error
-        async with response:
-            if response.status == HTTPStatus.NOT_FOUND:
-                raise NotFound("there is no such content")
-            if response.status != wanted:
-                raise Unavailable(f"the S3 server answered {response.status}")
-            yield response
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            response.close()
+            raise Unavailable(f"the S3 server answered {response.status}")
+        return response
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise Busy(f"{UPSTREAMS} transfers are under way already") from error
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    def _url(self, method: str, content: Content) -> URL:
+        url = self._signed.get((method, content))
+        if url is None:
+            url = URL(self._blobs.presign(Bucket.ORIGINALS, content, LIFETIME, method), encoded=True)
+            self._signed.put((method, content), url)
+        return url
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in response.content.iter_chunked(CHUNK):
-            yield chunk
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable("the S3 server broke off") from error
+def _length(response: aiohttp.ClientResponse) -> int:
+    """What it says of its length; -1 where it says nothing."""
+    text = response.headers.get(hdrs.CONTENT_LENGTH, "")
+    return int(text) if text.isascii() and text.isdigit() else -1
 
 
 def _modified(response: aiohttp.ClientResponse) -> datetime:
     try:
-        return parsedate_to_datetime(response.headers.get(hdrs.LAST_MODIFIED, ""))
-    except ValueError:
+        return parsedate_to_datetime(response.headers.get(hdrs.LAST_MODIFIED, "")).astimezone(UTC)
+    except (ValueError, OverflowError):
         return EPOCH
+
+
+def upstream_session(silence_s: float) -> aiohttp.ClientSession:
+    """A client for the S3 server that gives up after this long a silence; Origin bounds its connections."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(
+            total=None, connect=silence_s, sock_connect=silence_s, sock_read=silence_s
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING),
+        auto_decompress=False,
+        read_bufsize=READ_BUFFER,
+    )

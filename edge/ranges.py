@@ -3,9 +3,12 @@
 import re
 from dataclasses import dataclass
 
-_RANGE = re.compile(r"(\d*)-(\d*)", re.ASCII)
-_DIGITS = 19
-"""Numbers of more digits than any length has are malformed, not huge."""
+PARTS = 8
+"""An answer of more parts than this costs more than the whole body, which is sent instead."""
+
+_SPEC = re.compile(r"(\d*)-(\d*)", re.ASCII)
+_DIGITS = 4000
+"""More digits than any length has, and as many as Python reads in one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,38 +23,63 @@ class Range:
         """Number of bytes."""
         return self.last - self.first + 1
 
+    def of(self, length: int) -> str:
+        """The Content-Range that names it in a body of this length."""
+        return f"bytes {self.first}-{self.last}/{length}"
+
 
 class Unsatisfiable(Exception):
-    """The range begins behind the end: 416."""
+    """None of the ranges begins before the end: 416."""
 
 
-def parse(header: str | None, length: int) -> Range | None:
-    """The one range that is asked for, cut to the length; None for the whole body.
+def parse(header: str | None, length: int) -> tuple[Range, ...]:
+    """The parts that are asked for, cut to the length, in the order asked; none for the whole body.
 
-    The whole answers a missing, malformed or foreign header, and one of several ranges: all of
-    that a server may ignore. Raises Unsatisfiable.
+    Ranges that overlap or touch become one, in the place of the first of them; those behind the
+    end are left out. The whole body answers a header that is missing, malformed or foreign, and
+    one of more than PARTS parts. Raises Unsatisfiable.
     """
-    unit, _, spec = (header or "").partition("=")
-    if unit.strip().lower() != "bytes":
-        return None
-    match = _RANGE.fullmatch(spec.strip(" \t"))
+    unit, _, listed = (header or "").partition("=")
+    if unit.lower() != "bytes":
+        return ()
+    specs = [spec for text in listed.split(",") if (spec := text.strip(" \t"))]
+    matches = [_SPEC.fullmatch(spec) for spec in specs]
+    bounds = [_bounds(match) for match in matches]
+    valid = [bound for bound in bounds if bound is not None]
+    if not valid or len(valid) < len(bounds):
+        return ()
+    parts = _coalesced([part for bound in valid if (part := _cut(*bound, length))])
+    if not parts:
+        raise Unsatisfiable
+    return parts if len(parts) <= PARTS else ()
+
+
+def _bounds(match: re.Match[str] | None) -> tuple[int | None, int | None] | None:
+    """First and last of a range, the last alone of a suffix; None where it is malformed."""
     if match is None or any(len(number) > _DIGITS for number in match.groups()):
         return None
-    first, last = match.groups()
-    if first:
-        return _from(int(first), int(last) if last else None, length)
-    return _suffix(int(last), length) if last else None
+    first, last = (int(number) if number else None for number in match.groups())
+    if last is None:
+        return None if first is None else (first, None)
+    return None if first is not None and last < first else (first, last)
 
 
-def _from(first: int, last: int | None, length: int) -> Range | None:
-    if last is not None and last < first:
-        return None
+def _cut(first: int | None, last: int | None, length: int) -> Range | None:
+    """The part of the body that it names; None where it names none of it."""
+    if first is None:
+        first, last = max(0, length - (last or 0)), None
     if first >= length:
-        raise Unsatisfiable
+        return None
     return Range(first, length - 1 if last is None else min(last, length - 1))
 
 
-def _suffix(number: int, length: int) -> Range:
-    if not number or not length:
-        raise Unsatisfiable
-    return Range(max(0, length - number), length - 1)
+def _coalesced(parts: list[Range]) -> tuple[Range, ...]:
+    """Parts that overlap or touch as one, each in the place of the earliest it was made of."""
+    merged: list[tuple[int, Range]] = []
+    for place, part in sorted(enumerate(parts), key=lambda item: item[1].first):
+        if merged and part.first <= merged[-1][1].last + 1:
+            earlier, before = merged.pop()
+            part = Range(before.first, max(before.last, part.last))  # noqa: PLW2901
+            place = min(place, earlier)  # noqa: PLW2901
+        merged.append((place, part))
+    return tuple(part for _, part in sorted(merged, key=lambda item: item[0]))

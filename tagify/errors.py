@@ -61,6 +61,18 @@ class Conflict(Problem):
     status, slug, title = 409, "conflict", "Conflict"
 
 
+class PreconditionFailed(Problem):
+    """The client asks for another representation than there is now."""
+
+    status, slug, title = 412, "precondition-failed", "Precondition failed"
+
+
+class RangeNotSatisfiable(Problem):
+    """None of the bytes that the client asks for are there."""
+
+    status, slug, title = 416, "range-not-satisfiable", "Range not satisfiable"
+
+
 class Unprocessable(Problem):
     """The original cannot be made into what was asked for."""
 

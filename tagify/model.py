@@ -109,6 +109,14 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """What the catalog knows of a content: its length in bytes and its media type."""
+
+    length: int
+    mime: str
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """One file in a library, one document. What decoding tells is empty where it failed."""
 

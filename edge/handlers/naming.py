@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from edge.headers import IMMUTABLE, REVALIDATE
-from edge.keys import CATALOG
+from edge.keys import LOOKUP
 from tagify.errors import NotFound
 from tagify.model import Content, Image, ImageId, ImageState, is_content, is_id
 
@@ -19,7 +19,7 @@ def named_content(request: web.Request) -> Content:
 async def named_image(request: web.Request) -> Image:
     """The image that the path names. Raises NotFound, Unavailable."""
     text = request.match_info["id"]
-    image = await request.app[CATALOG].images.get(ImageId(text)) if is_id(text) else None
+    image = await request.app[LOOKUP].image(ImageId(text)) if is_id(text) else None
     if image is None:
         raise NotFound(f"there is no image {text}")
     return image

@@ -1,99 +1,174 @@
 """Originals by content, and files by the id of their image: whole or in parts."""
 
-from datetime import UTC
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from edge.conditions import not_modified, range_applies
+from edge.conditions import by_date, failed, not_modified, range_applies
+from edge.delivery import Delivery
 from edge.handlers.naming import cache_control, listed_content, named_content, named_image
-from edge.headers import IMMUTABLE, disposition, media_headers
-from edge.keys import BYTES_OUT, CATALOG, ORIGIN
-from edge.origin import Facts
+from edge.headers import IMMUTABLE, disposition, media_headers, passive
+from edge.keys import BYTES_OUT, LOOKUP, ORIGIN
+from edge.multipart import Multipart
 from edge.ranges import Range, Unsatisfiable, parse
-from tagify.errors import Unavailable
-from tagify.model import Bucket, Content
+from edge.stopwatch import Stopwatch
+from tagify.errors import PreconditionFailed, RangeNotSatisfiable
+from tagify.model import Content, Original
+from tagify.web import problem_response
 
 routes = web.RouteTableDef()
+
+SETTLED = timedelta(seconds=1)
+"""A date of whole seconds names one content alone once its second is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An original as a URL shows it. `modified` is None where the store's own time is right."""
+
+    content: Content
+    original: Original
+    caching: str
+    modified: datetime | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def etag(self) -> str:
+        """The bytes name themselves."""
+        return f'"{self.content}"'
+
+    def headers(self, modified: datetime | None) -> dict[str, str]:
+        """What goes with any answer about it."""
+        return media_headers(self.etag, self.caching, modified) | self.extra | {hdrs.ACCEPT_RANGES: "bytes"}
 
 
 @routes.get("/media/{content}/original")
 async def original(request: web.Request) -> web.StreamResponse:
-    content = named_content(request)
-    facts = await request.app[ORIGIN].facts(Bucket.ORIGINALS, content)
-    mime = await _catalog_mime(request, content) or facts.mime
-    return await _original(request, content, facts, mime, IMMUTABLE)
+    content, watch = named_content(request), Stopwatch()
+    if _holds(request, content):
+        # Bytes under their own name never change: nobody has to be asked.
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=media_headers(f'"{content}"', IMMUTABLE))
+    known = await request.app[LOOKUP].original(content)
+    watch.lap("catalog")
+    return await _answer(request, Shown(content, known, IMMUTABLE), watch)
 
 
 @routes.get("/api/images/{id}/file")
 async def file(request: web.Request) -> web.StreamResponse:
+    watch = Stopwatch()
     image = await named_image(request)
+    watch.lap("catalog")
     content = listed_content(image)
-    facts = await request.app[ORIGIN].facts(Bucket.ORIGINALS, content)
-    name = image.file.path.rpartition("/")[2]
-    download = request.query.get("download") == "1"
-    extra: dict[str, str] = {hdrs.CONTENT_DISPOSITION: disposition(name, download=download)}
-    return await _original(request, content, facts, image.mime, cache_control(request, content), extra)
+    shown = Shown(
+        content,
+        Original(image.file.size, image.mime),
+        cache_control(request, content),
+        # By id the time is the catalog's: the store may have had the new bytes before the old ones.
+        image.updated_at,
+        {
+            hdrs.CONTENT_DISPOSITION: disposition(
+                image.file.path.rpartition("/")[2], download=request.query.get("download") == "1"
+            )
+        },
+    )
+    return await _answer(request, shown, watch)
 
 
-async def _catalog_mime(request: web.Request, content: Content) -> str | None:
-    """The type by the catalog; while that is away, the one that the object was stored with serves."""
+def _holds(request: web.Request, content: Content) -> bool:
+    """Whether the client names the content in If-None-Match."""
+    named = request.headers.get(hdrs.IF_NONE_MATCH, "*").strip() != "*"
+    etag = f'"{content}"'
+    return (
+        named
+        and not failed(request.headers, etag, None)
+        and not by_date(request.headers)
+        and not_modified(request.headers, etag, None)
+    )
+
+
+async def _answer(request: web.Request, shown: Shown, watch: Stopwatch) -> web.StreamResponse:
+    modified = shown.modified
+    if request.method == hdrs.METH_HEAD or (modified is None and by_date(request.headers)):
+        facts = await request.app[ORIGIN].facts(shown.content)
+        watch.lap("s3")
+        modified = modified or facts.modified
+    headers = shown.headers(modified if shown.modified is None or _settled(shown.modified) else None)
+    if failed(request.headers, shown.etag, modified):
+        raise PreconditionFailed("the original is not the one that is asked for")
+    if not_modified(request.headers, shown.etag, modified):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     try:
-        return await request.app[CATALOG].images.mime_of(content)
-    except Unavailable:
-        return None
+        parts = _parts(request, shown, modified)
+    except Unsatisfiable:
+        return _unsatisfiable(shown.original.length)
+    return await _deliver(request, shown, parts, headers, watch)
 
 
-async def _original(
-    request: web.Request,
-    content: Content,
-    facts: Facts,
-    mime: str,
-    caching: str,
-    extra: dict[str, str] | None = None,
+def _settled(modified: datetime) -> bool:
+    return datetime.now(UTC) - modified > SETTLED
+
+
+def _parts(request: web.Request, shown: Shown, modified: datetime | None) -> tuple[Range, ...]:
+    """The parts that are asked for, none for the whole: a Range has a meaning for GET alone."""
+    if request.method != hdrs.METH_GET or not range_applies(request.headers, shown.etag, modified):
+        return ()
+    return parse(", ".join(request.headers.getall(hdrs.RANGE, ())), shown.original.length)
+
+
+def _unsatisfiable(length: int) -> web.Response:
+    response = problem_response(RangeNotSatisfiable(f"the original has {length} bytes"))
+    response.headers[hdrs.CONTENT_RANGE] = f"bytes */{length}"
+    return response
+
+
+async def _deliver(
+    request: web.Request, shown: Shown, parts: tuple[Range, ...], headers: dict[str, str], watch: Stopwatch
 ) -> web.StreamResponse:
-    modified = facts.modified.astimezone(UTC)
-    headers = media_headers(f'"{content}"', caching, modified) | (extra or {})
-    headers[hdrs.ACCEPT_RANGES] = "bytes"
-    if not_modified(request.headers, headers[hdrs.ETAG], modified):
-        return web.Response(status=304, headers=headers)
-    part = None
-    if request.method == hdrs.METH_GET and range_applies(request.headers, headers[hdrs.ETAG], modified):
-        try:
-            part = parse(request.headers.get(hdrs.RANGE), facts.length)
-        except Unsatisfiable:
-            headers[hdrs.CONTENT_RANGE] = f"bytes */{facts.length}"
-            return web.Response(status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
-    return await _streamed(request, content, facts.length, mime, part, headers)
-
-
-async def _streamed(
-    request: web.Request,
-    content: Content,
-    length: int,
-    mime: str,
-    part: Range | None,
-    headers: dict[str, str],
-) -> web.StreamResponse:
-    status = HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK
-    response = web.StreamResponse(status=status, headers=headers)
-    response.content_type = mime
-    response.content_length = part.length if part else length
-    if part:
-        response.headers[hdrs.CONTENT_RANGE] = f"bytes {part.first}-{part.last}/{length}"
+    length, mime = shown.original.length, passive(shown.original.mime)
+    response = web.StreamResponse(
+        status=HTTPStatus.PARTIAL_CONTENT if parts else HTTPStatus.OK, headers=headers
+    )
+    response.headers[hdrs.CONTENT_TYPE] = mime
     if request.method == hdrs.METH_HEAD or not length:
+        response.content_length = length
+        response.headers["Server-Timing"] = watch.header
         await response.prepare(request)
         return response
-    async with request.app[ORIGIN].opened(Bucket.ORIGINALS, content, part) as chunks:
-        await response.prepare(request)
-        try:
-            async for chunk in chunks:
-                await response.write(chunk)
-                request.app[BYTES_OUT].add(len(chunk))
-        except Unavailable:
-            # The head is out and promises more bytes than will come: only a broken connection tells.
-            if request.transport is not None:
-                request.transport.abort()
-            raise
-    await response.write_eof()
+    delivery = Delivery(
+        request,
+        response,
+        request.app[ORIGIN],
+        shown.content,
+        length,
+        dated=shown.modified is None,
+        watch=watch,
+        sent=request.app[BYTES_OUT],
+    )
+    if len(parts) > 1:
+        await _several(response, delivery, Multipart(parts, length, mime), parts)
+    else:
+        await _one(response, delivery, length, *parts)
     return response
+
+
+async def _one(
+    response: web.StreamResponse, delivery: Delivery, length: int, part: Range | None = None
+) -> None:
+    if part:
+        response.headers[hdrs.CONTENT_RANGE] = part.of(length)
+    part = part or Range(0, length - 1)
+    response.content_length = part.length
+    await delivery.send(part)
+    await delivery.end()
+
+
+async def _several(
+    response: web.StreamResponse, delivery: Delivery, multipart: Multipart, parts: tuple[Range, ...]
+) -> None:
+    response.headers[hdrs.CONTENT_TYPE] = multipart.content_type
+    response.content_length = multipart.content_length
+    for part, preface in zip(parts, multipart.prefaces, strict=True):
+        await delivery.send(part, preface)
+    await delivery.end(multipart.closing)

@@ -18,7 +18,7 @@ from tagify.catalog.slate import Slate
 from tagify.catalog.tallies import Tallies, spelling
 from tagify.catalog.transactions import Transactions
 from tagify.catalog.writes import Gone, Move, Store, Write
-from tagify.model import Content, Entry, Image, ImageId, ImageState, LibraryId
+from tagify.model import Content, Entry, Image, ImageId, ImageState, LibraryId, Original
 
 BATCH_TIMEOUT_S = 60.0
 """Deadline of one batch of writes, repeats after conflicts included."""
@@ -48,10 +48,10 @@ class Images:
         return image_of(doc) if doc else None
 
     @translated
-    async def mime_of(self, content: Content) -> str | None:
-        """The media type of a content that some image has, or None. Raises Unavailable."""
-        doc = await self._images.find_one({"content": content}, {"mime": 1, "_id": 0})
-        return doc["mime"] if doc else None
+    async def original(self, content: Content) -> Original | None:
+        """Length and type of a content that some image has, or None. Raises Unavailable."""
+        doc = await self._images.find_one({"content": content}, {"size": 1, "mime": 1, "_id": 0})
+        return Original(doc["size"], doc["mime"]) if doc else None
 
     @translated
     async def at(self, library_id: LibraryId, paths: Sequence[str]) -> dict[str, Entry]:

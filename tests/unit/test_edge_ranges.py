@@ -1,113 +1,141 @@
-"""Ranges and preconditions against a plain model of RFC 9110: lists of bytes, and what it says of them."""
+"""Ranges and preconditions against a plain model of RFC 9110."""
 
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
-from edge.conditions import not_modified, range_applies
-from edge.headers import disposition
-from edge.ranges import Range, Unsatisfiable, parse
+from edge.conditions import by_date, failed, not_modified, range_applies
+from edge.ranges import PARTS, Range, Unsatisfiable, parse
+from tests.support.asking import near, requests
+from tests.support.rfc9110 import Answer, Asked, Spec, answer
 
-NUMBERS = st.one_of(st.none(), st.integers(0, 30))
+LENGTH = 100
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SAME = "Fri, 02 Jan 2026 03:04:05 GMT"
-EARLIER = "Fri, 02 Jan 2026 03:04:04 GMT"
 
 
-def model(first: int | None, last: int | None, length: int) -> list[int] | None:
-    """The positions that the range names, [] where it names none; None where it is no range."""
-    positions = list(range(length))
-    if first is None:
-        return None if last is None else positions[max(0, length - last) :] if last else []
-    if last is None:
-        return positions[first:]
-    return None if last < first else positions[first : last + 1]
+def decided(asked: Asked, length: int) -> Answer:
+    """What the edge's rooms decide, put together as its handler does."""
+    headers = CIMultiDict(asked.headers())
+    if failed(headers, '"a"', WHEN):
+        return Answer(412)
+    if not_modified(headers, '"a"', WHEN):
+        return Answer(304)
+    parts: tuple[Range, ...] = ()
+    if asked.method == "GET" and range_applies(headers, '"a"', WHEN):
+        try:
+            parts = parse(headers.get("Range"), length)
+        except Unsatisfiable:
+            return Answer(416)
+    found = tuple(tuple(range(part.first, part.last + 1)) for part in parts)
+    return Answer(206, found) if found else Answer(200, (tuple(range(length)),))
 
 
-@given(NUMBERS, NUMBERS, st.integers(0, 20))
-def test_a_range_names_what_the_rfc_says(first: int | None, last: int | None, length: int) -> None:
-    text = f"bytes={'' if first is None else first}-{'' if last is None else last}"
-    expected = model(first, last, length)
-    if expected == []:
-        with pytest.raises(Unsatisfiable):
-            parse(text, length)
-        return
-    found = parse(text, length)
-    if expected is None:
-        assert found is None
-    else:
-        assert found is not None
-        assert list(range(found.first, found.last + 1)) == expected
-        assert found.length == len(expected)
+@given(requests(LENGTH, "a", WHEN))
+def test_a_request_is_decided_as_the_rfc_says(asked: Asked) -> None:
+    assert decided(asked, LENGTH) == answer(asked, LENGTH, "a", WHEN)
 
 
-@given(st.text(max_size=40), st.integers(0, 100))
+@given(st.integers(0, 20).flatmap(lambda length: st.tuples(st.just(length), near(length))))
+def test_ranges_of_short_bodies(case: tuple[int, tuple[Spec, ...]]) -> None:
+    length, ranges = case
+    asked = Asked(ranges=ranges)
+    assert decided(asked, length) == answer(asked, length, "a", WHEN)
+
+
+@given(st.text(max_size=40) | st.text("0123456789-, \t", max_size=40), st.integers(0, 100))
 def test_any_other_header_is_the_whole_or_unsatisfiable_never_an_error(text: str, length: int) -> None:
     for header in (text, f"bytes={text}"):
         try:
-            found = parse(header, length)
+            parts = parse(header, length)
         except Unsatisfiable:
             continue
-        assert found is None or 0 <= found.first <= found.last < length
+        assert len(parts) <= PARTS
+        assert all(0 <= part.first <= part.last < length for part in parts)
+
+
+MALFORMED = ["", "bytes", "bytes=", "bytes=-", "bytes=,", "bytes=5-2", "bytes=a-b", "items=0-1", "bytes =0-1"]
+MALFORMED += [
+    "bytes=0-1,5-2",
+    "bytes=0-1;3-4",
+    "bytes=+0-1",
+    "bytes=0 -1",
+    "bytes=0-1, bytes=2-3",
+    "bytes=\u0661-",
+]
+
+
+@pytest.mark.parametrize("header", [None, *MALFORMED])
+def test_what_is_malformed_is_the_whole(header: str | None) -> None:
+    assert parse(header, 10) == ()
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=a-b", "items=0-1", "bytes=0-1,3-4"]
+    ("header", "expected"),
+    [
+        ("bytes=2-99", (Range(2, 9),)),
+        ("bytes=-99", (Range(0, 9),)),
+        ("BYTES=0-1", (Range(0, 1),)),
+        ("bytes=, 0-1 ,\t,4-5,", (Range(0, 1), Range(4, 5))),
+        ("bytes=6-7,0-1,1-3,4-4", (Range(6, 7), Range(0, 4))),
+        ("bytes=0-0,99-", (Range(0, 0),)),
+        (f"bytes=0-{'9' * 3000}", (Range(0, 9),)),
+        (f"bytes=0-{'9' * 5000}", ()),
+    ],
 )
-def test_what_is_malformed_or_many_is_the_whole(header: str | None) -> None:
-    assert parse(header, 10) is None
+def test_ranges_are_cut_and_coalesced(header: str, expected: tuple[Range, ...]) -> None:
+    assert parse(header, 10) == expected
 
 
-def test_numbers_of_absurd_length_are_malformed() -> None:
-    assert parse(f"bytes={'9' * 5000}-", 10) is None
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ('"x", W/"a"', True),
+        ('"a" , ,"x"', True),
+        ("*", True),
+        ('"x"', False),
+        ('a"a"', False),
+        ('"a" "x"', False),
+        ("", False),
+        (", " * 4000 + "x", False),
+    ],
+)
+def test_lists_of_entity_tags(tags: str, expected: bool) -> None:
+    assert not_modified(CIMultiDict({"If-None-Match": tags}), '"a"', WHEN) is expected
 
 
-def test_a_range_is_cut_to_the_body() -> None:
-    assert parse("bytes=2-99", 10) == Range(2, 9)
-    assert parse("bytes=-99", 10) == Range(0, 9)
+def test_a_field_in_several_lines_is_one_list() -> None:
+    headers = CIMultiDict([("If-None-Match", '"x"'), ("If-None-Match", '"a"'), ("If-Range", '"a"')])
+    assert not_modified(headers, '"a"', WHEN)
+    headers.add("If-Range", '"a"')
+    assert not range_applies(headers, '"a"', WHEN)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"\w{3}, \d{1,3} \w{3} \d{1,8} \d\d:\d\d:\d\d( [+-]\d{1,20})?"))
+def test_conditions_of_any_text_are_no_error(text: str) -> None:
+    for name in ("If-Match", "If-None-Match", "If-Range", "If-Modified-Since", "If-Unmodified-Since"):
+        headers = CIMultiDict({name: text})
+        for modified in (WHEN, None):
+            assert failed(headers, '"a"', modified) in (True, False)
+            assert not_modified(headers, '"a"', modified) in (True, False)
+            assert range_applies(headers, '"a"', modified) in (True, False)
+        assert by_date(headers) in (True, False)
 
 
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
         ({}, False),
-        ({"If-None-Match": '"a"'}, True),
-        ({"If-None-Match": '"x", W/"a"'}, True),
-        ({"If-None-Match": "*"}, True),
-        ({"If-None-Match": '"x"'}, False),
         ({"If-Modified-Since": SAME}, True),
-        ({"If-Modified-Since": EARLIER}, False),
-        ({"If-None-Match": '"x"', "If-Modified-Since": SAME}, False),
-        ({"If-Modified-Since": "nonsense"}, False),
+        ({"If-Modified-Since": SAME, "If-None-Match": '"a"'}, False),
+        ({"If-Unmodified-Since": SAME}, True),
+        ({"If-Unmodified-Since": SAME, "If-Match": '"a"'}, False),
+        ({"If-Range": SAME}, True),
+        ({"If-Range": '"a"'}, False),
     ],
 )
-def test_whether_the_client_has_it_already(headers: dict[str, str], expected: bool) -> None:
-    assert not_modified(headers, '"a"', WHEN) is expected
-
-
-@pytest.mark.parametrize(
-    ("condition", "expected"),
-    [
-        (None, True),
-        ('"a"', True),
-        ('W/"a"', False),
-        ('"x"', False),
-        (SAME, True),
-        (EARLIER, False),
-        ("odd", False),
-    ],
-)
-def test_whether_a_part_still_fits(condition: str | None, expected: bool) -> None:
-    headers = {"If-Range": condition} if condition else {}
-    assert range_applies(headers, '"a"', WHEN) is expected
-
-
-@given(st.text(max_size=50))
-def test_any_name_makes_a_header_of_one_plain_line(name: str) -> None:
-    header = disposition(name, download=False)
-    assert header.isascii()
-    assert "\n" not in header
-    assert "\r" not in header
-    assert header.count('"') == 2
+def test_whether_a_date_decides(headers: dict[str, str], expected: bool) -> None:
+    assert by_date(CIMultiDict(headers)) is expected

@@ -1,0 +1,93 @@
+"""A circuit breaker: a server that fails again and again is left alone for a while."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tagify.errors import Unavailable
+from tagify.metrics import Counter, Gauge
+
+FAILURES = 5
+"""The circuit opens after so many failures in a row."""
+
+PAUSE_S = 1.0
+"""First pause before a probe, in seconds; it doubles with each probe that fails."""
+
+LONGEST_PAUSE_S = 15.0
+
+
+class Circuit:
+    """Closed: calls pass. Open: each is refused at once. Half-open: one probe passes and decides."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        state: Gauge,
+        refused: Counter,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._state = state
+        self._refused = refused
+        self._clock = clock
+        self._failures = 0
+        self._pause_s = PAUSE_S
+        self._probe_at: float | None = None
+        self._probing = False
+        state.set(0, server=name)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are refused now."""
+        return self._probe_at is not None and (self._probing or self._clock() < self._probe_at)
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """The block is one call; Unavailable is its failure, any other end means that the server answers.
+
+        Raises Unavailable, with the time until the next probe, while the circuit is open.
+        """
+        probing = self._admit()
+        try:
+            yield
+        except Unavailable:
+            self._failed(probing=probing)
+            raise
+        except Exception:
+            self._succeeded()
+            raise
+        except BaseException:
+            # Whoever asked has left: nothing is known, and the next may probe.
+            self._probing = self._probing and not probing
+            raise
+        else:
+            self._succeeded()
+
+    def _admit(self) -> bool:
+        """Whether this call is the probe. Raises Unavailable."""
+        if self.is_open:
+            left = max(0.0, (self._probe_at or 0.0) - self._clock())
+            self._refused.add(server=self._name)
+            raise Unavailable(
+                f"the {self._name} server fails; it is asked again soon", retry_after_s=math.ceil(left) or 1
+            )
+        self._probing = self._probe_at is not None
+        return self._probing
+
+    def _failed(self, *, probing: bool) -> None:
+        self._failures += 1
+        if probing:
+            self._probing = False
+            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+        elif self._probe_at is not None or self._failures < FAILURES:
+            return
+        self._probe_at = self._clock() + self._pause_s
+        self._state.set(1, server=self._name)
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+        if self._probe_at is not None:
+            self._probe_at, self._probing, self._pause_s = None, False, PAUSE_S
+            self._state.set(0, server=self._name)

@@ -1,0 +1,111 @@
+"""Bytes of an original on their way to one client, as fast as that client reads and no faster."""
+
+import asyncio
+import logging
+from typing import NoReturn
+
+from aiohttp import hdrs, web
+
+from edge.headers import http_date
+from edge.origin import Origin, Transfer
+from edge.ranges import Range
+from edge.stopwatch import Stopwatch
+from tagify.errors import Problem, Unavailable
+from tagify.metrics import Counter
+from tagify.model import Content
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 2.0
+"""A client that takes no bytes for this long gives its upstream connection back, in seconds."""
+
+STALL_S = 60.0
+"""A client that takes no bytes for this long is left, in seconds."""
+
+
+class Delivery:
+    """One answer made of parts of one original.
+
+    Its head goes out when the first byte is at hand, so that all which can fail before fails as
+    a problem. What fails later breaks the connection: the head has promised more bytes than come.
+    `dated` has the store say when it was last modified.
+    """
+
+    def __init__(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        origin: Origin,
+        content: Content,
+        length: int,
+        *,
+        dated: bool,
+        watch: Stopwatch,
+        sent: Counter,
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._origin = origin
+        self._content = content
+        self._length = length
+        self._dated = dated
+        self._watch = watch
+        self._sent = sent
+
+    async def send(self, part: Range, preface: bytes = b"") -> None:
+        """Send a part of the original. Raises NotFound, Busy, Unavailable, ConnectionResetError."""
+        first = part.first
+        try:
+            while first <= part.last:
+                left = Range(first, part.last)
+                async with self._origin.opened(
+                    self._content, self._length, None if left.length == self._length else left
+                ) as transfer:
+                    await self._begun(transfer, preface)
+                    first += await self._copied(transfer)
+                preface = b""
+                if first <= part.last:
+                    await self._client_reads()
+        except Problem as error:
+            if not self._response.prepared:
+                raise
+            self._break_off(error)
+
+    async def end(self, closing: bytes = b"") -> None:
+        """The answer is whole."""
+        await self._response.write_eof(closing)
+
+    async def _begun(self, transfer: Transfer, preface: bytes) -> None:
+        if not self._response.prepared:
+            self._watch.lap("s3")
+            self._response.headers["Server-Timing"] = self._watch.header
+            if self._dated:
+                self._response.headers[hdrs.LAST_MODIFIED] = http_date(transfer.modified)
+            await self._response.prepare(self._request)
+        if preface:
+            await self._response.write(preface)
+
+    async def _copied(self, transfer: Transfer) -> int:
+        """Bytes passed on: all of the transfer, or those until the client was slow to take them."""
+        try:
+            while chunk := await transfer.read():
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._response.write(chunk)
+        except TimeoutError:
+            pass  # the chunk is on its way all the same: what timed out is the wait for room
+        finally:
+            self._sent.add(transfer.received)
+        return transfer.received
+
+    async def _client_reads(self) -> None:
+        try:
+            async with asyncio.timeout(STALL_S):
+                await self._request.writer.drain()
+        except TimeoutError as error:
+            raise Unavailable("the client does not read") from error
+
+    def _break_off(self, error: Problem) -> NoReturn:
+        logger.warning("an answer was broken off: %s", error)
+        if self._request.transport is not None:
+            self._request.transport.abort()
+        raise ConnectionResetError("broken off") from error

@@ -1,0 +1,171 @@
+"""Originals through the edge, over both S3 servers: every request answered as the RFC says."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientResponse
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog
+from tagify.settings import EdgeSettings
+from tests.conftest import Values
+from tests.support.asking import requests
+from tests.support.originals import Client, Listed, edge, listed
+from tests.support.rfc9110 import Answer, answer
+from tests.support.waiting import until
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+LENGTH = 150_000
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def edge_settings(mongo_values: Values, s3_values: Values, tmp_path: Path) -> EdgeSettings:
+    return EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache", s3_timeout_s=5)
+
+
+@pytest.fixture
+async def client(edge_settings: EdgeSettings) -> AsyncIterator[Client]:
+    async with edge(edge_settings) as made:
+        yield made
+
+
+@pytest.fixture
+async def image(catalog: Catalog, blobs: Blobs) -> Listed:
+    return await listed(catalog, blobs, LENGTH)
+
+
+async def parts_of(response: ClientResponse) -> tuple[bytes, ...]:
+    """The bodies of an answer's parts; what is said about each is held against its place."""
+    body = await response.read()
+    assert len(body) == int(response.headers["Content-Length"])
+    kind = response.headers["Content-Type"]
+    if not kind.startswith("multipart/byteranges"):
+        return (body,)
+    boundary = f"--{kind.partition('boundary=')[2]}".encode()
+    before, *pieces, after = body.split(b"\r\n" + boundary)
+    assert (before, after) == (b"", b"--\r\n")
+    found = []
+    for piece in pieces:
+        head, _, data = piece.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ") for line in head.decode().strip().split("\r\n"))
+        first, _, last = (
+            fields["Content-Range"].removeprefix("bytes ").removesuffix(f"/{LENGTH}").partition("-")
+        )
+        assert int(last) - int(first) + 1 == len(data)
+        assert fields["Content-Type"] == "image/jpeg"
+        found.append(data)
+    return tuple(found)
+
+
+@pytest.mark.parametrize("by", ["by_content", "by_id"])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_every_request_is_answered_as_the_rfc_says(
+    client: Client, image: Listed, by: str, data: st.DataObject
+) -> None:
+    path = getattr(image, by)
+    modified = await modified_of(client, path)
+    asked = data.draw(requests(LENGTH, image.content, modified))
+    expected = answer(asked, LENGTH, image.content, modified)
+    async with client.request(asked.method, path, headers=asked.headers()) as response:
+        assert response.status == expected.status
+        if asked.method == "HEAD" or expected.status not in (200, 206):
+            assert response.headers.get("Content-Length") == (
+                str(LENGTH) if expected.status == 200 else None
+            ) or (expected.status in (412, 416))
+        else:
+            assert await parts_of(response) == bodies(image, expected)
+        if len(expected.parts) == 1 and expected.status == 206:
+            first, last = expected.parts[0][0], expected.parts[0][-1]
+            assert response.headers["Content-Range"] == f"bytes {first}-{last}/{LENGTH}"
+        if expected.status == 416:
+            assert response.headers["Content-Range"] == f"bytes */{LENGTH}"
+        if expected.status < 400:
+            assert response.headers["ETag"] == f'"{image.content}"'
+
+
+async def modified_of(client: Client, path: str) -> datetime:
+    """Its Last-Modified, once that stands for it alone."""
+
+    async def told() -> str | None:
+        async with client.head(path) as response:
+            assert response.status == 200
+            return response.headers.get("Last-Modified")
+
+    text = await until(told)
+    assert text
+    return parsedate_to_datetime(text)
+
+
+def bodies(image: Listed, expected: Answer) -> tuple[bytes, ...]:
+    return tuple(image.data[part[0] : part[-1] + 1] for part in expected.parts)
+
+
+async def test_head_says_what_get_says(client: Client, image: Listed) -> None:
+    for path in (image.by_content, image.by_id, f"{image.by_id}?download=1&v={image.content}"):
+        await modified_of(client, path)
+        async with client.get(path) as got:
+            assert await got.read() == image.data
+        async with client.head(path) as head:
+            changing = ("Date", "Server-Timing", "X-Request-ID")
+            assert {name: value for name, value in head.headers.items() if name not in changing} == {
+                name: value for name, value in got.headers.items() if name not in changing
+            }
+
+
+async def test_an_answer_is_safe_to_show_and_says_where_its_time_went(client: Client, image: Listed) -> None:
+    async with client.get(image.by_content, headers={"Range": "bytes=0-0"}) as response:
+        assert response.headers["Cache-Control"] == IMMUTABLE
+        assert response.headers["Content-Type"] == "image/jpeg"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert "sandbox" in response.headers["Content-Security-Policy"]
+        assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        assert "catalog;dur=" in response.headers["Server-Timing"]
+        assert "s3;dur=" in response.headers["Server-Timing"]
+
+
+@pytest.mark.parametrize("mime", ["image/svg+xml", "text/html", "application/pdf"])
+async def test_nothing_that_a_browser_would_run_has_its_type(
+    client: Client, catalog: Catalog, blobs: Blobs, mime: str
+) -> None:
+    image = await listed(catalog, blobs, 100, mime=mime)
+    for path in (image.by_content, image.by_id):
+        async with client.get(path) as response:
+            assert response.headers["Content-Type"] == "application/octet-stream"
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_an_empty_original_is_empty(client: Client, catalog: Catalog, blobs: Blobs) -> None:
+    image = await listed(catalog, blobs, 0)
+    async with client.get(image.by_content) as response:
+        assert (response.status, await response.read()) == (200, b"")
+    async with client.get(image.by_content, headers={"Range": "bytes=0-"}) as response:
+        assert (response.status, response.headers["Content-Range"]) == (416, "bytes */0")
+
+
+async def test_one_original_is_one_question_to_the_store(client: Client, image: Listed) -> None:
+    async with client.get(image.by_content) as response:
+        await response.read()
+    async with client.get(image.by_id, headers={"Range": "bytes=5-9"}) as response:
+        await response.read()
+    async with client.get(image.by_content, headers={"If-None-Match": f'"{image.content}"'}) as response:
+        assert response.status == 304
+    async with client.get("/metrics") as response:
+        page = await response.text()
+    assert 'edge_upstream_seconds_count{method="GET"} 2' in page
+    assert 'edge_upstream_seconds_count{method="HEAD"}' not in page
+    assert f"edge_bytes_in_total {LENGTH + 5}" in page
+    assert f"edge_bytes_out_total {LENGTH + 5}" in page
+
+
+async def test_a_date_is_told_once_it_stands_for_one_content_alone(client: Client, image: Listed) -> None:
+    since = {"If-Modified-Since": "Fri, 31 Dec 2100 00:00:00 GMT"}
+    async with client.get(image.by_id, headers=since) as response:
+        assert (response.status, await response.read()) == (304, b"")
+    assert await modified_of(client, image.by_id) > LONG_AGO

@@ -1,0 +1,47 @@
+"""The edge as a process of its own, as systemd runs it."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tagify.embedded.ports import answers, free_block
+from tests.support.waiting import until
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEdge:
+    """Where it listens, and its number."""
+
+    url: str
+    pid: int
+
+
+@asynccontextmanager
+async def edge_process(values: dict[str, Any], folder: Path) -> AsyncIterator[RunningEdge]:
+    """An edge with these settings, ended with the block; its cache and its log lie in the folder."""
+    port = free_block(1)
+    settings = {"edge_port": port, "edge_cache_dir": folder / "cache", **values}
+    env = {f"TAGIFY_{name.upper()}": str(value) for name, value in settings.items()}
+    log = folder / "edge.log"
+    with log.open("ab") as out:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "edge", env={**os.environ, **env}, stdout=out, stderr=out
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+
+        async def listening() -> bool:
+            assert process.returncode is None, log.read_text()
+            return await answers(f"{url}/livez")
+
+        await until(listening, timeout_s=60)
+        yield RunningEdge(url, process.pid)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()

@@ -1,0 +1,62 @@
+"""An original of any bytes, stored and listed as ingest leaves it, and an edge over it."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from edge.app import build
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog, ImageFilter, Store
+from tagify.model import Bucket, Content, FileFacts, Image, Picture
+from tagify.settings import EdgeSettings
+
+Client = TestClient[Any, Any]
+NAME = 'sea "side" – Küste.jpg'
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An image, its bytes and what names them."""
+
+    image: Image
+    data: bytes = field(repr=False)
+    content: Content
+
+    @property
+    def by_content(self) -> str:
+        return f"/media/{self.content}/original"
+
+    @property
+    def by_id(self) -> str:
+        return f"/api/images/{self.image.id}/file"
+
+
+async def listed(
+    catalog: Catalog, blobs: Blobs, length: int, *, mime: str = "image/jpeg", told: int | None = None
+) -> Listed:
+    """A listed image of random bytes; `told` is the length that the catalog is told, where it is another."""
+    data = Random(length).randbytes(length)
+    content = Content(hashlib.sha256(data).hexdigest())
+    await blobs.put(Bucket.ORIGINALS, content, data, mime)
+    library = await catalog.libraries.create("Test", f"/srv/test-{length}-{mime}")
+    facts = FileFacts(f"sub/{NAME}", length if told is None else told, 1, 1)
+    await catalog.images.write([Store(library.id, facts, content, Picture(mime, 4, 3, b""))])
+    (image,) = await catalog.listing.newest(ImageFilter(library_id=library.id), limit=1)
+    return Listed(image, data, content)
+
+
+@asynccontextmanager
+async def edge(settings: EdgeSettings, **changes: Any) -> AsyncIterator[Client]:
+    """An edge in this process, served as the runtime serves it."""
+    server = TestServer(build(settings.model_copy(update=changes)))
+    client: Client = TestClient(server)
+    await client.start_server()
+    try:
+        yield client
+    finally:
+        await client.close()
