@@ -7,18 +7,27 @@ from PIL import Image
 from tagify.imaging.pixels import displayed_size, fitted, on_white
 from tagify.imaging.source import Source, opened
 
-_TALL = 1 << 30
-"""A box that bounds the width alone."""
+QUALITIES = {
+    "image/jpeg": {320: 84, 1024: 82, 8192: 78},
+    "image/webp": {320: 82, 1024: 80, 8192: 76},
+    "image/avif": {320: 64, 1024: 60, 8192: 55},
+}
+"""Quality by format and by the width up to which it holds. A small picture is looked at pixel by
+pixel and costs few bytes; a large one is mostly shown smaller than it is."""
+
+TALLEST = 16_383
+"""Rows of a variant, at most: a WebP has no more."""
 
 
-def make_variant(source: Source, *, width: int, mime: str, max_pixels: int) -> bytes:
+def make_variant(source: Source, *, width: int | None, mime: str, max_pixels: int) -> bytes:
     """The picture at most `width` pixels wide, as displayed, never enlarged, in sRGB, without metadata.
 
-    The first frame of an animation; alpha is kept but in JPEG, where it is laid on white.
-    Raises Undecodable; OSError when the file cannot be read.
+    Without a width it keeps its size. The first frame of an animation; alpha is kept but in JPEG,
+    where it is laid on white. Raises Undecodable; OSError when the file cannot be read.
     """
     with opened(source, max_pixels) as image:
-        pixels = fitted(image, (min(width, displayed_size(image)[0]), _TALL))
+        natural = displayed_size(image)[0]
+        pixels = fitted(image, (min(width or natural, natural), TALLEST))
         out = io.BytesIO()
         _save(pixels, out, mime)
     return out.getvalue()
@@ -26,21 +35,26 @@ def make_variant(source: Source, *, width: int, mime: str, max_pixels: int) -> b
 
 def natural_width(source: Source) -> int:
     """The width of an image we made ourselves (a thumb), from its header. Raises Undecodable."""
-    with opened(source, _TALL) as image:
+    with opened(source, TALLEST * TALLEST) as image:
         return displayed_size(image)[0]
 
 
 def _save(pixels: Image.Image, out: io.BytesIO, mime: str) -> None:
     # An image remembers its file's profile and EXIF, and Pillow would write the first into the new one.
     pixels.info = {}
+    if mime not in QUALITIES:
+        raise ValueError(f"no variants are made as {mime}")
+    quality = next((held for up_to, held in QUALITIES[mime].items() if pixels.width <= up_to), 75)
+    # Each encoder at the step behind which twice the time buys under 1% of bytes (docs/performance.md).
     match mime:
-        case "image/webp":
-            rgb = pixels if pixels.mode in ("RGB", "RGBA") else pixels.convert("RGB")
-            rgb.save(out, "WEBP", quality=80, method=4)
         case "image/jpeg":
-            on_white(pixels).save(out, "JPEG", quality=82, optimize=True, progressive=True)
+            on_white(pixels).save(out, "JPEG", quality=quality, optimize=True)
+        case "image/webp":
+            _in_colour(pixels).save(out, "WEBP", quality=quality, method=2)
         case "image/avif":
-            rgb = pixels if pixels.mode in ("RGB", "RGBA") else pixels.convert("RGB")
-            rgb.save(out, "AVIF", quality=60, speed=8)
-        case _:
-            raise ValueError(f"no variants are made as {mime}")
+            # One thread: the number of encoders at work is decided elsewhere.
+            _in_colour(pixels).save(out, "AVIF", quality=quality, speed=9, max_threads=1)
+
+
+def _in_colour(pixels: Image.Image) -> Image.Image:
+    return pixels if pixels.mode in ("RGB", "RGBA") else pixels.convert("RGB")

@@ -89,3 +89,10 @@ def bomb(side: int = 60_000) -> bytes:
     rows = zlib.compressobj(9)
     packed = rows.compress(bytes(1 << 20)) + rows.flush()
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def endless(side: int = 3000, scans: int = 5000) -> bytes:
+    """A JPEG of some kilobytes whose last pass over all its pixels is repeated thousands of times."""
+    data = encoded(Image.new("RGB", (side, side), "teal"), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans + data[-2:]

@@ -1,0 +1,34 @@
+"""What a decoding process can be asked to do. Imported there; the parent needs the names alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A piece of work on one file. Fields that its work does not use are left as they are.
+
+    `work` is one of: `measure` (memory that decoding will take, in bytes), `width` (as displayed,
+    in pixels), `variant` (the picture at most `width` wide, or as it is where that is 0, as `mime`).
+    """
+
+    work: str
+    max_pixels: int
+    width: int = 0
+    mime: str = ""
+
+
+def perform(job: Job, source: Path) -> int | bytes:
+    """Do it. Raises Undecodable; anything else that decoders come up with."""
+    from tagify import imaging  # noqa: PLC0415 - decoders are loaded where they run
+
+    match job.work:
+        case "measure":
+            return imaging.decode_bytes(source, max_pixels=job.max_pixels)
+        case "width":
+            return imaging.natural_width(source)
+        case "variant":
+            return imaging.make_variant(
+                source, width=job.width or None, mime=job.mime, max_pixels=job.max_pixels
+            )
+    raise ValueError(f"there is no work named {job.work}")
