@@ -13,7 +13,9 @@ from tagify.model import THUMB_SIZE, Picture
 
 JPEG_QUALITY = 82
 WEBP_QUALITY = 82
-_PLACEHOLDER_SIDE = 32
+_PLACEHOLDER_SIDE = 24
+"""Pixels. The placeholder holds seven waves a side at most: more samples than that tell nothing new."""
+
 _ANIMATED = {"image/gif", "image/webp", "image/png", "image/avif"}
 """Formats whose further pictures are frames, and no pages, previews or second eyes."""
 
@@ -56,12 +58,14 @@ def _encoded(small: Image.Image) -> tuple[bytes, str]:
         small.save(out, "WEBP", quality=WEBP_QUALITY, method=4)
         return out.getvalue(), "image/webp"
     opaque = small.convert("RGB") if small.mode == "RGBA" else small
-    opaque.save(out, "JPEG", quality=JPEG_QUALITY, optimize=True, progressive=False)
+    opaque.save(out, "JPEG", quality=JPEG_QUALITY)
     return out.getvalue(), "image/jpeg"
 
 
 def _placeholder(small: Image.Image) -> bytes:
-    tiny = small.copy()
-    tiny.thumbnail((_PLACEHOLDER_SIDE, _PLACEHOLDER_SIDE), Image.Resampling.BOX)
+    shrink = min(1.0, _PLACEHOLDER_SIDE / max(small.size))
+    tiny = small.resize(
+        (max(1, round(small.width * shrink)), max(1, round(small.height * shrink))), Image.Resampling.BOX
+    )
     rgba = (tiny.convert("RGB") if tiny.mode == "YCbCr" else tiny).convert("RGBA")
     return thumbhash.encode(*rgba.size, rgba.tobytes())

@@ -69,6 +69,10 @@ class Servers:
             self._s3[kind] = server
         return self._s3[kind]
 
+    def pids(self) -> list[int]:
+        """The processes of those that were started."""
+        return [process.pid for process in self._running]
+
     def close(self) -> None:
         """End all that were started."""
         for process in reversed(self._running):
