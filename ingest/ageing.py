@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ingest.pipeline import Job, Outcome
+from ingest.job import Job, Outcome
 from ingest.settle import CLOSED_S
 
 LIMIT = 1000

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from ingest.ageing import Ageing
+from ingest.job import Job, Outcome, Twins
 from ingest.paths import to_os
 from ingest.patience import patiently
-from ingest.pipeline import Job, Outcome, Pipeline, Twins
+from ingest.pipeline import Pipeline
 from ingest.reconcile import Arrival
 from ingest.roots import look, why_suspended
 from ingest.settle import Sign

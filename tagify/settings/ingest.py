@@ -12,7 +12,7 @@ class IngestSettings(CommonSettings):
     ingest_host: str = Field("127.0.0.1", description="Address of the daemon's health and metrics page.")
     ingest_port: Port = Field(8082, description="Port of the daemon's health and metrics page.")
     ingest_workers: int = Field(
-        8, ge=1, le=32, description="Files that are read and decoded at the same time."
+        12, ge=1, le=32, description="Files that are on their way from folder to store at the same time."
     )
     ingest_decode_mb: int = Field(
         256,

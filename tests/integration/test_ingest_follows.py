@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from ingest import pipeline, reader
+from ingest import importer, reader
 from ingest.paths import to_catalog
 from ingest.reader import Reading
 from tagify.blobs import Blobs
@@ -108,9 +108,15 @@ async def test_a_file_that_is_moved_onto_one_that_is_about_to_be_read_keeps_its_
         edited.write_bytes(pictures.jpeg(seed=1))
         moved.write_bytes(pictures.jpeg(seed=2))
         before = await house.holds("a.jpg", "b.jpg")
-        monkeypatch.setattr(pipeline, "read", read_late)
+        monkeypatch.setattr(importer, "read", read_late)
         edited.write_bytes(pictures.jpeg(seed=3))
-        assert (await house.holds("a.jpg"))["a.jpg"].id == before["b.jpg"].id
+
+        async def moved_there() -> bool:
+            return {path: image.id for path, image in (await house.images()).items()} == {
+                "a.jpg": before["b.jpg"].id
+            }
+
+        await until(moved_there)
 
 
 async def test_deleted_files_and_folders_are_hidden_and_come_back_with_their_tags(house: House) -> None:
@@ -238,7 +244,7 @@ async def test_a_file_that_cannot_be_read_is_failed_and_tried_again_at_every_sca
             raise PermissionError(errno.EACCES, "Permission denied", place)
         return reader.read(place, path)
 
-    monkeypatch.setattr("ingest.pipeline.read", read)
+    monkeypatch.setattr("ingest.importer.read", read)
     (house.root / "locked.jpg").write_bytes(pictures.jpeg())
     (house.root / "open.jpg").write_bytes(pictures.jpeg(seed=2))
     async with house.daemon():

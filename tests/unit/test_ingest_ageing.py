@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ingest.ageing import Ageing
-from ingest.pipeline import Job, Outcome, Twins
+from ingest.job import Job, Outcome, Twins
 from ingest.settle import CLOSED_S
 from tagify.model import Content, FileFacts, LibraryId
 

@@ -1,0 +1,138 @@
+"""From a file to its blobs and its write: read, decode, upload. Blob before document."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from ingest.job import Job
+from ingest.patience import patiently
+from ingest.reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
+from tagify.blobs import Blobs, as_binary
+from tagify.budget import Budget
+from tagify.catalog import Store
+from tagify.errors import Undecodable
+from tagify.imaging import Derived, decode_bytes, derive, sidecar_keywords
+from tagify.logs import fields
+from tagify.model import Bucket, Content, FileFacts, Picture
+from tagify.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+READERS = 4
+"""Threads that read and hash files."""
+
+
+class Importer:
+    """Makes the write for a file once its blobs are stored.
+
+    Each stage has threads of its own (reading, decoding, the store's uploads), so that a slow disk
+    or store leaves the decoder its cores; what is decoded at a time has a budget.
+    """
+
+    def __init__(self, blobs: Blobs, *, decode_bytes: int, max_pixels: int) -> None:
+        self._blobs = blobs
+        self._max_pixels = max_pixels
+        self._budget = Budget(decode_bytes)
+        self._readers = Threads("read", READERS)
+        self._decoders = Threads("decode", os.cpu_count() or 1)
+
+    async def close(self) -> None:
+        """Wait for what its threads do, and end them."""
+        await self._readers.close()
+        await self._decoders.close()
+
+    async def cost(self, job: Job) -> int:
+        """Memory that decoding will take; 0 for what cannot be opened, whose reason comes out later."""
+        try:
+            return await self._readers.run(decode_bytes, Path(job.place), max_pixels=self._max_pixels)
+        except (OSError, Undecodable):
+            return 0
+
+    async def make(self, job: Job, cost: int) -> Store:
+        """The write for the file, its blobs stored. Raises FileNotFoundError, Unsettled."""
+        try:
+            reading = await self._readers.run(read, job.place, job.file.path)
+            if reading.file != job.file:
+                # It may be another image's file by now, moved here: that must be looked at first.
+                raise Unsettled(f"{job.place} is not the file that was seen")
+            derived = await self._derived(job, reading, cost)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            return self._unreadable(job, error)
+        except Undecodable as error:
+            logger.warning("not decoded: %s", error, extra=fields(file=job.place))
+            return Store(job.library_id, reading.file, error=str(error))
+        twins = await job.twins(reading.content)
+        if not twins.stored:
+            await self._upload(job, reading, derived, known=twins.known)
+        picture = await self._readers.run(_with_sidecar, derived.picture, job.place)
+        return Store(job.library_id, reading.file, reading.content, picture, came_from=twins.left)
+
+    async def _derived(self, job: Job, reading: Reading, cost: int) -> Derived:
+        max_pixels = self._max_pixels
+        async with self._budget.hold(cost):
+            if reading.data is not None:
+                return await self._decoders.run(derive, reading.data, max_pixels=max_pixels)
+            derived = await self._decoders.run(derive, Path(job.place), max_pixels=max_pixels)
+        if not await self._readers.run(unchanged, job.place, reading.file):
+            raise Unsettled(f"{job.place} changes while it is decoded")
+        return derived
+
+    async def _upload(self, job: Job, reading: Reading, derived: Derived, *, known: bool) -> None:
+        """Both blobs, at the same time; what may be there already is looked for first."""
+        content = reading.content
+        await asyncio.gather(
+            self._stored(
+                Bucket.THUMBS,
+                content,
+                lambda: self._blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime),
+                known=known,
+            ),
+            self._stored(
+                Bucket.ORIGINALS,
+                content,
+                partial(self._put_original, job, reading, derived.picture.mime),
+                known=known or reading.data is None,
+            ),
+        )
+
+    async def _stored(
+        self, bucket: Bucket, content: Content, put: Callable[[], Awaitable[None]], *, known: bool
+    ) -> None:
+        """Store it, however long the store is away; what may be there already is asked for first."""
+
+        async def attempt() -> None:
+            if not (known and await self._blobs.has(bucket, content)):
+                await put()
+
+        await patiently("objects", attempt)
+
+    async def _put_original(self, job: Job, reading: Reading, mime: str) -> None:
+        if reading.data is not None:
+            await self._blobs.put(Bucket.ORIGINALS, reading.content, reading.data, mime)
+            return
+        stream = await self._readers.run(VerifiedReader, job.place, reading)
+        try:
+            await self._blobs.put_stream(
+                Bucket.ORIGINALS, reading.content, as_binary(stream), reading.file.size, mime
+            )
+        finally:
+            stream.close()
+
+    def _unreadable(self, job: Job, error: OSError) -> Store:
+        """Kept as failed with facts that no file has, so that every comparison tries it again."""
+        reason = f"the file cannot be read: {error.strerror or error}"
+        logger.warning("%s", reason, extra=fields(file=job.place))
+        return Store(job.library_id, FileFacts(job.file.path, 0, 0, 0), error=reason)
+
+
+def _with_sidecar(picture: Picture, place: str) -> Picture:
+    """With the keywords of the file beside it, after its own. Runs in a thread."""
+    if not (packet := read_sidecar(place)):
+        return picture
+    return replace(picture, keywords=tuple(dict.fromkeys((*picture.keywords, *sidecar_keywords(packet)))))
