@@ -1,16 +1,20 @@
 """From a query string to what is asked for. Every mistake is a BadRequest that names the parameter."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from aiohttp import web
 
-from tagify.catalog import ImageFilter
+from tagify.catalog import ImageFilter, Sort
 from tagify.errors import BadRequest
 from tagify.model import ImageId, ImageState, LibraryId, is_id
 from tagify.tagnames import clean
 
 MAX_TAGS = 50
 """Tags in one filter, at most."""
+
+MAX_FOLDER = 4096
+"""Characters in the path of a folder, at most."""
 
 _TRUE = {"1", "true", "yes"}
 _FALSE = {"", "0", "false", "no"}
@@ -19,13 +23,40 @@ _FALSE = {"", "0", "false", "no"}
 def image_filter(request: web.Request) -> ImageFilter:
     """The filter of a list of images."""
     query = request.query
-    return ImageFilter(
+    which = ImageFilter(
         library_id=library(request),
-        tags=_tags(query.getall("tags", [])),
+        tags=_tags(request, "tags"),
         logic=_logic(query.get("logic", "and")),
+        exclude=_tags(request, "exclude"),
         no_tags=flag(request, "no_tags"),
+        folder=_folder(query.get("path", "")),
+        taken_from=_moment(request, "taken_from"),
+        taken_to=_moment(request, "taken_to"),
         state=_state(query.get("state", ImageState.READY.value)),
     )
+    if which.folder and which.library_id is None:
+        raise BadRequest("path names a folder of one library: give library_id too")
+    return which
+
+
+def sort_of(request: web.Request, which: ImageFilter) -> Sort:
+    """The order of a list: what is asked for, else what its filter needs, else the newest first.
+
+    Raises BadRequest for an order in which no index serves the filter: it would be a walk over all images.
+    """
+    taken = which.taken_from is not None or which.taken_to is not None
+    if which.folder and taken:
+        raise BadRequest("path and taken_from or taken_to exclude each other: no index serves both")
+    needed = Sort.PATH if which.folder else Sort.TAKEN_AT if taken else None
+    sort = _sort(request.query.get("sort", needed or Sort.NEWEST))
+    if needed and sort is not needed:
+        given = "path" if which.folder else "taken_from or taken_to"
+        raise BadRequest(f"a list with {given} is sorted by {needed}: no index serves sort={sort}")
+    if sort is Sort.PATH and which.library_id is None:
+        raise BadRequest("sort=path is the order of one library: give library_id too")
+    if sort is Sort.TAKEN_AT and which.state is not ImageState.READY:
+        raise BadRequest("sort=taken_at needs state=ready: of other images it may not be known when")
+    return sort
 
 
 def library(request: web.Request) -> LibraryId | None:
@@ -65,8 +96,32 @@ def image_ids(ids: object, limit: int) -> tuple[ImageId, ...]:
     return tuple(ImageId(item) for item in ids)
 
 
-def _tags(names: list[str]) -> tuple[str, ...]:
-    return tag_names([name for name in names if name], "tags", MAX_TAGS)
+def _tags(request: web.Request, name: str) -> tuple[str, ...]:
+    return tag_names([text for text in request.query.getall(name, []) if text], name, MAX_TAGS)
+
+
+def _folder(text: str) -> str:
+    folder = text.strip("/")
+    if len(folder) > MAX_FOLDER or {"", ".", ".."} & set(folder.split("/") if folder else ()):
+        raise BadRequest("path must be that of a folder in its library, like 2024/summer")
+    return folder
+
+
+def _moment(request: web.Request, name: str) -> datetime | None:
+    if not (text := request.query.get(name, "")):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadRequest(f"{name} must be a date or a time like 2024-07-01 or 2024-07-01T12:00:00Z") from None
+
+
+def _sort(text: str) -> Sort:
+    try:
+        return Sort(text)
+    except ValueError:
+        raise BadRequest(f"sort must be one of {', '.join(Sort)}") from None
 
 
 def _logic(text: str) -> Literal["and", "or"]:

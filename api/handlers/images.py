@@ -2,13 +2,14 @@
 
 from aiohttp import hdrs, web
 
-from api.cursor import Cursor, decode
+from api.cursor import Cursors
+from api.items import Json
 from api.keys import CATALOG, ITEMS, OFFSET_USES, SETTINGS, STORE_URLS
-from api.query import image_filter
-from tagify.catalog import ImageFilter, Page
+from api.query import image_filter, sort_of
+from tagify.catalog import ImageFilter, Page, Sort
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Bucket, Image, ImageId, ImageState, is_id
-from tagify.web import json_response, query_int
+from tagify.web import json_response, query_int, with_etag
 
 DEFAULT_LIMIT = 60
 MAX_LIMIT = 200
@@ -24,32 +25,38 @@ routes = web.RouteTableDef()
 async def list_images(request: web.Request) -> web.Response:
     which = image_filter(request)
     limit = query_int(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+    sort = sort_of(request, which)
     if "offset" in request.query:
-        return await _by_offset(request, which, limit)
+        return await _by_offset(request, which, sort, limit)
+    cursors = Cursors(which, sort)
     after, before = request.query.get("after"), request.query.get("before")
     if after and before:
         raise BadRequest("after and before exclude each other")
     page = await request.app[CATALOG].listing.page(
         which,
-        after=decode(after, which).image if after else None,
-        before=decode(before, which).image if before else None,
+        sort,
+        after=cursors.decode(after) if after else None,
+        before=cursors.decode(before) if before else None,
         limit=limit,
     )
-    return json_response(_page(request, page, which), headers={hdrs.CACHE_CONTROL: "no-cache"})
+    answer = json_response(_page(request, page, cursors), headers={hdrs.CACHE_CONTROL: "no-cache"})
+    return with_etag(request, answer)
 
 
-def _page(request: web.Request, page: Page, which: ImageFilter) -> dict[str, object]:
-    items, tiles = request.app[ITEMS], page.tiles
+def _page(request: web.Request, page: Page, cursors: Cursors) -> Json:
+    items = request.app[ITEMS]
     return {
-        "items": [items.tile(tile) for tile in tiles],
-        "next_cursor": Cursor(tiles[-1].id).encode(which) if tiles and page.older else None,
-        "prev_cursor": Cursor(tiles[0].id).encode(which) if tiles and page.newer else None,
+        "items": [items.tile(tile) for tile in page.tiles],
+        "next_cursor": cursors.encode(page.next) if page.next else None,
+        "prev_cursor": cursors.encode(page.previous) if page.previous else None,
         "media": items.media,
     }
 
 
-async def _by_offset(request: web.Request, which: ImageFilter, limit: int) -> web.Response:
+async def _by_offset(request: web.Request, which: ImageFilter, sort: Sort, limit: int) -> web.Response:
     request.app[OFFSET_USES].add()
+    if sort is not Sort.NEWEST:
+        raise BadRequest("offset goes with sort=newest alone; for others use next_cursor of the list")
     try:
         offset = query_int(request, "offset", 0, 0, MAX_OFFSET)
     except BadRequest as error:

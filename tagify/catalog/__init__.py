@@ -8,7 +8,9 @@ from tagify.catalog.changes import Change, ChangeKind, Mark
 from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.condemned import StoredObject
 from tagify.catalog.failures import CatalogError, ChangesLost, ContentCondemned, LeaseLost
-from tagify.catalog.listing import ImageFilter, Page
+from tagify.catalog.filters import ImageFilter, Sort
+from tagify.catalog.listing import Page
+from tagify.catalog.orders import Place
 from tagify.catalog.recount import Miscount
 from tagify.catalog.retag import Tagged
 from tagify.catalog.tags import Changed
@@ -29,7 +31,9 @@ __all__ = [
     "Miscount",
     "Move",
     "Page",
+    "Place",
     "ServerFacts",
+    "Sort",
     "Store",
     "StoredObject",
     "Tagged",

@@ -1,11 +1,15 @@
 """The indexes that the queries need, made at start. Making one that is there costs nothing."""
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 
 from tagify.catalog.completion import fill_in
+from tagify.catalog.orders import ORDERS
+from tagify.catalog.plans import index_name
 from tagify.catalog.retag import UNDO_LIFETIME
 from tagify.model import ImageState
 
@@ -14,17 +18,22 @@ Database = AsyncDatabase[dict[str, Any]]
 PRESENT = {"state": {"$in": [ImageState.READY.value, ImageState.FAILED.value]}}
 """Documents whose file is in its folder. Partial indexes with `$in` ask for MongoDB 6.0."""
 
-_NEWEST = ("_id", DESCENDING)
+
+def _of_lists() -> Iterator[IndexModel]:
+    """For each order one of all images, of a library's, of a tag's, and of a tag's in a library.
+
+    Every page of a list names a state first, so that what is missing or failed is never walked over.
+    A path says nothing without its library.
+    """
+    for order, library, tags in itertools.product(ORDERS.values(), (False, True), (False, True)):
+        if library or order.field != "path":
+            fields = ["state", *(["library_id"] if library else []), *(["tags"] if tags else [])]
+            keys = [*((field, ASCENDING) for field in fields), *order.sort()]
+            yield IndexModel(keys, name=index_name(order, library=library, tags=tags))
+
 
 IMAGES = [
-    # Every page of a list names a state first, so that what is missing or failed is never walked over.
-    IndexModel([("state", ASCENDING), _NEWEST], name="newest"),
-    IndexModel([("state", ASCENDING), ("library_id", ASCENDING), _NEWEST], name="library_newest"),
-    IndexModel([("state", ASCENDING), ("tags", ASCENDING), _NEWEST], name="tag_newest"),
-    IndexModel(
-        [("state", ASCENDING), ("library_id", ASCENDING), ("tags", ASCENDING), _NEWEST],
-        name="library_tag_newest",
-    ),
+    *_of_lists(),
     # One present image for a path; what is missing may have had the same one, many times over.
     IndexModel(
         [("library_id", ASCENDING), ("path", ASCENDING)],

@@ -1,83 +1,118 @@
-"""Lists of images, as the API answers them: by filter, page by page."""
+"""Lists of images, as the API answers them: by filter, in an order, page by page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from tagify.catalog.documents import TILE_FIELDS, image_of, object_id, tile_of
 from tagify.catalog.failures import translated
+from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.indexes import Database
-from tagify.catalog.tallies import spelling
-from tagify.model import Image, ImageId, ImageState, LibraryId, Tile
+from tagify.catalog.orders import Leg, Place
+from tagify.catalog.plans import Plan, plan_of
+from tagify.model import Image, TagCount, Tile
+from tagify.tagnames import key_of
 
+SIFTED = 20
+"""Images that are looked at for each one that a page may hold, at most: a page that has found fewer by
+then is short, and the walk goes on from where it stopped."""
 
-@dataclass(frozen=True, slots=True)
-class ImageFilter:
-    """Which images are meant. `tags` are in any case; all that is None or empty does not matter."""
-
-    library_id: LibraryId | None = None
-    tags: tuple[str, ...] = ()
-    logic: Literal["and", "or"] = "and"
-    no_tags: bool = False
-    state: ImageState = ImageState.READY
+Doc = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some images, newest first, and whether there are more on either side."""
+    """Some images in order, and where the list goes on to either side; None where there is nothing more.
 
-    tiles: tuple[Tile, ...]
-    newer: bool
-    older: bool
+    A page may be short, or empty, and the list go on: where few of the images looked at are meant.
+    """
+
+    tiles: tuple[Tile, ...] = ()
+    previous: Place | None = None
+    next: Place | None = None
 
 
 class Listing:
     """The lists of the catalog."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
         self._images = database.images
+        self._tags = database.tags
 
     @translated
     async def page(
         self,
         which: ImageFilter,
+        sort: Sort = Sort.NEWEST,
         *,
-        after: ImageId | None = None,
-        before: ImageId | None = None,
+        after: Place | None = None,
+        before: Place | None = None,
         limit: int,
     ) -> Page:
-        """Up to `limit` images older than `after`, or newer than `before`. Raises Unavailable."""
-        query = await self._query(which)
-        forward = before is None
-        if after:
-            query["_id"] = {"$lt": object_id(after)}
-        if before:
-            query["_id"] = {"$gt": object_id(before)}
-        found = (
-            await self._images.find(query, TILE_FIELDS)
-            .sort("_id", -1 if forward else 1)
-            .limit(limit + 1)
-            .to_list()
-        )
-        tiles = tuple(tile_of(doc) for doc in found[:limit])
-        more = len(found) > limit
+        """Up to `limit` images behind `after`, or before `before`. Raises Unavailable."""
+        plan = await self._plan(which, sort)
+        if plan is None:
+            return Page()
+        forward, start = before is None, after or before
+        end = await self._end(plan, start, forward, limit * SIFTED)
+        found = await self._read(plan, plan.order.legs(start, end, forward), limit + 1)
+        docs = found[:limit]
+        near = plan.order.place_of(docs[0]) if docs else end
+        far = plan.order.place_of(docs[-1]) if len(found) > limit else end
+        tiles = tuple(map(tile_of, docs))
         if forward:
-            return Page(tiles, newer=after is not None, older=more)
-        return Page(tiles[::-1], newer=more, older=True)
+            return Page(tiles, previous=near if start else None, next=far)
+        return Page(tiles[::-1], previous=far, next=near)
 
     @translated
     async def newest(self, which: ImageFilter, *, limit: int, offset: int = 0) -> tuple[Image, ...]:
         """Up to `limit` whole images after the newest `offset`, which are walked over. Raises Unavailable."""
-        cursor = self._images.find(await self._query(which)).sort("_id", -1).skip(offset).limit(limit)
-        return tuple(image_of(doc) for doc in await cursor.to_list())
+        plan = await self._plan(which, Sort.NEWEST)
+        if plan is None:
+            return ()
+        cursor = self._images.find(plan.served | plan.sift, hint=plan.index).sort(plan.order.sort())
+        return tuple(image_of(doc) for doc in await cursor.skip(offset).limit(limit).to_list())
 
-    async def _query(self, which: ImageFilter) -> dict[str, Any]:
-        query: dict[str, Any] = {"state": which.state.value}
-        if which.library_id:
-            query["library_id"] = object_id(which.library_id)
-        if which.no_tags:
-            query["tags"] = []
-        elif which.tags:
-            names = (await spelling(self._database, which.tags, None)).all(which.tags)
-            query["tags"] = {"$all" if which.logic == "and" else "$in": names}
-        return query
+    async def _plan(self, which: ImageFilter, sort: Sort) -> Plan | None:
+        names = (*which.tags, *which.exclude)
+        return plan_of(which, sort, await self._known(which, names) if names else {})
+
+    async def _known(self, which: ImageFilter, names: Sequence[str]) -> dict[str, TagCount]:
+        """Those of the tags that are in use where the filter looks, by their keys."""
+        library = object_id(which.library_id) if which.library_id else None
+        ids = [{"library_id": library, "key": key_of(name)} for name in names]
+        cursor = self._tags.find({"_id": {"$in": ids}}, {"key": 1, "name": 1, "count": 1})
+        return {doc["key"]: TagCount(doc["name"], doc["count"]) for doc in await cursor.to_list()}
+
+    async def _end(self, plan: Plan, start: Place | None, forward: bool, budget: int) -> Place | None:
+        """Where a page has looked at enough; None where it may look at all that its index leads to.
+
+        Found before the page is read, and from the index alone: what changes in between is not passed over.
+        """
+        if not plan.sift or (plan.expected is not None and plan.expected <= budget):
+            return None
+        for leg in plan.order.legs(start, None, forward):
+            cursor = self._images.find(_both(plan.served, leg.filter), plan.order.fields, hint=plan.index)
+            found = await cursor.sort(leg.sort).skip(budget - 1).limit(1).to_list()
+            if found:
+                return plan.order.place_of(found[0])
+        return None
+
+    async def _read(self, plan: Plan, legs: Sequence[Leg], limit: int) -> list[Doc]:
+        fields = TILE_FIELDS | plan.order.fields
+        docs: list[Doc] = []
+        for leg in legs:
+            cursor = self._images.find(_both(plan.served, leg.filter) | plan.sift, fields, hint=plan.index)
+            docs += await cursor.sort(leg.sort).limit(limit - len(docs)).to_list()
+            if len(docs) == limit:
+                break
+        return docs
+
+
+def _both(served: Doc, leg: Doc) -> Doc:
+    """A document for both: a field in the two of them is within both intervals."""
+    shared = served.keys() & leg.keys()
+    if not shared:
+        return served | leg
+    rest = {name: value for name, value in leg.items() if name not in shared}
+    return served | rest | {"$and": [{name: leg[name]} for name in shared]}

@@ -8,13 +8,9 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from api.app import build
-from api.cursor import Cursor, decode
 from tagify.catalog import Catalog, ImageFilter, Move, Store
-from tagify.errors import BadRequest
 from tagify.model import Content, FileFacts, ImageId, Library, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
@@ -304,29 +300,3 @@ async def test_the_page_comes_with_a_strict_policy(client: Client) -> None:
         etag = response.headers["ETag"]
     async with client.get("/", headers={"If-None-Match": etag}) as response:
         assert response.status == 304
-
-
-IDS = st.binary(min_size=12, max_size=12).map(lambda raw: ImageId(raw.hex()))
-TAGS = st.lists(st.text(max_size=5), max_size=3).map(tuple)
-FILTERS = st.builds(ImageFilter, tags=TAGS, no_tags=st.booleans())
-
-
-@given(IDS, FILTERS)
-def test_a_cursor_comes_back_as_it_went(image: ImageId, which: ImageFilter) -> None:
-    assert decode(Cursor(image).encode(which), which) == Cursor(image)
-
-
-@settings(suppress_health_check=[HealthCheck.too_slow])
-@given(IDS, FILTERS, FILTERS, st.data())
-def test_a_cursor_that_was_changed_or_is_foreign_is_refused(
-    image: ImageId, which: ImageFilter, other: ImageFilter, data: st.DataObject
-) -> None:
-    text = Cursor(image).encode(which)
-    if other != which:
-        with pytest.raises(BadRequest):
-            decode(text, other)
-    place = data.draw(st.integers(0, len(text) - 1))
-    letter = data.draw(st.characters(codec="ascii").filter(lambda char: char != text[place]))
-    changed = text[:place] + letter + text[place + 1 :]
-    with pytest.raises(BadRequest):
-        decode(changed, which)

@@ -1,0 +1,97 @@
+"""How a list is read: by one index, named to the server, and never by a sort in memory.
+
+The server's own planner guesses from a short trial which index is best, and remembers its guess for
+other tags too. We know better: the counts of all tags are stored. Of tags that must all be there the
+rarest one leads, and the rest is looked for in its images.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tagify.catalog.documents import object_id
+from tagify.catalog.filters import ImageFilter, Sort
+from tagify.catalog.orders import ORDERS, Order
+from tagify.model import TagCount
+from tagify.tagnames import key_of
+
+Doc = dict[str, Any]
+
+# "/" is followed by "0": all paths below a folder lie between the two.
+_AFTER_SLASH = chr(ord("/") + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An index, what it serves by itself, and what its images are sifted by (nothing, mostly).
+
+    `expected` is the most images that the index leads to, where that is known.
+    """
+
+    index: str
+    served: Doc
+    sift: Doc
+    order: Order
+    expected: int | None = None
+
+
+def index_name(order: Order, *, library: bool, tags: bool) -> str:
+    """The name of the index of an order of all images, of a library's, of a tag's, or of both."""
+    return "_".join([*(["library"] if library else []), *(["tag"] if tags else []), order.name])
+
+
+def plan_of(which: ImageFilter, sort: Sort, known: Mapping[str, TagCount]) -> Plan | None:
+    """The plan of a list, or None where it has no images. `known` are the tags in use, by their keys."""
+    order = ORDERS[sort]
+    served: Doc = {"state": which.state.value}
+    if which.library_id:
+        served["library_id"] = object_id(which.library_id)
+    leading = _leading(which, known)
+    if leading is None:
+        return None
+    served |= leading.served | _ranges(which)
+    index = index_name(order, library=which.library_id is not None, tags="tags" in served)
+    return Plan(index, served, leading.sift, order, leading.expected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leading:
+    """What a filter says of tags."""
+
+    served: Doc
+    sift: Doc
+    expected: int | None = None
+
+
+def _leading(which: ImageFilter, known: Mapping[str, TagCount]) -> _Leading | None:
+    excluded = [known[key].name for key in map(key_of, which.exclude) if key in known]
+    # Under $nor the server takes no bounds from a condition: the leading tag stays the leading one.
+    sift: list[Doc] = [{"tags": {"$in": excluded}}] if excluded else []
+    if which.no_tags:
+        return _Leading({"tags": []}, {})
+    if not which.tags:
+        return _Leading({}, _nor(sift))
+    keys = dict.fromkeys(map(key_of, which.tags))
+    found = sorted((known[key] for key in keys if key in known), key=lambda tag: tag.count)
+    if not found or (which.logic == "and" and len(found) < len(keys)):
+        return None
+    if which.logic == "or":
+        names = [tag.name for tag in found]
+        served = {"tags": {"$in": names} if len(names) > 1 else names[0]}
+        return _Leading(served, _nor(sift), sum(tag.count for tag in found))
+    sift += [{"tags": {"$ne": tag.name}} for tag in found[1:]]
+    return _Leading({"tags": found[0].name}, _nor(sift), found[0].count)
+
+
+def _nor(conditions: list[Doc]) -> Doc:
+    return {"$nor": conditions} if conditions else {}
+
+
+def _ranges(which: ImageFilter) -> Doc:
+    ranges: Doc = {}
+    if which.folder:
+        ranges["path"] = {"$gt": f"{which.folder}/", "$lt": f"{which.folder}{_AFTER_SLASH}"}
+    limits = {"$gte": which.taken_from, "$lt": which.taken_to}
+    if given := {name: value for name, value in limits.items() if value is not None}:
+        ranges["taken_at"] = given
+    return ranges

@@ -1,0 +1,130 @@
+"""What every list that the API can be asked for costs the server, as its own profiler counts it."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from api.query import image_filter, sort_of
+from bench import million
+from tagify.catalog import Catalog, ImageFilter, Page, Place, Sort
+from tagify.catalog.listing import SIFTED
+from tagify.errors import BadRequest
+from tagify.settings import CommonSettings
+from tests.conftest import Values
+
+LIMIT = 60
+SPARE = 3
+"""Keys beyond those of the images: where one interval of an index ends and the next begins."""
+
+SIZES = [(5_000, 5), pytest.param(100_000, 1, marks=pytest.mark.slow)]
+"""Images, and every which of the lists is asked for."""
+
+LIBRARIES = ("", f"library_id={million.library_id(0)}")
+TAGS = {
+    "": 1,
+    "tags=day": 1,
+    "tags=tag 400": 1,
+    "tags=day&tags=tag 000": 1,
+    "tags=tag 300&tags=day&tags=2019": 1,
+    "tags=day&tags=night": 1,
+    "tags=2015&tags=2024": 1,
+    "tags=nowhere": 1,
+    "tags=day&tags=night&tags=tag 000&logic=or": 3,
+    "tags=tag 100&tags=tag 200&logic=or": 2,
+    "exclude=day": 1,
+    "tags=day&exclude=tag 000": 1,
+    "tags=day&tags=night&logic=or&exclude=tag 001": 2,
+    "no_tags=1": 2,
+}
+"""What a filter says of tags, and the intervals of an index in which its images are, at most."""
+
+ORDERS = (
+    "",
+    "sort=taken_at",
+    "taken_from=2016-01-01&taken_to=2022-01-01",
+    "sort=path",
+    "path=2019",
+    "sort=newest&path=2019",
+    "taken_from=2016-01-01&sort=path",
+    "path=2019&taken_to=2020-01-01",
+)
+QUERIES = [
+    "&".join(filter(None, parts)).replace(" ", "%20") for parts in itertools.product(LIBRARIES, TAGS, ORDERS)
+]
+
+
+class Costs:
+    """What the server's profiler says of the questions about images since it was last asked."""
+
+    def __init__(self, database: Database[dict[str, Any]]) -> None:
+        self._database = database
+
+    def begin(self) -> None:
+        self._database.command("profile", 0)
+        self._database.drop_collection("system.profile")
+        self._database.command("profile", 2)
+
+    def taken(self) -> list[dict[str, Any]]:
+        self._database.command("profile", 0)
+        return list(self._database.system.profile.find({"ns": f"{self._database.name}.images"}))
+
+
+@pytest.fixture
+def filled(images: int, mongo_values: Values) -> Iterator[Database[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](mongo_values["mongo_uri"], w=1, tz_aware=True) as client:
+        database = client.get_database(mongo_values["mongo_database"])
+        million.fill(database, images)
+        yield database
+
+
+@pytest.mark.parametrize(("images", "every"), SIZES)
+async def test_no_list_examines_more_than_a_small_multiple_of_a_page(
+    filled: Database[dict[str, Any]], mongo_values: Values, every: int
+) -> None:
+    catalog = Catalog(CommonSettings(**mongo_values))
+    await catalog.ensure_indexes()
+    middle = filled.images.find_one({"state": "ready"}, skip=2500)
+    assert middle is not None
+    costs, refused = Costs(filled), []
+    try:
+        for query in QUERIES[::every]:
+            asked = make_mocked_request("GET", f"/api/images?{query}")
+            try:
+                which = image_filter(asked)
+                sort = sort_of(asked, which)
+            except BadRequest as error:
+                refused.append(error.detail)
+                continue
+            place = _place(sort, middle)
+            for after, before in ((None, None), (place, None), (None, place)):
+                costs.begin()
+                page = await catalog.listing.page(which, sort, after=after, before=before, limit=LIMIT)
+                _is_cheap(query, which, page, costs.taken())
+    finally:
+        await catalog.close()
+    assert len(set(refused)) == 5
+    assert all("give library_id too" in reason or "index serves" in reason for reason in refused), refused
+
+
+def _place(sort: Sort, doc: dict[str, Any]) -> Place:
+    values = {Sort.NEWEST: None, Sort.TAKEN_AT: doc["taken_at"], Sort.PATH: doc["path"]}
+    return Place(values[sort], str(doc["_id"]))  # type: ignore[arg-type]
+
+
+def _is_cheap(query: str, which: ImageFilter, page: Page, costs: list[dict[str, Any]]) -> None:
+    intervals = next(number for text, number in reversed(TAGS.items()) if text.replace(" ", "%20") in query)
+    sifted = bool(which.exclude) or (which.logic == "and" and len(which.tags) > 1)
+    examined = sum(cost["docsExamined"] for cost in costs)
+    keys = sum(cost["keysExamined"] for cost in costs)
+    most = 2 * SIFTED * LIMIT if sifted else LIMIT + 1
+    assert examined <= most, (query, costs)
+    assert keys <= intervals * (2 * most + SPARE * len(costs)), (query, keys, costs)
+    assert not any(cost.get("hasSortStage") for cost in costs), (query, costs)
+    assert all(cost["planSummary"].startswith("IXSCAN") for cost in costs), (query, costs)
+    if not sifted:
+        assert examined <= len(page.tiles) + 1, (query, costs)

@@ -1,0 +1,67 @@
+"""Cursors: what comes back is what went out, and nothing else is taken for one."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.cursor import Cursors
+from tagify.catalog import ImageFilter, Place, Sort
+from tagify.errors import BadRequest
+from tagify.model import ImageId
+
+IDS = st.binary(min_size=12, max_size=12).map(lambda raw: ImageId(raw.hex()))
+MOMENTS = st.datetimes(timezones=st.just(UTC)).map(
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
+VALUES: dict[Sort, st.SearchStrategy[datetime | str | None]] = {
+    Sort.NEWEST: st.none(),
+    Sort.TAKEN_AT: MOMENTS,
+    Sort.PATH: st.text(max_size=40),
+}
+TAGS = st.lists(st.text(max_size=5), max_size=3).map(tuple)
+FILTERS = st.builds(ImageFilter, tags=TAGS, exclude=TAGS, no_tags=st.booleans(), folder=st.text(max_size=5))
+LISTS = st.builds(Cursors, FILTERS, st.sampled_from(Sort))
+
+
+def places(cursors: Cursors) -> st.SearchStrategy[Place]:
+    return st.builds(Place, VALUES[cursors.sort], IDS)
+
+
+@given(LISTS, st.data())
+def test_a_cursor_comes_back_as_it_went(cursors: Cursors, data: st.DataObject) -> None:
+    place = data.draw(places(cursors))
+    assert cursors.decode(cursors.encode(place)) == place
+
+
+@given(LISTS, LISTS, st.data())
+def test_a_cursor_of_another_filter_or_sort_is_refused(
+    cursors: Cursors, other: Cursors, data: st.DataObject
+) -> None:
+    text = cursors.encode(data.draw(places(cursors)))
+    if other != cursors:
+        with pytest.raises(BadRequest, match="another filter or sort"):
+            other.decode(text)
+
+
+@given(LISTS, st.data())
+def test_a_cursor_that_was_changed_is_refused(cursors: Cursors, data: st.DataObject) -> None:
+    text = cursors.encode(data.draw(places(cursors)))
+    place = data.draw(st.integers(0, len(text) - 1))
+    letter = data.draw(st.characters(codec="ascii").filter(lambda char: char != text[place]))
+    for changed in (text[:place] + letter + text[place + 1 :], text[:place], text + letter):
+        with pytest.raises(BadRequest, match="start again"):
+            cursors.decode(changed)
+
+
+@pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
+def test_any_time_can_be_a_place(moment: datetime) -> None:
+    cursors = Cursors(ImageFilter(), Sort.TAKEN_AT)
+    place = Place(moment, ImageId("0" * 24))
+    assert cursors.decode(cursors.encode(place)) == place
+
+
+def test_an_older_version_is_told_as_such() -> None:
+    with pytest.raises(BadRequest, match="another version"):
+        Cursors(ImageFilter(), Sort.NEWEST).decode("AQ")
