@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from ingest.fresh import Fresh
 from ingest.guard import Guard
 from ingest.intake import Intake
 from ingest.paths import Exclusions, to_os
 from ingest.patience import patiently
 from ingest.progress import Progress
 from ingest.reconcile import Arrival, Departure, Difference, Same, compare, in_chunks
+from ingest.settle import Settling
 from ingest.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
 from tagify.model import Entry, LibraryId
@@ -50,6 +52,7 @@ class Comparer:
         threads: Threads,
         exclusions: Exclusions,
         intake: Intake,
+        settling: Settling,
     ) -> None:
         self._id = library_id
         self._root = root
@@ -57,9 +60,10 @@ class Comparer:
         self._threads = threads
         self._exclusions = exclusions
         self._intake = intake
+        self._settling = settling
 
     async def paths(self, paths: Sequence[str], guard: Guard) -> bool:
-        """Look at what is at these paths now; files that are there first, so that moves are seen as moves.
+        """Look at what is at these paths now; what is there first, so that moves are seen as moves.
 
         Whether all that has gone could be removed.
         """
@@ -68,9 +72,13 @@ class Comparer:
         await self._intake.arrive([Arrival(file) for file in files.values() if file is not None], live=True)
         absent = sorted(path for path, file in files.items() if file is None)
         there = await self._there(absent)
+        folders = _topmost(path for path in absent if path not in there)
+        if len(folders) > 1:
+            for folder in folders:
+                await self._pass(folder, followed=True)
         went = await self._depart(list(there.values()), guard)
-        for folder in _topmost(path for path in absent if path not in there):
-            went = await self.tree(folder, guard) and went
+        for folder in folders:
+            went = await self.tree(folder, guard, followed=True) and went
         return went
 
     async def _there(self, paths: Sequence[str]) -> dict[str, Entry]:
@@ -81,37 +89,51 @@ class Comparer:
             found |= await patiently("catalog", partial(self._catalog.images.at, self._id, some))
         return found
 
-    async def tree(self, folder: str, guard: Guard, progress: Progress | None = None) -> bool:
+    async def tree(
+        self, folder: str, guard: Guard, progress: Progress | None = None, *, followed: bool = False
+    ) -> bool:
         """Compare all below a folder (`""`: the library); whether all that has gone could be removed.
 
-        A scan gives its `progress`, and what it finds goes after live events. More images than
-        are held back are counted by a pass of their own, and removed by a third: by then all
-        that moved has arrived, and what is still absent has gone.
+        A scan gives its `progress`, and what it finds goes after live events; what has arrived is in
+        before anything is removed, for it may have come from there. More images than are held back
+        are counted by a pass of their own, and removed by a third: by then all that moved has
+        arrived, and what is still absent has gone.
         """
-        absent = await self._pass(folder, progress=progress)
+        absent = await self._pass(folder, progress=progress, followed=followed)
+        if progress is not None and absent.total:
+            await self._intake.drained()
         if absent.total <= HELD_BACK:
             return await self._depart(absent.entries, guard)
-        absent = await self._pass(folder)
+        absent = await self._pass(folder, followed=followed)
         if not await guard.may_remove(absent.total):
             return False
-        await self._pass(folder, removing_by=guard)
+        await self._pass(folder, followed=followed, removing_by=guard)
         return True
 
     async def _pass(
-        self, folder: str, *, progress: Progress | None = None, removing_by: Guard | None = None
+        self,
+        folder: str,
+        *,
+        followed: bool,
+        progress: Progress | None = None,
+        removing_by: Guard | None = None,
     ) -> _Absent:
         """One merge of folder and catalog: what has arrived is taken, what is absent told or removed."""
         arrivals: list[Arrival] = []
         absent = _Absent()
+        fresh = Fresh(self._root, self._settling, self._threads, followed=followed)
         live = progress is None and removing_by is None
         async for difference in compare(self._disk(folder), self._entries(folder)):
             self._sort(difference, arrivals, absent, progress)
             if len(arrivals) >= GATHER:
-                await self._intake.arrive(arrivals, live=live)
+                await self._intake.arrive(fresh.sift(arrivals), live=live)
                 arrivals.clear()
+            if fresh.full:
+                await self._intake.arrive(await fresh.settled(), live=live)
             if removing_by is not None and len(absent.entries) >= HELD_BACK:
                 await self._remove(absent, removing_by)
-        await self._intake.arrive(arrivals, live=live)
+        await self._intake.arrive(fresh.sift(arrivals), live=live)
+        await self._intake.arrive(await fresh.settled(), live=live)
         if removing_by is not None:
             await self._remove(absent, removing_by)
         return absent

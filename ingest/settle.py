@@ -39,7 +39,7 @@ class Settling:
     """The paths at which something happened lately, and when each will be quiet."""
 
     def __init__(self, settle_s: float, limit: int = 100_000) -> None:
-        self._settle_s = settle_s
+        self.settle_s = settle_s
         self._limit = limit
         self._due: dict[str, float] = {}
         self._sidecars: dict[str, float] = {}
@@ -52,6 +52,10 @@ class Settling:
     def full(self) -> bool:
         """Whether so many paths are unquiet that their details should be forgotten."""
         return len(self._due) >= self._limit
+
+    def waits_for(self, path: str) -> bool:
+        """Whether something happened at this path, and it is not quiet yet."""
+        return path in self._due
 
     def note(self, note: Note, now: float) -> None:
         """Wait for this path from now on. Times are those of one monotonic clock, in seconds.
@@ -98,7 +102,7 @@ class Settling:
 
     def _wait(self, sign: Sign) -> float:
         if sign is Sign.WRITTEN:
-            return self._settle_s * OPEN_FACTOR
+            return self.settle_s * OPEN_FACTOR
         if sign is Sign.CLOSED:
-            return min(self._settle_s, CLOSED_S)
-        return self._settle_s
+            return min(self.settle_s, CLOSED_S)
+        return self.settle_s

@@ -1,0 +1,32 @@
+"""All that the catalog ever held of its images, not only what it holds in the end."""
+
+from typing import Any
+
+from pymongo import MongoClient
+
+from tagify.settings import IngestSettings
+
+
+class History:
+    """Remembers, from where it was made, each content that any image had. Close it."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self._client = MongoClient[dict[str, Any]](settings.mongo_uri.get_secret_value())
+        self._stream = self._client[settings.mongo_database].images.watch()
+        self.added = 0
+        self.contents: set[str | None] = set()
+
+    def read(self) -> None:
+        """Take in what happened so far: images added, and their contents; None where one was not decoded."""
+        while (event := self._stream.try_next()) is not None:
+            if event["operationType"] == "insert":
+                self.added += 1
+                self.contents.add(event["fullDocument"]["content"])
+            elif event["operationType"] == "update":
+                updated = event["updateDescription"]["updatedFields"]
+                self.contents |= {updated["content"]} if "content" in updated else set()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._stream.close()
+        self._client.close()
