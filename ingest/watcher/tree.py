@@ -6,14 +6,28 @@ by the observer's emitters, which look it up by the root.
 """
 
 import errno
+import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
-from watchdog.observers.inotify_c import InotifyFD, Mask, WatchDescriptor
+from watchdog.observers.inotify_c import (
+    InotifyConstants,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchCallback,
+    WatchDescriptor,
+)
+
+logger = logging.getLogger(__name__)
+
+# A folder that is found again by another name is told as broken (below); watchdog would only print it.
+warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
 
 _REFUSED = WatchDescriptor(-1)
 """What watchdog keeps in place of a watch that it had no permission for."""
@@ -21,15 +35,22 @@ _REFUSED = WatchDescriptor(-1)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a watched tree passes over, and who is told of what it cannot see."""
+    """What a watched tree passes over, and who is told of what it cannot see.
+
+    `lost`: events did not come. `broken`: from now on some may not come, or tell of another folder,
+    until all is watched anew.
+    """
 
     is_excluded: Callable[[str], bool]
     unwatched: Callable[[str], None]
     lost: Callable[[], None]
+    broken: Callable[[], None]
 
 
 class _Tree(InotifyWatchGroup):
     """One library's watches."""
+
+    __hash__ = object.__hash__
 
     def __init__(self, fd: InotifyFD, root: bytes, mask: Mask, terms: Terms) -> None:
         self._terms = terms
@@ -39,6 +60,16 @@ class _Tree(InotifyWatchGroup):
         """The kernel lost events; watches are made anew for folders that appeared meanwhile."""
         super().on_queue_overflow()
         self._terms.lost()
+
+    def on_event(self, event: InotifyEvent) -> None:
+        """A file system that goes takes its watches along, and does not bring them back."""
+        if event.mask & InotifyConstants.IN_UNMOUNT:
+            self._terms.broken()
+        super().on_event(event)
+
+    def break_off(self) -> None:
+        """What is watched is not known any more."""
+        self._terms.broken()
 
     def _add_all_callbacks(self, path: bytes) -> None:
         for folder in _folders(path, self._passes_over):
@@ -59,6 +90,12 @@ class _Tree(InotifyWatchGroup):
         if watch == _REFUSED:
             self._terms.unwatched(os.fsdecode(path))
             return
+        if not (
+            self._active_callbacks_by_watch.get(watch, path) == path
+            and self._active_callbacks_by_path.get(path, watch) == watch
+        ):
+            # Renamed before it was watched by its first name, or in the place of another.
+            self._terms.broken()
         self._active_callbacks_by_path[path] = watch
         self._active_callbacks_by_watch[watch] = path
 
@@ -79,12 +116,32 @@ def _folders(path: bytes, is_passed_over: Callable[[bytes], bool]) -> Iterator[b
         yield from wanted
 
 
+class _Descriptor(InotifyFD):
+    """The thread that reads events goes on whatever an event leads to."""
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        """Hand the event to the trees that watch its folder."""
+        try:
+            super().handle_event(event)
+        except Exception:
+            logger.exception("an event of the kernel could not be worked in; all is watched anew")
+            for tree in self._trees():
+                tree.break_off()
+
+    def _trees(self) -> set["_Tree"]:
+        with self._lock:
+            callbacks: list[WatchCallback] = [
+                callback for watch in self._watch_for_wd.values() for callback in watch.callbacks.values()
+            ]
+        return {callback for callback in callbacks if isinstance(callback, _Tree)}
+
+
 class TreeObserver(BaseObserver):
     """An observer whose watches keep to their terms. Give `terms` for a root before it is scheduled."""
 
     def __init__(self) -> None:
         self.terms: dict[str, Terms] = {}
-        self._fd = InotifyFD()
+        self._fd = _Descriptor()
         self._fd.start()
 
         def emitter(*arguments: Any, **options: Any) -> InotifyEmitter:

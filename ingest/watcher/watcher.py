@@ -88,7 +88,8 @@ class Watch:
         self.root = root
         self.inbox = Inbox(partial(loop.call_soon_threadsafe, self._event.set))
         self.handler = _Handler(root, exclusions, self.inbox)
-        self.terms = Terms(exclusions.name, self._leave_unwatched, self.inbox.lose)
+        self.terms = Terms(exclusions.name, self._leave_unwatched, self.inbox.lose, self._break)
+        self.broken = False
         self.observed: ObservedWatch | None = None
         self._unwatched: set[str] = set()
         self._lock = threading.Lock()
@@ -110,6 +111,9 @@ class Watch:
     def _leave_unwatched(self, folder: str) -> None:
         with self._lock:
             self._unwatched.add(to_catalog(os.path.relpath(folder, self.root)))
+
+    def _break(self) -> None:
+        self.broken = True
 
     async def wait(self, timeout_s: float) -> None:
         """Return when something was noted, or after the time."""
@@ -156,8 +160,12 @@ class Watcher:
                 logger.debug("the watch had ended by itself")
 
     def is_watching(self, watch: Watch) -> bool:
-        """Whether the kernel still reports on this folder; a root that is deleted ends its watch."""
-        return any(
+        """Whether the kernel still reports on this folder, and on each by its name.
+
+        A root that is deleted or unmounted ends its watch; folders that are renamed faster than
+        they can be watched break it.
+        """
+        return not watch.broken and any(
             emitter.watch == watch.observed and emitter.is_alive() for emitter in self._observer.emitters
         )
 
