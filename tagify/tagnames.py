@@ -1,5 +1,6 @@
 """What a tag may be called, and which names are the same tag."""
 
+import functools
 import unicodedata
 from collections.abc import Iterable, Mapping
 
@@ -31,6 +32,7 @@ def clean_all(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
+@functools.lru_cache(maxsize=10_000)
 def key_of(name: str) -> str:
     """Equal for names that differ in case only: they are one tag, in the spelling that came first."""
     return unicodedata.normalize("NFC", name.casefold())

@@ -7,7 +7,7 @@ that speaks of this tag.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -52,17 +52,22 @@ class Retagging:
         return bool(self.added or self.removed)
 
 
-def retag(tags: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> Retagging:
-    """Put tags on and take tags off. A tag in both lists is put on; case makes no other tag."""
-    adding: dict[str, str] = {}
-    for tag in add:
-        adding.setdefault(key_of(tag), tag)
-    dropping = {key_of(tag) for tag in remove} - adding.keys()
-    worn = {key_of(tag) for tag in tags}
-    kept = [tag for tag in tags if key_of(tag) not in dropping]
-    added = tuple(tag for key, tag in adding.items() if key not in worn)
-    removed = tuple((place, tag) for place, tag in enumerate(tags) if key_of(tag) in dropping)
-    return Retagging((*kept, *added), added, removed)
+class Wish:
+    """Tags to put on and tags to take off. One in both lists is put on; case makes no other tag."""
+
+    def __init__(self, add: Iterable[str], remove: Iterable[str]) -> None:
+        self._adding: dict[str, str] = {}
+        for tag in add:
+            self._adding.setdefault(key_of(tag), tag)
+        self._dropping = {key_of(tag) for tag in remove} - self._adding.keys()
+
+    def on(self, tags: Sequence[str]) -> Retagging:
+        """What it does to an image that has these tags."""
+        keys = [key_of(tag) for tag in tags]
+        added = tuple(tag for key, tag in self._adding.items() if key not in keys)
+        removed = tuple((place, tags[place]) for place, key in enumerate(keys) if key in self._dropping)
+        kept = [tag for tag, key in zip(tags, keys, strict=True) if key not in self._dropping]
+        return Retagging((*kept, *added), added, removed)
 
 
 def take_back(doc: Doc, by: ObjectId, added: Iterable[str], removed: Iterable[Placed]) -> Retagging:
@@ -80,11 +85,14 @@ def take_back(doc: Doc, by: ObjectId, added: Iterable[str], removed: Iterable[Pl
     return Retagging(tuple(kept), tuple(tag for _, tag in missed), gone)
 
 
-def logged(doc: Doc, by: ObjectId, keys: Iterable[str]) -> list[dict[str, Any]]:
-    """The image's log once this change has been made to the tags of these keys."""
-    oldest = ObjectId.from_datetime(datetime.now(UTC) - UNDO_LIFETIME)
-    kept = [entry for entry in doc.get("tag_log", ()) if entry["by"] > oldest]
-    return [*kept, *({"key": key, "by": by} for key in keys)][-LOG_LENGTH:]
+def logged(doc: Doc, by: ObjectId, change: Retagging) -> list[dict[str, Any]]:
+    """The image's log once this change has been made."""
+    log = doc.get("tag_log", ())
+    if log:
+        oldest = by.generation_time - UNDO_LIFETIME
+        log = [entry for entry in log if entry["by"].generation_time > oldest]
+    tags = (*change.added, *(tag for _, tag in change.removed))
+    return [*log, *({"key": key_of(tag), "by": by} for tag in tags)][-LOG_LENGTH:]
 
 
 def unlogged(doc: Doc, by: ObjectId) -> list[dict[str, Any]]:

@@ -1,29 +1,27 @@
 """Tags: their counts, putting them on images and taking them off, and taking a change back."""
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
 
 import pymongo
 from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.combiner import Combiner
 from tagify.catalog.completion import beginning_with
 from tagify.catalog.documents import object_id
 from tagify.catalog.failures import translated
 from tagify.catalog.indexes import Database
-from tagify.catalog.retag import Retagging, Tagged, logged, retag, take_back, unlogged
-from tagify.catalog.tagwrites import CHUNK, TagWrites, present
-from tagify.catalog.tallies import spelling
+from tagify.catalog.retag import Tagged
+from tagify.catalog.tagchanges import BATCH, Begun, Change, Undo
+from tagify.catalog.tagwrites import TagSlate
 from tagify.catalog.transactions import Transactions
-from tagify.catalog.undo import Signature, record, steps, still_good
+from tagify.catalog.undo import Signature, still_good
 from tagify.errors import NotFound, Unavailable
 from tagify.model import ImageId, LibraryId, TagCount
-from tagify.tagnames import key_of
-
-T = TypeVar("T")
 
 CHANGE_TIMEOUT_S = 30.0
 """Deadline of one change of tags, repeats after conflicts included."""
@@ -58,8 +56,8 @@ class Tags:
     def __init__(self, database: Database, transactions: Transactions) -> None:
         self._database = database
         self._tags = database.tags
-        self._undos = database.undos
         self._transactions = transactions
+        self._combiner = Combiner(self._write, lambda item: item.weight, limit=2 * BATCH)
 
     @translated
     async def counts(
@@ -77,17 +75,14 @@ class Tags:
         The names are clean (`tagnames.clean`). A tag in both lists is put on. Answers for the images
         that are present, in the order asked for.
 
-        Each CHUNK of images changes together with its counts or not at all. A change that is broken
+        Each BATCH of images changes together with its counts or not at all. A change that is broken
         off between two of them leaves the first ones changed, and the same change made again does the
         rest: Unavailable then tells how many have `changed` and the token that takes them back (`undo`).
         """
         signature = Signature()
         chunks = _chunks(object_id(name) for name in dict.fromkeys(ids))
-        return await self._in_chunks(
-            signature.token,
-            chunks,
-            lambda chunk, session: self._change(signature, chunk, add, remove, session),
-        )
+        operations = [Change(signature, chunk, add, remove) for chunk in chunks]
+        return await self._do(operations, signature.token)
 
     async def undo(self, token: str) -> Changed:
         """Take a change back, on every image and tag that nobody has changed since.
@@ -98,74 +93,47 @@ class Tags:
         records = await self._records(token)
         if not records:
             raise NotFound("there is no such change to take back: it is unknown, or more than an hour old")
-        return await self._in_chunks("", records, self._undo)
-
-    async def _in_chunks(
-        self,
-        token: str,
-        chunks: Iterable[T],
-        work: Callable[[T, AsyncClientSession], Any],
-    ) -> Changed:
-        images: list[Tagged] = []
-        with pymongo.timeout(CHANGE_TIMEOUT_S):
-            for chunk in chunks:
-                try:
-                    images += await self._transaction(chunk, work)
-                except Unavailable as error:
-                    done = _changed(images, token)
-                    if done.number:
-                        raise Unavailable(error.detail, changed=done.number, undo=done.undo) from error
-                    raise
-        return _changed(images, token)
-
-    @translated
-    async def _transaction(self, chunk: T, work: Callable[[T, AsyncClientSession], Any]) -> list[Tagged]:
-        return await self._transactions.run(lambda session: work(chunk, session))
-
-    async def _change(
-        self,
-        signature: Signature,
-        ids: Sequence[ObjectId],
-        add: Sequence[str],
-        remove: Sequence[str],
-        session: AsyncClientSession,
-    ) -> list[Tagged]:
-        known = await spelling(self._database, [*add, *remove], session)
-        adding = known.all(add)
-        docs = await present(self._database, ids, session)
-        changes = {name: retag(docs[name]["tags"], adding, remove) for name in ids if name in docs}
-        changed = {name: change for name, change in changes.items() if change}
-        writes = TagWrites()
-        for name, change in changed.items():
-            writes.note(docs[name], change.tags, logged(docs[name], signature.by, _keys(change)))
-        if changed:
-            await writes.apply(self._database, session)
-            await self._undos.insert_one(record(signature, changed), session=session)
-        return [change.told(name) for name, change in changes.items()]
+        return await self._do([Undo(record) for record in records], "")
 
     @translated
     async def _records(self, token: str) -> list[ObjectId]:
-        cursor = self._undos.find(still_good(token), {"_id": 1}).sort("_id", 1)
+        cursor = self._database.undos.find(still_good(token), {"_id": 1}).sort("_id", 1)
         return [doc["_id"] async for doc in cursor]
 
-    async def _undo(self, name: ObjectId, session: AsyncClientSession) -> list[Tagged]:
-        doc = await self._undos.find_one_and_update(
-            {"_id": name, "undone": False}, {"$set": {"undone": True}}, session=session
-        )
-        if doc is None:
-            return []
-        done = steps(doc)
-        docs = await present(self._database, done, session)
-        known = await spelling(self._database, doc["names"], session)
-        writes, outcomes = TagWrites(), []
-        for image in docs:
-            removed = [(place, known.of(tag)) for place, tag in done[image].removed]
-            change = take_back(docs[image], doc["by"], done[image].added, removed)
-            outcomes.append(change.told(image))
-            if change:
-                writes.note(docs[image], change.tags, unlogged(docs[image], doc["by"]))
-        await writes.apply(self._database, session)
-        return outcomes
+    async def _do(self, operations: Iterable[Change | Undo], token: str) -> Changed:
+        images: list[Tagged] = []
+        ends = time.monotonic() + CHANGE_TIMEOUT_S
+        for operation in operations:
+            try:
+                images += await self._combiner.do(operation, ends - time.monotonic())
+            except Unavailable as error:
+                done = _changed(images, token)
+                if done.number:
+                    raise Unavailable(error.detail, changed=done.number, undo=done.undo) from error
+                raise
+        return _changed(images, token)
+
+    @translated
+    async def _write(self, operations: Sequence[Change | Undo]) -> list[list[Tagged]]:
+        """Work a batch out and write it, in one transaction."""
+        with pymongo.timeout(CHANGE_TIMEOUT_S):
+            return await self._transactions.run(lambda session: self._transaction(operations, session))
+
+    async def _transaction(
+        self, operations: Sequence[Change | Undo], session: AsyncClientSession
+    ) -> list[list[Tagged]]:
+        begun = [
+            await Begun.read(self._database, item.record, session) if isinstance(item, Undo) else item
+            for item in operations
+        ]
+        ids = [name for item in begun for name in item.ids]
+        names = [name for item in begun for name in item.names]
+        slate = await TagSlate.read(self._database, ids, names, session)
+        done = [item.apply(slate) for item in begun]
+        await slate.write(self._database, session)
+        if records := [record for _, record in done if record]:
+            await self._database.undos.insert_many(records, session=session)
+        return [outcomes for outcomes, _ in done]
 
 
 def _changed(images: Sequence[Tagged], token: str) -> Changed:
@@ -173,11 +141,7 @@ def _changed(images: Sequence[Tagged], token: str) -> Changed:
     return changed if changed.number else Changed(changed.images)
 
 
-def _keys(change: Retagging) -> list[str]:
-    return [key_of(tag) for tag in (*change.added, *(tag for _, tag in change.removed))]
-
-
 def _chunks(ids: Iterable[ObjectId]) -> Iterator[list[ObjectId]]:
     rest = iter(ids)
-    while chunk := list(islice(rest, CHUNK)):
+    while chunk := list(islice(rest, BATCH)):
         yield chunk

@@ -9,10 +9,8 @@ from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.indexes import PRESENT, Database
-from tagify.catalog.tallies import Tallies
-
-CHUNK = 500
-"""Images in one transaction, at most: one that takes long is forever overtaken by short ones."""
+from tagify.catalog.tallies import Tallies, spelling
+from tagify.tagnames import Spelling
 
 FIELDS = {"tags": 1, "tag_log": 1, "library_id": 1, "state": 1}
 """What must be known of an image whose tags are to change."""
@@ -20,34 +18,49 @@ FIELDS = {"tags": 1, "tag_log": 1, "library_id": 1, "state": 1}
 Doc = Mapping[str, Any]
 
 
-async def present(
-    database: Database, ids: Iterable[ObjectId], session: AsyncClientSession
-) -> dict[ObjectId, Doc]:
-    """Those of the images that are present, with FIELDS, as the transaction sees them."""
-    cursor = database.images.find({"_id": {"$in": list(ids)}, **PRESENT}, FIELDS, session=session)
-    return {doc["_id"]: doc async for doc in cursor}
+class TagSlate:
+    """Images as they were and as they shall be. Later changes see what earlier ones did."""
 
+    def __init__(self, docs: Mapping[ObjectId, Doc], spelling: Spelling) -> None:
+        """`docs` have FIELDS."""
+        self._before = docs
+        self._changed: dict[ObjectId, Doc] = {}
+        self.spelling = spelling
 
-class TagWrites:
-    """Collects the images of one transaction, then writes them all."""
+    @classmethod
+    async def read(
+        cls, database: Database, ids: Iterable[ObjectId], names: Iterable[str], session: AsyncClientSession
+    ) -> "TagSlate":
+        """Those of these images that are present, and how these tags are spelt."""
+        known = await spelling(database, names, session)
+        query = {"_id": {"$in": list(set(ids))}, **PRESENT}
+        cursor = database.images.find(query, FIELDS, session=session)
+        return cls({doc["_id"]: doc async for doc in cursor}, known)
 
-    def __init__(self) -> None:
-        self._tallies = Tallies()
-        self._updates: list[UpdateOne] = []
-        self._now = datetime.now(UTC)
+    def get(self, name: ObjectId) -> Doc | None:
+        """The image as it shall be by now."""
+        return self._changed.get(name) or self._before.get(name)
 
-    def note(self, doc: Doc, tags: Sequence[str], log: Sequence[Doc]) -> None:
-        """The image with FIELDS shall have these tags and this log (`retag`)."""
-        self._tallies.note(doc, {**doc, "tags": tags})
-        fields = {"tags": list(tags), "tag_log": list(log), "updated_at": self._now}
-        self._updates.append(UpdateOne({"_id": doc["_id"]}, {"$set": fields}))
+    def set(self, name: ObjectId, tags: Sequence[str], log: Sequence[Doc]) -> None:
+        """The image shall have these tags and this log (`retag`)."""
+        self._changed[name] = {**self._before[name], "tags": list(tags), "tag_log": list(log)}
 
-    async def apply(self, database: Database, session: AsyncClientSession) -> None:
-        """Write them.
+    async def write(self, database: Database, session: AsyncClientSession) -> None:
+        """Make it so.
 
         Counts first: they are what transactions meet at, and the one that has to give way has not
         written a thousand images for nothing.
         """
-        if self._updates:
-            await self._tallies.apply(database, session)
-            await database.images.bulk_write(self._updates, ordered=False, session=session)
+        if not self._changed:
+            return
+        tallies, now = Tallies(), datetime.now(UTC)
+        for name, doc in self._changed.items():
+            tallies.note(self._before[name], doc)
+        updates = [
+            UpdateOne(
+                {"_id": name}, {"$set": {"tags": doc["tags"], "tag_log": doc["tag_log"], "updated_at": now}}
+            )
+            for name, doc in self._changed.items()
+        ]
+        await tallies.apply(database, session)
+        await database.images.bulk_write(updates, ordered=False, session=session)

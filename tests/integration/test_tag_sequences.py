@@ -95,7 +95,7 @@ async def test_changes_and_undos_in_any_order(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, sequence: list[tuple[Any, ...]]
 ) -> None:
     # So that a change of a few images takes several transactions.
-    monkeypatch.setattr("tagify.catalog.tags.CHUNK", 2)
+    monkeypatch.setattr("tagify.catalog.tags.BATCH", 2)
     library = await catalog.libraries.create("Test", f"/srv/test{id(sequence)}{len(sequence)}")
     ids = await fill(catalog, library, NUMBER)
     model, tokens = Model(), list[str]()
