@@ -7,15 +7,31 @@ from aiohttp import web
 from edge.cache import DiskCache
 from edge.circuit import Circuit
 from edge.handlers import originals, thumbs, variants
-from edge.keys import BLOBS, BYTES_OUT, CACHE, CATALOG, LOOKUP, ORIGIN, SETTINGS, VARIANTS
+from edge.handlers.front import from_memory
+from edge.keys import (
+    BLOBS,
+    BYTES_OUT,
+    CACHE,
+    CATALOG,
+    LAYERS,
+    LOOKUP,
+    MEMORY,
+    ORIGIN,
+    SANDBOX,
+    SETTINGS,
+    VARIANTS,
+)
 from edge.lookup import Lookup
+from edge.making import Maker
+from edge.memory import Memory
 from edge.origin import Origin, upstream_session
 from edge.variants import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics
+from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
-from tagify.web import METRICS, new_app
+from tagify.web import METRICS, REQUEST_SECONDS, new_app
 
 BLOB_THREADS = 8
 
@@ -35,7 +51,15 @@ def build(settings: EdgeSettings) -> web.Application:
     )
     app[SETTINGS] = settings
     app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent.")
-    app.cleanup_ctx.extend([_stores, _origin, _variants])
+    app[LAYERS] = metrics.counter(
+        "edge_variant_answers_total",
+        "Variants by where they came from: memory, disk, made, joined (another's making) or refused.",
+        labelled=True,
+    )
+    held = metrics.gauge("edge_memory_bytes", "Answers in memory, in bytes.")
+    app[MEMORY] = Memory(settings.edge_memory_bytes, held)
+    app.middlewares.insert(0, from_memory(app[MEMORY], app[REQUEST_SECONDS], app[LAYERS], app[BYTES_OUT]))
+    app.cleanup_ctx.extend([_stores, _origin, _sandbox, _variants])
     for part in (variants, originals, thumbs):
         app.add_routes(part.routes)
     return app
@@ -72,18 +96,33 @@ async def _origin(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def _variants(app: web.Application) -> AsyncIterator[None]:
+async def _sandbox(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
-    app[CACHE] = DiskCache(settings.edge_cache_dir, settings.edge_cache_bytes, app[METRICS])
-    await app[CACHE].open()
-    app[VARIANTS] = Variants(
-        app[CACHE],
-        app[BLOBS],
-        app[METRICS],
-        workers=settings.edge_workers,
-        queue_size=settings.edge_queue_size,
-        max_pixels=settings.max_pixels,
+    app[SANDBOX] = Sandbox(
+        settings.edge_workers,
+        memory_bytes=settings.edge_decode_mb << 20,
+        deadline_s=settings.edge_decode_s,
     )
+    yield
+    await app[SANDBOX].close()
+
+
+async def _variants(app: web.Application) -> AsyncIterator[None]:
+    settings, metrics = app[SETTINGS], app[METRICS]
+    app[CACHE] = DiskCache(settings.edge_cache_dir, settings.edge_cache_bytes, metrics)
+    await app[CACHE].open()
+    maker = Maker(
+        app[SANDBOX],
+        app[ORIGIN],
+        app[LOOKUP],
+        app[BLOBS],
+        metrics,
+        max_pixels=settings.max_pixels,
+        decode_bytes=settings.edge_decode_mb << 20,
+        avif_workers=settings.edge_avif_workers,
+    )
+    room = settings.edge_workers + settings.edge_queue_size
+    app[VARIANTS] = Variants(app[MEMORY], app[CACHE], maker, app[LAYERS], metrics, room=room)
     yield
     await app[VARIANTS].close()
     await app[CACHE].close()

@@ -14,6 +14,9 @@ class Flights(Generic[T]):
         self._tasks: dict[str, asyncio.Task[T]] = {}
         self._waiting: dict[str, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._tasks)
+
     def has(self, key: str) -> bool:
         """Whether this work is under way."""
         return key in self._tasks

@@ -6,11 +6,13 @@ from aiohttp import web
 
 from edge.cache import DiskCache
 from edge.lookup import Lookup
+from edge.memory import Memory
 from edge.origin import Origin
 from edge.variants import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.metrics import Counter
+from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
 
 SETTINGS: Final = web.AppKey("settings", EdgeSettings)
@@ -18,6 +20,9 @@ CATALOG: Final = web.AppKey("catalog", Catalog)
 BLOBS: Final = web.AppKey("blobs", Blobs)
 ORIGIN: Final = web.AppKey("origin", Origin)
 LOOKUP: Final = web.AppKey("lookup", Lookup)
+MEMORY: Final = web.AppKey("memory", Memory)
+LAYERS: Final = web.AppKey("layers", Counter)
 CACHE: Final = web.AppKey("cache", DiskCache)
 VARIANTS: Final = web.AppKey("variants", Variants)
 BYTES_OUT: Final = web.AppKey("bytes_out", Counter)
+SANDBOX: Final = web.AppKey("sandbox", Sandbox)

@@ -1,106 +1,84 @@
 """Variants: other widths and formats of an image, made once and kept."""
 
-from dataclasses import dataclass
+import asyncio
 
-from edge.cache import DiskCache
+from edge.answers import Answer, immutable_answer
+from edge.cache import DiskCache, Entry
 from edge.flights import Flights
-from tagify.blobs import Blob, Blobs
-from tagify.errors import Busy, NotFound, Undecodable, Unprocessable
-from tagify.imaging import make_variant, natural_width
-from tagify.metrics import Metrics
-from tagify.model import THUMB_RECIPE, THUMB_SIZE, VARIANT_MIMES, Bucket, Content
-from tagify.threads import Threads
+from edge.making import Maker
+from edge.memory import Memory
+from edge.refusals import Refusals
+from edge.wanted import Wanted
+from tagify.errors import Busy, Problem
+from tagify.metrics import Counter, Metrics
+from tagify.tasks import end
 
-RECIPE = "v1"
-"""How variants are made today; a better encoder is another recipe, under other keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A variant by what names it. `ending` is one of VARIANT_MIMES."""
-
-    content: Content
-    width: int
-    ending: str
-
-    @property
-    def key(self) -> str:
-        """What it is kept under, and its ETag: everything that changes its bytes."""
-        return f"{RECIPE}-{THUMB_RECIPE}-{self.content}-{self.width}-{self.ending}"
-
-    @property
-    def mime(self) -> str:
-        """Its media type."""
-        return VARIANT_MIMES[self.ending]
+STORE_S = 5.0
+"""Longest wait at the end of the service for what is still to be written, in seconds."""
 
 
 class Variants:
-    """Looks variants up in the cache, and makes those that are not there."""
+    """Looks variants up where they are kept, nearest first, and has those made that are nowhere.
+
+    Up to `room` may be made or wait for it; a further one is refused at once. What is kept is
+    answered whatever waits.
+    """
 
     def __init__(
-        self,
-        cache: DiskCache,
-        blobs: Blobs,
-        metrics: Metrics,
-        *,
-        workers: int,
-        queue_size: int,
-        max_pixels: int,
+        self, memory: Memory, cache: DiskCache, maker: Maker, layers: Counter, metrics: Metrics, *, room: int
     ) -> None:
+        self._memory = memory
         self._cache = cache
-        self._blobs = blobs
-        self._threads = Threads("variants", workers, queue_size)
-        self._flights: Flights[bytes] = Flights()
-        self._max_pixels = max_pixels
-        self._room = workers + queue_size
-        self._making = 0
-        self._joined = metrics.counter("edge_coalesced_total", "Requests that joined a variant's making.")
-        self._seconds = metrics.histogram("edge_encode_seconds", "Time to make a variant, by format.")
-        self._depth = metrics.gauge("edge_variants_making", "Variants that are being made or wait for it.")
+        self._maker = maker
+        self._layers = layers
+        self._refusals = Refusals()
+        self._flights: Flights[Answer] = Flights()
+        self._storing: set[asyncio.Task[None]] = set()
+        self._room = room
+        self._making = metrics.gauge("edge_variants_making", "Variants that are being made or wait for it.")
 
-    async def get(self, wanted: Wanted) -> bytes:
-        """The variant's bytes. Raises NotFound, Unprocessable, Busy when too many wait, Unavailable."""
-        kept = await self._cache.get(wanted.key)
-        if kept is not None:
-            return kept
-        if self._flights.has(wanted.key):
-            self._joined.add()
-        elif self._making >= self._room:
-            raise Busy(f"{self._making} variants are being made already")
-        return await self._flights.join(wanted.key, lambda: self._make(wanted))
+    async def get(self, wanted: Wanted) -> Answer:
+        """The variant. Raises NotFound, Unprocessable, Busy when too many wait, Unavailable."""
+        known = self._memory.get(wanted.path)
+        if known is not None:
+            self._layers.add(layer="memory")
+            return known
+        entry = await self._cache.get(wanted.key)
+        if entry is not None:
+            self._layers.add(layer="disk")
+            return self._remembered(wanted, entry)
+        return await self._made(wanted)
 
     async def close(self) -> None:
-        """Let what is being made come to its end."""
-        await self._threads.close()
+        """Write what is still to be written."""
+        if self._storing:
+            await asyncio.wait(self._storing, timeout=STORE_S)
+        await end(*self._storing)
 
-    async def _make(self, wanted: Wanted) -> bytes:
-        self._making += 1
-        self._depth.set(self._making)
-        try:
-            source = await self._source(wanted)
-            with self._seconds.timed(format=wanted.ending):
-                made = await self._threads.run(
-                    make_variant, source, width=wanted.width, mime=wanted.mime, max_pixels=self._max_pixels
-                )
-        except Undecodable as error:
-            raise Unprocessable(f"no variant can be made: {error}") from error
-        finally:
-            self._making -= 1
-            self._depth.set(self._making)
-        await self._cache.put(wanted.key, made)
-        return made
+    async def _made(self, wanted: Wanted) -> Answer:
+        if self._flights.has(wanted.key):
+            self._layers.add(layer="joined")
+        else:
+            self._refusals.check((wanted.content, wanted.thumb_may_do))
+            if len(self._flights) >= self._room:
+                self._layers.add(layer="refused")
+                raise Busy(f"{self._room} variants are being made already")
+            self._layers.add(layer="made")
+        return await self._flights.join(wanted.key, lambda: self._make(wanted))
 
-    async def _source(self, wanted: Wanted) -> bytes:
-        """The thumb where it is wide enough, else the original."""
-        if wanted.width <= THUMB_SIZE:
-            thumb = await self._thumb(wanted.content)
-            # A thumb shorter than its box on both sides is the picture in its natural size.
-            if thumb is not None and await self._threads.run(natural_width, thumb.data) >= wanted.width:
-                return thumb.data
-        return (await self._blobs.get(Bucket.ORIGINALS, wanted.content)).data
+    async def _make(self, wanted: Wanted) -> Answer:
+        with self._making.held():
+            try:
+                entry = await self._maker.make(wanted)
+            except Problem as problem:
+                self._refusals.note((wanted.content, wanted.thumb_may_do), problem)
+                raise
+        storing = asyncio.create_task(self._cache.put(wanted.key, entry))
+        self._storing.add(storing)
+        storing.add_done_callback(self._storing.discard)
+        return self._remembered(wanted, entry)
 
-    async def _thumb(self, content: Content) -> Blob | None:
-        try:
-            return await self._blobs.get(Bucket.THUMBS, content)
-        except NotFound:
-            return None
+    def _remembered(self, wanted: Wanted, entry: Entry) -> Answer:
+        answer = immutable_answer(entry.body, entry.mime, wanted.etag)
+        self._memory.put(wanted.path, answer)
+        return answer

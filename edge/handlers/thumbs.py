@@ -1,13 +1,18 @@
-"""Thumbs by the id of their image."""
+"""Thumbs by the id of their image, in the best format that the client names."""
+
+from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
 from edge.conditions import not_modified
+from edge.handlers.broken import broken
 from edge.handlers.naming import cache_control, listed_content, named_image
-from edge.handlers.whole import whole
+from edge.handlers.variants import sent
 from edge.headers import media_headers
-from edge.keys import BLOBS
-from tagify.model import Bucket
+from edge.keys import SETTINGS, VARIANTS
+from edge.negotiation import chosen
+from edge.wanted import THUMB, Wanted
+from tagify.errors import Unprocessable
 
 routes = web.RouteTableDef()
 
@@ -15,8 +20,14 @@ routes = web.RouteTableDef()
 @routes.get("/api/images/{id}/thumb")
 async def thumb(request: web.Request) -> web.StreamResponse:
     content = listed_content(await named_image(request))
-    headers = media_headers(f'"thumb-{content}"', cache_control(request, content))
-    if not_modified(request.headers, headers[hdrs.ETAG], None):
-        return web.Response(status=304, headers=headers)
-    blob = await request.app[BLOBS].get(Bucket.THUMBS, content)
-    return whole(request, blob.data, blob.mime, headers)
+    ending = chosen(request.headers.get(hdrs.ACCEPT, ""), request.app[SETTINGS].edge_thumb_formats)
+    wanted = Wanted(content, THUMB, ending)
+    headers = media_headers(wanted.etag, cache_control(request, content)) | {hdrs.VARY: hdrs.ACCEPT}
+    if not_modified(request.headers, wanted.etag, None):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    try:
+        response = sent(request, await request.app[VARIANTS].get(wanted))
+    except Unprocessable as problem:
+        return broken(request, problem)
+    response.headers.update(headers)
+    return response

@@ -1,14 +1,17 @@
 """Variants by content, width and format."""
 
+from http import HTTPStatus
+
 from aiohttp import hdrs, web
 
+from edge.answers import Answer
 from edge.conditions import not_modified
+from edge.handlers.broken import broken
 from edge.handlers.naming import named_content
-from edge.handlers.whole import whole
 from edge.headers import IMMUTABLE, media_headers
-from edge.keys import SETTINGS, VARIANTS
-from edge.variants import Wanted
-from tagify.errors import NotFound
+from edge.keys import BYTES_OUT, SETTINGS, VARIANTS
+from edge.wanted import Wanted
+from tagify.errors import NotFound, Unprocessable
 from tagify.model import VARIANT_MIMES
 
 routes = web.RouteTableDef()
@@ -22,8 +25,16 @@ async def variant(request: web.Request) -> web.StreamResponse:
         ladder, endings = ", ".join(map(str, widths)), ", ".join(VARIANT_MIMES)
         raise NotFound(f"variants are made {ladder} wide, as {endings}")
     wanted = Wanted(content, width, ending)
-    headers = media_headers(f'"{wanted.key}"', IMMUTABLE)
-    if not_modified(request.headers, headers[hdrs.ETAG], None):
-        return web.Response(status=304, headers=headers)
-    body = await request.app[VARIANTS].get(wanted)
-    return whole(request, body, wanted.mime, headers)
+    if not_modified(request.headers, wanted.etag, None):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=media_headers(wanted.etag, IMMUTABLE))
+    try:
+        return sent(request, await request.app[VARIANTS].get(wanted))
+    except Unprocessable as problem:
+        return broken(request, problem)
+
+
+def sent(request: web.Request, answer: Answer) -> web.Response:
+    """The answer, counted."""
+    if request.method == hdrs.METH_GET:
+        request.app[BYTES_OUT].add(answer.size)
+    return answer.response()

@@ -8,8 +8,9 @@ from pathlib import Path
 class Job:
     """A piece of work on one file. Fields that its work does not use are left as they are.
 
-    `work` is one of: `measure` (memory that decoding will take, in bytes), `width` (as displayed,
-    in pixels), `variant` (the picture at most `width` wide, or as it is where that is 0, as `mime`).
+    `work` is one of: `measure` (memory that decoding will take, in bytes), `variant` (the picture at
+    most `width` wide, or as wide as it is where that is 0, as `mime`), `enlarge_never` (the same of a
+    picture that is as wide as that; of a narrower one its width, as a number).
     """
 
     work: str
@@ -25,9 +26,9 @@ def perform(job: Job, source: Path) -> int | bytes:
     match job.work:
         case "measure":
             return imaging.decode_bytes(source, max_pixels=job.max_pixels)
-        case "width":
-            return imaging.natural_width(source)
-        case "variant":
+        case "enlarge_never" if (natural := imaging.natural_width(source)) < job.width:
+            return natural
+        case "variant" | "enlarge_never":
             return imaging.make_variant(
                 source, width=job.width or None, mime=job.mime, max_pixels=job.max_pixels
             )

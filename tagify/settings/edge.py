@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.fields import Port, SocketPath, Widths
+from tagify.settings.fields import Formats, Port, SocketPath, Widths
 
 
 class EdgeSettings(CommonSettings):
@@ -24,7 +24,25 @@ class EdgeSettings(CommonSettings):
     edge_cache_bytes: int = Field(
         10_000_000_000, ge=1_000_000, description="Largest size of the disk cache, in bytes."
     )
-    edge_workers: int = Field(2, ge=1, le=64, description="Variants that are made at the same time.")
+    edge_memory_bytes: int = Field(
+        32_000_000, ge=0, le=10**11, description="Memory for the variants asked for most, in bytes."
+    )
+    edge_workers: int = Field(2, ge=1, le=64, description="Processes that make variants.")
+    edge_avif_workers: int = Field(
+        1, ge=1, le=64, description="AVIF variants that are made at the same time; they take longest."
+    )
     edge_queue_size: int = Field(
         64, ge=1, le=10_000, description="Variants that may wait for a worker; more are answered with 503."
+    )
+    edge_decode_mb: int = Field(
+        1024,
+        ge=64,
+        le=65_536,
+        description="Memory for decoding at a time, in MB; what needs more is refused.",
+    )
+    edge_decode_s: int = Field(
+        20, ge=1, le=600, description="Longest time for one variant, in seconds; then its worker is replaced."
+    )
+    edge_thumb_formats: Formats = Field(
+        ("webp",), description="Formats of thumbs by id, best first, for clients that name them: avif, webp."
     )

@@ -1,7 +1,7 @@
 """The kinds of values that settings take, each with its check."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -50,5 +50,6 @@ Roots = Annotated[tuple[Annotated[Path, AfterValidator(_absolute)], ...], NoDeco
 Widths = Annotated[
     tuple[Annotated[int, Field(ge=16, le=8192)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
 ]
+Formats = Annotated[tuple[Literal["avif", "webp"], ...], NoDecode, BeforeValidator(_split)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 SocketPath = Annotated[str, AfterValidator(_socket_path)]

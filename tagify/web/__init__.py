@@ -1,18 +1,21 @@
 """HTTP as all services speak it: JSON, problems, request ids, CORS, health and metrics pages."""
 
-from tagify.web.app import METRICS, new_app
+from tagify.web.app import METRICS, REQUEST_SECONDS, new_app
 from tagify.web.conditional import is_known, with_etag
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.json import json_response, query_int, read_json
 from tagify.web.problems import problem_response
-from tagify.web.request_ids import request_id
+from tagify.web.request_ids import REQUEST_ID, accepted, request_id
 from tagify.web.routes import route_of
 
 __all__ = [
     "METRICS",
     "READINESS",
+    "REQUEST_ID",
+    "REQUEST_SECONDS",
     "Check",
     "Readiness",
+    "accepted",
     "is_known",
     "json_response",
     "new_app",

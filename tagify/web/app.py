@@ -6,13 +6,15 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from tagify.metrics import Metrics
+from tagify.metrics import Histogram, Metrics
 from tagify.web.cors import cors
 from tagify.web.health import Check, add_health
 from tagify.web.measuring import measured
 from tagify.web.problems import problems
 
 METRICS: Final = web.AppKey("metrics", Metrics)
+REQUEST_SECONDS: Final = web.AppKey("request_seconds", Histogram)
+"""For what answers before the middlewares do."""
 
 
 def new_app(
@@ -23,10 +25,13 @@ def new_app(
     max_body: int = 1 << 20,
 ) -> web.Application:
     """An application with what all services share: ids, metrics, problems, CORS, health pages."""
-    middlewares: list[Middleware] = [measured(metrics), problems]
+    seconds = metrics.histogram("http_request_seconds", "Time to answer, by route and status class.")
+    in_flight = metrics.gauge("http_requests_in_flight", "Requests that are being answered.")
+    middlewares: list[Middleware] = [measured(seconds, in_flight), problems]
     if cors_origins:
         middlewares.insert(1, cors(cors_origins))
     app = web.Application(middlewares=middlewares, client_max_size=max_body)
     app[METRICS] = metrics
+    app[REQUEST_SECONDS] = seconds
     add_health(app, metrics, checks)
     return app

@@ -13,11 +13,9 @@ from aiohttp.test_utils import TestClient
 from PIL import Image as Pixels
 
 from edge.app import build
-from edge.cache import DiskCache
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, ImageFilter, Store
 from tagify.imaging import derive
-from tagify.metrics import Metrics
 from tagify.model import Bucket, Content, FileFacts, Image
 from tagify.settings import EdgeSettings
 from tests.conftest import Values
@@ -209,14 +207,3 @@ async def test_an_original_that_is_no_picture_is_422(client: Client, blobs: Blob
     await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
     async with client.get(f"/media/{content}/768.webp") as response:
         assert response.status == 422
-
-
-async def test_the_cache_holds_no_pickles(tmp_path: Path) -> None:
-    cache = DiskCache(tmp_path / "cache", 1_000_000, Metrics())
-    await cache.open()
-    await cache.put("key", {"not": "bytes"})  # type: ignore[arg-type]
-    assert await cache.get("key") is None
-    await cache.put("key", b"bytes")
-    assert await cache.get("key") == b"bytes"
-    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
-    await cache.close()

@@ -49,7 +49,8 @@ def descendants() -> set[int]:
 
 async def test_it_measures_and_makes_variants(sandbox: Sandbox) -> None:
     with sheet(pictures.jpeg(800, 600)) as source:
-        assert (await sandbox.run(Job("width", 1_000_000), source)).number == 800
+        narrow = Job("enlarge_never", 1_000_000, width=801, mime="image/webp")
+        assert (await sandbox.run(narrow, source)).number == 800
         assert (await sandbox.run(Job("measure", 1_000_000), source)).number > 0
         made = await sandbox.run(VARIANT, source)
     assert Image.open(io.BytesIO(made.data)).size == (320, 240)

@@ -13,7 +13,7 @@ ROOMS = {
     "pillow_heif": ("tagify/imaging/",),
     "PIL": ("tagify/imaging/", "tagify/sample/"),
     "watchdog": ("ingest/watcher/",),
-    "diskcache": ("edge/cache.py",),
+    "diskcache": ("edge/cache/",),
     "aioprometheus": ("tagify/metrics.py",),
 }
 

@@ -1,0 +1,37 @@
+"""Answers that are made once and sent many times: body and headers as they go out."""
+
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from edge.headers import IMMUTABLE, media_headers
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole body and its headers."""
+
+    body: bytes | bytearray
+    headers: CIMultiDict[str]
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes, without headers."""
+        return len(self.body)
+
+    @property
+    def etag(self) -> str:
+        """Its entity tag."""
+        return self.headers[hdrs.ETAG]
+
+    def response(self) -> web.Response:
+        """The answer for one request; headers put on it are that request's alone."""
+        return web.Response(body=self.body, headers=self.headers)
+
+
+def immutable_answer(body: bytes | bytearray, mime: str, etag: str) -> Answer:
+    """The answer for a URL that names the content."""
+    headers = CIMultiDict(media_headers(etag, IMMUTABLE))
+    headers[hdrs.CONTENT_TYPE] = mime
+    return Answer(body, headers)

@@ -1,0 +1,93 @@
+"""The files of the cache, each under a name that follows from its key."""
+
+import hashlib
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from edge.cache.entry import BLOCK, Entry, block, entry_of
+
+_UNFINISHED = "unfinished"
+_OLD_S = 3600.0
+"""An unfinished file of this age, in seconds, is one whose writer has died."""
+
+
+class Files:
+    """Reads, writes and removes the files in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+
+    def name(self, key: str) -> str:
+        """Where the value of a key lies, relative to the folder."""
+        digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+        return f"{digest[:2]}/{digest[2:4]}/{digest[4:]}.val"
+
+    def path(self, key: str) -> str:
+        """Where the value of a key lies."""
+        return f"{self._folder}/{self.name(key)}"
+
+    def read(self, key: str, *, wait: bool) -> Entry | None:
+        """The value, or None where there is none.
+
+        Raises BlockingIOError where it must not wait and the kernel does not have the file in
+        memory; Damaged; OSError.
+        """
+        try:
+            fd = os.open(self.path(key), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            before, body = bytearray(BLOCK), bytearray(max(0, os.fstat(fd).st_size - BLOCK))
+            _fill(fd, before, body, wait=wait)
+        finally:
+            os.close(fd)
+        return entry_of(key, before, body)
+
+    def write(self, key: str, entry: Entry) -> int:
+        """Put the value in its place, whole or not at all; its length in bytes. Raises OSError."""
+        unfinished = f"{self._folder}/{_UNFINISHED}/{os.urandom(12).hex()}"
+        path = self.path(key)
+        Path(unfinished).parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            with open(unfinished, "xb") as file:  # noqa: PTH123 - in the hot path, and it is a string
+                size = file.write(block(key, entry)) + file.write(entry.body)
+            try:
+                os.replace(unfinished, path)  # noqa: PTH105
+            except FileNotFoundError:
+                Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.replace(unfinished, path)  # noqa: PTH105
+        except BaseException:
+            with suppress(OSError):
+                Path(unfinished).unlink()
+            raise
+        return size
+
+    def sweep(self) -> None:
+        """Remove what writers left that died while they wrote. Raises OSError."""
+        with suppress(FileNotFoundError), os.scandir(f"{self._folder}/{_UNFINISHED}") as found:
+            for item in found:
+                with suppress(FileNotFoundError):
+                    if time.time() - item.stat().st_mtime > _OLD_S:
+                        Path(item.path).unlink()
+
+
+def _fill(fd: int, before: bytearray, body: bytearray, *, wait: bool) -> None:
+    """Read both, or fail with BlockingIOError where that would take the disk."""
+    if not wait:
+        try:
+            got = os.preadv(fd, [before, body], 0, os.RWF_NOWAIT)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            # Not every file system can tell; on those a thread reads.
+            raise BlockingIOError from error
+        if got < len(before) + len(body):
+            raise BlockingIOError
+        return
+    with open(fd, "rb", buffering=0, closefd=False) as file:
+        for part in (memoryview(before), memoryview(body)):
+            done = 0
+            while done < len(part) and (got := file.readinto(part[done:])):
+                done += got

@@ -1,0 +1,46 @@
+"""A variant by what names it."""
+
+from dataclasses import dataclass
+
+from tagify.model import THUMB_RECIPE, THUMB_SIZE, VARIANT_MIMES, Content
+
+RECIPE = "v2"
+"""How variants are made today; a better encoder is another recipe, under other keys."""
+
+THUMB = 0
+"""The width that stands for the thumb as it is, in another format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A variant. `width` is one of the ladder's or THUMB, `ending` one of VARIANT_MIMES."""
+
+    content: Content
+    width: int
+    ending: str
+
+    @property
+    def path(self) -> str:
+        """What the memory knows it by: the path of its URL, where it has one."""
+        return f"/media/{self.content}/{self.width}.{self.ending}" if self.width else self.key
+
+    @property
+    def key(self) -> str:
+        """What it is kept under, and its ETag: everything that changes its bytes."""
+        width = self.width or "thumb"
+        return f"{RECIPE}-{THUMB_RECIPE}-{self.content}-{width}-{self.ending}"
+
+    @property
+    def etag(self) -> str:
+        """Its entity tag, strong."""
+        return f'"{self.key}"'
+
+    @property
+    def mime(self) -> str:
+        """Its media type."""
+        return VARIANT_MIMES[self.ending]
+
+    @property
+    def thumb_may_do(self) -> bool:
+        """Whether a thumb can be large enough for it."""
+        return self.width <= THUMB_SIZE
