@@ -45,7 +45,7 @@ def build(settings: ApiSettings) -> web.Application:
 
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
-    app[CATALOG] = Catalog(app[SETTINGS])
+    app[CATALOG] = Catalog(app[SETTINGS], app[METRICS])
     app[DISK] = Threads("disk", 2)
     yield
     await app[DISK].close()

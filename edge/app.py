@@ -66,7 +66,7 @@ def build(settings: EdgeSettings) -> web.Application:
 
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
-    app[CATALOG] = Catalog(app[SETTINGS])
+    app[CATALOG] = Catalog(app[SETTINGS], app[METRICS])
     app[BLOBS] = Blobs(app[SETTINGS], threads=BLOB_THREADS)
     yield
     await app[BLOBS].close()

@@ -34,7 +34,7 @@ class Parts:
 
     def __init__(self, settings: IngestSettings, metrics: Metrics) -> None:
         self._settings = settings
-        self.catalog = Catalog(settings)
+        self.catalog = Catalog(settings, metrics)
         self.blobs = Blobs(settings, threads=settings.ingest_workers)
         self.watcher = Watcher()
         self.threads = Threads("files", STAT_THREADS)

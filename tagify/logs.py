@@ -5,10 +5,14 @@ Fields beyond the message are given as `extra={"fields": {...}}`; `fields(...)` 
 
 import logging
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that this task answers, which every line logged for it carries; empty outside one."""
 
 
 def fields(**values: object) -> dict[str, Any]:
@@ -30,6 +34,7 @@ class JsonFormatter(logging.Formatter):
             "service": self._service,
             "logger": record.name,
             "message": record.getMessage(),
+            **_request(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
@@ -46,7 +51,9 @@ class TextFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        extra = "".join(f" {key}={value!r}" for key, value in getattr(record, "fields", {}).items())
+        extra = "".join(
+            f" {key}={value!r}" for key, value in (getattr(record, "fields", {}) | _request()).items()
+        )
         time = f"{self.formatTime(record, self.datefmt)}.{int(record.msecs):03}"
         text = f"{time} {record.levelname.lower():7} {self._service:6} {record.getMessage()}{extra}"
         if record.exc_info:
@@ -61,6 +68,11 @@ def configure(service: str, level: str, style: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("aiohttp.access", "pymongo", "urllib3", "PIL", "watchdog", "asyncio"):
         logging.getLogger(noisy).setLevel("WARNING")
+
+
+def _request() -> dict[str, str]:
+    name = request_id.get()
+    return {"request": name} if name else {}
 
 
 def _printable(value: Any) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 import pymongo
 from pymongo.errors import PyMongoError
 
+from tagify.catalog.database import Database
 from tagify.catalog.documents import image_of, library_of
 from tagify.catalog.failures import translate
-from tagify.catalog.indexes import Database
 from tagify.catalog.slate import MOVING
 from tagify.model import Image, ImageId, ImageState, Library, LibraryId
 

@@ -9,7 +9,9 @@ from pymongo import AsyncMongoClient
 
 from tagify.catalog import indexes
 from tagify.catalog.changes import Changes
+from tagify.catalog.commands import Commands
 from tagify.catalog.condemned import Condemned
+from tagify.catalog.database import Database
 from tagify.catalog.failures import carried_out, translated
 from tagify.catalog.images import Images
 from tagify.catalog.leases import Leases
@@ -19,6 +21,7 @@ from tagify.catalog.recount import Recount
 from tagify.catalog.tags import Tags
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Unavailable
+from tagify.metrics import Metrics
 from tagify.settings import CommonSettings
 from tagify.tasks import end
 
@@ -26,6 +29,15 @@ logger = logging.getLogger(__name__)
 
 CLOSE_S = 3.0
 """Longest wait at the end for calls under way, and for the connections, in seconds."""
+
+HEARTBEAT_MS = 1000
+"""Time between two looks of the driver at each server, in milliseconds."""
+
+CONNECT_MS = 2000
+"""Longest wait for a connection, and for an answer to such a look, in milliseconds."""
+
+SILENCE_MS = 15_000
+"""Longest silence of a server where no other deadline holds, as in the stream of changes, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,7 @@ class ServerFacts:
 class Catalog:
     """The catalog of one process. Make it inside the event loop that uses it; `close` it."""
 
-    def __init__(self, settings: CommonSettings) -> None:
+    def __init__(self, settings: CommonSettings, metrics: Metrics | None = None) -> None:
         milliseconds = int(settings.mongo_timeout_s * 1000)
         self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
             settings.mongo_uri.get_secret_value(),
@@ -51,9 +63,13 @@ class Catalog:
             journal=True,
             timeoutMS=milliseconds,
             serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=min(CONNECT_MS, milliseconds),
+            heartbeatFrequencyMS=HEARTBEAT_MS,
+            socketTimeoutMS=SILENCE_MS,
             maxPoolSize=50,
+            event_listeners=[Commands(settings.slow_query_ms / 1000, metrics)],
         )
-        self._database = self._client[settings.mongo_database]
+        self._database = Database(self._client, settings.mongo_database)
         transactions = Transactions(self._client)
         self.images = Images(self._database, transactions)
         self.listing = Listing(self._database)

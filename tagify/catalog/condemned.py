@@ -13,8 +13,8 @@ from typing import Any
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.database import Database
 from tagify.catalog.failures import translated
-from tagify.catalog.indexes import Database
 from tagify.model import Bucket, Content
 
 BATCH = 500
@@ -33,6 +33,7 @@ class Condemned:
     """The contents that are condemned now."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._condemned = database.condemned
         self._images = database.images
 

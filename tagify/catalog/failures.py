@@ -3,15 +3,17 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
+from tagify.catalog.database import Database
 from tagify.errors import TagifyError, Unavailable
 from tagify.model import LibraryId
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R", bound="Room")
 
 # Codes, never messages: MaxTimeMSExpired and the ways in which a primary steps down.
 _AWAY = {50, 91, 189, 262, 11600, 11602, 10107, 13435, 13436}
@@ -58,16 +60,27 @@ def translate(error: PyMongoError) -> BaseException:
 _running: set[asyncio.Task[Any]] = set()
 
 
-def translated(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """The same coroutine function, raising Unavailable or CatalogError and nothing of the driver's.
+class Room(Protocol):
+    """What asks the database."""
+
+    _database: Database
+
+
+def translated(
+    call: Callable[Concatenate[R, P], Awaitable[T]],
+) -> Callable[Concatenate[R, P], Awaitable[T]]:
+    """The same method, raising Unavailable or CatalogError and nothing of the driver's.
+
+    While there is no server to ask it raises Unavailable without asking.
 
     A call once begun is carried to its end, which its own deadline bounds: whoever made it may
     be cancelled meanwhile, but the driver is not, for it can lose a lock or a connection by that.
     """
 
     @functools.wraps(call)
-    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        task = asyncio.ensure_future(_awaited(call(*args, **kwargs)))
+    async def wrapper(room: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        await room._database.presence.check()
+        task = asyncio.ensure_future(_awaited(call(room, *args, **kwargs)))
         _running.add(task)
         task.add_done_callback(_ended)
         try:

@@ -10,9 +10,10 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from tagify.catalog.condemned import condemned_of
+from tagify.catalog.database import Database
 from tagify.catalog.documents import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
 from tagify.catalog.failures import translate, translated
-from tagify.catalog.indexes import PRESENT, Database
+from tagify.catalog.indexes import PRESENT
 from tagify.catalog.leases import Fences, hold_to
 from tagify.catalog.slate import Slate
 from tagify.catalog.tallies import Tallies, spelling

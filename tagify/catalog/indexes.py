@@ -2,18 +2,15 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
-from pymongo.asynchronous.database import AsyncDatabase
 
 from tagify.catalog.completion import fill_in
+from tagify.catalog.database import Database
 from tagify.catalog.orders import ORDERS
 from tagify.catalog.plans import index_name
 from tagify.catalog.retag import UNDO_LIFETIME
 from tagify.model import ImageState
-
-Database = AsyncDatabase[dict[str, Any]]
 
 PRESENT = {"state": {"$in": [ImageState.READY.value, ImageState.FAILED.value]}}
 """Documents whose file is in its folder. Partial indexes with `$in` ask for MongoDB 6.0."""

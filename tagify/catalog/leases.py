@@ -6,9 +6,9 @@ from typing import Any
 from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.database import Database
 from tagify.catalog.documents import object_id
 from tagify.catalog.failures import LeaseLost, translated
-from tagify.catalog.indexes import Database
 from tagify.model import Lease, LibraryId
 
 Fences = Mapping[LibraryId, int]
@@ -21,6 +21,7 @@ class Leases:
     """Who may write which library."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._leases = database.leases
 
     @translated

@@ -8,9 +8,9 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
+from tagify.catalog.database import Database
 from tagify.catalog.documents import identity_fields, library_of, object_id
 from tagify.catalog.failures import translated
-from tagify.catalog.indexes import Database
 from tagify.catalog.tallies import Tallies
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Conflict

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tagify.catalog.database import Database
 from tagify.catalog.documents import TILE_FIELDS, image_of, object_id, tile_of
 from tagify.catalog.failures import translated
 from tagify.catalog.filters import ImageFilter, Sort
-from tagify.catalog.indexes import Database
 from tagify.catalog.orders import Leg, Place
 from tagify.catalog.plans import Plan, plan_of
 from tagify.model import Image, TagCount, Tile

@@ -16,8 +16,9 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.database import Database
 from tagify.catalog.failures import translated
-from tagify.catalog.indexes import PRESENT, Database
+from tagify.catalog.indexes import PRESENT
 from tagify.catalog.tallies import first_fields, tag_id
 from tagify.catalog.transactions import Transactions
 from tagify.model import ImageState, LibraryId

@@ -8,7 +8,8 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.indexes import PRESENT, Database
+from tagify.catalog.database import Database
+from tagify.catalog.indexes import PRESENT
 from tagify.catalog.tallies import Tallies, spelling
 from tagify.tagnames import Spelling
 

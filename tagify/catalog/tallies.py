@@ -9,7 +9,7 @@ from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.completion import heads
-from tagify.catalog.indexes import Database
+from tagify.catalog.database import Database
 from tagify.model import ImageState
 from tagify.tagnames import Spelling, key_of
 

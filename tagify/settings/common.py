@@ -27,6 +27,9 @@ class CommonSettings(BaseSettings):
     mongo_timeout_s: float = Field(
         5.0, ge=0.1, le=120, description="Deadline of one database call, in seconds."
     )
+    slow_query_ms: int = Field(
+        100, ge=1, le=600_000, description="Database calls that take longer are logged, in milliseconds."
+    )
     s3_endpoint: str = Field(
         "http://127.0.0.1:9000", description="MinIO or another S3 server: scheme, host and port, no path."
     )

@@ -22,7 +22,6 @@ __all__ = [
     "problem_response",
     "query_int",
     "read_json",
-    "request_id",
     "route_of",
     "with_etag",
 ]

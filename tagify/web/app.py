@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 from tagify.metrics import Histogram, Metrics
 from tagify.web.cors import cors
 from tagify.web.health import Check, add_health
-from tagify.web.measuring import measured
+from tagify.web.measuring import measured, name_request
 from tagify.web.problems import problems
 
 METRICS: Final = web.AppKey("metrics", Metrics)
@@ -31,6 +31,7 @@ def new_app(
     if cors_origins:
         middlewares.insert(1, cors(cors_origins))
     app = web.Application(middlewares=middlewares, client_max_size=max_body)
+    app.on_response_prepare.append(name_request)
     app[METRICS] = metrics
     app[REQUEST_SECONDS] = seconds
     add_health(app, metrics, checks)

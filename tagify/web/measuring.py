@@ -2,6 +2,8 @@
 
 import logging
 import time
+from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -12,6 +14,12 @@ from tagify.web.request_ids import REQUEST_ID, accepted, request_id
 from tagify.web.routes import route_of
 
 logger = logging.getLogger(__name__)
+
+HEADER = "X-Request-ID"
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+
+ABORTED = "aborted"
+"""The status of a request whose client left before it was answered."""
 
 
 def measured(seconds: Histogram, in_flight: Gauge) -> Middleware:
@@ -37,3 +45,17 @@ def measured(seconds: Histogram, in_flight: Gauge) -> Middleware:
         return response
 
     return measure
+
+
+async def name_request(request: web.Request, response: web.StreamResponse) -> None:
+    """Answers carry the request's id, streams too: to be called when a response is prepared."""
+    if (name := request.get(REQUEST_ID)) is not None:
+        response.headers[HEADER] = name
+
+
+def _log(route: str, status: int, seconds: float) -> None:
+    level = logging.WARNING if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.DEBUG
+    if logger.isEnabledFor(level):
+        logger.log(
+            level, "request", extra=fields(route=route, status=status or ABORTED, ms=round(seconds * 1000, 1))
+        )

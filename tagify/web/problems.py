@@ -10,7 +10,6 @@ from aiohttp.typedefs import Handler
 from tagify.errors import NotFound, Problem
 from tagify.logs import fields
 from tagify.web.json import json_response
-from tagify.web.request_ids import request_id
 from tagify.web.routes import route_of
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ def _problem_of(error: Exception, request: web.Request) -> Problem:
         return NotFound(f"there is nothing at {request.path}")
     if isinstance(error, web.HTTPException):
         return _FromStatus(error)
-    logger.exception("unexpected error", extra=fields(route=route_of(request), request=request_id.get()))
+    logger.exception("unexpected error", extra=fields(route=route_of(request)))
     return Problem()
 
 

@@ -1,0 +1,111 @@
+"""What MongoDB is asked, how long it takes, and which questions are slow: by the driver's own reports."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
+
+from tagify.logs import fields
+from tagify.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+MOST_OPEN = 10_000
+"""Commands under way that are remembered, at most."""
+
+MOST_NAMES = 40
+"""Collections and commands that get a series of their own, at most; all others share one."""
+
+_ASKS = ("filter", "query", "pipeline", "updates", "deletes", "sort", "key")
+_DEEPEST = 8
+
+
+class Commands(CommandListener):
+    """Counts and times the commands of a process, and logs the slow ones: their shape, never a value."""
+
+    def __init__(self, slow_s: float, metrics: Metrics | None = None) -> None:
+        metrics = metrics or Metrics()
+        self._slow_s = slow_s
+        self._open: dict[int, Mapping[str, Any]] = {}
+        self._names: set[str] = set()
+        self._times = metrics.histogram("mongo_command_seconds", "Time of MongoDB's commands.")
+        self._slow = metrics.counter("mongo_slow_commands_total", "Commands that took too long.")
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Remember what is asked."""
+        if len(self._open) >= MOST_OPEN:
+            self._open.clear()
+        self._open[event.request_id] = event.command
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Count it."""
+        self._ended(event, "ok")
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Count it."""
+        self._ended(event, "failed")
+
+    def _ended(self, event: CommandSucceededEvent | CommandFailedEvent, outcome: str) -> None:
+        command = self._open.pop(event.request_id, {})
+        name, collection = event.command_name, _collection(event.command_name, command)
+        seconds = event.duration_micros / 1_000_000
+        self._times.observe(
+            seconds, command=self._bounded(name), collection=self._bounded(collection), outcome=outcome
+        )
+        # The stream of changes is asked to wait; that it does is no sign of trouble.
+        if seconds >= self._slow_s and not _waits(name, command):
+            self._slow.add()
+            _log(name, collection, seconds, command)
+
+    def _bounded(self, name: str) -> str:
+        if name in self._names:
+            return name
+        if len(self._names) >= MOST_NAMES:
+            return "other"
+        self._names.add(name)
+        return name
+
+
+def shape(value: object, depth: int = 0) -> object:
+    """A question without its values: `{"tags": {"$in": ["sea", "sun"]}}` is `{"tags": {"$in": "2 x ?"}}`."""
+    if depth == _DEEPEST:
+        return "..."
+    if isinstance(value, Mapping):
+        return {str(name): shape(item, depth + 1) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        if value and isinstance(value[0], Mapping):
+            first = shape(value[0], depth + 1)
+            return [first] if len(value) == 1 else [first, f"{len(value) - 1} more"]
+        return f"{len(value)} x ?"
+    return "?"
+
+
+def _pipeline(stages: object) -> object:
+    return [shape(stage) for stage in stages] if isinstance(stages, list) else shape(stages)
+
+
+def _log(name: str, collection: str, seconds: float, command: Mapping[str, Any]) -> None:
+    asked = {
+        part: _pipeline(command[part]) if part == "pipeline" else shape(command[part])
+        for part in _ASKS
+        if part in command
+    }
+    logger.warning(
+        "slow query",
+        extra=fields(command=name, collection=collection, ms=round(seconds * 1000), shape=asked),
+    )
+
+
+def _collection(name: str, command: Mapping[str, Any]) -> str:
+    found = command.get("collection") if name == "getMore" else command.get(name)
+    return found if isinstance(found, str) else "none"
+
+
+def _waits(name: str, command: Mapping[str, Any]) -> bool:
+    return name == "getMore" and command.get("collection") == "$cmd.aggregate"

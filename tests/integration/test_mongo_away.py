@@ -1,0 +1,164 @@
+"""MongoDB that is dead, silent or back again: every answer is clear, and quick once it is known."""
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+
+import tagify.catalog.client
+from api.app import build
+from tagify.catalog import Catalog, Gone, ImageFilter, Move, Store
+from tagify.model import Content, FileFacts, Picture
+from tagify.settings import ApiSettings
+from tests.conftest import Values
+from tests.support.chaos import Chaos, chaos
+from tests.support.waiting import until
+
+Client = TestClient[Any, Any]
+
+# The driver leaves a connection whose handshake it gave up to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+DEADLINE_S = 5.0
+
+
+@asynccontextmanager
+async def behind_chaos(values: Values, **more: Any) -> AsyncIterator[tuple[Client, Chaos]]:
+    uri = values["mongo_uri"]
+    async with chaos(uri) as proxy:
+        through = uri.replace(f":{urlsplit(uri).port}/", f":{proxy.port}/")
+        settings = ApiSettings(**{**values, "mongo_uri": through}, mongo_timeout_s=DEADLINE_S, **more)
+        async with TestClient(TestServer(build(settings))) as client:
+            await until(lambda: _status(client, "/readyz", 200))
+            yield client, proxy
+            proxy.heal()
+            await proxy.sever()
+        gc.collect()
+
+
+async def _status(client: Client, path: str, status: int) -> bool:
+    async with client.get(path) as response:
+        return response.status == status
+
+
+async def _refused(client: Client) -> float:
+    """Seconds until a list is refused as it should be."""
+    start = time.perf_counter()
+    async with client.get("/api/images") as response:
+        body = await response.json(content_type=None)
+        assert response.status == 503, body
+        assert body["type"] == "urn:tagify:problem:unavailable"
+        assert int(response.headers["Retry-After"]) > 0
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("fault", ["refuse", "blackhole"])
+async def test_once_it_is_known_to_be_away_every_request_is_told_so_at_once(
+    mongo_values: Values, fault: str
+) -> None:
+    async with behind_chaos(mongo_values) as (client, proxy):
+        setattr(proxy, fault, True)
+        if fault == "refuse":
+            await proxy.sever()
+        async with asyncio.timeout(20):
+            while await _refused(client) > DEADLINE_S / 5:
+                pass
+        took = [await _refused(client) for _ in range(20)]
+        # Not one of them has waited for its deadline, whatever else this machine does meanwhile.
+        assert sum(took) < DEADLINE_S
+        assert await _status(client, "/readyz", 503)
+        assert await _status(client, "/livez", 200)
+        proxy.heal()
+        await until(lambda: _status(client, "/api/images", 200))
+        await until(lambda: _status(client, "/readyz", 200))
+
+
+async def test_readiness_does_not_wait_longer_than_a_second_for_a_silent_server(mongo_values: Values) -> None:
+    async with behind_chaos(mongo_values) as (client, proxy):
+        proxy.blackhole = True
+        start = time.perf_counter()
+        assert await _status(client, "/readyz", 503)
+        assert time.perf_counter() - start < DEADLINE_S - 1
+
+
+class Seen(CommandListener):
+    """The commands that were sent."""
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command:  # what logs in is not shown
+            self.commands.append(dict(event.command))
+
+    def succeeded(self, event: Any) -> None: ...
+
+    def failed(self, event: Any) -> None: ...
+
+
+async def test_every_command_carries_its_deadline_to_the_server(
+    mongo_values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Seen()
+    monkeypatch.setattr(tagify.catalog.client, "Commands", lambda *_: seen)
+    catalog = Catalog(ApiSettings(**mongo_values, mongo_timeout_s=DEADLINE_S))
+    await _everything(catalog)
+    await catalog.close()
+    without = [next(iter(command)) for command in seen.commands if "maxTimeMS" not in command]
+    # The first two end what has been done; a getMore goes on under the deadline of its find.
+    assert set(without) <= {"endSessions", "killCursors", "getMore"}
+    names = {next(iter(command)) for command in seen.commands}
+    assert names >= {"find", "insert", "update", "delete", "commitTransaction", "createIndexes", "hello"}
+    # Some works take longer than one call may; none is unbounded.
+    deadlines = [command["maxTimeMS"] for command in seen.commands if "maxTimeMS" in command]
+    assert min(deadlines) > 0
+    assert max(deadlines) <= 600_000
+
+
+async def _everything(catalog: Catalog) -> None:
+    await catalog.ensure_indexes()
+    await catalog.ping()
+    library = await catalog.libraries.create("Test", "/srv/test")
+    await catalog.libraries.rename(library.id, "Tested")
+    await catalog.leases.take(library.id, "somebody", 30)
+    picture = Picture("image/jpeg", 600, 400, b"\x01\x02", keywords=("sea",))
+    content = Content("0" * 64)
+    await catalog.images.write([Store(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
+    tile = (await catalog.listing.page(ImageFilter(tags=("sea",)), limit=10)).tiles[0]
+    await catalog.images.get(tile.id)
+    await catalog.images.write([Move(tile.id, library.id, FileFacts("b.jpg", 1, 1, 1))])
+    await catalog.tags.change([tile.id], ["sun"], ["sea"])
+    await catalog.tags.counts(limit=10)
+    assert [entry async for entry in catalog.images.under(library.id, "")]
+    await catalog.images.write([Gone(tile.id, library.id, "b.jpg")])
+    await catalog.condemned.unreferenced([content])
+    await catalog.libraries.begin_removal(library.id)
+    while await catalog.libraries.remove_some(library.id):
+        pass
+    follow = catalog.changes.follow()
+    await anext(follow)
+    await follow.aclose()
+
+
+async def test_a_client_of_events_lives_through_a_silence_and_is_told_what_happened_in_it(
+    mongo_values: Values, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tagify.catalog.client, "SILENCE_MS", 2000)
+    async with behind_chaos(mongo_values) as (client, proxy), client.get("/api/events") as events:
+        await events.content.readuntil(b"\n\n")
+        proxy.blackhole = True
+        await until(lambda: _status(client, "/readyz", 503))
+        await catalog.libraries.create("Test", "/srv/test")
+        # What hung is dropped by us: the server never answers on those connections again.
+        await asyncio.sleep(0)
+        proxy.heal()
+        async with asyncio.timeout(30):
+            while b"/srv/test" not in await events.content.readuntil(b"\n\n"):
+                pass
