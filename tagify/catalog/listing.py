@@ -36,6 +36,7 @@ class Listing:
     """The lists of the catalog."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._images = database.images
         self._tags = database.tags
 

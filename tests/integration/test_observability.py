@@ -1,0 +1,160 @@
+"""What whoever runs Tagify sees of it: metrics, logs, request ids."""
+
+import asyncio
+import json
+import logging
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+import api.app
+import edge.app
+import ingest.app
+import tagify.catalog.client
+from tagify.catalog import Catalog, ImageFilter
+from tagify.catalog.commands import Commands, shape
+from tagify.logs import JsonFormatter, request_id
+from tagify.metrics import Metrics
+from tagify.settings import ApiSettings, EdgeSettings, IngestSettings
+from tests.conftest import Values
+from tests.support.servers import missing
+
+Client = TestClient[Any, Any]
+NOWHERE: Values = {
+    "mongo_uri": "mongodb://127.0.0.1:1/?directConnection=true",
+    "mongo_timeout_s": 0.3,
+    "s3_endpoint": "http://127.0.0.1:1",
+    "s3_timeout_s": 0.3,
+}
+
+
+def service(name: str, values: Values, folder: Path) -> web.Application:
+    if name == "edge":
+        return edge.app.build(EdgeSettings(**values, edge_cache_dir=folder))
+    if name == "ingest":
+        return ingest.app.build(IngestSettings(**values))
+    return api.app.build(ApiSettings(**values))
+
+
+@asynccontextmanager
+async def running(name: str, values: Values, folder: Path) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(service(name, values, folder))) as client:
+        yield client
+
+
+@pytest.fixture(params=["api", "edge", "ingest"])
+async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
+    """Each of the three, with nothing behind it: what is shown here does not need it."""
+    async with running(request.param, NOWHERE, tmp_path) as made:
+        yield made
+
+
+async def text(client: Client, path: str) -> str:
+    async with client.get(path) as response:
+        return await response.text()
+
+
+async def series(client: Client) -> set[str]:
+    lines = (await text(client, "/metrics")).splitlines()
+    return {line.rpartition(" ")[0] for line in lines if line and not line.startswith("#")}
+
+
+async def test_promtool_finds_nothing_to_mend(client: Client) -> None:
+    promtool = shutil.which("promtool") or missing("promtool", "sudo apt-get install prometheus")
+    await asyncio.gather(*(text(client, path) for path in ("/livez", "/readyz", "/nothing", "/api/images")))
+    page = await text(client, "/metrics")
+    check = await asyncio.create_subprocess_exec(
+        promtool, "check", "metrics", stdin=-1, stdout=-1, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await check.communicate(page.encode())
+    assert (check.returncode, said.decode()) == (0, "")
+
+
+async def test_a_storm_of_odd_urls_makes_no_new_series(client: Client) -> None:
+    async def storm(start: int) -> None:
+        for number in range(start, start + 20):
+            for path in (f"/odd/{number}", f"/api/images/{number:024x}", f"/media/{number:064x}/original"):
+                async with client.request(("GET", "PUT", "TRACE")[number % 3], path) as response:
+                    await response.read()
+
+    await storm(0)
+    await series(client)  # so that this page's own are there
+    before = await series(client)
+    await storm(1000)
+    assert await series(client) == before
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nothing"])
+async def test_a_request_keeps_its_id_or_gets_one(client: Client, path: str) -> None:
+    async with client.get(path, headers={"X-Request-ID": "from-the-proxy-1"}) as response:
+        assert response.headers["X-Request-ID"] == "from-the-proxy-1"
+    given = set()
+    for bad in ("", "short", "x" * 65, "with spaces in it", "semi;colon;semi"):
+        async with client.get(path, headers={"X-Request-ID": bad}) as response:
+            given.add(response.headers["X-Request-ID"])
+    assert len(given) == 5
+    assert all(re.fullmatch(r"[\w.-]{8,64}", name) for name in given)
+
+
+async def test_a_stream_names_its_request_too(mongo_values: Values, tmp_path: Path) -> None:
+    async with (
+        running("api", mongo_values, tmp_path) as client,
+        client.get("/api/events", headers={"X-Request-ID": "from-the-proxy-1"}) as response,
+    ):
+        assert response.headers["X-Request-ID"] == "from-the-proxy-1"
+
+
+async def test_a_slow_query_is_logged_with_its_shape_its_request_and_no_value(
+    mongo_values: Values, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tagify.catalog.client, "Commands", lambda _, metrics: Commands(0.0, metrics))
+    metrics = Metrics()
+    catalog = Catalog(ApiSettings(**mongo_values), metrics)
+    library = await catalog.libraries.create("Holidays", "/srv/holidays")
+    request_id.set("from-the-proxy-1")
+    with caplog.at_level(logging.WARNING, "tagify.catalog.commands"):
+        await catalog.listing.page(
+            ImageFilter(library_id=library.id, tags=("beach", "secret"), logic="or"), limit=5
+        )
+        lines = [json.loads(JsonFormatter("api").format(record)) for record in caplog.records]
+        await catalog.tags.change(["f" * 24], ["beach"], [])  # type: ignore[list-item]
+        said = "\n".join(JsonFormatter("api").format(record) for record in caplog.records)
+    await catalog.close()
+    line = next(line for line in lines if line["collection"] == "images")
+    assert (line["message"], line["command"], line["request"]) == ("slow query", "find", "from-the-proxy-1")
+    assert line["shape"]["filter"]["library_id"] == "?"
+    assert line["shape"]["filter"]["state"] == "?"
+    assert not re.search(f"beach|secret|holidays|{library.id}|{'f' * 24}", said, re.IGNORECASE)
+    page = metrics.page()[0].decode()
+    assert re.search(r'mongo_command_seconds_count\{.*command="find".*\} \d', page)
+    assert re.search(r"mongo_slow_commands_total [1-9]", page)
+
+
+def test_a_shape_is_bounded() -> None:
+    deep: Any = "value"
+    for _ in range(100):
+        deep = {"$and": [deep, deep]}
+    assert "value" not in str(shape(deep))
+    assert len(str(shape({"_id": {"$in": list(range(10_000))}}))) < 100
+
+
+def test_the_names_of_commands_and_collections_are_bounded() -> None:
+    watch = Commands(1.0)
+    found = {watch._bounded(f"name-{number}") for number in range(1000)}
+    assert len(found) < 50
+    assert "other" in found
+
+
+def test_a_line_is_json_with_the_requests_id() -> None:
+    request_id.set("from-the-proxy-1")
+    record = logging.LogRecord("a.b", logging.WARNING, __file__, 1, "told %s", ("\udcff",), None)
+    line = json.loads(JsonFormatter("api").format(record))
+    assert (line["level"], line["service"], line["request"]) == ("warning", "api", "from-the-proxy-1")
+    assert line["message"] == "told \\udcff"
