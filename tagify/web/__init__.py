@@ -5,7 +5,7 @@ from tagify.web.conditional import is_known, with_etag
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.json import json_response, query_int, read_json
 from tagify.web.problems import problem_response
-from tagify.web.request_ids import REQUEST_ID, accepted, request_id
+from tagify.web.request_ids import REQUEST_ID, accepted
 from tagify.web.routes import route_of
 
 __all__ = [

@@ -3,13 +3,9 @@
 import itertools
 import re
 import secrets
-from contextvars import ContextVar
 
 REQUEST_ID = "X-Request-ID"
 """The header that it travels in."""
-
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request that this task answers; empty outside one."""
 
 _PROCESS = secrets.token_hex(8)
 _NUMBERS = itertools.count(1)
