@@ -10,6 +10,7 @@ from tagify.settings.common import PREFIX, CommonSettings
 from tagify.settings.edge import EdgeSettings
 from tagify.settings.environment import SERVICES, load, unknown_variables, variable_names
 from tagify.settings.ingest import IngestSettings
+from tagify.settings.nginx import NginxSettings
 
 __all__ = [
     "PREFIX",
@@ -18,6 +19,7 @@ __all__ = [
     "CommonSettings",
     "EdgeSettings",
     "IngestSettings",
+    "NginxSettings",
     "load",
     "unknown_variables",
     "variable_names",

@@ -6,7 +6,7 @@ before a credential of systemd of that name (in small letters, as files are name
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +18,11 @@ from tagify.settings.api import ApiSettings
 from tagify.settings.common import PREFIX, CommonSettings
 from tagify.settings.edge import EdgeSettings
 from tagify.settings.ingest import IngestSettings
+from tagify.settings.nginx import NginxSettings
 
 S = TypeVar("S", bound=CommonSettings)
 
-SERVICES: tuple[type[CommonSettings], ...] = (IngestSettings, ApiSettings, EdgeSettings)
+SERVICES: tuple[type[CommonSettings], ...] = (IngestSettings, ApiSettings, EdgeSettings, NginxSettings)
 
 FILE = f"{PREFIX}SETTINGS_FILE"
 """The variable that names a file of variables."""
@@ -38,7 +39,7 @@ def load(model: type[S]) -> S:
         settings = model(**_fields(model, given))
     except ValidationError as error:
         problems += [
-            f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}"
+            _mistake(item["loc"], item["msg"])
             for item in error.errors(include_url=False, include_input=False)
         ]
     if problems:
@@ -60,6 +61,11 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
             near = difflib.get_close_matches(name.upper(), known, n=1)
             lines.append(f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
     return lines
+
+
+def _mistake(place: Sequence[int | str], message: str) -> str:
+    """A line about one variable, or about several that do not go together."""
+    return f"{PREFIX}{str(place[0]).upper()}: {message}" if place else message
 
 
 def _written(file: str) -> dict[str, str]:

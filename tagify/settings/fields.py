@@ -1,5 +1,6 @@
 """The kinds of values that settings take, each with its check."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -43,6 +44,23 @@ def _socket_path(value: str) -> str:
     return value
 
 
+_PLAIN = re.compile(r"[\w.:/@*\[\]-]*( [\w.*-]+)*")
+
+
+def _plain(value: str) -> str:
+    """The value where it holds nothing that means something to NGINX's configuration."""
+    if not _PLAIN.fullmatch(value):
+        raise ValueError(f"{value!r} may hold letters, digits and . : / - _ only")
+    return value
+
+
+def _quotable(value: str) -> str:
+    """The path where it can stand between NGINX's quotation marks."""
+    if value and (not value.startswith("/") or re.search(r'["$\\\n\r]', value)):
+        raise ValueError(f"{value!r} must be an absolute path without quotation marks, $ and \\")
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]
@@ -53,3 +71,6 @@ Widths = Annotated[
 Formats = Annotated[tuple[Literal["avif", "webp"], ...], NoDecode, BeforeValidator(_split)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 SocketPath = Annotated[str, AfterValidator(_socket_path)]
+Plain = Annotated[str, AfterValidator(_plain)]
+QuotablePath = Annotated[str, AfterValidator(_quotable)]
+PlainNames = Annotated[tuple[Plain, ...], NoDecode, BeforeValidator(_split)]

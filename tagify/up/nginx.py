@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import string
 from pathlib import Path
 
 from tagify.embedded.ports import answers
 from tagify.embedded.process import Program
-
-TEMPLATES = Path(__file__).parent / "nginx"
-FILES = ("tagify.conf", "upstreams.conf", "proxy.conf", "cache.conf", "security.conf")
+from tagify.nginx import render
+from tagify.settings import NginxSettings
 
 
 def installed() -> Path | None:
@@ -18,30 +16,26 @@ def installed() -> Path | None:
     return Path(found) if found else None
 
 
-def render(folder: Path, *, host: str, port: int, api_port: int, edge_port: int) -> Path:
+def configure(folder: Path, *, host: str, port: int, api_port: int, edge_port: int) -> Path:
     """Write the configuration for these ports into a folder; the path of its main file."""
-    values = {
-        "folder": str(folder),
-        # Started by root, nginx would give its workers to a user who may not enter the data folder.
-        "user": "user root;" if os.geteuid() == 0 else "",
-        "listen": f"{host}:{port}",
-        "api": f"127.0.0.1:{api_port}",
-        "edge": f"127.0.0.1:{edge_port}",
-    }
-    for place in ("cache", "temp"):
-        (folder / place).mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in FILES:
-        text = (TEMPLATES / name).read_text()
-        # nginx has variables of its own under $: ours are written @{name}.
-        (folder / name).write_text(_At(text).substitute(values))
-    return folder / "tagify.conf"
+    settings = NginxSettings(
+        nginx_listen=f"{host}:{port}",
+        nginx_api=(f"127.0.0.1:{api_port}",),
+        nginx_edge=(f"127.0.0.1:{edge_port}",),
+        nginx_cache_dir=str(folder / "cache"),
+        nginx_cache_bytes=1 << 30,
+        nginx_original_cache_bytes=1 << 30,
+        nginx_internal_port=0,
+        nginx_access_log="",
+    )
+    return render(folder, settings, whole=True)
 
 
 def program(binary: Path, config: Path, port: int, log: Path) -> Program:
     """How to run nginx with this configuration."""
 
     async def ready() -> bool:
-        return await answers(f"http://127.0.0.1:{port}/livez")
+        return await answers(f"http://127.0.0.1:{port}/api/health")
 
     return Program(
         name="nginx",
@@ -49,7 +43,3 @@ def program(binary: Path, config: Path, port: int, log: Path) -> Program:
         log=log,
         ready=ready,
     )
-
-
-class _At(string.Template):
-    delimiter = "@"

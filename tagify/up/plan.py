@@ -99,7 +99,7 @@ def _with_services(
     )
     front = None
     if binary:
-        config = nginx.render(
+        config = nginx.configure(
             folder.sub("nginx"), host=wishes.host, port=wishes.port, api_port=api_port, edge_port=edge_port
         )
         front = nginx.program(binary, config, wishes.port, folder.log("nginx"))

@@ -1,0 +1,5 @@
+"""The configuration of NGINX: written from the settings, for a host as for `tagify up`."""
+
+from tagify.nginx.render import FILES, render
+
+__all__ = ["FILES", "render"]

@@ -1,0 +1,104 @@
+"""The parts of the configuration of which there are none, one or several, as the settings tell."""
+
+from collections.abc import Iterator, Sequence
+
+from tagify.nginx.purging import purge_locations
+from tagify.settings import NginxSettings
+
+FAIL_S = 2
+"""How long a host that did not answer is passed over, in seconds."""
+
+
+def servers(places: Sequence[str]) -> str:
+    """The instances of one upstream."""
+    return "\n    ".join(f"server {place} {_failing(place)};" for place in places)
+
+
+def _failing(place: str) -> str:
+    # A socket of this host refuses at once: asking costs nothing, and nobody is passed over who is back.
+    return "max_fails=0" if place.startswith("unix:") else f"max_fails=1 fail_timeout={FAIL_S}s"
+
+
+def listen(settings: NginxSettings) -> str:
+    """Where the site is served: by HTTPS alone where there is a certificate."""
+    if settings.nginx_tls_certificate:
+        return f"listen {settings.nginx_tls_listen} ssl http2;"
+    return f"listen {settings.nginx_listen};"
+
+
+def tls(settings: NginxSettings) -> str:
+    """The certificate, and how it is used: forward secrecy, and sessions that are resumed."""
+    if not settings.nginx_tls_certificate:
+        return ""
+    return "\n    ".join(
+        (
+            f'ssl_certificate "{settings.nginx_tls_certificate}";',
+            f'ssl_certificate_key "{settings.nginx_tls_key}";',
+            "ssl_protocols TLSv1.2 TLSv1.3;",
+            "ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;",
+            "ssl_prefer_server_ciphers off;",
+            "ssl_session_cache shared:tagify_tls:10m;",
+            "ssl_session_timeout 1d;",
+            "ssl_session_tickets off;",
+        )
+    )
+
+
+def redirect(settings: NginxSettings) -> str:
+    """A site that sends those who come by HTTP to HTTPS."""
+    if not settings.nginx_tls_certificate:
+        return ""
+    port = settings.nginx_tls_listen.rpartition(":")[2]
+    # The name that a client gives is not repeated where the site has one of its own.
+    name = "$host" if settings.nginx_server_name == "_" else settings.nginx_server_name.split()[0]
+    place = name if port == "443" else f"{name}:{port}"
+    return "\n".join(
+        (
+            "server {",
+            f"    listen {settings.nginx_listen};",
+            f"    server_name {settings.nginx_server_name};",
+            "    server_tokens off;",
+            "    access_log off;",
+            "    location / {",
+            f"        return 308 https://{place}$request_uri;",
+            "    }",
+            "}",
+        )
+    )
+
+
+def real_ip(settings: NginxSettings) -> str:
+    """Whose word about the client's address is taken: that of proxies that were named, else nobody's."""
+    trusted = [f"set_real_ip_from {proxy};" for proxy in settings.nginx_trusted_proxies]
+    if trusted:
+        trusted += ["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
+    return "\n    ".join(trusted)
+
+
+def internal(settings: NginxSettings) -> str:
+    """A site on loopback for whoever runs Tagify: metrics and readiness of each instance, and purging."""
+    if not settings.nginx_internal_port:
+        return ""
+    lines = [
+        "server {",
+        f"    listen 127.0.0.1:{settings.nginx_internal_port};",
+        "    server_tokens off;",
+        "    access_log off;",
+        *(f"    {line}" for line in _instances("api", settings.nginx_api)),
+        *(f"    {line}" for line in _instances("edge", settings.nginx_edge)),
+        *(f"    {line}" for line in purge_locations()),
+        "    location / {",
+        "        return 404;",
+        "    }",
+        "}",
+    ]
+    return "\n".join(lines)
+
+
+def _instances(name: str, places: Sequence[str]) -> Iterator[str]:
+    for number, place in enumerate(places, start=1):
+        base = f"http://{place}:" if place.startswith("unix:") else f"http://{place}"
+        for page in ("metrics", "readyz"):
+            yield f"location = /{name}/{number}/{page} {{"
+            yield f"    proxy_pass {base}/{page};"
+            yield "}"

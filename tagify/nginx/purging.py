@@ -1,0 +1,24 @@
+"""What NGINX's purge module is told, where it is installed (Debian: libnginx-mod-http-cache-purge)."""
+
+from pathlib import Path
+
+MODULE = Path("/usr/lib/nginx/modules/ngx_http_cache_purge_module.so")
+
+
+def load_module() -> str:
+    """The line that loads it into a whole nginx; Debian's own configuration has one already."""
+    return f"load_module {MODULE};" if MODULE.exists() else ""
+
+
+def purge_locations() -> list[str]:
+    """`/purge/media/...?origin=` takes one answer out of the cache, by its exact key."""
+    if not MODULE.exists():
+        return []
+    return [
+        'location ~ "^/purge(?<purged>/media/[0-9a-f]{64}/[0-9]+\\.[a-z]+)$" {',
+        '    proxy_cache_purge tagify_media "$purged $arg_origin";',
+        "}",
+        'location ~ "^/purge(?<purged>/media/[0-9a-f]{64}/original)$" {',
+        '    proxy_cache_purge tagify_originals "$purged $arg_origin $arg_slice";',
+        "}",
+    ]

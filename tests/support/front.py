@@ -1,0 +1,116 @@
+"""A real nginx in front of services, or of a stand-in that counts what reaches it."""
+
+import asyncio
+import os
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from tagify.embedded.ports import accepts, free_block
+from tagify.embedded.process import Process, Program
+from tagify.nginx import render
+from tagify.settings import NginxSettings
+from tests.support.servers import missing
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BINARY = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
+
+
+@dataclass
+class Front:
+    """A running nginx: a client for it, and the ports it listens on."""
+
+    client: aiohttp.ClientSession
+    port: int
+    internal_port: int
+    folder: Path
+    process: Process
+
+    async def get(self, path: str, **options: Any) -> tuple[aiohttp.ClientResponse, bytes]:
+        async with self.client.get(path, **options) as answer:
+            return answer, await answer.read()
+
+
+class Standin:
+    """A service that answers as it is told, and counts requests and bytes that come to it."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.asked: Counter[str] = Counter()
+        self.heads: list[dict[str, str]] = []
+        self.sent = 0
+        self._handler = handler
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, path: Path) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{tail:.*}", self._answer)
+        self._runner = web.AppRunner(app, shutdown_timeout=1)
+        await self._runner.setup()
+        path.unlink(missing_ok=True)
+        await web.UnixSite(self._runner, str(path)).start()
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked[request.raw_path] += 1
+        self.heads.append({name.lower(): value for name, value in request.headers.items()})
+        answer = await self._handler(request)
+        if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+            self.sent += len(answer.body)
+        return answer
+
+
+@asynccontextmanager
+async def serving(handler: Handler, path: Path) -> AsyncIterator[Standin]:
+    """A stand-in on a Unix socket."""
+    standin = Standin(handler)
+    await standin.start(path)
+    try:
+        yield standin
+    finally:
+        await standin.stop()
+
+
+@asynccontextmanager
+async def nginx(folder: Path, *, scheme: str = "http", **values: Any) -> AsyncIterator[Front]:
+    """nginx with our configuration and these settings, ended with the block."""
+    if BINARY is None:
+        missing("nginx", "sudo apt-get install nginx")
+    port = free_block(3, start=26_000)
+    defaults: dict[str, Any] = {
+        "nginx_listen": f"127.0.0.1:{port}",
+        "nginx_tls_listen": f"127.0.0.1:{port + 2}",
+        "nginx_internal_port": port + 1,
+        "nginx_api": (f"unix:{folder}/api.sock",),
+        "nginx_edge": (f"unix:{folder}/edge.sock",),
+        "nginx_cache_dir": str(folder / "nginx" / "cache"),
+        "nginx_access_log": str(folder / "access.log"),
+    }
+    config = render(folder / "nginx", NginxSettings(**(defaults | values)), whole=True)
+    program = Program(
+        name="nginx",
+        argv=(BINARY, "-c", str(config), "-p", str(config.parent), "-e", "stderr"),
+        log=folder / "nginx.log",
+        ready=lambda: accepts(port),
+    )
+    process = await Process.start(program)
+    connector = aiohttp.TCPConnector(ssl=False, limit=0)
+    base = f"{scheme}://127.0.0.1:{port + 2 if scheme == 'https' else port}"
+    try:
+        async with aiohttp.ClientSession(base, connector=connector, auto_decompress=False) as client:
+            yield Front(client, port, port + 1, folder, process)
+    finally:
+        await process.stop()
+        # Server sockets that clients left are let go of by the loop in its next rounds.
+        await asyncio.sleep(0)
