@@ -170,7 +170,7 @@ async def measure(
     size: str, images: int, rounds: int, servers: Servers, folder: Path
 ) -> dict[str, list[Run]]:
     """The runs of each side over copies of the same images, each round with contents of its own."""
-    settings = _settings(servers, folder)
+    settings = settings_of(servers, folder)
     catalog, blobs = Catalog(settings), Blobs(settings)
     await blobs.ensure_buckets()
     await catalog.ensure_indexes()
@@ -192,7 +192,7 @@ async def measure(
     return runs
 
 
-def _settings(servers: Servers, folder: Path) -> IngestSettings:
+def settings_of(servers: Servers, folder: Path) -> IngestSettings:
     s3 = servers.s3("minio")
     return IngestSettings(
         mongo_uri=servers.mongo_uri(),

@@ -11,6 +11,7 @@ from pathlib import Path
 from ingest.job import Job
 from ingest.patience import patiently
 from ingest.reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
+from ingest.turns import Turns
 from tagify.blobs import Blobs, as_binary
 from tagify.budget import Budget
 from tagify.catalog import Store
@@ -38,7 +39,9 @@ class Importer:
         self._max_pixels = max_pixels
         self._budget = Budget(decode_bytes)
         self._readers = Threads("read", READERS)
-        self._decoders = Threads("decode", os.cpu_count() or 1)
+        cores = os.cpu_count() or 1
+        self._decoders = Threads("decode", cores)
+        self._turns = Turns(cores)
 
     async def close(self) -> None:
         """Wait for what its threads do, and end them."""
@@ -75,7 +78,7 @@ class Importer:
 
     async def _derived(self, job: Job, reading: Reading, cost: int) -> Derived:
         max_pixels = self._max_pixels
-        async with self._budget.hold(cost):
+        async with self._budget.hold(cost), self._turns.taken(live=job.live):
             if reading.data is not None:
                 return await self._decoders.run(derive, reading.data, max_pixels=max_pixels)
             derived = await self._decoders.run(derive, Path(job.place), max_pixels=max_pixels)
