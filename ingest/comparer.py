@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ingest.fresh import Fresh
 from ingest.guard import Guard
 from ingest.intake import Intake
 from ingest.paths import Exclusions, to_os
@@ -75,10 +74,10 @@ class Comparer:
         folders = _topmost(path for path in absent if path not in there)
         if len(folders) > 1:
             for folder in folders:
-                await self._pass(folder, followed=True)
+                await self._pass(folder)
         went = await self._depart(list(there.values()), guard)
         for folder in folders:
-            went = await self.tree(folder, guard, followed=True) and went
+            went = await self.tree(folder, guard) and went
         return went
 
     async def _there(self, paths: Sequence[str]) -> dict[str, Entry]:
@@ -89,9 +88,7 @@ class Comparer:
             found |= await patiently("catalog", partial(self._catalog.images.at, self._id, some))
         return found
 
-    async def tree(
-        self, folder: str, guard: Guard, progress: Progress | None = None, *, followed: bool = False
-    ) -> bool:
+    async def tree(self, folder: str, guard: Guard, progress: Progress | None = None) -> bool:
         """Compare all below a folder (`""`: the library); whether all that has gone could be removed.
 
         A scan gives its `progress`, and what it finds goes after live events; what has arrived is in
@@ -99,41 +96,36 @@ class Comparer:
         are counted by a pass of their own, and removed by a third: by then all that moved has
         arrived, and what is still absent has gone.
         """
-        absent = await self._pass(folder, progress=progress, followed=followed)
+        absent = await self._pass(folder, progress=progress)
         if progress is not None and absent.total:
             await self._intake.drained()
         if absent.total <= HELD_BACK:
             return await self._depart(absent.entries, guard)
-        absent = await self._pass(folder, followed=followed)
+        absent = await self._pass(folder)
         if not await guard.may_remove(absent.total):
             return False
-        await self._pass(folder, followed=followed, removing_by=guard)
+        await self._pass(folder, removing_by=guard)
         return True
 
     async def _pass(
         self,
         folder: str,
         *,
-        followed: bool,
         progress: Progress | None = None,
         removing_by: Guard | None = None,
     ) -> _Absent:
         """One merge of folder and catalog: what has arrived is taken, what is absent told or removed."""
         arrivals: list[Arrival] = []
         absent = _Absent()
-        fresh = Fresh(self._root, self._settling, self._threads, followed=followed)
         live = progress is None and removing_by is None
         async for difference in compare(self._disk(folder), self._entries(folder)):
             self._sort(difference, arrivals, absent, progress)
             if len(arrivals) >= GATHER:
-                await self._intake.arrive(fresh.sift(arrivals), live=live)
+                await self._intake.arrive(arrivals, live=live)
                 arrivals.clear()
-            if fresh.full:
-                await self._intake.arrive(await fresh.settled(), live=live)
             if removing_by is not None and len(absent.entries) >= HELD_BACK:
                 await self._remove(absent, removing_by)
-        await self._intake.arrive(fresh.sift(arrivals), live=live)
-        await self._intake.arrive(await fresh.settled(), live=live)
+        await self._intake.arrive(arrivals, live=live)
         if removing_by is not None:
             await self._remove(absent, removing_by)
         return absent
@@ -143,7 +135,9 @@ class Comparer:
     ) -> None:
         match difference:
             case Arrival():
-                arrivals.append(difference)
+                # What events are heard of is taken when it is quiet: it may still be open.
+                if not self._settling.waits_for(difference.file.path):
+                    arrivals.append(difference)
             case Departure():
                 absent.add(difference.entry)
             case Unreadable():

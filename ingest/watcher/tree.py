@@ -62,10 +62,17 @@ class _Tree(InotifyWatchGroup):
         self._terms.lost()
 
     def on_event(self, event: InotifyEvent) -> None:
-        """A file system that goes takes its watches along, and does not bring them back."""
+        """A file system that goes takes its watches along, and does not bring them back.
+
+        A folder that was moved while it was being watched may hold others that are not.
+        """
         if event.mask & InotifyConstants.IN_UNMOUNT:
             self._terms.broken()
         super().on_event(event)
+        if event.is_moved_to and event.is_directory:
+            with self._lock:
+                if (path := self._build_event_source_path(event)) is not None:
+                    self._add_all_callbacks(path)
 
     def break_off(self) -> None:
         """What is watched is not known any more."""

@@ -105,10 +105,10 @@ async def test_a_copy_that_is_under_way_when_the_library_is_scanned(
     slow_house: House, history: History
 ) -> None:
     async with slow_house.daemon():
-        copy = asyncio.create_task(write_slowly(slow_house.root / "a.gif", GIF, 60, 0.05))
+        copy = asyncio.create_task(write_slowly(slow_house.root / "a.gif", GIF, 5, SETTLE_S * 2))
         while not copy.done():
             await slow_house.catalog.libraries.request_rescan(slow_house.library.id)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.3)
         await ends_as(slow_house, history, {"a.gif": GIF})
 
 
