@@ -32,6 +32,11 @@ def build(settings: IngestSettings) -> web.Application:
         if app[DAEMON].done():
             raise TagifyError("the daemon's work has ended; see its log")
 
+    async def nothing_waits() -> None:
+        # A store that is full answers, and yet nothing can be stored.
+        if reasons := app[PARTS].waits.reasons:
+            raise TagifyError(f"waiting for {reasons}")
+
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
         app[PARTS] = parts = Parts(settings, metrics)
         app[DAEMON] = task = asyncio.create_task(parts.run(), name="ingest")
@@ -39,6 +44,12 @@ def build(settings: IngestSettings) -> web.Application:
         await end(task)
         await parts.close()
 
-    app = new_app(metrics, {"mongo": catalog_answers, "s3": objects_answer, "daemon": daemon_works})
+    checks = {
+        "mongo": catalog_answers,
+        "s3": objects_answer,
+        "daemon": daemon_works,
+        "progress": nothing_waits,
+    }
+    app = new_app(metrics, checks)
     app.cleanup_ctx.append(lifetime)
     return app

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from ingest.patience import patiently
+from ingest.patience import WAITS, patiently
 from tagify.catalog import Catalog
 from tagify.errors import TagifyError
 from tagify.logs import fields
@@ -32,15 +32,15 @@ def owner_name() -> str:
 
 async def take(catalog: Catalog, library: Library, owner: str) -> int:
     """The token of the library's lease, once it can be had."""
-    told = False
-    while True:
-        lease = await _ask(catalog, library, owner)
-        if lease.owner == owner:
-            return lease.token
-        if not told:
-            logger.warning("another daemon keeps this library; waiting for it", extra=_who(library, lease))
-            told = True
-        await asyncio.sleep(ASK_S)
+    lease = await _ask(catalog, library, owner)
+    if lease.owner == owner:
+        return lease.token
+    logger.warning("another daemon keeps this library; waiting for it", extra=_who(library, lease))
+    with WAITS.get().counted("lease"):
+        while lease.owner != owner:
+            await asyncio.sleep(ASK_S)
+            lease = await _ask(catalog, library, owner)
+    return lease.token
 
 
 async def _ask(catalog: Catalog, library: Library, owner: str) -> Lease:

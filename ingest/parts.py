@@ -10,7 +10,7 @@ from ingest.guard import Guard
 from ingest.intake import Intake
 from ingest.keeper import Keeper, Rhythm
 from ingest.paths import Exclusions
-from ingest.patience import patiently
+from ingest.patience import WAITS, Waits, patiently
 from ingest.pipeline import Bounds, Pipeline
 from ingest.removals import Removals
 from ingest.settle import Note, Settling
@@ -36,6 +36,12 @@ class Parts:
         self._settings = settings
         self.catalog = Catalog(settings, metrics)
         self.blobs = Blobs(settings, threads=settings.ingest_workers)
+        self.waits = Waits(
+            metrics.gauge(
+                "ingest_waiting",
+                "Calls that wait for a server that is away (catalog, objects), or for a lease.",
+            )
+        )
         self.watcher = Watcher()
         self.threads = Threads("files", STAT_THREADS)
         self.daemon = Daemon(
@@ -120,6 +126,7 @@ class Parts:
 
     async def run(self) -> None:
         """Work until cancelled; the first part that fails ends all."""
+        WAITS.set(self.waits)
         await patiently("objects", self.blobs.ensure_buckets)
         await self.watcher.start()
         try:

@@ -1,0 +1,128 @@
+"""S3 or MongoDB goes in the middle of an import: the daemon waits, says so, and goes on; nothing is dropped."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from pydantic import SecretStr
+
+from tests.support import pictures
+from tests.support.chaos import Chaos, chaos
+from tests.support.history import History
+from tests.support.house import House
+from tests.support.pages import Pages
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
+
+FILES = 120
+QUEUE = 20
+TIMEOUT_S = 1.0
+Fault = Callable[[Chaos], Awaitable[None]]
+FULL = b"HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 0\r\n\r\n"
+
+
+@asynccontextmanager
+async def behind(house: House, server: str) -> AsyncIterator[Chaos]:
+    """The daemon will find one of its servers behind a proxy."""
+    settings = house.settings
+    uri = settings.mongo_uri.get_secret_value()
+    async with chaos(settings.s3_endpoint if server == "objects" else uri) as proxy:
+        there = uri.rpartition("@")[2].partition("/")[0]
+        way = (
+            {"s3_endpoint": proxy.endpoint}
+            if server == "objects"
+            else {"mongo_uri": SecretStr(uri.replace(there, f"127.0.0.1:{proxy.port}"))}
+        )
+        house.settings = settings.model_copy(
+            update=way | {"s3_timeout_s": TIMEOUT_S, "mongo_timeout_s": TIMEOUT_S, "ingest_queue_size": QUEUE}
+        )
+        yield proxy
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.patience.LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr("tagify.catalog.images.BATCH_TIMEOUT_S", 3 * TIMEOUT_S)
+
+
+def write(house: House, start: int, end: int) -> None:
+    for number in range(start, end):
+        (house.root / f"{number:03}.jpg").write_bytes(pictures.jpeg(48, 32, seed=number))
+
+
+async def indexed(house: House, least: int) -> None:
+    async def probe() -> bool:
+        return (await house.state()).indexed_count >= least
+
+    await until(probe, timeout_s=90)
+
+
+async def refuse(proxy: Chaos) -> None:
+    """As a server that was killed does."""
+    proxy.refuse = True
+    await proxy.sever()
+
+
+async def hang(proxy: Chaos) -> None:
+    """As behind a firewall that drops all."""
+    proxy.blackhole = True
+
+
+async def fill(proxy: Chaos) -> None:
+    """As a store without room."""
+    proxy.answer = FULL
+
+
+@pytest.mark.parametrize(
+    ("server", "fault"),
+    [
+        ("objects", refuse),
+        ("objects", hang),
+        ("objects", fill),
+        ("catalog", refuse),
+        ("catalog", hang),
+    ],
+)
+async def test_a_server_that_goes_is_waited_for(
+    house: House, server: str, fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = History(house.settings)
+    async with behind(house, server) as proxy, house.daemon() as running:
+        pages = Pages.of(running)
+        write(house, 0, FILES // 2)
+        await indexed(house, 5)
+        await fault(proxy)
+        write(house, FILES // 2, FILES)
+
+        async def told() -> bool:
+            status, body = await pages.ready()
+            waiting = await pages.metric(f'ingest_waiting{{what="{server}"}}')
+            return status == 503 and server in body["checks"]["progress"] and waiting >= 1
+
+        await until(told, timeout_s=60)
+        assert await pages.metric("ingest_queue_files") <= 2 * QUEUE
+        proxy.heal()
+        await indexed(house, FILES)
+
+        async def well() -> bool:
+            status, _ = await pages.ready()
+            return status == 200 and await pages.metric(f'ingest_waiting{{what="{server}"}}') == 0
+
+        await until(well, timeout_s=60)
+    history.read()
+    history.close()
+    assert (history.added, len(history.contents)) == (FILES, FILES)
+    assert caplog.text.count("keeper failed") == 0
+
+
+@pytest.mark.parametrize("server", ["objects", "catalog"])
+async def test_a_server_that_is_slow_slows_the_import_and_nothing_else(house: House, server: str) -> None:
+    history = History(house.settings)
+    async with behind(house, server) as proxy, house.daemon():
+        proxy.latency_s = 0.1
+        write(house, 0, FILES // 2)
+        await indexed(house, FILES // 2)
+    history.read()
+    history.close()
+    assert history.added == FILES // 2
