@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from api import pages
 from api.events import Events
@@ -11,6 +12,7 @@ from api.handlers import events, images, libraries, page, tags
 from api.indexing import Indexing
 from api.items import Items
 from api.keys import CATALOG, DISK, EVENTS, INDEXING, ITEMS, OFFSET_USES, PAGES, SETTINGS, STORE_URLS
+from api.limits import Buckets, Gate, costly, limited, tell_limits
 from api.media import StoreUrls
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics
@@ -30,7 +32,14 @@ def build(settings: ApiSettings) -> web.Application:
     async def catalog_answers() -> None:
         await app[INDEXING].check()
 
-    app = new_app(metrics, {"mongo": catalog_answers}, cors_origins=settings.cors_origins, max_body=MAX_BODY)
+    app = new_app(
+        metrics,
+        {"mongo": catalog_answers},
+        cors_origins=settings.cors_origins,
+        max_body=MAX_BODY,
+        more=_limits(settings, metrics),
+    )
+    app.on_response_prepare.append(tell_limits)
     app[SETTINGS] = settings
     app[STORE_URLS] = StoreUrls(settings)
     signed = app[STORE_URLS] if settings.media_mode == "presigned" else None
@@ -42,6 +51,17 @@ def build(settings: ApiSettings) -> web.Application:
     for part in (images, tags, libraries, events, page):
         app.add_routes(part.routes)
     return app
+
+
+def _limits(settings: ApiSettings, metrics: Metrics) -> list[Middleware]:
+    refused = metrics.counter(
+        "api_requests_refused_total", "Requests refused, by reason: rate or busy.", labelled=True
+    )
+    middlewares = [costly(Gate(settings.api_costly), refused)]
+    if settings.api_rate:
+        buckets = Buckets(settings.api_rate, settings.api_burst)
+        middlewares.insert(0, limited(buckets, settings.trusted_proxies, refused))
+    return middlewares
 
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:

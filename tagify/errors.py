@@ -61,6 +61,30 @@ class Conflict(Problem):
     status, slug, title = 409, "conflict", "Conflict"
 
 
+class RequestTimeout(Problem):
+    """The body of the request did not come in time."""
+
+    status, slug, title = 408, "request-timeout", "Request timeout"
+
+
+class TooLarge(Problem):
+    """The body of the request is larger than any that makes sense."""
+
+    status, slug, title = 413, "too-large", "Too large"
+
+
+class UrlTooLong(Problem):
+    """The URL is longer than any that makes sense."""
+
+    status, slug, title = 414, "url-too-long", "URL too long"
+
+
+class TooManyRequests(Problem):
+    """This client asks more often than it may."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
+
+
 class PreconditionFailed(Problem):
     """The client asks for another representation than there is now."""
 

@@ -23,6 +23,7 @@ from tagify.runtime.watchdog import feed
 from tagify.settings import CommonSettings, load
 from tagify.tasks import end
 from tagify.web import READINESS
+from tagify.web.sizes import LONGEST_LINE
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,13 @@ def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]
 async def _serve(app: web.Application, address: Address, notifier: Notifier, drain_s: float) -> None:
     stop = _stop_on_signals()
     draining = Draining(app)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=drain_s)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=drain_s,
+        max_line_size=LONGEST_LINE,
+    )
     async with _beside(feed(notifier, watchdog_s(os.environ))):
         await runner.setup()
         try:

@@ -1,9 +1,11 @@
 """The settings of the API."""
 
+from ipaddress import IPv4Network, IPv6Network
+
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.fields import BaseUrl, Port, SocketPath, Widths
+from tagify.settings.fields import BaseUrl, Networks, Port, SocketPath, Widths
 
 
 class ApiSettings(CommonSettings):
@@ -17,6 +19,19 @@ class ApiSettings(CommonSettings):
     api_socket: SocketPath = Field(
         "",
         description="Unix socket the API listens on, instead of a port. Sockets of systemd go before both.",
+    )
+    api_rate: float = Field(
+        50.0, ge=0, le=1_000_000, description="Requests a second that each client may send; 0 for no limit."
+    )
+    api_burst: int = Field(
+        500, ge=1, le=1_000_000, description="Requests that a client may send at once, ahead of its rate."
+    )
+    api_costly: int = Field(
+        4, ge=1, le=100, description="Changes of many images, and lists by offset, that run at a time."
+    )
+    trusted_proxies: Networks = Field(
+        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+        description="Proxies whose X-Forwarded-For is believed, as networks with commas between.",
     )
     media_base_url: BaseUrl = Field(
         "", description="Origin of the media URLs: the edge or a CDN. Empty when NGINX makes one origin."

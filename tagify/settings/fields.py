@@ -68,6 +68,11 @@ Roots = Annotated[tuple[Annotated[Path, AfterValidator(_absolute)], ...], NoDeco
 Widths = Annotated[
     tuple[Annotated[int, Field(ge=16, le=8192)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
 ]
+Networks = Annotated[
+    tuple[IPv4Network | IPv6Network, ...],
+    NoDecode,
+    BeforeValidator(_split),
+]
 Formats = Annotated[tuple[Literal["avif", "webp"], ...], NoDecode, BeforeValidator(_split)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 SocketPath = Annotated[str, AfterValidator(_socket_path)]

@@ -1,6 +1,7 @@
 """HTTP as all services speak it: JSON, problems, request ids, CORS, health and metrics pages."""
 
 from tagify.web.app import METRICS, REQUEST_SECONDS, new_app
+from tagify.web.clients import Network, client_of
 from tagify.web.conditional import is_known, with_etag
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.json import json_response, query_int, read_json
@@ -14,8 +15,10 @@ __all__ = [
     "REQUEST_ID",
     "REQUEST_SECONDS",
     "Check",
+    "Network",
     "Readiness",
     "accepted",
+    "client_of",
     "is_known",
     "json_response",
     "new_app",

@@ -11,6 +11,7 @@ from tagify.web.cors import cors
 from tagify.web.health import Check, add_health
 from tagify.web.measuring import measured, name_request
 from tagify.web.problems import problems
+from tagify.web.sizes import sized
 
 METRICS: Final = web.AppKey("metrics", Metrics)
 REQUEST_SECONDS: Final = web.AppKey("request_seconds", Histogram)
@@ -23,11 +24,15 @@ def new_app(
     *,
     cors_origins: Sequence[str] = (),
     max_body: int = 1 << 20,
+    more: Sequence[Middleware] = (),
 ) -> web.Application:
-    """An application with what all services share: ids, metrics, problems, CORS, health pages."""
+    """An application with what all services share: ids, metrics, problems, sizes, CORS, health pages.
+
+    `more` are the service's own middlewares, whose errors leave as problems too.
+    """
     seconds = metrics.histogram("http_request_seconds", "Time to answer, by route and status class.")
     in_flight = metrics.gauge("http_requests_in_flight", "Requests that are being answered.")
-    middlewares: list[Middleware] = [measured(seconds, in_flight), problems]
+    middlewares: list[Middleware] = [measured(seconds, in_flight), problems, sized(max_body), *more]
     if cors_origins:
         middlewares.insert(1, cors(cors_origins))
     app = web.Application(middlewares=middlewares, client_max_size=max_body)

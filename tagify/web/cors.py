@@ -34,6 +34,6 @@ def cors(origins: Sequence[str]) -> Middleware:
 def _allow_origin(response: web.StreamResponse, origin: str) -> None:
     response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
     response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = (
-        "ETag, Content-Range, Deprecation, Retry-After, X-Request-ID"
+        "ETag, Content-Range, Deprecation, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
     )
     response.headers.add(hdrs.VARY, hdrs.ORIGIN)

@@ -1,12 +1,16 @@
 """JSON out and in, and what a query string says."""
 
+import asyncio
 import re
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import LooseHeaders
 
-from tagify.errors import BadRequest
+from tagify.errors import BadRequest, RequestTimeout
+
+BODY_S = 30.0
+"""Longest wait for the body of a request, in seconds."""
 
 
 def json_response(
@@ -21,9 +25,14 @@ def json_response(
 
 
 async def read_json(request: web.Request) -> object:
-    """The body as JSON. Raises BadRequest when it is none."""
+    """The body as JSON. Raises BadRequest when it is none, RequestTimeout, TooLarge."""
     try:
-        return orjson.loads(await request.read())
+        async with asyncio.timeout(BODY_S):
+            body = await request.read()
+    except TimeoutError as error:
+        raise RequestTimeout(f"the body did not come within {BODY_S:g} s") from error
+    try:
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the body is no JSON: {error}") from error
 

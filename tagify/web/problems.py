@@ -7,7 +7,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from tagify.errors import NotFound, Problem
+from tagify.errors import NotFound, Problem, TooLarge
 from tagify.logs import fields
 from tagify.web.json import json_response
 from tagify.web.routes import route_of
@@ -40,6 +40,8 @@ def _problem_of(error: Exception, request: web.Request) -> Problem:
         return error
     if isinstance(error, web.HTTPNotFound):
         return NotFound(f"there is nothing at {request.path}")
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return TooLarge("the body is larger than may be")
     if isinstance(error, web.HTTPException):
         return _FromStatus(error)
     logger.exception("unexpected error", extra=fields(route=route_of(request)))

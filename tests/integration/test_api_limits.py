@@ -1,0 +1,130 @@
+"""Limits over HTTP: every refusal is a problem that says when to come again."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+import api.limits.gate
+import tagify.web.json
+from api.app import build
+from api.keys import CATALOG
+from tagify.settings import ApiSettings
+from tagify.web.sizes import LONGEST_LINE
+from tests.conftest import Values
+
+Client = TestClient[Any, Any]
+VISITOR = {"X-Forwarded-For": "198.51.100.1"}
+
+
+@asynccontextmanager
+async def running(values: Values, **more: Any) -> AsyncIterator[Client]:
+    server = TestServer(build(ApiSettings(**values, media_base_url="http://edge.test", **more)))
+    await server.start_server(max_line_size=LONGEST_LINE)
+    async with TestClient(server) as client:
+        yield client
+
+
+async def problem(response: aiohttp.ClientResponse) -> str:
+    assert response.content_type == "application/problem+json"
+    body = await response.json(content_type=None)
+    assert body["status"] == response.status
+    return str(body["type"]).removeprefix("urn:tagify:problem:")
+
+
+async def test_a_client_is_told_what_is_left_and_refused_when_nothing_is(mongo_values: Values) -> None:
+    async with running(mongo_values, api_rate=0.01, api_burst=3) as client:
+        left = []
+        for _ in range(3):
+            async with client.get("/api/health", headers=VISITOR) as response:
+                assert response.status == 200
+                assert response.headers["RateLimit-Policy"] == '"client";q=3;w=300'
+                left.append(response.headers["RateLimit"].partition(";t=")[0])
+        assert left == ['"client";r=2', '"client";r=1', '"client";r=0']
+        async with client.get("/api/health", headers=VISITOR) as response:
+            assert (response.status, await problem(response)) == (429, "too-many-requests")
+            assert 0 < int(response.headers["Retry-After"]) <= 100
+            assert response.headers["RateLimit"].startswith('"client";r=0;t=')
+        async with client.get("/api/health", headers={"X-Forwarded-For": "198.51.100.2"}) as response:
+            assert response.status == 200
+        async with client.get("/metrics") as response:
+            assert 'api_requests_refused_total{reason="rate"} 1' in await response.text()
+
+
+async def test_media_and_this_hosts_own_processes_have_no_limit(mongo_values: Values) -> None:
+    async with running(mongo_values, api_rate=0.01, api_burst=1) as client:
+        for _ in range(3):
+            path = f"/api/images/{'0' * 24}/thumb"
+            async with client.get(path, headers=VISITOR, allow_redirects=False) as response:
+                assert response.status == 307
+            async with client.get("/api/health") as response:
+                assert response.status == 200
+                assert "RateLimit" not in response.headers
+
+
+@pytest.mark.parametrize("length", [8_000, 20_000, 60_000])
+async def test_a_url_that_is_too_long_is_a_problem(mongo_values: Values, length: int) -> None:
+    async with (
+        running(mongo_values) as client,
+        client.get(f"/api/images?tags={'x' * length}") as response,
+    ):
+        assert (response.status, await problem(response)) == (414, "url-too-long")
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_that_is_too_large_is_a_problem(mongo_values: Values, declared: bool) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b" " * (1 << 20)
+
+    body: Any = io.BytesIO(b" " * (3 << 20)) if declared else chunks()
+    async with running(mongo_values) as client, client.post("/api/images/tags", data=body) as response:
+        assert (response.status, await problem(response)) == (413, "too-large")
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    mongo_values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tagify.web.json, "BODY_S", 0.1)
+    release = asyncio.Event()
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await release.wait()
+
+    async with running(mongo_values) as client, client.post("/api/images/tags", data=never()) as response:
+        assert (response.status, await problem(response)) == (408, "request-timeout")
+        release.set()
+
+
+async def test_costly_requests_wait_for_each_other_and_cheap_ones_do_not(
+    mongo_values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.limits.gate, "LONGEST_WAIT_S", 0.2)
+    async with running(mongo_values, api_costly=1) as client:
+        free, begun = asyncio.Event(), asyncio.Event()
+
+        async def slow(*_: Any, **__: Any) -> tuple[()]:
+            begun.set()
+            await free.wait()
+            return ()
+
+        monkeypatch.setattr(client.app[CATALOG].listing, "newest", slow)
+
+        async def by_offset() -> tuple[int, str]:
+            async with client.get("/api/images?offset=5") as response:
+                return response.status, await problem(response) if response.status != 200 else ""
+
+        first = asyncio.create_task(by_offset())
+        await begun.wait()
+        assert await by_offset() == (503, "busy")
+        async with client.get("/api/images") as response:
+            assert response.status == 200
+        free.set()
+        assert await first == (200, "")
+        assert await by_offset() == (200, "")

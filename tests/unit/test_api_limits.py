@@ -1,0 +1,128 @@
+"""Limits: what a bucket grants, whose bucket it is, and who passes the gate."""
+
+import asyncio
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import api.limits.buckets
+import api.limits.gate
+from api.limits import Buckets, Gate
+from tagify.errors import Busy
+from tagify.web import client_of
+
+TRUSTED = [ip_network("127.0.0.0/8"), ip_network("::1/128"), ip_network("10.0.0.0/24")]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(
+    rate=st.sampled_from([0.5, 1.0, 3.0, 50.0]),
+    burst=st.integers(1, 20),
+    pauses=st.lists(st.sampled_from([0.0, 0.01, 0.3, 1.0, 7.0]), min_size=1, max_size=80),
+)
+def test_no_client_gets_more_than_a_burst_and_its_rate_and_is_told_the_truth(
+    rate: float, burst: int, pauses: list[float]
+) -> None:
+    clock = Clock()
+    buckets = Buckets(rate, burst, clock)
+    granted: list[float] = []
+    for pause in pauses:
+        clock.now += pause
+        grant = buckets.take("a")
+        assert 0 <= grant.remaining < burst
+        assert 0 <= grant.full_s <= buckets.window_s
+        if grant.allowed:
+            granted.append(clock.now)
+        else:
+            assert grant.remaining == 0
+            assert grant.retry_s >= 1
+    for number, first in enumerate(granted):
+        for more, last in enumerate(granted[number:], 1):
+            assert more <= burst + rate * (last - first) + 1e-6
+
+
+def test_who_waits_as_long_as_told_is_let_in() -> None:
+    clock = Clock()
+    buckets = Buckets(0.4, 3, clock)
+    assert [buckets.take("a").remaining for _ in range(3)] == [2, 1, 0]
+    refused = buckets.take("a")
+    assert (refused.allowed, buckets.take("b").allowed) == (False, True)
+    clock.now += refused.retry_s
+    assert buckets.take("a").allowed
+
+
+def test_the_clients_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.limits.buckets, "MOST_CLIENTS", 100)
+    buckets = Buckets(1, 1, Clock())
+    for number in range(10_000):
+        assert buckets.take(str(number)).allowed
+        assert not buckets.take(str(number)).allowed
+    assert len(buckets) <= 100
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("203.0.113.7", [], "203.0.113.7"),
+        ("203.0.113.7", ["198.51.100.1"], "203.0.113.7"),
+        ("127.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("127.0.0.1", ["192.0.2.99, 198.51.100.1, 10.0.0.3"], "198.51.100.1"),
+        ("127.0.0.1", ["192.0.2.99", "198.51.100.1"], "198.51.100.1"),
+        ("127.0.0.1", [], None),
+        ("127.0.0.1", ["127.0.0.1"], None),
+        (None, ["198.51.100.1"], "198.51.100.1"),
+        ("", [], None),
+        ("127.0.0.1", ["198.51.100.1, <script>"], "127.0.0.1"),
+        ("::1", ["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::/64"),
+        ("::ffff:127.0.0.1", ["::ffff:198.51.100.1"], "198.51.100.1"),
+        ("fe80::1%eth0", [], "fe80::/64"),
+    ],
+)
+def test_only_what_a_trusted_proxy_wrote_is_believed(
+    peer: str | None, forwarded: list[str], client: str | None
+) -> None:
+    assert client_of(peer, forwarded, TRUSTED) == client
+
+
+@given(st.text(), st.lists(st.text(), max_size=4))
+def test_no_header_breaks_it(peer: str, forwarded: list[str]) -> None:
+    client_of(peer, forwarded, TRUSTED)
+
+
+async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.limits.gate, "WAITING_FOR_EACH", 1)
+    gate, inside, free = Gate(2), [], asyncio.Event()
+
+    async def visit(number: int) -> None:
+        async with gate.passed():
+            inside.append(number)
+            await free.wait()
+
+    visits = [asyncio.create_task(visit(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await visit(4)
+    assert inside == [0, 1]
+    free.set()
+    await asyncio.gather(*visits)
+    assert inside == [0, 1, 2, 3]
+
+
+async def test_nobody_waits_at_a_gate_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.limits.gate, "LONGEST_WAIT_S", 0.05)
+    gate = Gate(1)
+    async with gate.passed():
+        with pytest.raises(Busy):
+            async with gate.passed():
+                pass
+    async with gate.passed():
+        pass
