@@ -1,6 +1,7 @@
 """The kinds of values that settings take, each with its check."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
