@@ -79,20 +79,21 @@ def animated(kind: str, colours: Sequence[str] = ("red", "green", "blue")) -> by
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100, loop=0)
 
 
+def deep_png(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
+    """A PNG of one colour with 16 bits for each of red, green and blue, which Pillow cannot write."""
+    row = b"\0" + struct.pack(">HHH", *colour) * width
+    return _png(struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0), zlib.compress(row * height))
+
+
 def bomb(side: int = 60_000) -> bytes:
     """A PNG of some hundred kilobytes at most whose header and rows tell of a huge square."""
+    rows = zlib.compressobj(9)
+    packed = rows.compress(bytes(1 << 20)) + rows.flush()
+    return _png(struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0), packed)
 
+
+def _png(header: bytes, packed: bytes) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    rows = zlib.compressobj(9)
-    packed = rows.compress(bytes(1 << 20)) + rows.flush()
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
-
-
-def endless(side: int = 3000, scans: int = 5000) -> bytes:
-    """A JPEG of some kilobytes whose last pass over all its pixels is repeated thousands of times."""
-    data = encoded(Image.new("RGB", (side, side), "teal"), "JPEG", progressive=True)
-    last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * scans + data[-2:]

@@ -50,6 +50,27 @@ def test_every_format_gives_a_thumb_that_looks_like_it(kind: str, mime: str) -> 
     assert distance(thumb, original) < 8
 
 
+def test_several_pictures_in_one_jpeg_are_one_still() -> None:
+    first, second = pictures.gradient(900, 600), pictures.gradient(900, 600, seed=5)
+    data = pictures.encoded(first, "MPO", save_all=True, append_images=[second])
+    derived = derive(data, max_pixels=MAX_PIXELS)
+    assert (derived.picture.mime, derived.picture.frames) == ("image/jpeg", 1)
+    assert distance(Image.open(io.BytesIO(derived.thumb)), first) < 8
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_in_printers_colours_looks_like_it(progressive: bool) -> None:
+    original = pictures.gradient(900, 600)
+    data = pictures.encoded(original.convert("CMYK"), "JPEG", quality=92, progressive=progressive)
+    assert distance(thumb_of(data), original) < 10
+
+
+def test_colours_of_16_bits_keep_their_brightness() -> None:
+    assert ImageStat.Stat(
+        thumb_of(pictures.deep_png(40, 30, (0x8000, 0x4000, 0xFFFF)))
+    ).mean == pytest.approx([128, 64, 255], abs=4)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr"])
 def test_every_mode_keeps_its_brightness(mode: str) -> None:
     grey = Image.new("L", (64, 64), 255 if mode == "1" else 128)
