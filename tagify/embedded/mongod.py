@@ -16,6 +16,9 @@ from tagify.embedded.secrets import remembered, token, write_private
 
 USER = "tagify"
 REPLICA_SET = "rs0"
+TRANSACTION_S = 20
+"""Longest life of a transaction, in seconds. Ours take fractions of one; MongoDB's default is 60."""
+
 _ALREADY_INITIALIZED = 23
 _USER_EXISTS = 51003
 _TIMEOUT_MS = 2000
@@ -79,6 +82,9 @@ def _arguments(data: Path, key_file: Path, port: int) -> list[str]:
         "--quiet",
         "--setParameter",
         "diagnosticDataCollectionEnabled=false",
+        # What a killed process leaves open stands in the way of others' writes for as long as this.
+        "--setParameter",
+        f"transactionLifetimeLimitSeconds={TRANSACTION_S}",
     ]
 
 

@@ -53,7 +53,7 @@ class Servers:
         """The URI of a real mongod."""
         if self._mongo_uri is None:
             server = mongo_server(
-                _binary("mongod"), self._folder / "mongo", free_block(1), self._log("mongod")
+                binary("mongod"), self._folder / "mongo", free_block(1), self._log("mongod")
             )
             self._start(server.program)
             self._mongo_uri = server.uri
@@ -64,7 +64,7 @@ class Servers:
         if kind not in self._s3:
             make = minio_server if kind == "minio" else weed_server
             length = 1 if kind == "minio" else 10
-            server = make(_binary(kind), self._folder / kind, free_block(length), self._log(kind))
+            server = make(binary(kind), self._folder / kind, free_block(length), self._log(kind))
             self._start(server.program)
             self._s3[kind] = server
         return self._s3[kind]
@@ -86,7 +86,8 @@ class Servers:
         return self._folder / f"{name}.log"
 
 
-def _binary(kind: str) -> Path:
+def binary(kind: str) -> Path:
+    """The program of a server; a test that needs one that is missing is told so."""
     try:
         found = find.mongod() if kind == "mongod" else find.minio() if kind == "minio" else find.weed()
     except find.NotFoundHere as error:

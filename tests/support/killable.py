@@ -1,0 +1,69 @@
+"""A service as a process of its own, over a mongod of its own, each of which can be killed and comes again."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from tagify.embedded.mongod import mongo_server
+from tagify.embedded.ports import free_block
+from tagify.embedded.process import Process, Program
+from tests.support.servers import binary
+
+
+class Killable:
+    """A running program. `kill` it as the kernel does, and it is there again."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._process: Process | None = None
+
+    async def start(self) -> None:
+        self._process = await Process.start(self.program)
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            await self._process.stop()
+
+
+@asynccontextmanager
+async def running(program: Program) -> AsyncIterator[Killable]:
+    """The program, ended with the block whatever became of it."""
+    killable = Killable(program)
+    try:
+        await killable.start()
+        yield killable
+    finally:
+        await killable.stop()
+
+
+def mongod(folder: Path) -> tuple[Program, str]:
+    """A mongod of the test's own, and its URI."""
+    server = mongo_server(binary("mongod"), folder / "mongo", free_block(1), folder / "mongod.log")
+    return server.program, server.uri
+
+
+def api(folder: Path, name: str, **settings: object) -> tuple[Program, str]:
+    """An api process with these settings, and its address. It is ready once `/readyz` says so."""
+    port = free_block(1)
+    url = f"http://127.0.0.1:{port}"
+
+    async def ready() -> bool:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"{url}/readyz") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    values = {**settings, "api_port": port, "log_format": "text"}
+    env = {f"TAGIFY_{key.upper()}": str(value) for key, value in values.items()}
+    argv = (sys.executable, "-m", "api")
+    return Program(name, argv, folder / f"{name}.log", ready, env=env, ready_timeout_s=60), url
