@@ -79,7 +79,9 @@ async def test_counts_are_exact_after_a_storm_with_kills(tmp_path: Path) -> None
         await catalog.ensure_indexes()
         ids = await fill(catalog, await catalog.libraries.create("Test", "/srv/test"), IMAGES)
         await catalog.close()
-        (first, one), (second, two) = (api(tmp_path, name, **settings, api_rate=0) for name in ("api-1", "api-2"))
+        (first, one), (second, two) = (
+            api(tmp_path, name, **settings, api_rate=0) for name in ("api-1", "api-2")
+        )
         async with running(first) as left, running(second) as right:
             storm = Storm((one, two), ids)
             clients = [asyncio.create_task(storm.client(number)) for number in range(CLIENTS)]
