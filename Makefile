@@ -57,7 +57,7 @@ minio: .tools/bin/minio
 
 .venv/dev.stamp: $(PINNED) | .venv/bin/python
 	@echo "installing Tagify, its servers and what its tests need into .venv"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[embedded,dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[embedded,dev,bench]'
 	@touch $@ .venv/up.stamp
 
 clean:

@@ -11,9 +11,10 @@ from api.events import Events
 from api.handlers import events, images, libraries, page, tags
 from api.indexing import Indexing
 from api.items import Items
-from api.keys import CATALOG, DISK, EVENTS, INDEXING, ITEMS, OFFSET_USES, PAGES, SETTINGS, STORE_URLS
+from api.keys import CATALOG, DISK, EVENTS, INDEXING, ITEMS, OFFSET_USES, PAGES, SETTINGS, SHARED, STORE_URLS
 from api.limits import Buckets, Gate, costly, limited, tell_limits
 from api.media import StoreUrls
+from api.shared import Shared
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
@@ -46,6 +47,8 @@ def build(settings: ApiSettings) -> web.Application:
     app[ITEMS] = Items(settings.media_base_url, settings.media_widths, signed)
     app[PAGES] = pages.load()
     app[OFFSET_USES] = metrics.counter("api_offset_lists_total", "Lists asked for in the deprecated form.")
+    joined = metrics.counter("api_answers_shared_total", "Questions answered along with another one.")
+    app[SHARED] = Shared(joined)
     app.cleanup_ctx.extend([_stores, _background])
     app.on_shutdown.append(_end_streams)
     for part in (images, tags, libraries, events, page):

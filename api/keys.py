@@ -10,10 +10,12 @@ from api.indexing import Indexing
 from api.items import Items
 from api.media import StoreUrls
 from api.pages import PageFile
+from api.shared import Shared
 from tagify.catalog import Catalog
 from tagify.metrics import Counter
 from tagify.settings import ApiSettings
 from tagify.threads import Threads
+from tagify.web import JsonBody
 
 SETTINGS: Final = web.AppKey("settings", ApiSettings)
 CATALOG: Final = web.AppKey("catalog", Catalog)
@@ -21,6 +23,7 @@ STORE_URLS: Final = web.AppKey("store_urls", StoreUrls)
 ITEMS: Final = web.AppKey("items", Items)
 EVENTS: Final = web.AppKey("events", Events)
 INDEXING: Final = web.AppKey("indexing", Indexing)
+SHARED: Final = web.AppKey("shared", Shared[JsonBody])
 PAGES: Final = web.AppKey("pages", Mapping[str, PageFile])
 DISK: Final = web.AppKey("disk", Threads)
 OFFSET_USES: Final = web.AppKey("offset_uses", Counter)

@@ -3,13 +3,13 @@
 from aiohttp import hdrs, web
 
 from api.cursor import Cursors
-from api.items import Json
-from api.keys import CATALOG, ITEMS, OFFSET_USES, SETTINGS, STORE_URLS
+from api.items import Items, Json
+from api.keys import CATALOG, ITEMS, OFFSET_USES, SETTINGS, SHARED, STORE_URLS
 from api.query import image_filter, sort_of
 from tagify.catalog import ImageFilter, Page, Sort
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Bucket, Image, ImageId, ImageState, is_id
-from tagify.web import json_response, query_int, with_etag
+from tagify.web import JsonBody, json_response, query_int
 
 DEFAULT_LIMIT = 60
 MAX_LIMIT = 200
@@ -32,19 +32,20 @@ async def list_images(request: web.Request) -> web.Response:
     after, before = request.query.get("after"), request.query.get("before")
     if after and before:
         raise BadRequest("after and before exclude each other")
-    page = await request.app[CATALOG].listing.page(
-        which,
-        sort,
-        after=cursors.decode(after) if after else None,
-        before=cursors.decode(before) if before else None,
-        limit=limit,
-    )
-    answer = json_response(_page(request, page, cursors), headers={hdrs.CACHE_CONTROL: "no-cache"})
-    return with_etag(request, answer)
+    ends = {
+        "after": cursors.decode(after) if after else None,
+        "before": cursors.decode(before) if before else None,
+    }
+
+    async def page() -> JsonBody:
+        found = await request.app[CATALOG].listing.page(which, sort, limit=limit, **ends)
+        return JsonBody(_page(request.app[ITEMS], found, cursors))
+
+    body = await request.app[SHARED].ask((cursors, after, before, limit), page)
+    return body.answer(request)
 
 
-def _page(request: web.Request, page: Page, cursors: Cursors) -> Json:
-    items = request.app[ITEMS]
+def _page(items: Items, page: Page, cursors: Cursors) -> Json:
     return {
         "items": [items.tile(tile) for tile in page.tiles],
         "next_cursor": cursors.encode(page.next) if page.next else None,

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from api import query
 from api.items import Json
-from api.keys import CATALOG, ITEMS
+from api.keys import CATALOG, ITEMS, SHARED
 from tagify.catalog import Changed, Tagged
 from tagify.errors import BadRequest, NotFound
 from tagify.model import ImageId, is_id
-from tagify.web import json_response, query_int, read_json, with_etag
+from tagify.web import JsonBody, json_response, query_int, read_json
 
 MAX_TAGS = 100
 """Tags in one change, at most."""
@@ -26,14 +26,15 @@ routes = web.RouteTableDef()
 
 @routes.get("/api/tags")
 async def list_tags(request: web.Request) -> web.Response:
-    counts = await request.app[CATALOG].tags.counts(
-        query.library(request),
-        prefix=request.query.get("prefix", "")[:100],
-        limit=query_int(request, "limit", 500, 1, 5000),
-    )
-    items = request.app[ITEMS]
-    answer = json_response([items.tag(tag) for tag in counts], headers={hdrs.CACHE_CONTROL: "no-cache"})
-    return with_etag(request, answer)
+    library, prefix = query.library(request), request.query.get("prefix", "")[:100]
+    limit = query_int(request, "limit", 500, 1, 5000)
+
+    async def counts() -> JsonBody:
+        found = await request.app[CATALOG].tags.counts(library, prefix=prefix, limit=limit)
+        return JsonBody([request.app[ITEMS].tag(tag) for tag in found])
+
+    body = await request.app[SHARED].ask(("tags", library, prefix, limit), counts)
+    return body.answer(request)
 
 
 @routes.post("/api/tags/apply/{id}")

@@ -23,6 +23,7 @@ from tagify.model import (
 
 Doc = Mapping[str, Any]
 
+_READY = ImageState.READY.value
 _NO_PICTURE = Picture(mime="", width=0, height=0, placeholder=b"")
 
 ENTRY_FIELDS = {"library_id": 1, "path": 1, "size": 1, "mtime_ns": 1, "inode": 1, "state": 1}
@@ -70,15 +71,14 @@ TILE_FIELDS = {"path": 1, "width": 1, "height": 1, "placeholder": 1, "content": 
 
 def tile_of(doc: Doc) -> Tile:
     """An image document as a list shows it; needs TILE_FIELDS."""
-    ready = doc["state"] == ImageState.READY
     return Tile(
-        id=ImageId(str(doc["_id"])),
-        path=doc["path"],
-        width=doc["width"],
-        height=doc["height"],
-        placeholder=doc["placeholder"],
-        content=doc["content"] if ready else None,
-        error=doc["error"],
+        ImageId(str(doc["_id"])),
+        doc["path"],
+        doc["width"],
+        doc["height"],
+        doc["placeholder"],
+        doc["content"] if doc["state"] == _READY else None,
+        doc["error"],
     )
 
 

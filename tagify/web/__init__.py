@@ -1,8 +1,9 @@
 """HTTP as all services speak it: JSON, problems, request ids, CORS, health and metrics pages."""
 
 from tagify.web.app import METRICS, REQUEST_SECONDS, new_app
+from tagify.web.bodies import JsonBody
 from tagify.web.clients import Network, client_of
-from tagify.web.conditional import is_known, with_etag
+from tagify.web.conditional import is_known
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.json import json_response, query_int, read_json
 from tagify.web.problems import problem_response
@@ -15,6 +16,7 @@ __all__ = [
     "REQUEST_ID",
     "REQUEST_SECONDS",
     "Check",
+    "JsonBody",
     "Network",
     "Readiness",
     "accepted",
@@ -26,5 +28,4 @@ __all__ = [
     "query_int",
     "read_json",
     "route_of",
-    "with_etag",
 ]

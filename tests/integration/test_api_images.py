@@ -300,3 +300,18 @@ async def test_the_page_comes_with_a_strict_policy(client: Client) -> None:
         etag = response.headers["ETag"]
     async with client.get("/", headers={"If-None-Match": etag}) as response:
         assert response.status == 304
+
+
+async def test_a_list_has_an_entity_tag_that_changes_with_it(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    await fill(catalog, library, 60)
+    async with client.get("/api/images", headers={"Accept-Encoding": "br"}) as response:
+        assert response.headers["Content-Encoding"] == "br"
+        etag, page = response.headers["ETag"], await response.json()
+    assert len(json.dumps(page["items"])) / len(page["items"]) < 350
+    async with client.get("/api/images", headers={"If-None-Match": etag}) as response:
+        assert (response.status, await response.read()) == (304, b"")
+    await fill(catalog, library, 1, start=100)
+    async with client.get("/api/images", headers={"If-None-Match": etag}) as response:
+        assert response.status == 200

@@ -125,7 +125,7 @@ async def test_the_counts_have_an_entity_tag_that_changes_with_them(
     status, etag, _ = await ask()
     assert status == 200
     assert await ask(etag) == (304, etag, b"")
-    assert (await ask(f"W/{etag}"))[0] == 304
+    assert (await ask(etag.removeprefix("W/")))[0] == 304
     await catalog.tags.change(ids[:1], ["sun"], [])
     status, other, _ = await ask(etag)
     assert (status, other != etag) == (200, True)

@@ -1,0 +1,68 @@
+"""The same lists as people first write them, to measure ours beside: FastAPI, PyMongo, skip and limit.
+
+Run by uvicorn with `MONGO_URI` and `MONGO_DATABASE` in its environment. Fair where it can be: it has an
+index for its sort, asks for the fields that it answers, and its tags are counted by the server.
+"""
+
+import base64
+import os
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pymongo import MongoClient
+
+client: MongoClient[dict[str, Any]] = MongoClient(os.environ["MONGO_URI"])
+database = client[os.environ["MONGO_DATABASE"]]
+app = FastAPI()
+
+
+class Image(BaseModel):
+    """An image of a list."""
+
+    id: str
+    path: str
+    width: int
+    height: int
+    placeholder: str
+    thumb: str
+    original: str
+
+
+class Tag(BaseModel):
+    """A tag and its count."""
+
+    name: str
+    count: int
+
+
+@app.get("/images")
+def images(skip: int = 0, limit: int = 60) -> list[Image]:
+    """The newest images."""
+    fields = {"path": 1, "width": 1, "height": 1, "placeholder": 1, "content": 1}
+    found = database.images.find({"state": "ready"}, fields).sort("_id", -1).skip(skip).limit(limit)
+    return [
+        Image(
+            id=str(doc["_id"]),
+            path=doc["path"],
+            width=doc["width"],
+            height=doc["height"],
+            placeholder=base64.b64encode(doc["placeholder"]).decode(),
+            thumb=f"/media/{doc['content']}/512.webp",
+            original=f"/media/{doc['content']}/original",
+        )
+        for doc in found
+    ]
+
+
+@app.get("/tags")
+def tags() -> list[Tag]:
+    """All tags, most used first, counted now."""
+    found = database.images.aggregate(
+        [
+            {"$unwind": "$tags"},
+            {"$group": {"_id": "$tags", "count": {"$sum": 1}}},
+            {"$sort": {"count": -1}},
+        ]
+    )
+    return [Tag(name=doc["_id"], count=doc["count"]) for doc in found]

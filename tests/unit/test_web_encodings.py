@@ -1,0 +1,66 @@
+"""Compression by negotiation: what a client takes, what pays, and what comes back is what went in."""
+
+import zlib
+
+import brotli
+import orjson
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagify.web import JsonBody
+from tagify.web.encodings import CODERS, chosen
+
+DECODERS = {"zstd": zstd.decompress, "br": brotli.decompress, "gzip": lambda body: zlib.decompress(body, 31)}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coder"),
+    [
+        ("", None),
+        ("gzip, deflate", "gzip"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate, br", "br"),
+        ("GZIP;Q=1.0, br;q=0.2", "gzip"),
+        ("*", "zstd"),
+        ("zstd;q=0, *;q=0.5", "br"),
+        ("identity", None),
+        ("gzip;q=0", None),
+        ("identity;q=0.5, gzip;q=0.2", None),
+        ("br;q=x", None),
+        ("deflate, compress", None),
+    ],
+)
+def test_the_client_says_what_it_likes(accepted: str, coder: str | None) -> None:
+    assert chosen(accepted) == coder
+
+
+@given(st.text(max_size=300))
+def test_any_header_is_borne(accepted: str) -> None:
+    assert chosen(accepted) in {None, *CODERS}
+
+
+@pytest.mark.parametrize("coder", CODERS)
+def test_a_long_body_comes_compressed_and_is_the_same(coder: str) -> None:
+    data = [{"_id": f"{number:024x}"} for number in range(200)]
+    answer = JsonBody(data).answer(make_mocked_request("GET", "/", {"Accept-Encoding": coder}))
+    assert isinstance(answer.body, bytes)
+    assert (answer.headers["Content-Encoding"], answer.headers["Vary"]) == (coder, "Accept-Encoding")
+    assert orjson.loads(DECODERS[coder](answer.body)) == data
+
+
+def test_a_short_body_is_left_as_it_is() -> None:
+    answer = JsonBody([1]).answer(make_mocked_request("GET", "/", {"Accept-Encoding": "gzip"}))
+    assert answer.body == b"[1]"
+    assert "Content-Encoding" not in answer.headers
+
+
+def test_a_client_that_has_it_gets_no_body_whatever_its_compression() -> None:
+    body = JsonBody(list(range(1000)))
+    for coder in ("", *CODERS):
+        first = body.answer(make_mocked_request("GET", "/", {"Accept-Encoding": coder}))
+        headers = {"If-None-Match": first.headers["ETag"], "Accept-Encoding": "gzip"}
+        again = body.answer(make_mocked_request("GET", "/", headers))
+        assert (again.status, again.body, again.headers["ETag"]) == (304, None, first.headers["ETag"])
