@@ -175,6 +175,8 @@ class Keeper:
     async def _scan(self) -> None:
         """Compare the whole library with the catalog, and wait until what differs is in."""
         started = time.monotonic()
+        if self._watch is not None:
+            await self._watcher.complete(self._watch)
         library = self._guard.library
         total = await self._threads.run(count, self._root, self._exclusions)
         async with Progress(self._catalog, library.id, self._intake, total) as progress:

@@ -71,8 +71,15 @@ class _Tree(InotifyWatchGroup):
         super().on_event(event)
         if event.is_moved_to and event.is_directory:
             with self._lock:
-                if (path := self._build_event_source_path(event)) is not None:
-                    self._add_all_callbacks(path)
+                path = self._build_event_source_path(event)
+            if path is not None:
+                self.complete(path)
+
+    def complete(self, path: bytes) -> None:
+        """Watch what is not watched of a folder and those below it."""
+        with self._lock:
+            if self.is_active:
+                self._add_all_callbacks(path)
 
     def break_off(self) -> None:
         """What is watched is not known any more."""
@@ -156,6 +163,12 @@ class TreeObserver(BaseObserver):
 
         super().__init__(emitter, timeout=1, inotify_fd=self._fd)  # type: ignore[arg-type]
 
+    def complete(self, root: str) -> None:
+        """Watch what is not watched of a tree. Raises OSError where its root is not there."""
+        for emitter in self.emitters:
+            if isinstance(emitter, _Emitter) and os.fsdecode(emitter.watch.path) == root:
+                emitter.complete()
+
     def on_thread_stop(self) -> None:
         """End the watches, then the thread that reads them."""
         super().on_thread_stop()
@@ -167,6 +180,11 @@ class _Emitter(InotifyEmitter):
     def __init__(self, terms: dict[str, Terms], *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._terms = terms
+
+    def complete(self) -> None:
+        """Watch what is not watched of the tree. Raises OSError where its root is not there."""
+        if isinstance(self._inotify, _Tree):
+            self._inotify.complete(self._inotify.path)
 
     def on_thread_start(self) -> None:
         root = self.watch.path

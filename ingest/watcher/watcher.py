@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import threading
+from contextlib import suppress
 from functools import partial
 
 from watchdog.events import (
@@ -149,6 +150,11 @@ class Watcher:
             )
         except OSError as error:
             raise NotWatched(_why_not_watched(watch.root, error)) from error
+
+    async def complete(self, watch: Watch) -> None:
+        """Watch any folder of it that is not watched, as after many renames at once."""
+        with suppress(OSError):
+            await self._threads.run(self._observer.complete, watch.root)
 
     async def remove(self, watch: Watch) -> None:
         """Watch it no longer."""

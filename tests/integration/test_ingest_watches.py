@@ -43,6 +43,7 @@ async def test_folders_that_are_renamed_at_once_are_watched_in_the_end(tmp_path:
 
         async def all_heard() -> bool:
             nonlocal watch
+            await watcher.complete(watch)
             if not watcher.is_watching(watch):
                 await watcher.remove(watch)
                 watch = Watch(str(tmp_path), Exclusions(()))
