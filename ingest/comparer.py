@@ -11,7 +11,6 @@ from ingest.paths import Exclusions, to_os
 from ingest.patience import patiently
 from ingest.progress import Progress
 from ingest.reconcile import Arrival, Departure, Difference, Same, compare, in_chunks
-from ingest.settle import Settling
 from ingest.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
 from tagify.model import Entry, LibraryId
@@ -51,7 +50,6 @@ class Comparer:
         threads: Threads,
         exclusions: Exclusions,
         intake: Intake,
-        settling: Settling,
     ) -> None:
         self._id = library_id
         self._root = root
@@ -59,7 +57,6 @@ class Comparer:
         self._threads = threads
         self._exclusions = exclusions
         self._intake = intake
-        self._settling = settling
 
     async def paths(self, paths: Sequence[str], guard: Guard) -> bool:
         """Look at what is at these paths now; what is there first, so that moves are seen as moves.
@@ -135,9 +132,7 @@ class Comparer:
     ) -> None:
         match difference:
             case Arrival():
-                # What events are heard of is taken when it is quiet: it may still be open.
-                if not self._settling.waits_for(difference.file.path):
-                    arrivals.append(difference)
+                arrivals.append(difference)
             case Departure():
                 absent.add(difference.entry)
             case Unreadable():

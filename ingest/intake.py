@@ -45,9 +45,13 @@ class Intake:
         writer: Writer,
         threads: Threads,
         ageing: Ageing,
+        is_unquiet: Callable[[str], bool],
         again: Callable[[str, Sign], None],
     ) -> None:
-        """`again` is called with a path that must be looked at once more, and how long that may wait."""
+        """`is_unquiet` tells of a path that will be looked at when it is quiet: its file may still be open.
+
+        `again` is called with a path that must be looked at once more, and how long that may wait.
+        """
         self._id = library_id
         self._root = root
         self._libraries = libraries
@@ -56,6 +60,7 @@ class Intake:
         self._writer = writer
         self._threads = threads
         self._ageing = ageing
+        self._is_unquiet = is_unquiet
         self._again = again
         self._reading: dict[str, bool] = {}
         self._idle = asyncio.Event()
@@ -156,7 +161,7 @@ class Intake:
 
     async def _read(self, file: FileFacts, *, live: bool) -> None:
         path = file.path
-        if self.is_reading(path):
+        if self.is_reading(path) or self._is_unquiet(path):
             return
         self._reading[path] = False
         self._idle.clear()

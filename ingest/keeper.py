@@ -72,7 +72,6 @@ class Keeper:
             threads=threads,
             exclusions=exclusions,
             intake=intake,
-            settling=settling,
         )
         self._watch: Watch | None = None
         self._watch_again_at = 0.0

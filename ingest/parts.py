@@ -94,6 +94,7 @@ class Parts:
             writer=self.writer,
             threads=self.threads,
             ageing=Ageing(self._settings.ingest_settle_s),
+            is_unquiet=settling.waits_for,
             again=lambda path, sign: settling.note(Note(path, sign), time.monotonic()),
         )
         settings = self._settings

@@ -56,8 +56,9 @@ class _Handler(FileSystemEventHandler):
     def dispatch(self, event: FileSystemEvent) -> None:
         match event:
             case FileMovedEvent() | DirMovedEvent():
-                self._note(event.src_path, Sign.VANISHED, event.is_directory)
+                # Where it is now first: whoever takes notes in between sees a move, not a loss.
                 self._note(event.dest_path, Sign.CLOSED, event.is_directory)
+                self._note(event.src_path, Sign.VANISHED, event.is_directory)
             case FileClosedEvent():
                 self._note(event.src_path, Sign.CLOSED, False)
             case FileModifiedEvent():

@@ -17,13 +17,14 @@ COMMAND = (sys.executable, "-m", "ingest")
 
 def environment(settings: IngestSettings) -> dict[str, str]:
     """The variables that make these settings where they are not the defaults."""
-    values = {}
-    for name in settings.model_fields_set:
-        value = getattr(settings, name)
-        values[f"TAGIFY_{name.upper()}"] = (
-            value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        )
-    return {**os.environ, **values, "TAGIFY_INGEST_PORT": "0", "TAGIFY_LOG_FORMAT": "text"}
+    values = {f"TAGIFY_{name.upper()}": _text(getattr(settings, name)) for name in settings.model_fields_set}
+    return {**os.environ, "TAGIFY_INGEST_PORT": "0", "TAGIFY_LOG_FORMAT": "text", **values}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @asynccontextmanager

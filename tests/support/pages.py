@@ -18,6 +18,10 @@ class Pages:
     def of(cls, server: TestServer) -> "Pages":
         return cls(server.make_url("/"))
 
+    @classmethod
+    def at(cls, port: int) -> "Pages":
+        return cls(URL(f"http://127.0.0.1:{port}/"))
+
     async def ready(self) -> tuple[int, dict[str, Any]]:
         """The status and the body of `/readyz`."""
         async with aiohttp.ClientSession() as session, session.get(self.base / "readyz") as response:
