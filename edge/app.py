@@ -84,6 +84,7 @@ async def _origin(app: web.Application) -> AsyncIterator[None]:
             Circuit("S3", state=state, refused=refused),
             seconds=metrics.histogram("edge_upstream_seconds", "Time to the S3 server's head, by method."),
             received=metrics.counter("edge_bytes_in_total", "Bytes of originals from the S3 server."),
+            transfers=metrics.gauge("edge_transfers", "Transfers from the S3 server that are under way."),
             wait_s=settings.s3_timeout_s,
         )
         app[LOOKUP] = Lookup(

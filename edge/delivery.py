@@ -1,13 +1,12 @@
 """Bytes of an original on their way to one client, as fast as that client reads and no faster."""
 
-import asyncio
 import logging
 from typing import NoReturn
 
 from aiohttp import hdrs, web
 
-from edge.headers import http_date
 from edge.origin import Origin, Transfer
+from edge.outlet import Outlet
 from edge.ranges import Range
 from edge.stopwatch import Stopwatch
 from tagify.errors import Problem, Unavailable
@@ -21,6 +20,12 @@ PATIENCE_S = 2.0
 
 STALL_S = 60.0
 """A client that takes no bytes for this long is left, in seconds."""
+
+
+class Streamed(web.StreamResponse):
+    """An answer whose head leaves with its first bytes, in one packet."""
+
+    _send_headers_immediately = False
 
 
 class Delivery:
@@ -48,6 +53,7 @@ class Delivery:
         self._origin = origin
         self._content = content
         self._length = length
+        self._outlet = Outlet(request)
         self._dated = dated
         self._watch = watch
         self._sent = sent
@@ -64,12 +70,14 @@ class Delivery:
                     await self._begun(transfer, preface)
                     first += await self._copied(transfer)
                 preface = b""
-                if first <= part.last:
-                    await self._client_reads()
+                if first <= part.last and not await self._outlet.has_room(STALL_S):
+                    raise Unavailable("the client does not read")
         except Problem as error:
             if not self._response.prepared:
                 raise
             self._break_off(error)
+        finally:
+            self._outlet.close()
 
     async def end(self, closing: bytes = b"") -> None:
         """The answer is whole."""
@@ -79,30 +87,22 @@ class Delivery:
         if not self._response.prepared:
             self._watch.lap("s3")
             self._response.headers["Server-Timing"] = self._watch.header
-            if self._dated:
-                self._response.headers[hdrs.LAST_MODIFIED] = http_date(transfer.modified)
+            if self._dated and transfer.modified:
+                self._response.headers[hdrs.LAST_MODIFIED] = transfer.modified
             await self._response.prepare(self._request)
         if preface:
-            await self._response.write(preface)
+            await self._outlet.write(preface)
 
     async def _copied(self, transfer: Transfer) -> int:
         """Bytes passed on: all of the transfer, or those until the client was slow to take them."""
         try:
             while chunk := await transfer.read():
-                async with asyncio.timeout(PATIENCE_S):
-                    await self._response.write(chunk)
-        except TimeoutError:
-            pass  # the chunk is on its way all the same: what timed out is the wait for room
+                await self._outlet.write(chunk)
+                if not await self._outlet.has_room(PATIENCE_S):
+                    break
         finally:
             self._sent.add(transfer.received)
         return transfer.received
-
-    async def _client_reads(self) -> None:
-        try:
-            async with asyncio.timeout(STALL_S):
-                await self._request.writer.drain()
-        except TimeoutError as error:
-            raise Unavailable("the client does not read") from error
 
     def _break_off(self, error: Problem) -> NoReturn:
         logger.warning("an answer was broken off: %s", error)

@@ -17,7 +17,7 @@ from edge.kept import Kept
 from edge.ranges import Range
 from tagify.blobs import Blobs
 from tagify.errors import Busy, NotFound, Unavailable
-from tagify.metrics import Counter, Histogram
+from tagify.metrics import Counter, Gauge, Histogram
 from tagify.model import Bucket, Content
 
 UPSTREAMS = 100
@@ -53,7 +53,8 @@ class Transfer:
     def __init__(self, response: aiohttp.ClientResponse, length: int) -> None:
         self._content = response.content
         self._length = length
-        self.modified = _modified(response)
+        self.modified = response.headers.get(hdrs.LAST_MODIFIED, "")
+        """When the store says that it was last modified, as HTTP writes it."""
         self.received = 0
 
     async def read(self) -> bytes:
@@ -81,6 +82,7 @@ class Origin:
         *,
         seconds: Histogram,
         received: Counter,
+        transfers: Gauge,
         wait_s: float,
     ) -> None:
         self._session = session
@@ -88,6 +90,7 @@ class Origin:
         self._circuit = circuit
         self._seconds = seconds
         self._received = received
+        self._transfers = transfers
         self._wait_s = wait_s
         self._slots = asyncio.Semaphore(UPSTREAMS)
         self._signed: Kept[tuple[str, Content], URL] = Kept(SIGNED, REUSE_S)
@@ -124,15 +127,16 @@ class Origin:
     async def _asked(
         self, method: str, content: Content, headers: dict[str, str], wanted: HTTPStatus
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        async with self._slot():
-            with self._circuit.call():
-                response = await self._request(method, content, headers)
-            async with response:
-                if response.status == HTTPStatus.NOT_FOUND:
-                    raise NotFound("there is no such content")
-                if response.status != wanted:
-                    raise Unavailable(f"the S3 server answered {response.status}")
-                yield response
+        await self._room()
+        try:
+            with self._transfers.held():
+                with self._circuit.call():
+                    response = await self._request(method, content, headers)
+                async with response:
+                    _check(response, wanted)
+                    yield response
+        finally:
+            self._slots.release()
 
     async def _request(
         self, method: str, content: Content, headers: dict[str, str]
@@ -149,17 +153,16 @@ class Origin:
             raise Unavailable(f"the S3 server answered {response.status}")
         return response
 
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _room(self) -> None:
+        """Return with one of the slots. Raises Busy."""
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
         try:
             async with asyncio.timeout(self._wait_s):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise Busy(f"{UPSTREAMS} transfers are under way already") from error
-        try:
-            yield
-        finally:
-            self._slots.release()
 
     def _url(self, method: str, content: Content) -> URL:
         url = self._signed.get((method, content))
@@ -167,6 +170,13 @@ class Origin:
             url = URL(self._blobs.presign(Bucket.ORIGINALS, content, LIFETIME, method), encoded=True)
             self._signed.put((method, content), url)
         return url
+
+
+def _check(response: aiohttp.ClientResponse, wanted: HTTPStatus) -> None:
+    if response.status == HTTPStatus.NOT_FOUND:
+        raise NotFound("there is no such content")
+    if response.status != wanted:
+        raise Unavailable(f"the S3 server answered {response.status}")
 
 
 def _length(response: aiohttp.ClientResponse) -> int:

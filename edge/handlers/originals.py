@@ -7,7 +7,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.conditions import by_date, failed, not_modified, range_applies
-from edge.delivery import Delivery
+from edge.delivery import Delivery, Streamed
 from edge.handlers.naming import cache_control, listed_content, named_content, named_image
 from edge.headers import IMMUTABLE, disposition, media_headers, passive
 from edge.keys import BYTES_OUT, LOOKUP, ORIGIN
@@ -127,9 +127,7 @@ async def _deliver(
     request: web.Request, shown: Shown, parts: tuple[Range, ...], headers: dict[str, str], watch: Stopwatch
 ) -> web.StreamResponse:
     length, mime = shown.original.length, passive(shown.original.mime)
-    response = web.StreamResponse(
-        status=HTTPStatus.PARTIAL_CONTENT if parts else HTTPStatus.OK, headers=headers
-    )
+    response = Streamed(status=HTTPStatus.PARTIAL_CONTENT if parts else HTTPStatus.OK, headers=headers)
     response.headers[hdrs.CONTENT_TYPE] = mime
     if request.method == hdrs.METH_HEAD or not length:
         response.content_length = length

@@ -1,0 +1,39 @@
+"""The way to one client: bytes go out at once; whether there is room for more is another question."""
+
+import asyncio
+from typing import cast
+
+from aiohttp import web
+from aiohttp.http import StreamWriter
+
+
+class Outlet:
+    """Writes the body of an answer whose head is prepared.
+
+    aiohttp's own `write` waits for room without end, and such a wait cannot be left and taken up again.
+    """
+
+    def __init__(self, request: web.Request) -> None:
+        self._protocol = request.protocol
+        self._writer = cast(StreamWriter, request.writer)
+        self._draining: asyncio.Future[None] | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Hand it to the kernel, or to memory where the kernel takes no more. Raises ConnectionError."""
+        await self._writer.write(data, drain=False)
+
+    async def has_room(self, within_s: float) -> bool:
+        """Whether more may be written, now or after a wait of at most this long. Raises ConnectionError."""
+        if not self._protocol.writing_paused:
+            return True
+        if self._draining is None or self._draining.done():
+            self._draining = asyncio.ensure_future(self._writer.drain())
+        done, _ = await asyncio.wait({self._draining}, timeout=within_s)
+        for drained in done:
+            drained.result()
+        return bool(done)
+
+    def close(self) -> None:
+        """Wait no longer."""
+        if self._draining is not None and not self._draining.cancel() and not self._draining.cancelled():
+            self._draining.exception()  # retrieved: nobody waits for it any more

@@ -1,0 +1,309 @@
+"""Originals while a server misbehaves or a client leaves: a clear answer or a broken transfer, never a hang."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from edge import delivery
+from edge.circuit import FAILURES
+from edge.keys import ORIGIN
+from edge.origin import UPSTREAMS
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog
+from tagify.settings import EdgeSettings
+from tests.conftest import Values
+from tests.support.chaos import Chaos, chaos
+from tests.support.originals import Client, Listed, edge, listed
+from tests.support.waiting import until
+
+# One store is enough: what is tested here comes before it.
+pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
+
+LENGTH = 3_000_000
+STORM = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.fixture
+async def store(s3_values: Values) -> AsyncIterator[Chaos]:
+    """The way to the S3 server."""
+    async with chaos(s3_values["s3_endpoint"]) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def database(mongo_values: Values) -> AsyncIterator[Chaos]:
+    """The way to MongoDB."""
+    address = urlsplit(mongo_values["mongo_uri"])
+    async with chaos(f"http://{address.hostname}:{address.port}") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def edge_settings(
+    mongo_values: Values, s3_values: Values, store: Chaos, database: Chaos, tmp_path: Path
+) -> EdgeSettings:
+    host = urlsplit(mongo_values["mongo_uri"])
+    uri = mongo_values["mongo_uri"].replace(f":{host.port}", f":{database.port}")
+    return EdgeSettings(
+        **{**mongo_values, "mongo_uri": uri, "mongo_timeout_s": 2},
+        **{**s3_values, "s3_endpoint": store.endpoint, "s3_timeout_s": 1},
+        edge_cache_dir=tmp_path / "cache",
+    )
+
+
+@pytest.fixture
+async def client(edge_settings: EdgeSettings) -> AsyncIterator[Client]:
+    async with edge(edge_settings) as made:
+        yield made
+
+
+@pytest.fixture
+async def image(catalog: Catalog, blobs: Blobs) -> Listed:
+    return await listed(catalog, blobs, LENGTH)
+
+
+async def status(client: Client, path: str, method: str = "GET") -> int:
+    async with client.request(method, path) as response:
+        await response.read()
+        if response.status == 503:
+            assert int(response.headers["Retry-After"]) >= 1
+            assert response.headers["Content-Type"] == "application/problem+json"
+        return response.status
+
+
+async def metric(client: Client, line: str) -> bool:
+    async with client.get("/metrics") as response:
+        return line in (await response.text()).splitlines()
+
+
+async def at_rest(client: Client) -> None:
+    """No transfer is under way, and every slot for one is free."""
+    await until(lambda: metric(client, "edge_transfers 0"))
+    assert client.app is not None
+    assert client.app[ORIGIN]._slots._value == UPSTREAMS
+
+
+@pytest.mark.parametrize("fault", ["blackhole", "refuse", "storm"])
+async def test_a_store_that_fails_opens_the_circuit_and_closes_it_when_it_is_back(
+    client: Client, image: Listed, store: Chaos, fault: str
+) -> None:
+    if fault == "storm":
+        store.answer = STORM
+    else:
+        setattr(store, fault, True)
+    for method in ("HEAD", "GET"):
+        assert await status(client, image.by_content, method) == 503
+    assert set(await asyncio.gather(*(status(client, image.by_id) for _ in range(FAILURES)))) == {503}
+    assert await metric(client, 'edge_circuit_open{server="S3"} 1')
+    asked, loop = store.accepted, asyncio.get_running_loop()
+    start = loop.time()
+    assert set(await asyncio.gather(*(status(client, image.by_content) for _ in range(20)))) == {503}
+    assert loop.time() - start < 1 or store.accepted > asked
+    assert store.accepted - asked <= 2  # a probe or two, not twenty
+    store.heal()
+
+    async def well() -> bool:
+        return await status(client, image.by_content) == 200
+
+    await until(well)
+    assert await metric(client, 'edge_circuit_open{server="S3"} 0')
+    await at_rest(client)
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("span", ["", "bytes=10-", "bytes=0-99,500-"])
+async def test_a_store_that_breaks_off_breaks_the_transfer(
+    client: Client, image: Listed, store: Chaos, reset: bool, span: str
+) -> None:
+    store.cut_after, store.reset = LENGTH // 2, reset
+    with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
+        async with client.get(image.by_content, headers={"Range": span} if span else {}) as response:
+            assert response.status in (200, 206)
+            await response.read()
+    store.heal()
+    async with client.get(image.by_content) as response:
+        assert await response.read() == image.data
+    await at_rest(client)
+
+
+async def test_a_slow_first_byte_is_waited_for_and_a_slower_one_is_not(
+    client: Client, image: Listed, store: Chaos
+) -> None:
+    store.latency_s = 0.4
+    assert await status(client, image.by_content) == 200
+    store.latency_s = 30
+    assert await status(client, image.by_content) == 503
+    await at_rest(client)
+
+
+async def test_a_store_that_falls_silent_in_mid_body_breaks_the_transfer(
+    client: Client, image: Listed, store: Chaos
+) -> None:
+    store.rate = 2_000_000
+    with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
+        async with client.get(image.by_content) as response:
+            await response.content.readexactly(100_000)
+            store.blackhole = True
+            await response.read()
+    await at_rest(client)
+
+
+@pytest.mark.parametrize("told", [LENGTH - 1, LENGTH + 1])
+async def test_an_object_of_another_length_is_not_served(
+    client: Client, catalog: Catalog, blobs: Blobs, told: int
+) -> None:
+    image = await listed(catalog, blobs, LENGTH, told=told)
+    assert await status(client, image.by_content) == 503
+    async with client.get(image.by_content, headers={"Range": "bytes=-5"}) as response:
+        assert response.status == 503
+
+
+async def test_an_object_that_has_gone_is_404(client: Client, image: Listed, blobs: Blobs) -> None:
+    assert await status(client, image.by_content) == 200
+    for listing in await blobs.listed("originals", "", 10):  # type: ignore[arg-type]
+        await blobs.remove_key("originals", listing.key)  # type: ignore[arg-type]
+    for method in ("GET", "HEAD"):
+        assert await status(client, image.by_content, method) == 404
+
+
+@pytest.mark.parametrize("fault", ["blackhole", "refuse"])
+async def test_originals_go_on_while_mongodb_is_away(
+    client: Client, catalog: Catalog, blobs: Blobs, image: Listed, database: Chaos, fault: str
+) -> None:
+    unseen = await listed(catalog, blobs, 1000, mime="image/png")
+    assert await status(client, image.by_id) == 200
+    setattr(database, fault, True)
+    await database.sever()
+    async with client.get(unseen.by_content) as response:
+        assert (response.status, await response.read()) == (200, unseen.data)
+        assert response.headers["Content-Type"] == "image/png"
+    async with client.get(image.by_id) as response:
+        assert (response.status, await response.read()) == (200, image.data)
+        assert response.headers["Content-Disposition"].startswith("inline")
+    assert await status(client, unseen.by_id) == 503
+    for _ in range(FAILURES):
+        assert await status(client, image.by_id) == 200
+    assert await metric(client, f"edge_stale_total {FAILURES + 1}")
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    assert set(await asyncio.gather(*(status(client, image.by_id) for _ in range(10)))) == {200}
+    assert loop.time() - start < 10 * 1.0
+    database.heal()
+
+    async def well() -> bool:
+        return await status(client, unseen.by_id) == 200
+
+    await until(well)
+
+
+async def test_what_a_browser_holds_needs_no_server(
+    client: Client, image: Listed, store: Chaos, database: Chaos
+) -> None:
+    assert await status(client, image.by_id) == 200
+    store.refuse = database.refuse = True
+    await store.sever()
+    await database.sever()
+    for path in (image.by_content, image.by_id):
+        async with client.get(path, headers={"If-None-Match": f'"{image.content}"'}) as response:
+            assert response.status == 304
+
+
+async def test_a_client_that_leaves_ends_the_transfer(client: Client, image: Listed, store: Chaos) -> None:
+    store.rate = 1_000_000
+    for _ in range(3):
+        async with client.get(image.by_content) as response:
+            await response.content.readexactly(1000)
+            response.close()
+    await at_rest(client)
+
+    async def closed() -> bool:
+        return store.open == 0
+
+    await until(closed)
+
+
+async def test_requests_cancelled_at_any_moment_leave_nothing(
+    edge_settings: EdgeSettings, image: Listed, store: Chaos
+) -> None:
+    before, random = asyncio.all_tasks(), Random(5)
+    async with edge(edge_settings) as client:
+
+        async def ask(number: int) -> None:
+            span = ("", "bytes=5-", "bytes=0-9,100000-900000")[number % 3]
+            path = (image.by_content, image.by_id)[number % 2]
+            async with client.get(path, headers={"Range": span} if span else {}) as response:
+                await response.read()
+
+        for _ in range(30):
+            asks = [asyncio.ensure_future(ask(number)) for number in range(6)]
+            for one in asks:
+                await asyncio.sleep(random.expovariate(200))
+                one.cancel()
+            await asyncio.gather(*asks, return_exceptions=True)
+        await at_rest(client)
+        async with client.get(image.by_content) as response:
+            assert await response.read() == image.data
+
+    async def nothing_left() -> bool:
+        return store.open == 0 and not asyncio.all_tasks() - before
+
+    await until(nothing_left)
+
+
+class Reader:
+    """A client that reads when it is told to, with little room of its own."""
+
+    def __init__(self, client: Client) -> None:
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        self.socket.setblocking(False)
+        self.address = ("127.0.0.1", client.port or 0)
+
+    async def ask(self, path: str) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(self.socket, self.address)
+        await loop.sock_sendall(self.socket, f"GET {path} HTTP/1.1\r\nHost: edge\r\n\r\n".encode())
+
+    async def rest(self, length: int) -> bytes:
+        """The last bytes of the answer; fewer where the connection ends before."""
+        loop, got = asyncio.get_running_loop(), bytearray()
+        while not (b"\r\n\r\n" in got and len(got) - got.index(b"\r\n\r\n") - 4 >= length):
+            try:
+                data = await loop.sock_recv(self.socket, 1 << 20)
+            except ConnectionResetError:
+                break
+            if not data:
+                break
+            got += data
+        self.socket.close()
+        return bytes(got[got.index(b"\r\n\r\n") + 4 :])
+
+
+async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
+    client: Client, catalog: Catalog, blobs: Blobs, store: Chaos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "PATIENCE_S", 0.05)
+    image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)
+    await reader.ask(image.by_content)
+    await until(lambda: metric(client, "edge_transfers 1"))
+    await at_rest(client)  # though the answer is not over
+    assert await reader.rest(len(image.data)) == image.data
+    await at_rest(client)
+
+
+async def test_a_client_that_never_reads_is_left(
+    client: Client, catalog: Catalog, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(delivery, "STALL_S", 0.1)
+    image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)
+    await reader.ask(image.by_content)
+    await until(lambda: metric(client, "edge_transfers 1"))
+    await until(lambda: metric(client, "http_requests_in_flight 1"))  # the one that asks
+    assert len(await reader.rest(len(image.data))) < len(image.data)
