@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tagify.errors import SettingsError, TagifyError
 from tagify.logs import configure, fields
+from tagify.runtime.connections import GatedRunner, places
 from tagify.runtime.draining import Draining
 from tagify.runtime.notify import Notifier, watchdog_s
 from tagify.runtime.readiness import announce
@@ -22,7 +23,7 @@ from tagify.runtime.sockets import Address, listen
 from tagify.runtime.watchdog import feed
 from tagify.settings import CommonSettings, load
 from tagify.tasks import end
-from tagify.web import READINESS
+from tagify.web import METRICS, READINESS
 from tagify.web.sizes import LONGEST_LINE
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def serve(
         notifier = Notifier.of(os.environ)
         reloader = Reloader(name, settings, notifier)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.reload)
-        await _serve(build(settings), address(settings), notifier, settings.drain_s)
+        await _serve(build(settings), address(settings), notifier, settings)
         return 0
 
     return run(name, model, work)
@@ -70,14 +71,21 @@ def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]
         return 130
 
 
-async def _serve(app: web.Application, address: Address, notifier: Notifier, drain_s: float) -> None:
+async def _serve(
+    app: web.Application, address: Address, notifier: Notifier, settings: CommonSettings
+) -> None:
     stop = _stop_on_signals()
     draining = Draining(app)
-    runner = web.AppRunner(
+    runner = GatedRunner(
         app,
+        places(settings.max_connections),
+        count=app[METRICS].gauge("http_connections", "Connections of clients."),
+        ended=app[METRICS].counter(
+            "http_connections_ended_total", "Connections that only held a place, by reason.", labelled=True
+        ),
         access_log=None,
         handler_cancellation=True,
-        shutdown_timeout=drain_s,
+        shutdown_timeout=settings.drain_s,
         max_line_size=LONGEST_LINE,
     )
     async with _beside(feed(notifier, watchdog_s(os.environ))):
@@ -85,7 +93,7 @@ async def _serve(app: web.Application, address: Address, notifier: Notifier, dra
         try:
             for place in await listen(runner, address):
                 logger.info("listening", extra=fields(address=place))
-            async with _beside(announce(app[READINESS], notifier)):
+            async with _beside(announce(app[READINESS], notifier)), _beside(runner.gate.sweep()):
                 await stop.wait()
             logger.info("stopping")
             notifier.stopping()

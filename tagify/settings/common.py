@@ -79,6 +79,13 @@ class CommonSettings(BaseSettings):
         "json", description="One JSON object a line, or text for a terminal."
     )
 
+    max_connections: int = Field(
+        4096,
+        ge=16,
+        le=1_000_000,
+        description="Connections of clients that a service holds at a time; "
+        "one that asks nothing makes room for a new one.",
+    )
     drain_s: float = Field(
         5.0,
         ge=0,

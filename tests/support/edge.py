@@ -18,6 +18,7 @@ class RunningEdge:
     """Where it listens, and its number."""
 
     url: str
+    port: int
     pid: int
 
 
@@ -30,7 +31,12 @@ async def edge_process(values: dict[str, Any], folder: Path) -> AsyncIterator[Ru
     log = folder / "edge.log"
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "edge", env={**os.environ, **env}, stdout=out, stderr=out
+            sys.executable,
+            "-m",
+            "edge",
+            env={**os.environ, **env, "TAGIFY_LOG_FORMAT": "text"},
+            stdout=out,
+            stderr=out,
         )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -40,7 +46,7 @@ async def edge_process(values: dict[str, Any], folder: Path) -> AsyncIterator[Ru
             return await answers(f"{url}/livez")
 
         await until(listening, timeout_s=60)
-        yield RunningEdge(url, process.pid)
+        yield RunningEdge(url, port, process.pid)
     finally:
         if process.returncode is None:
             process.terminate()
