@@ -8,13 +8,14 @@ from aiohttp.typedefs import Middleware
 
 from api import pages
 from api.events import Events
-from api.handlers import events, images, libraries, page, tags
+from api.handlers import events, images, jobs, libraries, page, tags
 from api.indexing import Indexing
 from api.items import Items
 from api.keys import CATALOG, DISK, EVENTS, INDEXING, ITEMS, OFFSET_USES, PAGES, SETTINGS, SHARED, STORE_URLS
 from api.limits import Buckets, Gate, costly, limited, tell_limits
 from api.media import StoreUrls
 from api.shared import Shared
+from api.working import Worker
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
@@ -51,7 +52,7 @@ def build(settings: ApiSettings) -> web.Application:
     app[SHARED] = Shared(joined)
     app.cleanup_ctx.extend([_stores, _background])
     app.on_shutdown.append(_end_streams)
-    for part in (images, tags, libraries, events, page):
+    for part in (images, tags, jobs, libraries, events, page):
         app.add_routes(part.routes)
     return app
 
@@ -80,7 +81,8 @@ async def _background(app: web.Application) -> AsyncIterator[None]:
     app[EVENTS] = Events(
         app[CATALOG].changes, app[ITEMS], app[METRICS], max_clients=app[SETTINGS].api_event_clients
     )
-    tasks = [asyncio.create_task(app[INDEXING].run()), asyncio.create_task(app[EVENTS].run())]
+    parts = (app[INDEXING], app[EVENTS], Worker(app[CATALOG].jobs))
+    tasks = [asyncio.create_task(part.run()) for part in parts]
     yield
     await end(*tasks)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from api.media import StoreUrls
-from tagify.model import Bucket, Content, Image, ImageState, Library, Position, TagCount, Tile
+from tagify.model import Bucket, Content, Image, ImageState, Library, Position, Rename, TagCount, Tile
 
 Json = dict[str, object]
 
@@ -99,6 +99,22 @@ class Items:
             "scan_error": library.scan_error,
             "removal_waiting": library.removal_waiting,
             "removal_since": _time(library.removal_since),
+        }
+
+    def job(self, job: Rename) -> Json:
+        """A job and how far it is."""
+        return {
+            "_id": job.id,
+            "kind": "rename",
+            "from": job.source,
+            "to": job.target,
+            "library_id": job.library_id,
+            "state": job.state,
+            "total": job.total,
+            "done": job.done,
+            "error": job.error,
+            "created_at": _time(job.created_at),
+            "finished_at": _time(job.finished_at),
         }
 
     def tag(self, tag: TagCount) -> Json:

@@ -12,6 +12,9 @@ ImageId = NewType("ImageId", str)
 LibraryId = NewType("LibraryId", str)
 """24 hex digits."""
 
+JobId = NewType("JobId", str)
+"""24 hex digits."""
+
 Content = NewType("Content", str)
 """The SHA-256 of a file's bytes, 64 lower-case hex digits."""
 
@@ -214,3 +217,28 @@ class TagCount:
 
     name: str
     count: int
+
+
+class JobState(StrEnum):
+    """Jobs are worked on one at a time, in the order in which they were asked for."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A job: the tag `source` becomes `target`, in a library or in all. `done` images of about `total`."""
+
+    id: JobId
+    source: str
+    target: str
+    library_id: LibraryId | None
+    state: JobState
+    total: int
+    done: int
+    created_at: datetime
+    finished_at: datetime | None = None
+    error: str = ""

@@ -9,6 +9,7 @@ from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.condemned import StoredObject
 from tagify.catalog.failures import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.filters import ImageFilter, Sort
+from tagify.catalog.jobs import Claim, JobLost, Jobs
 from tagify.catalog.listing import Page
 from tagify.catalog.orders import Place
 from tagify.catalog.recount import Miscount
@@ -23,9 +24,12 @@ __all__ = [
     "ChangeKind",
     "Changed",
     "ChangesLost",
+    "Claim",
     "ContentCondemned",
     "Gone",
     "ImageFilter",
+    "JobLost",
+    "Jobs",
     "LeaseLost",
     "Mark",
     "Miscount",

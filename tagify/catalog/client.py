@@ -14,6 +14,7 @@ from tagify.catalog.condemned import Condemned
 from tagify.catalog.database import Database
 from tagify.catalog.failures import carried_out, translated
 from tagify.catalog.images import Images
+from tagify.catalog.jobs import Jobs
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.listing import Listing
@@ -75,6 +76,7 @@ class Catalog:
         self.listing = Listing(self._database)
         self.tags = Tags(self._database, transactions)
         self.recount = Recount(self._client, self._database, transactions)
+        self.jobs = Jobs(self._database, transactions, self.tags.turn)
         self.libraries = Libraries(self._database, transactions)
         self.condemned = Condemned(self._database)
         self.leases = Leases(self._database)

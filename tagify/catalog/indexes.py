@@ -45,7 +45,17 @@ IMAGES = [
         name="missing_since",
         partialFilterExpression={"state": ImageState.MISSING.value},
     ),
+    IndexModel(
+        [("state", ASCENDING), ("kept_tags", ASCENDING)],
+        name="kept_tags",
+        partialFilterExpression={"state": ImageState.MISSING.value},
+    ),
     IndexModel([("library_id", ASCENDING), ("_id", ASCENDING)], name="library"),
+]
+
+JOBS = [
+    IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="oldest"),
+    IndexModel([("finished_at", ASCENDING)], name="expiry", expireAfterSeconds=7 * 86_400),
 ]
 
 LIBRARIES = [IndexModel([("path", ASCENDING)], name="path", unique=True)]
@@ -71,4 +81,5 @@ async def ensure(database: Database) -> None:
     await database.libraries.create_indexes(LIBRARIES)
     await database.tags.create_indexes(TAGS)
     await database.undos.create_indexes(UNDOS)
+    await database.jobs.create_indexes(JOBS)
     await fill_in(database.tags)

@@ -7,7 +7,7 @@ that speaks of this tag.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -87,12 +87,16 @@ def take_back(doc: Doc, by: ObjectId, added: Iterable[str], removed: Iterable[Pl
 
 def logged(doc: Doc, by: ObjectId, change: Retagging) -> list[dict[str, Any]]:
     """The image's log once this change has been made."""
+    return logged_keys(doc, by, map(key_of, (*change.added, *(tag for _, tag in change.removed))))
+
+
+def logged_keys(doc: Doc, by: ObjectId, keys: Iterable[str]) -> list[dict[str, Any]]:
+    """The image's log once a change has been made to the tags of these keys."""
     log = doc.get("tag_log", ())
     if log:
-        oldest = by.generation_time - UNDO_LIFETIME
+        oldest = datetime.now(UTC) - UNDO_LIFETIME
         log = [entry for entry in log if entry["by"].generation_time > oldest]
-    tags = (*change.added, *(tag for _, tag in change.removed))
-    return [*log, *({"key": key_of(tag), "by": by} for tag in tags)][-LOG_LENGTH:]
+    return [*log, *({"key": key, "by": by} for key in keys)][-LOG_LENGTH:]
 
 
 def unlogged(doc: Doc, by: ObjectId) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Tags: their counts, putting them on images and taking them off, and taking a change back."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,6 +59,11 @@ class Tags:
         self._tags = database.tags
         self._transactions = transactions
         self._combiner = Combiner(self._write, lambda item: item.weight, limit=2 * BATCH)
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held while tags of images change; whoever else changes many holds it too, and nobody repeats."""
+        return self._combiner.turn
 
     @translated
     async def counts(

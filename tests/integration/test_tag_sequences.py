@@ -8,17 +8,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagify.catalog import Catalog
-from tagify.model import ImageId
+from tagify.model import ImageId, Library
 from tagify.tagnames import key_of
 from tests.support.shelf import counts_are_exact, fill, tags_of
 
 NUMBER = 5
+FIRST = 3
+"""Images of the first of two libraries."""
 WORDS = ("sea", "Sea", "sun", "Straße", "STRASSE", "a b")
 some_tags = st.lists(st.sampled_from(WORDS), max_size=3)
 some_images = st.sets(st.integers(0, NUMBER - 1), min_size=1)
 changes = st.tuples(st.just("change"), some_images, some_tags, some_tags)
 undos = st.tuples(st.just("undo"), st.integers(0, 20))
-sequences = st.lists(st.one_of(changes, changes, undos), min_size=1, max_size=12)
+renames = st.tuples(st.just("rename"), st.sampled_from(WORDS), st.sampled_from(WORDS), st.booleans())
+sequences = st.lists(st.one_of(changes, changes, undos, renames), min_size=1, max_size=12)
 
 
 @dataclass
@@ -84,6 +87,21 @@ class Model:
         for number, _, _ in mine:
             self.images[number].log = [entry for entry in self.images[number].log if entry[1] != by]
 
+    def rename(self, source: str, target: str, half: bool) -> bool:
+        """On the images of the first library alone, or on all; whether there is anything to do."""
+        images = self.images[:FIRST] if half else self.images
+        is_one = key_of(source) == key_of(target)
+        if (half and is_one) or not any(image.wears(source) for image in images):
+            return False
+        name = target if is_one else self.spelt(target)
+        for image in images:
+            if image.wears(source) and not is_one:
+                image.log += [(key_of(source), -1), (key_of(target), -1)]
+            if not is_one and image.wears(target):
+                image.tags = [tag for tag in image.tags if key_of(tag) != key_of(source)]
+            image.tags = [name if key_of(tag) == key_of(source) else tag for tag in image.tags]
+        return True
+
 
 @settings(
     max_examples=25,
@@ -91,26 +109,44 @@ class Model:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(sequence=sequences)
-async def test_changes_and_undos_in_any_order(
+async def test_changes_undos_and_renames_in_any_order(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, sequence: list[tuple[Any, ...]]
 ) -> None:
     # So that a change of a few images takes several transactions.
     monkeypatch.setattr("tagify.catalog.tags.BATCH", 2)
-    library = await catalog.libraries.create("Test", f"/srv/test{id(sequence)}{len(sequence)}")
-    ids = await fill(catalog, library, NUMBER)
+    monkeypatch.setattr("tagify.catalog.rename.STEP", 2)
+    libraries = [await catalog.libraries.create("Test", f"/srv/{number}") for number in range(2)]
+    ids = await fill(catalog, libraries[0], FIRST) + await fill(catalog, libraries[1], NUMBER - FIRST)
     model, tokens = Model(), list[str]()
     try:
-        for step in sequence:
-            if step[0] == "change":
-                await change(catalog, model, tokens, ids, *step[1:])
-            elif step[1] < len(tokens) and tokens[step[1]]:
-                model.undo(step[1])
-                await catalog.tags.undo(tokens[step[1]])
+        for kind, *step in sequence:
+            if kind == "change":
+                await change(catalog, model, tokens, ids, *step)
+            elif kind == "rename":
+                await rename(catalog, model, libraries[0], *step)
+            elif step[0] < len(tokens) and tokens[step[0]]:
+                model.undo(step[0])
+                await catalog.tags.undo(tokens[step[0]])
             assert [list(await tags_of(catalog, name)) for name in ids] == [i.tags for i in model.images]
             await counts_are_exact(catalog)
     finally:
-        while await catalog.libraries.remove_some(library.id):
-            pass
+        for library in libraries:
+            while await catalog.libraries.remove_some(library.id):
+                pass
+
+
+async def rename(
+    catalog: Catalog, model: Model, library: Library, source: str, target: str, half: bool
+) -> None:
+    if not model.rename(source, target, half):
+        return
+    job = await catalog.jobs.rename(source, target, library.id if half else None)
+    claim = await catalog.jobs.claim()
+    assert claim is not None
+    assert claim.job.id == job.id
+    while await catalog.jobs.step(claim):
+        await counts_are_exact(catalog)
+    assert await catalog.jobs.claim() is None
 
 
 async def change(

@@ -1,0 +1,93 @@
+"""A tag becomes another on some images, in one transaction: the step of which a rename is made.
+
+Where the two differ in case only it is one tag, which is spelt anew: its counts are the same, their
+names change at once, and step by step those on the images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from tagify.catalog.database import Database
+from tagify.catalog.indexes import PRESENT
+from tagify.catalog.retag import logged_keys
+from tagify.catalog.tagwrites import FIELDS, TagSlate
+from tagify.catalog.tallies import spelling
+from tagify.model import ImageState
+from tagify.tagnames import Spelling, key_of
+
+STEP = 500
+"""Images in one step, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes what, where (None: in all libraries), and the id by which the images' logs know it.
+
+    `sources` are the spellings of one tag.
+    """
+
+    by: ObjectId
+    sources: frozenset[str]
+    target: str
+    library: ObjectId | None
+
+    @property
+    def only_respells(self) -> bool:
+        """Whether source and target are one tag."""
+        return key_of(min(self.sources)) == key_of(self.target)
+
+    async def run(self, database: Database, session: AsyncClientSession) -> int:
+        """Images that have changed: 0 once none carries the tag any more."""
+        known = Spelling({}) if self.only_respells else await spelling(database, [self.target], session)
+        return await self._present(database, known, session) or await self._missing(database, known, session)
+
+    async def respell(self, database: Database, session: AsyncClientSession) -> set[str]:
+        """How the source is spelt now; where the target is the same tag, its counts are spelt like it."""
+        query = {"key": key_of(min(self.sources))}
+        found = {doc["name"] async for doc in database.tags.find(query, {"name": 1}, session=session)}
+        if self.only_respells and found - {self.target}:
+            await database.tags.update_many(query, {"$set": {"name": self.target}}, session=session)
+        return found
+
+    async def _present(self, database: Database, known: Spelling, session: AsyncClientSession) -> int:
+        query = {**self._carriers("tags"), **PRESENT}
+        docs = await database.images.find(query, FIELDS, session=session).limit(STEP).to_list()
+        slate = TagSlate({doc["_id"]: doc for doc in docs}, known)
+        keys = {key_of(min(self.sources)), key_of(self.target)}
+        for doc in docs:
+            # Respelling a tag changes nothing that a later undo would have to respect.
+            log = doc.get("tag_log", []) if self.only_respells else logged_keys(doc, self.by, keys)
+            slate.set(doc["_id"], self._replaced(doc["tags"], known), log)
+        await slate.write(database, session)
+        return len(docs)
+
+    async def _missing(self, database: Database, known: Spelling, session: AsyncClientSession) -> int:
+        """Images whose file has gone keep their tags for the day it comes back."""
+        query = {**self._carriers("kept_tags"), "state": ImageState.MISSING.value}
+        cursor = database.images.find(query, {"kept_tags": 1}, session=session)
+        docs = await cursor.limit(STEP).to_list()
+        now = datetime.now(UTC)
+        updates = []
+        for doc in docs:
+            fields = {"kept_tags": self._replaced(doc["kept_tags"], known), "updated_at": now}
+            updates.append(UpdateOne({"_id": doc["_id"]}, {"$set": fields}))
+        if updates:
+            await database.images.bulk_write(updates, ordered=False, session=session)
+        return len(docs)
+
+    def _carriers(self, field: str) -> dict[str, Any]:
+        scope = {"library_id": self.library} if self.library else {}
+        return {field: {"$in": sorted(self.sources - {self.target})}, **scope}
+
+    def _replaced(self, tags: Sequence[str], known: Spelling) -> list[str]:
+        """The target takes the source's place, unless the image has it already."""
+        source, name = key_of(min(self.sources)), known.of(self.target)
+        if not self.only_respells and key_of(self.target) in map(key_of, tags):
+            return [tag for tag in tags if key_of(tag) != source]
+        return [name if key_of(tag) == source else tag for tag in tags]

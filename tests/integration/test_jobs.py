@@ -1,0 +1,161 @@
+"""Renaming and merging tags as jobs: exact at each step, resumed by another, one at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from api.app import build
+from tagify.catalog import Catalog, Gone, JobLost, Store
+from tagify.model import FileFacts, JobState, Library, Picture
+from tagify.settings import ApiSettings
+from tests.conftest import Values
+from tests.support.shelf import counts_are_exact, fill, tags_of
+from tests.support.waiting import until
+
+Client = TestClient[Any, Any]
+
+
+@pytest.fixture
+async def client(aiohttp_client: Callable[..., Awaitable[Client]], mongo_values: Values) -> Client:
+    return await aiohttp_client(build(ApiSettings(**mongo_values)))
+
+
+@pytest.fixture
+async def library(catalog: Catalog) -> Library:
+    return await catalog.libraries.create("Test", "/srv/test")
+
+
+async def post(client: Client, body: object, status: int) -> Any:
+    async with client.post("/api/tags/rename", json=body) as response:
+        answer = await response.json(content_type=None)
+        assert response.status == status, answer
+        return answer | {"location": response.headers.get("Location")}
+
+
+async def finished(client: Client, job: dict[str, Any]) -> dict[str, Any]:
+    async def probe() -> dict[str, Any] | None:
+        async with client.get(job["location"]) as response:
+            found: dict[str, Any] = await response.json()
+        return found if found["finished_at"] else None
+
+    found = await until(probe)
+    assert found is not None
+    return found
+
+
+async def test_a_rename_is_a_job_that_comes_to_its_end(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    other = await catalog.libraries.create("Other", "/srv/other")
+    ids = [*await fill(catalog, library, 3, "sea", "sun"), *await fill(catalog, other, 2, "Sea", "Ocean")]
+    job = await post(client, {"from": "SEA", "to": "ocean"}, 202)
+    assert (job["state"], job["from"], job["total"]) == ("waiting", "sea", 5)
+    done = await finished(client, job)
+    assert (done["state"], done["done"], done["error"]) == ("done", 5, "")
+    assert [await tags_of(catalog, name) for name in ids] == [("Ocean", "sun")] * 3 + [("Ocean",)] * 2
+    await counts_are_exact(catalog)
+
+
+async def test_a_rename_in_one_library_leaves_the_others(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    other = await catalog.libraries.create("Other", "/srv/other")
+    ids = [*await fill(catalog, library, 1, "sea"), *await fill(catalog, other, 1, "sea")]
+    await finished(client, await post(client, {"from": "sea", "to": "Meer", "library_id": library.id}, 202))
+    assert [await tags_of(catalog, name) for name in ids] == [("Meer",), ("sea",)]
+    await counts_are_exact(catalog)
+
+
+async def test_case_alone_changes_the_spelling_everywhere(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    ids = await fill(catalog, library, 3, "sea")
+    # Two at once: the second finds another spelling than there was when it was asked for.
+    jobs = [await post(client, {"from": "sea", "to": name}, 202) for name in ("SEA", "Sea", "Sea")]
+    for job in jobs:
+        await finished(client, job)
+    assert {await tags_of(catalog, name) for name in ids} == {("Sea",)}
+    assert [tag.name for tag in await catalog.tags.counts(library.id, limit=9)] == ["Sea"]
+    await counts_are_exact(catalog)
+
+
+async def test_mistakes_are_told(client: Client, library: Library) -> None:
+    for body, status, reason in (
+        ({"from": "none", "to": "x"}, 404, "no tag none"),
+        ({"from": "sea"}, 400, "the body must be"),
+        ({"from": "sea", "to": " "}, 400, "to: a tag must not be empty"),
+        ({"from": "sea", "to": "Sea", "library_id": library.id}, 400, "alike in all libraries"),
+        ({"from": "sea", "to": "x", "library_id": "y"}, 400, "library_id must be"),
+        ([], 400, "the body must be"),
+    ):
+        assert reason in (await post(client, body, status))["detail"]
+    for name in ("nonsense", "0" * 24):
+        async with client.get(f"/api/jobs/{name}") as response:
+            assert response.status == 404
+
+
+async def test_an_image_that_is_missing_comes_back_with_the_new_name(
+    catalog: Catalog, library: Library
+) -> None:
+    ids = await fill(catalog, library, 2, "sea")
+    image = await catalog.images.get(ids[0])
+    assert image is not None
+    await catalog.images.write([Gone(image.id, library.id, image.file.path)])
+    await catalog.jobs.rename("sea", "ocean", None)
+    claim = await catalog.jobs.claim()
+    assert claim is not None
+    while await catalog.jobs.step(claim):
+        pass
+    picture = Picture("image/jpeg", 1, 1, b"")
+    await catalog.images.write([Store(library.id, FileFacts("back.jpg", 1, 1, 1), image.content, picture)])
+    assert await tags_of(catalog, ids[0]) == ("ocean",)
+    await counts_are_exact(catalog)
+
+
+async def test_who_was_taken_for_dead_commits_nothing(
+    catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagify.catalog.rename.STEP", 2)
+    monkeypatch.setattr("tagify.catalog.jobs.LEASE_S", 0)
+    await fill(catalog, library, 5, "sea")
+    job = await catalog.jobs.rename("sea", "ocean", None)
+    waiting = await catalog.jobs.rename("sea", "sun", None)
+    first = await catalog.jobs.claim()
+    assert first is not None
+    assert await catalog.jobs.step(first)
+    second = await catalog.jobs.claim()
+    assert second is not None
+    # The oldest goes first, whoever works on it.
+    assert first.job.id == second.job.id == job.id
+    with pytest.raises(JobLost):
+        await catalog.jobs.step(first)
+    await counts_are_exact(catalog)
+    while await catalog.jobs.step(second):
+        pass
+    found = [await catalog.jobs.get(name) for name in (job.id, waiting.id)]
+    assert [(item.state, item.done) for item in found if item] == [(JobState.DONE, 5), (JobState.WAITING, 0)]
+
+
+async def test_a_job_beside_changes_of_the_same_tags_is_exact(
+    catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagify.catalog.rename.STEP", 5)
+    ids = await fill(catalog, library, 40, "sea")
+    await catalog.jobs.rename("sea", "ocean", None)
+    claim = await catalog.jobs.claim()
+    assert claim is not None
+
+    async def change() -> None:
+        for name in ids:
+            await catalog.tags.change([name], ["sun"], ["ocean"])
+
+    async def work() -> None:
+        while await catalog.jobs.step(claim):
+            pass
+
+    await asyncio.gather(change(), work())
+    await counts_are_exact(catalog)
+    assert "sea" not in {tag.name for tag in await catalog.tags.counts(limit=9)}
