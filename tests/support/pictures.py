@@ -97,3 +97,10 @@ def _png(header: bytes, packed: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def endless(side: int = 3000, scans: int = 5000) -> bytes:
+    """A JPEG of some kilobytes whose last pass over all its pixels is repeated thousands of times."""
+    data = encoded(Image.new("RGB", (side, side), "teal"), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans + data[-2:]
