@@ -75,14 +75,23 @@ class Writer:
         except LeaseLost as lost:
             await self._write_rest(batch, lost)
         except Exception as error:
-            self._failed.add(len(batch))
-            logger.exception("the catalog refused a batch", extra=fields(writes=len(batch)))
-            _tell(batch, error)
+            await self._refused(batch, error)
         else:
             condemned = [entry for entry in batch if _is_of(entry[0], refused)]
             self._written.add(len(batch) - len(condemned))
             _tell(condemned, ContentCondemned("its objects are about to be removed"))
             _tell(batch, None)
+
+    async def _refused(self, batch: Sequence[_Entry], error: Exception) -> None:
+        """One of a batch is the cause, and costs itself: the halves are written by themselves."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            await self._write(batch[:middle])
+            await self._write(batch[middle:])
+            return
+        self._failed.add()
+        logger.error("the catalog refused a write", exc_info=error, extra=fields(write=repr(batch[0][0])))
+        _tell(batch, error)
 
     async def _hand_over(self, writes: Sequence[Write]) -> set[Content]:
         fences = self._fences({write.library_id for write in writes})

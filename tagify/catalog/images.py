@@ -7,7 +7,7 @@ from typing import Any
 import pymongo
 from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import PyMongoError
 
 from tagify.catalog.condemned import condemned_of
 from tagify.catalog.database import Database
@@ -99,23 +99,11 @@ class Images:
         """Work a batch in: documents and counts in one transaction, durable on return.
 
         `fences` are the leases under which it is written. Returns the contents that are condemned,
-        whose stores were left out. Raises Unavailable, LeaseLost.
-
-        Where two of the batch cannot be together they are written one by one, and one that
-        still cannot be is dropped: the next comparison of folder and catalog finds it again.
+        whose stores were left out. Raises Unavailable, LeaseLost, and CatalogError where one of the
+        batch is refused: then nothing of it is written.
         """
         with pymongo.timeout(BATCH_TIMEOUT_S):
-            try:
-                return await self._transactions.run(
-                    lambda session: self._write(writes, fences or {}, session)
-                )
-            except DuplicateKeyError:
-                if len(writes) == 1:
-                    raise
-                refused: set[Content] = set()
-                for write in writes:
-                    refused |= await self.write([write], fences)
-                return refused
+            return await self._transactions.run(lambda session: self._write(writes, fences or {}, session))
 
     async def _write(
         self, writes: Sequence[Write], fences: Fences, session: AsyncClientSession
@@ -142,9 +130,10 @@ class Images:
         tallies = Tallies()
         for before, after in slate.changes():
             tallies.note(before, after)
-        if operations := slate.operations():
-            await self._images.bulk_write(operations, ordered=True, session=session)
-            await tallies.apply(self._database, session)
+        for operations in (slate.leaving(), slate.arriving()):
+            if operations:
+                await self._images.bulk_write(operations, ordered=False, session=session)
+        await tallies.apply(self._database, session)
 
     async def _touched(self, writes: Sequence[Write], session: AsyncClientSession) -> list[dict[str, Any]]:
         """The documents that these writes speak of: by id, by path, and missing ones by content."""

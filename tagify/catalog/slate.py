@@ -5,7 +5,7 @@ that leaves one path and appears at another, come out right whatever the order.
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,23 +48,29 @@ class Slate:
                 if doc is not None and doc["_id"] == object_id(write.id):
                     self._miss(doc)
 
-    def operations(self) -> Sequence[InsertOne[Doc] | UpdateOne]:
-        """What makes the stored documents equal to these, to be run in order.
+    def leaving(self) -> list[UpdateOne]:
+        """What frees the places that others take, to be run before `arriving`; in any order.
 
-        Documents that change their place step aside first, so that no two are ever at one path.
+        Documents that change their place step aside, so that no two are ever at one path.
         """
-        changed = [(before, doc) for before, doc in self.changes() if before is not None]
-        aside = [
-            UpdateOne({"_id": doc["_id"]}, {"$set": {"state": MOVING}})
-            for before, doc in changed
-            if before["state"] != ImageState.MISSING and _place(before) != _place(doc)
+        return [
+            UpdateOne(
+                {"_id": doc["_id"]},
+                {"$set": _difference(before, doc) if _is_hidden(doc) else {"state": MOVING}},
+            )
+            for before, doc in self.changes()
+            if before is not None and (_is_hidden(doc) or _steps_aside(before, doc))
         ]
-        # What becomes missing leaves its path before another takes it.
-        changed.sort(key=lambda pair: pair[1]["state"] != ImageState.MISSING)
-        updates = [
-            UpdateOne({"_id": doc["_id"]}, {"$set": _difference(before, doc)}) for before, doc in changed
+
+    def arriving(self) -> list[InsertOne[Doc] | UpdateOne]:
+        """What else makes the stored documents equal to these, in any order."""
+        return [
+            InsertOne(doc)
+            if before is None
+            else UpdateOne({"_id": doc["_id"]}, {"$set": _difference(before, doc)})
+            for before, doc in self.changes()
+            if before is None or not _is_hidden(doc)
         ]
-        return [*aside, *updates, *(InsertOne(doc) for before, doc in self.changes() if before is None)]
 
     def changes(self) -> Iterator[tuple[Doc | None, Doc]]:
         """Each document that is new or differs, with what it was."""
@@ -158,6 +164,14 @@ class Slate:
     def _revive(self, doc: Doc) -> None:
         doc["state"] = (ImageState.READY if doc.get("content") else ImageState.FAILED).value
         doc.update(missing_since=None, tags=self._spelling.all(doc.get("kept_tags", ())), kept_tags=[])
+
+
+def _is_hidden(doc: Doc) -> bool:
+    return bool(doc["state"] == ImageState.MISSING)
+
+
+def _steps_aside(before: Doc, doc: Doc) -> bool:
+    return not _is_hidden(before) and _place(before) != _place(doc)
 
 
 def _place(doc: Doc) -> Place:

@@ -1,0 +1,87 @@
+"""Batches: what the catalog refuses costs itself, and not those that it came with."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+from pymongo import MongoClient
+
+from ingest.writer import Writer
+from tagify.catalog import Catalog, CatalogError, Store
+from tagify.metrics import Metrics
+from tagify.model import Content, FileFacts, Library, Picture
+from tagify.tasks import end
+
+NUMBER = 60
+TOO_LARGE = 1 << 63
+"""A size that no document can hold."""
+
+
+@pytest.fixture
+async def library(catalog: Catalog) -> Library:
+    return await catalog.libraries.create("Test", "/srv/test")
+
+
+@pytest.fixture
+async def writer(catalog: Catalog) -> AsyncIterator[Writer]:
+    made = Writer(catalog, Metrics(), batch_size=NUMBER, wait_s=0.2, fences=lambda _: {})
+    working = asyncio.create_task(made.run())
+    yield made
+    await end(working)
+
+
+def store(library: Library, number: int, size: int) -> Store:
+    content = Content(hashlib.sha256(str(number).encode()).hexdigest())
+    picture = Picture("image/jpeg", 1, 1, b"", keywords=("sea",))
+    return Store(library.id, FileFacts(f"{number:03}.jpg", size, 1, number), content, picture)
+
+
+async def outcomes(writer: Writer, writes: list[Store]) -> list[BaseException | None]:
+    waiting = [await writer.put(write) for write in writes]
+    return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def counts(catalog: Catalog, library: Library) -> tuple[int, int]:
+    fresh = await catalog.libraries.get(library.id)
+    assert fresh is not None
+    return fresh.indexed_count, (await catalog.tags.counts(limit=1))[0].count
+
+
+async def test_a_document_that_cannot_be_costs_one_write(
+    catalog: Catalog, library: Library, writer: Writer
+) -> None:
+    writes = [store(library, number, TOO_LARGE if number == 17 else 1) for number in range(NUMBER)]
+    found = await outcomes(writer, writes)
+    assert [number for number, error in enumerate(found) if error] == [17]
+    assert await counts(catalog, library) == (NUMBER - 1, NUMBER - 1)
+
+
+async def test_a_duplicate_key_costs_one_write(
+    catalog: Catalog, library: Library, writer: Writer, mongo_values: dict[str, str]
+) -> None:
+    # No two files have one path: the key that is there twice is one that is made for this test.
+    with MongoClient[dict[str, object]](mongo_values["mongo_uri"]) as client:
+        client[mongo_values["mongo_database"]].images.create_index("size", unique=True)
+    writes = [store(library, number, min(number, 40)) for number in range(42)]
+    found = await outcomes(writer, writes)
+    assert [type(error) for error in found if error] == [CatalogError]
+    assert await counts(catalog, library) == (41, 41)
+
+
+async def test_a_write_conflict_costs_none(catalog: Catalog, library: Library, writer: Writer) -> None:
+    """Changes of tags go for the same counts at the same time."""
+    await outcomes(writer, [store(library, 1000, 1)])
+    image = next(iter((await catalog.images.at(library.id, ["1000.jpg"])).values()))
+
+    async def tag() -> None:
+        for number in range(10):
+            await catalog.tags.change([image.id], ["sea"], []) if number % 2 else await catalog.tags.change(
+                [image.id], [], ["sea"]
+            )
+
+    tagging = asyncio.create_task(tag())
+    found = await outcomes(writer, [store(library, number, 1) for number in range(NUMBER)])
+    await tagging
+    assert not any(found)
+    assert await counts(catalog, library) == (NUMBER + 1, NUMBER + 1)
