@@ -160,8 +160,15 @@ class Comparer:
     def _disk(self, folder: str) -> AsyncIterator[Found]:
         return in_chunks(self._threads, walk(self._root, folder, self._exclusions))
 
-    def _entries(self, folder: str) -> AsyncIterator[Entry]:
-        return self._catalog.images.under(self._id, folder)
+    async def _entries(self, folder: str) -> AsyncIterator[Entry]:
+        """Some at a time, so that a comparison goes on where it was however long a server was away."""
+        after = ""
+        while some := await patiently(
+            "catalog", partial(self._catalog.images.under, self._id, folder, after=after)
+        ):
+            for entry in some:
+                yield entry
+            after = some[-1].file.path
 
     def _tell_unreadable(self, found: Unreadable, progress: Progress | None) -> None:
         place = f"{self._root}/{to_os(found.path)}".rstrip("/")

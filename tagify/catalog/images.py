@@ -1,18 +1,17 @@
 """What ingest asks of images, and the batches in which it writes them; one image for whoever asks."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pymongo
 from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import PyMongoError
 
 from tagify.catalog.condemned import condemned_of
 from tagify.catalog.database import Database
 from tagify.catalog.documents import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
-from tagify.catalog.failures import translate, translated
+from tagify.catalog.failures import translated
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.leases import Fences, hold_to
 from tagify.catalog.slate import Slate
@@ -23,6 +22,9 @@ from tagify.model import Content, Entry, Image, ImageId, ImageState, LibraryId, 
 
 BATCH_TIMEOUT_S = 60.0
 """Deadline of one batch of writes, repeats after conflicts included."""
+
+UNDER = 2000
+"""Images that are fetched at once to be compared with a folder."""
 
 FORGOTTEN = 500
 """Images that are forgotten at once."""
@@ -61,17 +63,20 @@ class Images:
         found = await self._images.find(query, ENTRY_FIELDS).to_list(None)
         return {doc["path"]: entry_of(doc) for doc in found}
 
-    async def under(self, library_id: LibraryId, folder: str) -> AsyncIterator[Entry]:
-        """What is present below a folder (`""`: the whole library), in order of path. Raises Unavailable."""
-        query: dict[str, Any] = {"library_id": object_id(library_id), **PRESENT}
+    @translated
+    async def under(
+        self, library_id: LibraryId, folder: str, *, after: str = "", limit: int = UNDER
+    ) -> list[Entry]:
+        """Up to `limit` present images below a folder (`""`: the whole library), in order of path.
+
+        `after`: only those behind this path. Raises Unavailable.
+        """
+        bounds = {"$gt": after}
         if folder:
-            query["path"] = {"$gt": f"{folder}/", "$lt": f"{folder}{_AFTER_SLASH}"}
-        try:
-            cursor = self._images.find(query, ENTRY_FIELDS, batch_size=2000).sort("path", 1)
-            async for doc in cursor:
-                yield entry_of(doc)
-        except PyMongoError as error:
-            raise translate(error) from error
+            bounds = {"$gt": after or f"{folder}/", "$lt": f"{folder}{_AFTER_SLASH}"}
+        query = {"library_id": object_id(library_id), "path": bounds, **PRESENT}
+        found = await self._images.find(query, ENTRY_FIELDS).sort("path", 1).limit(limit).to_list()
+        return [entry_of(doc) for doc in found]
 
     @translated
     async def with_inodes(self, inodes: Sequence[int]) -> list[Entry]:

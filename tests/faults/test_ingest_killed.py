@@ -48,7 +48,7 @@ async def has(house: House, number: float) -> bool:
 
 
 async def listed(house: House) -> set[Content]:
-    entries = [entry async for entry in house.catalog.images.under(house.library.id, "")]
+    entries = await house.catalog.images.under(house.library.id, "", limit=2 * FILES)
     assert len(entries) == FILES
     assert (await house.state()).indexed_count == FILES
     found = set()

@@ -136,7 +136,7 @@ async def _everything(catalog: Catalog) -> None:
     await catalog.images.write([Move(tile.id, library.id, FileFacts("b.jpg", 1, 1, 1))])
     await catalog.tags.change([tile.id], ["sun"], ["sea"])
     await catalog.tags.counts(limit=10)
-    assert [entry async for entry in catalog.images.under(library.id, "")]
+    assert await catalog.images.under(library.id, "")
     await catalog.images.write([Gone(tile.id, library.id, "b.jpg")])
     await catalog.condemned.unreferenced([content])
     await catalog.libraries.begin_removal(library.id)

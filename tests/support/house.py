@@ -44,12 +44,13 @@ class House:
         return library.last_scanned is not None and not library.scanning
 
     @asynccontextmanager
-    async def daemon(self) -> AsyncIterator[TestServer]:
-        """A daemon in this process that has made its first scan; yields its pages."""
+    async def daemon(self, *, scanned: bool = True) -> AsyncIterator[TestServer]:
+        """A daemon in this process, on demand once it has made its first scan; yields its pages."""
         server = TestServer(build(self.settings))
         await server.start_server()
         try:
-            await until(self.scanned)
+            if scanned:
+                await until(self.scanned)
             yield server
         finally:
             await server.close()

@@ -28,7 +28,8 @@ class Pages:
             return response.status, await response.json()
 
     async def metric(self, line: str) -> float:
-        """The value of a metric, named with its labels as the page has it."""
+        """The value of a metric, named with its labels as the page has it; 0 where it has none yet."""
         async with aiohttp.ClientSession() as session, session.get(self.base / "metrics") as response:
             text = await response.text()
-        return next(float(each.split()[-1]) for each in text.splitlines() if each.startswith(f"{line} "))
+        found = (float(each.split()[-1]) for each in text.splitlines() if each.startswith(f"{line} "))
+        return next(found, 0.0)

@@ -16,7 +16,8 @@ async def fill(
     for first in range(start, start + number, BATCH):
         names = range(first, min(first + BATCH, start + number))
         await catalog.images.write([_store(library, name, keywords) for name in names])
-    entries = {entry.file.path: entry.id async for entry in catalog.images.under(library.id, "")}
+    found = await catalog.images.under(library.id, "", limit=100_000)
+    entries = {entry.file.path: entry.id for entry in found}
     return [entries[f"{name:06}.jpg"] for name in range(start, start + number)]
 
 
