@@ -178,7 +178,7 @@ async def test_a_folder_of_ten_thousand_files_goes_everywhere_and_is_never_sent_
         place = house.root / "trip" / f"{number // 100:03}" / f"{number:05}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data + number.to_bytes(4, "big"))
-    async with house.daemon():
+    async with house.daemon(scanned=False):
 
         async def all_in() -> bool:
             return (await house.state()).indexed_count == 10_001
@@ -201,7 +201,7 @@ async def test_a_folder_of_ten_thousand_files_goes_everywhere_and_is_never_sent_
         await comes_to_be(second, resident | there, timeout_s=120)
         await comes_to_be(house, {"keep.jpg": known["keep.jpg"]}, timeout_s=60)
     (second.root / "trip").rename(house.root / "back")
-    async with house.daemon():
+    async with house.daemon(scanned=False):
         home = moved(there, "trip/", "back/")
         await comes_to_be(house, {"keep.jpg": known["keep.jpg"]} | home, timeout_s=120)
         await comes_to_be(second, resident, timeout_s=60)
