@@ -1,0 +1,228 @@
+"""The disk cache on real files: kept over restarts, bounded, shared, and never at fault for a client."""
+
+import asyncio
+import json
+import os
+import pickle
+import shutil
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.cache import DiskCache, Entry
+from edge.cache.__main__ import main as command
+from tagify.metrics import Metrics
+from tests.support.cache_probe import key, value
+from tests.support.servers import missing
+
+PROBE = (sys.executable, "-m", "tests.support.cache_probe")
+
+
+@asynccontextmanager
+async def cache(folder: Path, size_bytes: int = 100_000_000) -> AsyncIterator[tuple[DiskCache, Metrics]]:
+    metrics = Metrics()
+    made = DiskCache(folder, size_bytes, metrics)
+    await made.open()
+    try:
+        yield made, metrics
+    finally:
+        await made.close()
+
+
+def counted(metrics: Metrics, name: str) -> float:
+    lines = metrics.page()[0].decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def only_file(folder: Path) -> Path:
+    (found,) = folder.rglob("*.val")
+    return found
+
+
+async def test_what_was_kept_is_there_after_a_restart(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    async with cache(folder) as (first, _):
+        assert await first.get(key(1)) is None
+        await first.put(key(1), value(1))
+        assert await first.get(key(1)) == value(1)
+        assert folder.stat().st_mode & 0o777 == 0o700
+    async with cache(folder) as (second, metrics):
+        assert await second.get(key(1)) == value(1)
+        assert await second.get(key(2)) is None
+        assert counted(metrics, 'edge_cache_answers_total{outcome="hit"') == 1
+        assert counted(metrics, "edge_cache_bytes") > 30_000
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "no block": lambda data: data[:100],
+    "cut off": lambda data: data[:-1],
+    "longer": lambda data: data + b"x",
+    "a bit of the body": lambda data: data[:5000] + bytes([data[5000] ^ 1]) + data[5001:],
+    "a bit of the type": lambda data: data.replace(b"image/webp", b"image/weap"),
+    "zeros": lambda data: bytes(len(data)),
+    "another's": lambda data: data.replace(key(1).encode(), key(2).encode()),
+    "a pickle": pickle.dumps,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_a_damaged_file_is_a_miss_and_made_again(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    async with cache(tmp_path / "cache") as (held, metrics):
+        await held.put(key(1), value(1))
+        place = only_file(tmp_path)
+        place.write_bytes(damage(place.read_bytes()))
+        assert await held.get(key(1)) is None
+        assert counted(metrics, 'edge_cache_answers_total{outcome="damaged"') == 1
+        await held.put(key(1), value(1))
+        assert await held.get(key(1)) == value(1)
+
+
+async def test_a_file_under_the_name_of_another_is_not_served(tmp_path: Path) -> None:
+    async with cache(tmp_path / "cache") as (held, _):
+        await held.put(key(1), value(1))
+        first = only_file(tmp_path)
+        data = first.read_bytes()
+        first.unlink()
+        await held.put(key(2), value(2))
+        only_file(tmp_path).write_bytes(data)
+        assert await held.get(key(2)) is None
+
+
+async def test_deleted_files_and_ruined_books_cost_misses(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    async with cache(folder) as (held, _):
+        await held.put(key(1), value(1))
+        only_file(folder).unlink()
+        assert await held.get(key(1)) is None
+        await held.put(key(1), value(1))
+        assert await held.get(key(1)) == value(1)
+    (folder / "cache.db").write_bytes(b"no database at all" * 1000)
+    async with cache(folder) as (held, _):
+        await held.put(key(2), value(2))
+        assert await held.get(key(2)) == value(2)
+        assert await held.get(key(1)) is None
+    shutil.rmtree(folder)
+    async with cache(folder) as (held, _):
+        assert await held.get(key(2)) is None
+
+
+async def test_a_folder_that_goes_away_meanwhile_costs_misses(tmp_path: Path) -> None:
+    async with cache(tmp_path / "cache") as (held, _):
+        await held.put(key(1), value(1))
+        shutil.rmtree(tmp_path / "cache")
+        assert await held.get(key(1)) is None
+        await held.put(key(2), value(2))
+
+
+async def test_a_folder_that_cannot_be_made_costs_misses(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    async with cache(tmp_path / "file" / "cache") as (held, metrics):
+        await held.put(key(1), value(1))
+        assert await held.get(key(1)) is None
+        assert counted(metrics, 'edge_cache_writes_total{outcome="failed"}') == 1
+
+
+async def test_the_size_is_bounded_and_the_oldest_goes_first(tmp_path: Path) -> None:
+    limit = 1_000_000
+    async with cache(tmp_path / "cache", limit) as (held, metrics):
+        for number in range(100):
+            await held.put(key(number), value(number))
+            assert sum(file.stat().st_size for file in tmp_path.rglob("*.val")) <= limit
+        assert await held.get(key(0)) is None
+        assert await held.get(key(99)) == value(99)
+        gone, left = counted(metrics, "edge_cache_evictions_total"), len([*tmp_path.rglob("*.val")])
+        assert gone + left == 100
+        assert counted(metrics, "edge_cache_evict_seconds_count") > 0
+
+
+async def test_only_entries_under_strings_are_kept_and_no_pickle_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    async with cache(folder) as (held, metrics):
+        await held.put(key(1), {"not": "an entry"})  # type: ignore[arg-type]
+        assert counted(metrics, 'edge_cache_writes_total{outcome="failed"}') == 1
+        await held.put(key(1), value(1))
+    marker = tmp_path / "was-run"
+
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(marker),)
+
+    with closing(sqlite3.connect(folder / "cache.db")) as books, books:
+        books.execute("UPDATE Cache SET mode = 4, value = ?, filename = NULL", (pickle.dumps(Bomb()),))
+    async with cache(folder) as (held, _):
+        assert await held.get(key(1)) == value(1)
+        await held.put(key(1), value(1))
+    assert not marker.exists()
+
+
+async def test_processes_share_a_folder(tmp_path: Path) -> None:
+    folder = str(tmp_path / "cache")
+    answers = await asyncio.gather(*(probed(*PROBE, folder, "0", "60") for _ in range(3)))
+    assert all(answer["after"] >= 55 for answer in answers), answers
+    assert (await probed(*PROBE, folder, "0", "60"))["before"] >= 55
+
+
+async def test_a_full_disk_costs_misses(tmp_path: Path) -> None:
+    answer = await on_a_tmpfs(tmp_path, f"exec {' '.join(PROBE)} {tmp_path}/disk/cache 0 60")
+    assert answer["before"] == 0
+    assert 1 <= answer["after"] < 60
+    assert any('writes_total{outcome="failed"}' in line for line in answer["metrics"])
+
+
+async def test_a_read_only_disk_is_read_from(tmp_path: Path) -> None:
+    probe = f"{' '.join(PROBE)} {tmp_path}/disk/cache"
+    script = f"{probe} 0 10 >/dev/null && mount -o remount,ro {tmp_path}/disk && exec {probe} 5 10"
+    answer = await on_a_tmpfs(tmp_path, script)
+    assert (answer["before"], answer["after"]) == (5, 5)
+    assert any('writes_total{outcome="failed"} 5' in line for line in answer["metrics"])
+
+
+async def probed(*argv: str) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+async def on_a_tmpfs(folder: Path, script: str) -> dict[str, Any]:
+    """What the script says where `disk` in the folder is a file system of 1 MB."""
+    unshare = shutil.which("unshare") or missing("unshare", "sudo apt-get install util-linux")
+    (folder / "disk").mkdir()
+    mount = f"mount -t tmpfs -o size=1m tmpfs {folder}/disk && "
+    return await probed(unshare, "--mount", "--map-root-user", "sh", "-c", mount + script)
+
+
+async def test_the_command_tells_and_clears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("TAGIFY_EDGE_CACHE_DIR", str(folder))
+    assert command(["stats"]) == 0
+    assert "no cache is there" in capsys.readouterr().out
+    async with cache(folder) as (held, _):
+        for number in range(3):
+            await held.put(key(number), value(number))
+    assert command(["stats"]) == 0
+    assert "3 variants, 0.1 MB of at most 10000 MB" in capsys.readouterr().out
+    assert command(["clear"]) == 0
+    assert "3 variants removed" in capsys.readouterr().out
+    assert [*folder.rglob("*.val")] == []
+    assert command(["burn"]) == 2
+
+
+async def test_the_keys_of_entries_have_an_end(tmp_path: Path) -> None:
+    async with cache(tmp_path / "cache") as (held, metrics):
+        await held.put("k" * 300, Entry("image/webp", b"x"))
+        assert counted(metrics, 'edge_cache_writes_total{outcome="failed"}') == 1
+        assert await held.get("k" * 300) is None

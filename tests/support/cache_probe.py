@@ -1,0 +1,53 @@
+"""`python -m tests.support.cache_probe FOLDER FIRST NUMBER`: uses a cache folder as an edge does.
+
+Asks for values of 30 kB, puts those that are not there, asks again. Prints as JSON how many were
+there before and after; a value that is not what was put ends it. Run in processes and namespaces.
+"""
+
+import asyncio
+import json
+import random
+import sys
+from pathlib import Path
+
+from edge.cache import DiskCache, Entry
+from tagify.metrics import Metrics
+
+LIMIT = 100_000_000
+
+
+def value(number: int) -> Entry:
+    """The value under `key(number)`."""
+    return Entry("image/webp", random.Random(number).randbytes(30_000))
+
+
+def key(number: int) -> str:
+    """A key."""
+    return f"v2-t1-{number:064x}-512-webp"
+
+
+async def held(cache: DiskCache, number: int) -> bool:
+    """Whether the value is there, and right."""
+    found = await cache.get(key(number))
+    assert found is None or found == value(number)
+    return found is not None
+
+
+async def main(folder: Path, first: int, number: int) -> None:
+    metrics = Metrics()
+    cache = DiskCache(folder, LIMIT, metrics)
+    await cache.open()
+    before = after = 0
+    for index in range(first, first + number):
+        if await held(cache, index):
+            before += 1
+        else:
+            await cache.put(key(index), value(index))
+        after += await held(cache, index)
+    await cache.close()
+    counted = [line for line in metrics.page()[0].decode().splitlines() if line.startswith("edge_cache_")]
+    print(json.dumps({"before": before, "after": after, "metrics": counted}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
