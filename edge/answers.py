@@ -10,15 +10,11 @@ from edge.headers import IMMUTABLE, media_headers
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole body and its headers."""
+    """A whole body, its headers, and its length in bytes."""
 
     body: bytes | bytearray
     headers: CIMultiDict[str]
-
-    @property
-    def size(self) -> int:
-        """Its length in bytes, without headers."""
-        return len(self.body)
+    size: int
 
     @property
     def etag(self) -> str:
@@ -34,4 +30,4 @@ def immutable_answer(body: bytes | bytearray, mime: str, etag: str) -> Answer:
     """The answer for a URL that names the content."""
     headers = CIMultiDict(media_headers(etag, IMMUTABLE))
     headers[hdrs.CONTENT_TYPE] = mime
-    return Answer(body, headers)
+    return Answer(body, headers, len(body))

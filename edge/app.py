@@ -58,7 +58,8 @@ def build(settings: EdgeSettings) -> web.Application:
     )
     held = metrics.gauge("edge_memory_bytes", "Answers in memory, in bytes.")
     app[MEMORY] = Memory(settings.edge_memory_bytes, held)
-    app.middlewares.insert(0, from_memory(app[MEMORY], app[REQUEST_SECONDS], app[LAYERS], app[BYTES_OUT]))
+    front = from_memory(app[MEMORY], app[REQUEST_SECONDS], app[LAYERS], app[BYTES_OUT])
+    app.middlewares.insert(0, front)
     app.cleanup_ctx.extend([_stores, _origin, _sandbox, _variants])
     for part in (variants, originals, thumbs):
         app.add_routes(part.routes)
@@ -95,6 +96,7 @@ async def _origin(app: web.Application) -> AsyncIterator[None]:
             stale=metrics.counter("edge_stale_total", "Answers from memory while MongoDB is away."),
         )
         yield
+        await app[LOOKUP].close()
 
 
 async def _sandbox(app: web.Application) -> AsyncIterator[None]:

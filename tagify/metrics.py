@@ -8,7 +8,7 @@ for each step, which would be a third of a request that is answered from memory.
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 
@@ -37,6 +37,16 @@ class Counter:
         """Count `amount` more under these labels."""
         series = _series(labels)
         self._values[series] = self._values.get(series, 0) + amount
+
+    def bound(self, **labels: str) -> Callable[[float], None]:
+        """`add` under these labels, for where a tenth of a microsecond matters."""
+        values, series = self._values, _series(labels)
+        values.setdefault(series, 0)
+
+        def add(amount: float) -> None:
+            values[series] += amount
+
+        return add
 
     def show(self) -> None:
         """Hand the values to the page of metrics."""
@@ -83,12 +93,19 @@ class Histogram:
     def observe(self, seconds: float, **labels: str) -> None:
         """One more of this length."""
         series = _series(labels)
-        counts = self._counts.get(series)
-        if counts is None:
-            counts = self._counts[series] = [0] * (len(self._bounds) + 1)
-            self._sums[series] = 0.0
-        counts[bisect_left(self._bounds, seconds)] += 1
+        self._counts_of(series)[bisect_left(self._bounds, seconds)] += 1
         self._sums[series] += seconds
+
+    def bound(self, **labels: str) -> Callable[[float], None]:
+        """`observe` under these labels, for where a tenth of a microsecond matters."""
+        series, bounds, sums = _series(labels), self._bounds, self._sums
+        counts = self._counts_of(series)
+
+        def observe(seconds: float) -> None:
+            counts[bisect_left(bounds, seconds)] += 1
+            sums[series] += seconds
+
+        return observe
 
     @contextmanager
     def timed(self, **labels: str) -> Iterator[None]:
@@ -107,6 +124,13 @@ class Histogram:
             buckets.observations = sum(counts)
             buckets.sum = self._sums[series]
             self._collector.set_value(dict(series), buckets)
+
+    def _counts_of(self, series: _Series) -> list[int]:
+        counts = self._counts.get(series)
+        if counts is None:
+            counts = self._counts[series] = [0] * (len(self._bounds) + 1)
+            self._sums[series] = 0.0
+        return counts
 
 
 class Metrics:

@@ -19,7 +19,8 @@ def named_content(request: web.Request) -> Content:
 async def named_image(request: web.Request) -> Image:
     """The image that the path names. Raises NotFound, Unavailable."""
     text = request.match_info["id"]
-    image = await request.app[LOOKUP].image(ImageId(text)) if is_id(text) else None
+    named = request.query.get("v", "")
+    image = await request.app[LOOKUP].image(ImageId(text), named) if is_id(text) else None
     if image is None:
         raise NotFound(f"there is no image {text}")
     return image
