@@ -1,0 +1,29 @@
+"""The least an aiohttp server can do: one handler, bytes from a dict. `python -m bench.bare PORT FOLDER`."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+
+async def main(port: int, bodies: dict[str, bytes]) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=bodies[request.path], content_type="image/jpeg")
+
+    app = web.Application()
+    app.router.add_get("/{name}", handler)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        loop.run(
+            main(
+                int(sys.argv[1]), {f"/{file.name}": file.read_bytes() for file in Path(sys.argv[2]).iterdir()}
+            )
+        )

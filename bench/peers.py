@@ -1,0 +1,134 @@
+"""Servers of the same trade, where they are installed: thumbor, ipx with sharp, nginx's image filter.
+
+python3 -m venv PEERS/thumbor && PEERS/thumbor/bin/pip install thumbor
+mkdir PEERS/ipx && cd PEERS/ipx && npm install ipx sharp
+apt-get install nginx libnginx-mod-http-image-filter wrk
+"""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagify.embedded.ports import answers, free_block
+from tests.support.waiting import until
+
+FILTER = Path("/usr/lib/nginx/modules/ngx_http_image_filter_module.so")
+
+THUMBOR = """
+RESULT_STORAGE = "thumbor.result_storages.file_storage"
+RESULT_STORAGE_STORES_UNSAFE = True
+RESULT_STORAGE_FILE_STORAGE_ROOT_PATH = "{folder}/thumbor-results"
+STORAGE = "thumbor.storages.no_storage"
+LOADER = "thumbor.loaders.file_loader"
+FILE_LOADER_ROOT_PATH = "{originals}"
+ALLOW_UNSAFE_URL = True
+QUALITY = 82
+"""
+
+NGINX = """
+load_module {module};
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error; user root;
+events {{ worker_connections 512; }}
+http {{
+  access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  proxy_cache_path {folder}/nginx-cache keys_zone=v:8m; sendfile on;
+  server {{ listen 127.0.0.1:{port};
+    location / {{ proxy_cache v; proxy_cache_valid 200 1h; proxy_pass http://127.0.0.1:{inner}; }} }}
+  server {{ listen 127.0.0.1:{inner}; root {originals};
+    location / {{ image_filter resize 512 -; image_filter_jpeg_quality 82; image_filter_buffer 64M; }} }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A running server. `url` of a file's variant, 512 wide, as JPEG."""
+
+    name: str
+    pid: int
+    url: Callable[[str], str]
+
+
+Start = Callable[[Path, Path, Path], AbstractAsyncContextManager[Peer]]
+"""Starts a peer: where it is installed, a folder of its own, the originals."""
+
+
+@asynccontextmanager
+async def thumbor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
+    """thumbor, one process, with its result storage."""
+    config, port = folder / "thumbor.conf", free_block(1)
+    config.write_text(THUMBOR.format(folder=folder, originals=originals))
+    command = (str(peers / "thumbor/bin/thumbor"), "-p", str(port), "-i", "127.0.0.1", "-c", str(config))
+    async with running(*command, "-l", "error", ready=f"http://127.0.0.1:{port}/healthcheck") as pid:
+        yield Peer("thumbor", pid, lambda name: f"http://127.0.0.1:{port}/unsafe/512x0/{name}")
+
+
+@asynccontextmanager
+async def ipx(peers: Path, _: Path, originals: Path) -> AsyncIterator[Peer]:
+    """ipx, which has no cache of its own."""
+    port = free_block(1)
+    command = (str(peers / "ipx/node_modules/.bin/ipx"), "serve", "--dir", str(originals))
+    at = f"http://127.0.0.1:{port}"
+    options = ("--host", "127.0.0.1", "--port", str(port))
+    async with running(*command, *options, ready=f"{at}/w_16/000000.jpg") as pid:
+        yield Peer("ipx (sharp)", pid, lambda name: f"{at}/w_512,f_jpeg,q_82/{name}")
+
+
+@asynccontextmanager
+async def nginx(_: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
+    """nginx with its image filter behind its cache, one worker."""
+    port = free_block(2)
+    config = folder / "nginx.conf"
+    config.write_text(
+        NGINX.format(module=FILTER, folder=folder, originals=originals, port=port, inner=port + 1)
+    )
+    at = f"http://127.0.0.1:{port}"
+    async with running("nginx", "-c", str(config), ready=f"{at}/000000.jpg") as pid:
+        yield Peer("nginx image_filter", pid, lambda name: f"{at}/{name}")
+
+
+@asynccontextmanager
+async def bare(folder: Path) -> AsyncIterator[Peer]:
+    """An aiohttp handler that returns the files of a folder from memory."""
+    port = free_block(1)
+    command = (sys.executable, "-m", "bench.bare", str(port), str(folder))
+    async with running(*command, ready=f"http://127.0.0.1:{port}/000000.jpg") as pid:
+        yield Peer("bare aiohttp handler", pid, lambda name: f"http://127.0.0.1:{port}/{name}")
+
+
+def installed(peers: Path) -> list[Start]:
+    """How those are started that are here; the others are named."""
+    there: dict[str, tuple[Start, bool]] = {
+        "thumbor": (thumbor, (peers / "thumbor/bin/thumbor").exists()),
+        "ipx": (ipx, (peers / "ipx/node_modules/.bin/ipx").exists()),
+        "nginx image_filter": (nginx, FILTER.exists() and bool(shutil.which("nginx"))),
+    }
+    for name, (_, here) in there.items():
+        if not here:
+            print(f"{name} is not installed; see bench/peers.py")
+    return [start for start, here in there.values() if here]
+
+
+@asynccontextmanager
+async def running(*command: str, ready: str) -> AsyncIterator[int]:
+    """A process, once it answers; ended with the block."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.DEVNULL, start_new_session=True
+    )
+
+    async def answering() -> bool:
+        assert process.returncode is None, command
+        return await answers(ready)
+
+    try:
+        await until(answering, timeout_s=60, every_s=0.2)
+        yield process.pid
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
