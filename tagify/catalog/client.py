@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import pymongo
 from pymongo import AsyncMongoClient
 
 from tagify.catalog import indexes
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 CLOSE_S = 3.0
 """Longest wait at the end for calls under way, and for the connections, in seconds."""
+
+INDEXES_TIMEOUT_S = 7200.0
+"""Deadline of making indexes, in seconds: that of other calls would end it anew each time, at millions."""
 
 HEARTBEAT_MS = 1000
 """Time between two looks of the driver at each server, in milliseconds."""
@@ -84,8 +88,9 @@ class Catalog:
 
     @translated
     async def ensure_indexes(self) -> None:
-        """Make the indexes that the queries need. Raises Unavailable."""
-        await indexes.ensure(self._database)
+        """Make the indexes that the queries need, which may take minutes. Raises Unavailable."""
+        with pymongo.timeout(INDEXES_TIMEOUT_S):
+            await indexes.ensure(self._database)
 
     @translated
     async def ping(self) -> None:
