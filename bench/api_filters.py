@@ -1,0 +1,77 @@
+"""Filters that are hard on an index, at a million images: `python -m bench.api_filters`.
+
+Each is a page of 60 by the catalog, beside the same filter put to the server as it stands, which plans it
+itself. Both take turns; medians in ms. With `--folder` the images are those of `bench.api_pages`.
+"""
+
+import argparse
+import asyncio
+import functools
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+
+from bench.servers import DATABASE, mongod, opened
+from tagify.catalog import Catalog, ImageFilter
+
+ROUNDS = 5
+PAGE = 60
+FILTERS = {
+    "a rare tag": ImageFilter(tags=("tag 480",)),
+    "a common tag and a rare one": ImageFilter(tags=("day", "tag 480")),
+    "two common tags that meet": ImageFilter(tags=("day", "tag 000")),
+    "two common tags that never meet": ImageFilter(tags=("day", "night")),
+    "two runs of images that never meet": ImageFilter(tags=("2016", "2023")),
+    "three of many tags": ImageFilter(tags=("day", "tag 001", "tag 002"), logic="or"),
+    "a common tag left out": ImageFilter(exclude=("day",)),
+}
+
+
+async def timed(work: Callable[[], Awaitable[Any]]) -> float:
+    """How long it takes, in ms."""
+    start = time.perf_counter()
+    await work()
+    return (time.perf_counter() - start) * 1000
+
+
+def as_it_stands(which: ImageFilter) -> dict[str, Any]:
+    """The filter as people first write it."""
+    tags = {"$all" if which.logic == "and" else "$in": list(which.tags)} if which.tags else {}
+    return {"state": "ready", "tags": tags | ({"$nin": list(which.exclude)} if which.exclude else {})}
+
+
+async def compare(catalog: Catalog, client: AsyncMongoClient[dict[str, Any]]) -> None:
+    """Print both sides of each filter, and how long a page that sifts may be."""
+    images = client.get_database(DATABASE).images
+    for what, which in FILTERS.items():
+        ours, theirs = [], []
+        for _ in range(ROUNDS):
+            ours.append(await timed(functools.partial(catalog.listing.page, which, limit=PAGE)))
+            query = images.find(as_it_stands(which)).sort("_id", -1).limit(PAGE)
+            theirs.append(await timed(query.to_list))
+        page = await catalog.listing.page(which, limit=PAGE)
+        kind = "" if len(page.tiles) == PAGE or page.next is None else f" (a short page of {len(page.tiles)})"
+        print(
+            f"{what}: {statistics.median(ours):.1f} ms{kind}, as it stands {statistics.median(theirs):.1f} ms"
+        )
+
+
+async def main(folder: Path, images: int) -> None:
+    async with mongod(folder, images) as uri, opened(uri) as catalog:
+        client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(uri)
+        await compare(catalog, client)
+        await client.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="keep the database here")
+    parser.add_argument("--images", type=int, default=1_000_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        asyncio.run(main(given.folder or Path(temporary), given.images))

@@ -1,0 +1,142 @@
+"""Lists at a million images, beside the same lists as people first write them: `python -m bench.api_pages`.
+
+Both sides run as processes of their own on the one mongod, and take turns within each round. With
+`--folder` the million images are kept for the next time (making them takes some minutes). Needs wrk.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from api.cursor import Cursors
+from bench.load import memory_mb
+from bench.rates import full, steady
+from bench.servers import mongod, opened, served
+from tagify.catalog import ImageFilter, Place, Sort
+
+ROUNDS = 3
+PAGE = 60
+STEADY_RATE = 250
+STEADY_S = 20
+Measure = Callable[[], Awaitable[float]]
+
+
+async def cursor_at(uri: str, offset: int, which: ImageFilter | None = None) -> str:
+    """The cursor of the page that begins behind so many images, found once, before anything is measured."""
+    which = which or ImageFilter()
+    async with opened(uri) as catalog:
+        images = await catalog.listing.newest(which, limit=1, offset=offset - 1)
+    return Cursors(which, Sort.NEWEST).encode(Place(None, images[0].id))
+
+
+async def in_turns(measures: dict[str, Measure]) -> dict[str, float]:
+    """The median of each, after so many rounds in which all took their turns."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        for name, measure in measures.items():
+            found[name].append(await measure())
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+async def throughput(uri: str, ours: str, baseline: str, offset: int) -> None:
+    """Answers a second at full load, on page 1 and deep down, and of the list of tags."""
+    deep = await cursor_at(uri, offset)
+    found = await in_turns(
+        {
+            "page 1, ours": lambda: full(f"{ours}/api/images?limit={PAGE}"),
+            "page 1, baseline": lambda: full(f"{baseline}/images?limit={PAGE}"),
+            "deep, ours": lambda: full(f"{ours}/api/images?limit={PAGE}&after={deep}"),
+            "deep, baseline": lambda: full(f"{baseline}/images?limit={PAGE}&skip={offset}", connections=4),
+            "tags, ours": lambda: full(f"{ours}/api/tags?limit=500"),
+            "tags, baseline": lambda: full(f"{baseline}/tags", connections=2, seconds=8),
+        }
+    )
+    print(f"at full load, deep is offset {offset:,}:")
+    for what in ("page 1", "deep", "tags"):
+        us, them = found[f"{what}, ours"], found[f"{what}, baseline"]
+        print(f"  {what}: ours {us:.0f}/s, baseline {them:.2f}/s, ratio {us / them:.1f}")
+
+
+async def depth(uri: str, ours: str, page: int) -> None:
+    """One client alone: the first page beside a late one."""
+    deep = await cursor_at(uri, (page - 1) * PAGE)
+    found = await in_turns(
+        {
+            "first": lambda: full(f"{ours}/api/images?limit={PAGE}", connections=1),
+            "deep": lambda: full(f"{ours}/api/images?limit={PAGE}&after={deep}", connections=1),
+        }
+    )
+    print(
+        f"one client: first page {1000 / found['first']:.2f} ms, {page:,}th {1000 / found['deep']:.2f} ms, "
+        f"ratio {found['first'] / found['deep']:.2f}"
+    )
+
+
+async def latency(uri: str, ours: str, images: int) -> None:
+    """Times to answer at a steady rate of many different pages, while images are written."""
+    rare = "tag 010"
+    lists = {"": (), "tags=day&": ("day",), f"tags={quote(rare)}&": (rare,)}
+    urls = [f"{ours}/api/images?limit={PAGE}"]
+    for query, tags in lists.items():
+        for number in range(1, 12):
+            offset = number * images // (6000 if rare in tags else 50)
+            cursor = await cursor_at(uri, offset, ImageFilter(tags=tags))
+            urls.append(f"{ours}/api/images?{query}limit={PAGE}&after={cursor}")
+    async with importing(uri):
+        half, most = await steady(urls, STEADY_RATE, STEADY_S)
+    print(f"{STEADY_RATE}/s with an import running: p50 {half:.2f} ms, p95 {most:.2f} ms")
+
+
+async def scaling(uri: str, ours: str, second: str, offset: int) -> None:
+    """Answers a second of one process and of two, of pages that are not the same."""
+    deep = await cursor_at(uri, offset)
+    pages = (f"/api/images?limit={PAGE}", f"/api/images?limit={PAGE}&after={deep}")
+
+    async def halves(first: str, other: str) -> float:
+        loads = (full(first + pages[0], connections=16), full(other + pages[1], connections=16))
+        return sum(await asyncio.gather(*loads))
+
+    found = await in_turns({"alone": lambda: halves(ours, ours), "both": lambda: halves(ours, second)})
+    ratio = found["both"] / found["alone"]
+    print(f"one process {found['alone']:.0f}/s, two {found['both']:.0f}/s, ratio {ratio:.2f}")
+
+
+@asynccontextmanager
+async def importing(uri: str) -> AsyncIterator[None]:
+    """While the block lasts, images are written."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.importing", uri)
+    try:
+        yield
+        assert process.returncode is None, "the import ended early"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def main(folder: Path, images: int) -> None:
+    async with mongod(folder, images) as uri, served(folder, uri) as processes:
+        ours, second, baseline = (processes[name].program.name for name in ("ours", "second", "baseline"))
+        await depth(uri, ours, images // 100)
+        await latency(uri, ours, images)
+        await throughput(uri, ours, baseline, images // 10)
+        await scaling(uri, ours, second, images // 10)
+        sizes = ", ".join(f"{memory_mb(processes[name].pid):.0f}" for name in ("ours", "second"))
+        print(f"memory of our processes after it: {sizes} MB")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, help="keep the database here")
+    parser.add_argument("--images", type=int, default=1_000_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        asyncio.run(main(given.folder or Path(temporary), given.images))

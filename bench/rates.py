@@ -1,0 +1,75 @@
+"""Load on a URL: as much as it bears (wrk), or at a steady rate, from a process of its own."""
+
+import asyncio
+import itertools
+import re
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+CONNECTIONS = 16
+
+
+async def full(url: str, *, seconds: int = 4, connections: int = 32) -> float:
+    """Answers a second when asked again and again by so many connections. Fails where any answer did."""
+    process = await asyncio.create_subprocess_exec(
+        *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", url),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said = (await process.communicate())[0].decode()
+    assert "Non-2xx" not in said, said
+    assert "Socket errors" not in said, said
+    return float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
+
+
+async def steady(urls: Sequence[str], rate: int, seconds: int) -> tuple[float, float]:
+    """Median and 95th percentile of the times to answer, in ms, at so many requests a second."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.rates", str(rate), str(seconds)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said = (await process.communicate("\n".join(urls).encode()))[0].decode()
+    half, most = said.split()
+    return float(half), float(most)
+
+
+async def _measure(urls: Sequence[str], rate: int, seconds: int) -> list[float]:
+    """The times, each from the moment that the request was due: a slow answer delays no clock."""
+    asked = itertools.islice(itertools.cycle(urls), rate * seconds)
+    due = ((number / rate, url) for number, url in enumerate(asked))
+    times: list[float] = []
+    start = time.perf_counter()
+    await asyncio.gather(*(_client(due, start, times) for _ in range(CONNECTIONS)))
+    return times
+
+
+async def _client(due: Iterator[tuple[float, str]], start: float, times: list[float]) -> None:
+    reader = writer = None
+    for moment, url in due:
+        parts = urlsplit(url)
+        if writer is None or reader is None:
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        await asyncio.sleep(max(0.0, start + moment - time.perf_counter()))
+        writer.write(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        assert length, head
+        await reader.readexactly(int(length[1]))
+        times.append(time.perf_counter() - start - moment)
+    if writer is not None:
+        writer.close()
+
+
+def main() -> None:
+    """Print median and 95th percentile for the URLs of standard input."""
+    rate, seconds = map(int, sys.argv[1:3])
+    times = asyncio.run(_measure(sys.stdin.read().split(), rate, seconds))
+    print(statistics.median(times) * 1000, statistics.quantiles(times, n=20)[-1] * 1000)
+
+
+if __name__ == "__main__":
+    main()

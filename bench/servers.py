@@ -1,0 +1,82 @@
+"""What a measurement of the API runs: a mongod with a million images, our processes, and the baseline's."""
+
+import asyncio
+import dataclasses
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from bench import million
+from tagify.catalog import Catalog
+from tagify.embedded import find
+from tagify.embedded.mongod import mongo_server
+from tagify.embedded.ports import accepts, free_block
+from tagify.embedded.process import Process, Program
+from tagify.settings import CommonSettings
+
+CACHE_GB = "2"
+"""mongod's cache: all of the images and indexes, so that neither side waits for the disk."""
+
+DATABASE = "million"
+
+
+@asynccontextmanager
+async def mongod(folder: Path, images: int) -> AsyncIterator[str]:
+    """The URI of a mongod with so many images, which are made where the folder has none yet."""
+    server = mongo_server(find.mongod(), folder / "mongo", free_block(1), folder / "mongod.log")
+    argv = list(server.program.argv)
+    argv[argv.index("--wiredTigerCacheSizeGB") + 1] = CACHE_GB
+    process = await Process.start(dataclasses.replace(server.program, argv=tuple(argv)))
+    try:
+        await asyncio.to_thread(million.ensure, server.uri, DATABASE, images)
+        async with opened(server.uri) as catalog:
+            await catalog.ensure_indexes()
+        yield server.uri
+    finally:
+        await process.stop()
+
+
+@asynccontextmanager
+async def opened(uri: str) -> AsyncIterator[Catalog]:
+    """The catalog."""
+    catalog = Catalog(CommonSettings(mongo_uri=SecretStr(uri), mongo_database=DATABASE))
+    yield catalog
+    await catalog.close()
+
+
+@asynccontextmanager
+async def served(folder: Path, uri: str) -> AsyncIterator[dict[str, Process]]:
+    """Two processes of ours and one of the baseline, by name; their ports are in their names."""
+    async with AsyncExitStack() as stack:
+        found = {}
+        for name in ("ours", "second", "baseline"):
+            port = free_block(1)
+            process = await Process.start(_program(name, port, uri, folder / f"{name}.log"))
+            stack.push_async_callback(process.stop)
+            found[name] = process
+        yield found
+
+
+def _program(name: str, port: int, uri: str, log: Path) -> Program:
+    async def ready() -> bool:
+        return await accepts(port)
+
+    ours = {
+        "TAGIFY_MONGO_URI": uri,
+        "TAGIFY_MONGO_DATABASE": DATABASE,
+        "TAGIFY_API_PORT": str(port),
+        "TAGIFY_API_RATE": "0",
+        "TAGIFY_LOG_LEVEL": "error",
+    }
+    theirs = {"MONGO_URI": uri, "MONGO_DATABASE": DATABASE}
+    uvicorn = ("uvicorn", "bench.baseline:app", "--port", str(port), "--log-level", "error")
+    return Program(
+        name=f"http://127.0.0.1:{port}",
+        argv=(sys.executable, "-m", *(uvicorn if name == "baseline" else ("api",))),
+        log=log,
+        ready=ready,
+        env=theirs if name == "baseline" else ours,
+    )
