@@ -6,12 +6,25 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from api import pages
+from api import openapi, pages
 from api.events import Events
 from api.handlers import events, images, jobs, libraries, page, tags
 from api.indexing import Indexing
 from api.items import Items
-from api.keys import CATALOG, DISK, EVENTS, INDEXING, ITEMS, OFFSET_USES, PAGES, SETTINGS, SHARED, STORE_URLS
+from api.keys import (
+    CATALOG,
+    DISK,
+    DOCS,
+    EVENTS,
+    INDEXING,
+    ITEMS,
+    OFFSET_USES,
+    OPENAPI,
+    PAGES,
+    SETTINGS,
+    SHARED,
+    STORE_URLS,
+)
 from api.limits import Buckets, Gate, costly, limited, tell_limits
 from api.media import StoreUrls
 from api.shared import Shared
@@ -21,7 +34,7 @@ from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
 from tagify.tasks import end
 from tagify.threads import Threads
-from tagify.web import METRICS, new_app
+from tagify.web import METRICS, JsonBody, new_app
 
 MAX_BODY = 2 << 20
 """Largest body of a request, in bytes: 10,000 ids and their tags."""
@@ -46,7 +59,8 @@ def build(settings: ApiSettings) -> web.Application:
     app[STORE_URLS] = StoreUrls(settings)
     signed = app[STORE_URLS] if settings.media_mode == "presigned" else None
     app[ITEMS] = Items(settings.media_base_url, settings.media_widths, signed)
-    app[PAGES] = pages.load()
+    app[PAGES] = pages.load(pages.GALLERY)
+    app[DOCS] = pages.load(pages.REFERENCE)
     app[OFFSET_USES] = metrics.counter("api_offset_lists_total", "Lists asked for in the deprecated form.")
     joined = metrics.counter("api_answers_shared_total", "Questions answered along with another one.")
     app[SHARED] = Shared(joined)
@@ -54,6 +68,7 @@ def build(settings: ApiSettings) -> web.Application:
     app.on_shutdown.append(_end_streams)
     for part in (images, tags, jobs, libraries, events, page):
         app.add_routes(part.routes)
+    app[OPENAPI] = JsonBody(openapi.describe(app, openapi.OPERATIONS, __version__))
     return app
 
 

@@ -1,4 +1,4 @@
-"""The gallery's files: read once at start, so that no client's path reaches the disk."""
+"""The files of the pages: read once at start, so that no client's path reaches the disk."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from aiohttp import hdrs, web
+
+from tagify.errors import NotFound
+from tagify.web import is_known
+
 GALLERY = Path(__file__).parent / "gallery"
+REFERENCE = Path(__file__).parent / "reference"
 INDEX = "index.html"
 
 MEDIA_TYPES = {
@@ -27,7 +33,7 @@ class PageFile:
     etag: str
 
 
-def load(folder: Path = GALLERY) -> Mapping[str, PageFile]:
+def load(folder: Path) -> Mapping[str, PageFile]:
     """The files of the folder by name, those whose type is known."""
     return {path.name: _file(path) for path in sorted(folder.iterdir()) if path.suffix in MEDIA_TYPES}
 
@@ -49,6 +55,25 @@ def policy(*media_urls: str) -> str:
             "frame-ancestors 'none'",
         )
     )
+
+
+def answer(
+    request: web.Request, files: Mapping[str, PageFile], name: str, content_policy: str
+) -> web.Response:
+    """The file of this name under a policy, or 304 where the client has it. Raises NotFound."""
+    file = files.get(name)
+    if file is None:
+        raise NotFound(f"the page has no file {name}")
+    headers = {
+        hdrs.ETAG: f'"{file.etag}"',
+        hdrs.CACHE_CONTROL: "no-cache",
+        "Content-Security-Policy": content_policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    if is_known(request, file.etag):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=file.body, content_type=file.mime, charset="utf-8", headers=headers)
 
 
 def _file(path: Path) -> PageFile:

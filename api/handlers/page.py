@@ -1,11 +1,10 @@
 """The gallery page and its files, and the health page of the present front end."""
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from api import pages
 from api.keys import PAGES, SETTINGS, STORE_URLS
-from tagify.errors import NotFound
-from tagify.web import is_known, json_response
+from tagify.web import json_response
 
 routes = web.RouteTableDef()
 
@@ -32,16 +31,4 @@ def _policy(app: web.Application) -> str:
 
 
 def _answer(request: web.Request, name: str) -> web.Response:
-    file = request.app[PAGES].get(name)
-    if file is None:
-        raise NotFound(f"the page has no file {name}")
-    headers = {
-        hdrs.ETAG: f'"{file.etag}"',
-        hdrs.CACHE_CONTROL: "no-cache",
-        "Content-Security-Policy": _policy(request.app),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-    }
-    if is_known(request, file.etag):
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=file.body, content_type=file.mime, charset="utf-8", headers=headers)
+    return pages.answer(request, request.app[PAGES], name, _policy(request.app))

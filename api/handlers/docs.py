@@ -1,0 +1,23 @@
+"""What the API is, for programs and for people."""
+
+from aiohttp import web
+
+from api import pages
+from api.keys import DOCS, OPENAPI
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/api/openapi.json")
+async def openapi(request: web.Request) -> web.Response:
+    return request.app[OPENAPI].answer(request)
+
+
+@routes.get("/api/docs")
+async def index(request: web.Request) -> web.Response:
+    return pages.answer(request, request.app[DOCS], pages.INDEX, pages.policy())
+
+
+@routes.get("/api/docs/{name}")
+async def page_file(request: web.Request) -> web.Response:
+    return pages.answer(request, request.app[DOCS], request.match_info["name"], pages.policy())

@@ -1,0 +1,88 @@
+"""The API under every kind of request that its own document admits, and many that it does not."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+ENDLESS = {"/api/events"}
+"""A stream that does not end is tried by tests of its own."""
+
+
+LONGEST = 1500
+"""Characters of one failure that are shown."""
+
+
+def failures(url: str, examples: int) -> list[str]:
+    """A text for each request that was not answered as the document says; `examples` of either kind each."""
+    found: list[str] = []
+    for operation in _operations(url):
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+            @settings(
+                max_examples=examples,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                suppress_health_check=list(HealthCheck),
+                phases=[Phase.generate],
+            )
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def check(case: Any) -> None:
+                # Kept, not raised: what is generated is not the same when it is tried again.
+                found.extend(_told(case))
+
+            # Without parameters or a body there is nothing to get wrong.
+            with contextlib.suppress(Unsatisfiable):
+                check()
+    return found
+
+
+def failures_with(
+    url: str, paths: str, values: Mapping[str, str], bodies: Mapping[str, Any]
+) -> Iterator[str]:
+    """The same of operations whose path matches and has parameters, with values that name what is there.
+
+    `bodies` are those of operations that ask for one, by their labels, like `PATCH /api/x/{id}`.
+    """
+    for operation in _operations(url):
+        if "{" not in operation.path or not re.match(paths, operation.path):
+            continue
+        arguments = {"body": bodies[operation.label]} if operation.label in bodies else {}
+        case = operation.Case(path_parameters=dict(values), **arguments)
+        yield from _told(case)
+
+
+def _operations(url: str) -> Iterator[Any]:
+    for result in schemathesis.openapi.from_url(f"{url}/api/openapi.json").get_all_operations():
+        assert isinstance(result, Ok), result
+        if result.ok().path not in ENDLESS:
+            yield result.ok()
+
+
+def _told(case: Any) -> Iterator[str]:
+    try:
+        case.call_and_validate(checks=CHECKS, timeout=20)
+    except FailureGroup as error:
+        causes = "; ".join(map(str, error.exceptions))
+        yield f"{case.operation.label}: {causes} {error}"[:LONGEST]
