@@ -8,7 +8,7 @@ from aiohttp.typedefs import Middleware
 
 from api import openapi, pages
 from api.events import Events
-from api.handlers import events, images, jobs, libraries, page, tags
+from api.handlers import docs, events, images, jobs, libraries, page, tags
 from api.indexing import Indexing
 from api.items import Items
 from api.keys import (
@@ -29,6 +29,7 @@ from api.limits import Buckets, Gate, costly, limited, tell_limits
 from api.media import StoreUrls
 from api.shared import Shared
 from api.working import Worker
+from tagify import __version__
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
@@ -66,7 +67,7 @@ def build(settings: ApiSettings) -> web.Application:
     app[SHARED] = Shared(joined)
     app.cleanup_ctx.extend([_stores, _background])
     app.on_shutdown.append(_end_streams)
-    for part in (images, tags, jobs, libraries, events, page):
+    for part in (images, tags, jobs, libraries, events, page, docs):
         app.add_routes(part.routes)
     app[OPENAPI] = JsonBody(openapi.describe(app, openapi.OPERATIONS, __version__))
     return app

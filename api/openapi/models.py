@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from api.handlers.libraries import MAX_NAME
 from api.handlers.tags import MAX_IMAGES, MAX_TAGS, MAX_TOKEN
-from tagify.model import ImageState, LibraryState
+from tagify.model import ImageState, JobState, LibraryState
 from tagify.tagnames import MAX_LENGTH
 
 exact = with_config(ConfigDict(extra="forbid"))
@@ -164,6 +164,29 @@ class Change(TypedDict):
     ids: Annotated[list[Id], Field(max_length=MAX_IMAGES)]
     add: NotRequired[TagNames]
     remove: NotRequired[TagNames]
+
+
+# "from" is no name in Python, so the fields are written as texts here.
+NewRename = TypedDict("NewRename", {"from": TagName, "to": TagName, "library_id": NotRequired[Id | None]})
+"""A tag that is to have another name; where the name is a tag already the two become one."""
+
+Rename = TypedDict(
+    "Rename",
+    {
+        "_id": Id,
+        "kind": Literal["rename"],
+        "from": str,
+        "to": str,
+        "library_id": Id | None,
+        "state": JobState,
+        "total": Count,
+        "done": Count,
+        "error": str,
+        "created_at": Time | None,
+        "finished_at": Time | None,
+    },
+)
+"""A job that renames a tag, and how far it is."""
 
 
 class UndoWish(TypedDict):

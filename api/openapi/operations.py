@@ -125,6 +125,15 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         (Answer(200, "Its tags now.", models.RetaggedOne),),
         body=models.TagNames,
     ),
+    ("POST", "/api/tags/rename"): Operation(
+        "tags",
+        "Rename a tag, or make two tags one",
+        (Answer(202, "It is begun.", models.Rename, headers={"Location": "Where to ask how far it is."}),),
+        body=models.NewRename,
+    ),
+    ("GET", "/api/jobs/{id}"): Operation(
+        "tags", "How far a job is", (Answer(200, "So far.", models.Rename),)
+    ),
     ("GET", "/api/tags"): Operation(
         "tags",
         "Tags and their counts, most used first",
