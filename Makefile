@@ -10,7 +10,10 @@ MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 BIN = .venv/bin
 PINNED = pyproject.toml constraints.txt
 
-.PHONY: up test test-slow lint minio bench screenshot clean
+EXTRAS ?=
+INSTALL ?=
+
+.PHONY: up install test test-slow lint minio bench screenshot clean
 
 up: .venv/up.stamp
 	@exec $(BIN)/tagify up --data-dir "$(DATA)" --port "$(PORT)" $(if $(LIBRARY),--library "$(LIBRARY)")
@@ -33,6 +36,13 @@ bench: .venv/dev.stamp
 
 screenshot: .venv/dev.stamp
 	$(BIN)/python -m docs.screenshot
+
+# A release of its own for each version: what runs goes on with its files until it is restarted.
+install:
+	@release="/opt/tagify/releases/$$(date -u +%Y%m%dT%H%M%SZ)" \
+		&& $(PYTHON) -m venv "$$release" \
+		&& "$$release/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt '.$(EXTRAS)' \
+		&& "$$release/bin/tagify" install $(INSTALL)
 
 minio: .tools/bin/minio
 

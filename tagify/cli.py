@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from tagify import __version__
-from tagify.commands import cache, doctor, ingest, libraries, nginx, sample, sweep, tags, up
+from tagify.commands import cache, doctor, ingest, install, libraries, nginx, sample, server, sweep, tags, up
 from tagify.errors import TagifyError
 
-COMMANDS = (up, doctor, ingest, libraries, cache, tags, sweep, nginx, sample)
+COMMANDS = (up, doctor, ingest, libraries, cache, tags, sweep, nginx, sample, install, server)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ PORTS = 1
 """Ports that it needs."""
 
 
-def minio_server(binary: Path, folder: Path, port: int, log: Path) -> S3Server:
+def minio_server(binary: Path, folder: Path, port: int, log: Path | None) -> S3Server:
     """How to run MinIO on this folder and loopback port. Makes the folder and its credentials."""
     remember(folder, "minio")
     data = folder / "data"

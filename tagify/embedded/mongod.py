@@ -32,7 +32,7 @@ class MongoServer:
     uri: str
 
 
-def mongo_server(binary: Path, folder: Path, port: int, log: Path) -> MongoServer:
+def mongo_server(binary: Path, folder: Path, port: int, log: Path | None) -> MongoServer:
     """How to run mongod on this folder and loopback port. Makes the folder, its key file and password."""
     data = folder / "db"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -6,9 +6,10 @@ import ctypes
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from tagify.errors import TagifyError
 
@@ -27,12 +28,13 @@ class Program:
     """How a child process is run.
 
     `ready` is one quick probe, asked until it is True. `prepare` runs once after that, at
-    every start, and does what the first one needs. `log` gets all its output.
+    every start, and does what the first one needs. `log` gets all its output; without one it
+    goes where ours goes.
     """
 
     name: str
     argv: tuple[str, ...]
-    log: Path
+    log: Path | None
     ready: Callable[[], Awaitable[bool]]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
@@ -108,6 +110,8 @@ class Process:
 
     def tail(self, lines: int = 12) -> str:
         """The last lines of its log."""
+        if self.program.log is None:
+            return ""
         try:
             with self.program.log.open("rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - 16_384))
@@ -135,9 +139,15 @@ class Process:
             await self.program.prepare()
 
 
+def _opened(log: Path | None) -> AbstractContextManager[BinaryIO | None]:
+    if log is None:
+        return contextlib.nullcontext()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log.open("ab")
+
+
 async def _spawn(program: Program) -> asyncio.subprocess.Process:
-    program.log.parent.mkdir(parents=True, exist_ok=True)
-    with program.log.open("ab") as log:
+    with _opened(program.log) as log:
         try:
             return await asyncio.create_subprocess_exec(
                 *program.argv,

@@ -22,7 +22,7 @@ _SHELL_TIMEOUT_S = 20.0
 _REFUSED_OR_BETTER = 500
 
 
-def weed_server(binary: Path, folder: Path, port: int, log: Path) -> S3Server:
+def weed_server(binary: Path, folder: Path, port: int, log: Path | None) -> S3Server:
     """How to run it on this folder and ten loopback ports from `port`. Makes what it needs there."""
     remember(folder, "weed")
     data, config = folder / "data", folder / "config"

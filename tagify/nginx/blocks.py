@@ -86,6 +86,7 @@ def internal(settings: NginxSettings) -> str:
         "    access_log off;",
         *(f"    {line}" for line in _instances("api", settings.nginx_api)),
         *(f"    {line}" for line in _instances("edge", settings.nginx_edge)),
+        *(f"    {line}" for line in _instances("ingest", [settings.nginx_ingest])),
         *(f"    {line}" for line in purge_locations()),
         "    location / {",
         "        return 404;",
@@ -96,7 +97,7 @@ def internal(settings: NginxSettings) -> str:
 
 
 def _instances(name: str, places: Sequence[str]) -> Iterator[str]:
-    for number, place in enumerate(places, start=1):
+    for number, place in enumerate(filter(None, places), start=1):
         base = f"http://{place}:" if place.startswith("unix:") else f"http://{place}"
         for page in ("metrics", "readyz"):
             yield f"location = /{name}/{number}/{page} {{"

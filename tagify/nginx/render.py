@@ -32,13 +32,19 @@ BURST_S = 2
 def render(folder: Path, settings: NginxSettings, *, whole: bool = False) -> Path:
     """Write the files into a folder; the path of the first. `whole`: one that nginx runs with alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    values = _values(folder, settings)
     if whole:
         for place in ("cache", "temp"):
             (folder / place).mkdir(exist_ok=True, mode=0o700)
-    for name in (*FILES, WHOLE) if whole else FILES:
-        (folder / name).write_text(filled((TEMPLATES / name).read_text(), values))
+    for name, text in rendered(folder, settings, whole=whole).items():
+        (folder / name).write_text(text)
     return folder / (WHOLE if whole else "tagify.conf")
+
+
+def rendered(folder: Path, settings: NginxSettings, *, whole: bool = False) -> Mapping[str, str]:
+    """The text of each file by its name, as it will lie in this folder."""
+    values = _values(folder, settings)
+    names = (*FILES, WHOLE) if whole else FILES
+    return {name: filled((TEMPLATES / name).read_text(), values) for name in names}
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

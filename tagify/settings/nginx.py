@@ -37,6 +37,10 @@ class NginxSettings(CommonSettings):
         min_length=1,
         description="Where the instances of the edge listen: host:port or unix:path, with commas between.",
     )
+    nginx_ingest: Plain = Field(
+        "unix:/run/tagify/ingest.sock",
+        description="Where the daemon's metrics page is: host:port or unix:path; empty for nowhere.",
+    )
     nginx_cache_dir: QuotablePath = Field("/var/cache/nginx/tagify", description="Folder of NGINX's caches.")
     nginx_cache_bytes: int = Field(
         10_000_000_000, ge=1_000_000, description="Largest size of NGINX's cache of images, in bytes."

@@ -1,0 +1,19 @@
+"""Where things lie on a host."""
+
+from pathlib import Path
+
+ETC = Path("/etc/tagify")
+SETTINGS = ETC / "tagify.env"
+EXAMPLE = ETC / "tagify.env.example"
+CREDENTIALS = ETC / "credentials"
+STATE = Path("/var/lib/tagify")
+CODE = Path("/opt/tagify")
+CURRENT = CODE / "current"
+RELEASES = CODE / "releases"
+UNITS = Path("/etc/systemd/system")
+SYSUSERS = Path("/usr/lib/sysusers.d/tagify.conf")
+COMMAND = Path("/usr/local/bin/tagify")
+NGINX = Path("/etc/nginx/tagify")
+SITE = Path("/etc/nginx/sites-enabled/tagify.conf")
+DEFAULT_SITE = Path("/etc/nginx/sites-enabled/default")
+"""Debian's page of welcome, which answers on port 80 unless it goes."""

@@ -1,0 +1,116 @@
+"""What an installed host looks like, as steps in their order."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
+
+from tagify.install import places
+from tagify.install.settings_file import SECRETS, settings_file, written
+from tagify.install.steps import File, Folder, Gone, Link, Run, Step
+from tagify.nginx import rendered
+from tagify.settings import PREFIX, CommonSettings, NginxSettings
+from tagify.systemd import sysusers, units
+
+USER = "tagify"
+OWNED = f"{USER}:{USER}"
+READABLE = f"root:{USER}"
+
+WRAPPER = f"""\
+#!/bin/sh
+# The tagify command with the settings of this host. Credentials are root's: use sudo.
+export TAGIFY_SETTINGS_FILE=${{TAGIFY_SETTINGS_FILE:-{places.SETTINGS}}}
+export CREDENTIALS_DIRECTORY=${{CREDENTIALS_DIRECTORY:-{places.CREDENTIALS}}}
+exec {places.CURRENT}/bin/tagify "$@"
+"""
+
+
+def host_steps(credentials: Mapping[str, str]) -> Iterator[Step]:
+    """User, folders, settings and units. `credentials`: those of servers that Tagify runs itself."""
+    yield File(places.SYSUSERS, sysusers())
+    yield Run(("systemd-sysusers", str(places.SYSUSERS)), _has_changed(places.SYSUSERS))
+    yield Folder(places.ETC, 0o750, READABLE)
+    yield Folder(places.CREDENTIALS, 0o700)
+    for name in SECRETS:
+        path = places.CREDENTIALS / f"{PREFIX}{name}".lower()
+        default = written(CommonSettings.model_fields[name].default)
+        yield File(path, credentials.get(name, default) + "\n", 0o600, keep=name not in credentials)
+    yield File(places.SETTINGS, settings_file(), 0o640, READABLE, keep=True)
+    yield File(places.EXAMPLE, settings_file(), 0o640, READABLE)
+    yield Folder(places.STATE, 0o700, OWNED)
+    yield Link(places.CURRENT, Path(sys.prefix))
+    yield File(places.COMMAND, WRAPPER, 0o755)
+    for name, text in units().items():
+        yield File(places.UNITS / name, text)
+    yield Run(("systemctl", "daemon-reload"), _has_changed(places.UNITS))
+
+
+def nginx_steps(settings: NginxSettings) -> Iterator[Step]:
+    """The site of an nginx that is installed."""
+    for name, text in rendered(places.NGINX, settings).items():
+        yield File(places.NGINX / name, text)
+    yield Folder(Path(settings.nginx_cache_dir), 0o700, "www-data:root")
+    if settings.nginx_server_name == "_" and places.DEFAULT_SITE.is_symlink():
+        yield Gone(places.DEFAULT_SITE)
+    yield Link(places.SITE, places.NGINX / "tagify.conf")
+    yield from _nginx_takes_over()
+
+
+def _nginx_takes_over() -> Iterator[Step]:
+    changed = _has_changed(places.NGINX, places.SITE, places.DEFAULT_SITE)
+    yield Run(("nginx", "-t", "-q"), changed)
+    yield Run(("systemctl", "enable", "--quiet", "nginx.service"), changed)
+    yield Run(("systemctl", "reload-or-restart", "nginx.service"), changed)
+
+
+def instances(settings: NginxSettings) -> Sequence[str]:
+    """The service units that NGINX's upstreams name: of `unix:/run/tagify/api-1.sock`, tagify-api@1."""
+    found = [re.search(r"/run/tagify/(api|edge)-(\w+)\.sock$", place) for place in _upstreams(settings)]
+    return [f"tagify-{name[1]}@{name[2]}" for name in found if name]
+
+
+def _upstreams(settings: NginxSettings) -> Sequence[str]:
+    return (*settings.nginx_edge, *settings.nginx_api)
+
+
+def enabling(settings: NginxSettings, servers: Sequence[str]) -> Iterator[Step]:
+    """What is started with the host. `servers`: the optional units that are wanted."""
+    names = ["tagify.target", *servers, "tagify-ingest.socket", "tagify-ingest.service"]
+    names.append("tagify-maintenance.timer")
+    for instance in instances(settings):
+        names += [f"{instance}.socket", f"{instance}.service"]
+    wanted = [name for name in names if not _is_enabled(name)]
+    if wanted:
+        yield Run(("systemctl", "enable", "--quiet", *wanted), lambda _: True)
+
+
+def removal() -> Iterator[Step]:
+    """The way back: everything but settings, data and the user goes."""
+    present = sorted(path.name for path in places.UNITS.glob("tagify*") if path.is_file())
+    plain = [name for name in present if "@" not in name]
+    running = [*plain, *(name.replace("@.", "@*.") for name in present if "@" in name)]
+    enabled = sorted(path.name for path in places.UNITS.glob("*.wants/tagify*"))
+    yield Run(("systemctl", "stop", *running), lambda _: bool(present))
+    yield Run(("systemctl", "disable", "--quiet", *enabled), lambda _: bool(enabled))
+    for name in present:
+        yield Gone(places.UNITS / name)
+    for path in (places.SYSUSERS, places.COMMAND, places.CODE):
+        yield Gone(path)
+    yield Run(("systemctl", "daemon-reload"), _has_changed(places.UNITS))
+    for path in (places.SITE, places.NGINX):
+        yield Gone(path)
+    yield Run(("systemctl", "reload-or-restart", "nginx.service"), _has_changed(places.SITE))
+
+
+def _is_enabled(name: str) -> bool:
+    return any(places.UNITS.glob(f"*.wants/{name}"))
+
+
+class _has_changed:
+    """Whether this run changed one of these, or something below one."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._paths = paths
+
+    def __call__(self, changed: Set[Path]) -> bool:
+        return any(path == one or path in one.parents for one in changed for path in self._paths)

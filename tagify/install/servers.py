@@ -1,0 +1,50 @@
+"""A mongod and an S3 server of the host's own: where they lie, and the passwords they go by."""
+
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+
+from tagify.embedded import find, s3
+from tagify.embedded.minio import minio_server
+from tagify.embedded.mongod import MongoServer, mongo_server
+from tagify.embedded.weed import weed_server
+from tagify.install import places
+
+MONGO_PORT = 27017
+S3_PORT = 9000
+"""The first of ten that SeaweedFS takes; MinIO takes this one."""
+
+UNITS = ("tagify-mongod.service", "tagify-s3.service")
+
+
+def mongod() -> MongoServer:
+    """The mongod of this host. Raises find.NotFoundHere."""
+    return mongo_server(find.mongod(), places.STATE / "mongod", MONGO_PORT, None)
+
+
+def store() -> s3.S3Server:
+    """The S3 server of this host. Raises find.NotFoundHere, WrongServer."""
+    folder = places.STATE / "s3"
+    kind, binary = s3.choose(folder)
+    make = minio_server if kind == "minio" else weed_server
+    return make(binary, folder, S3_PORT, None)
+
+
+def prepare(user: str) -> Mapping[str, str]:
+    """Make their folders, owned by this user, and their passwords; the settings that name them."""
+    mongo, objects = mongod(), store()
+    for top in (places.STATE / "mongod", places.STATE / "s3"):
+        _give(top, user)
+    return {
+        "mongo_uri": mongo.uri,
+        "s3_access_key": objects.access_key,
+        "s3_secret_key": objects.secret_key,
+    }
+
+
+def _give(top: Path, user: str) -> None:
+    entry = pwd.getpwnam(user)
+    for folder, _, files in os.walk(top):
+        for place in (Path(folder), *(Path(folder) / name for name in files)):
+            os.chown(place, entry.pw_uid, entry.pw_gid, follow_symlinks=False)

@@ -1,0 +1,46 @@
+"""The settings file of a host: every setting with its default and its meaning, commented out."""
+
+import textwrap
+from collections.abc import Collection, Iterator
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from tagify.settings import PREFIX, SERVICES, CommonSettings
+
+HEAD = """\
+# Tagify's settings: one NAME=value a line. What is commented out is the default.
+# After a change: tagify restart (drops no request), and tagify install for those of NGINX.
+# Passwords do not belong here: they are in /etc/tagify/credentials, which root alone reads.
+"""
+
+SECRETS = ("mongo_uri", "s3_access_key", "s3_secret_key")
+"""Settings that lie in files of their own."""
+
+
+def settings_file() -> str:
+    """Its text."""
+    return "\n".join([HEAD, *_sections()])
+
+
+def _sections() -> Iterator[str]:
+    yield _section("Common to all", CommonSettings, ())
+    for model in SERVICES:
+        yield _section(model.__name__.removesuffix("Settings"), model, CommonSettings.model_fields.keys())
+
+
+def _section(title: str, model: type[CommonSettings], known: Collection[str]) -> str:
+    names = [name for name in model.model_fields if name not in known and name not in SECRETS]
+    return "\n".join([f"## {title}\n", *(_setting(name, model.model_fields[name]) for name in names)])
+
+
+def _setting(name: str, field: FieldInfo) -> str:
+    meaning = textwrap.fill(field.description or "", 98, initial_indent="# ", subsequent_indent="# ")
+    return f"{meaning}\n#{PREFIX}{name.upper()}={written(field.default)}\n"
+
+
+def written(value: object) -> str:
+    """A value as it is written in the environment."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

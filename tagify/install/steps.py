@@ -1,0 +1,191 @@
+"""Steps of an installation. Each knows whether there is anything left to do: a second run does nothing."""
+
+import grp
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tagify.errors import TagifyError
+
+
+class InstallError(TagifyError):
+    """A step failed; the message says which and why."""
+
+
+class Step(Protocol):
+    """Something that should hold on the host."""
+
+    def needed(self, changed: Set[Path]) -> bool:
+        """Whether it does not hold yet; `changed` are the files that this run changed before."""
+
+    def apply(self) -> None:
+        """Make it hold. Raises InstallError."""
+
+    @property
+    def touches(self) -> Path | None:
+        """The file that it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder with this mode and owner (`user:group`)."""
+
+    path: Path
+    mode: int = 0o755
+    owner: str = "root:root"
+
+    def needed(self, _: Set[Path]) -> bool:
+        return not self.path.is_dir() or not _is_owned(self.path, self.mode, self.owner)
+
+    def apply(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        _own(self.path, self.mode, self.owner)
+
+    @property
+    def touches(self) -> Path:
+        return self.path
+
+    def __str__(self) -> str:
+        return f"folder {self.path} ({self.mode:o}, {self.owner})"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file with this text. `keep`: one that is there already stays as it is, for it is its owner's."""
+
+    path: Path
+    text: str
+    mode: int = 0o644
+    owner: str = "root:root"
+    keep: bool = False
+
+    def needed(self, _: Set[Path]) -> bool:
+        if not self.path.is_file() or not _is_owned(self.path, self.mode, self.owner):
+            return True
+        return not self.keep and self.path.read_text() != self.text
+
+    def apply(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not (self.keep and self.path.is_file()):
+            partial = self.path.with_name(self.path.name + ".new")
+            partial.touch(mode=0o600)
+            partial.write_text(self.text)
+            partial.replace(self.path)
+        _own(self.path, self.mode, self.owner)
+
+    @property
+    def touches(self) -> Path:
+        return self.path
+
+    def __str__(self) -> str:
+        return f"file {self.path} ({self.mode:o}, {self.owner})"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link, changed in one move: whoever looks sees the old target or the new."""
+
+    path: Path
+    target: Path
+
+    def needed(self, _: Set[Path]) -> bool:
+        return not self.path.is_symlink() or self.path.readlink() != self.target
+
+    def apply(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_name(self.path.name + ".new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(self.target)
+        fresh.replace(self.path)
+
+    @property
+    def touches(self) -> Path:
+        return self.path
+
+    def __str__(self) -> str:
+        return f"link {self.path} -> {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nothing is at this path."""
+
+    path: Path
+
+    def needed(self, _: Set[Path]) -> bool:
+        return self.path.exists() or self.path.is_symlink()
+
+    def apply(self) -> None:
+        if self.path.is_dir() and not self.path.is_symlink():
+            shutil.rmtree(self.path)
+        else:
+            self.path.unlink()
+
+    @property
+    def touches(self) -> Path:
+        return self.path
+
+    def __str__(self) -> str:
+        return f"remove {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command, where there is a reason for it."""
+
+    argv: tuple[str, ...]
+    when: Callable[[Set[Path]], bool]
+
+    def needed(self, changed: Set[Path]) -> bool:
+        return self.when(changed)
+
+    def apply(self) -> None:
+        done = subprocess.run(self.argv, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise InstallError(f"{self}: {(done.stderr or done.stdout).strip() or done.returncode}")
+
+    @property
+    def touches(self) -> None:
+        return None
+
+    def __str__(self) -> str:
+        return "run " + " ".join(self.argv)
+
+
+def carry_out(steps: Iterable[Step], *, dry_run: bool) -> int:
+    """Do what is left to do, a line for each; how many there were. `dry_run`: only the lines."""
+    changed: set[Path] = set()
+    done = 0
+    for step in steps:
+        if not step.needed(changed):
+            continue
+        print(("would " if dry_run else "") + str(step), flush=True)
+        if not dry_run:
+            step.apply()
+        if step.touches is not None:
+            changed.add(step.touches)
+        done += 1
+    return done
+
+
+def _is_owned(path: Path, mode: int, owner: str) -> bool:
+    try:
+        status, wanted = path.stat(), _ids(owner)
+    except LookupError:
+        return False
+    return (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, *wanted)
+
+
+def _own(path: Path, mode: int, owner: str) -> None:
+    os.chown(path, *_ids(owner))
+    path.chmod(mode)
+
+
+def _ids(owner: str) -> tuple[int, int]:
+    user, _, group = owner.partition(":")
+    return pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid

@@ -1,0 +1,37 @@
+"""A program of somebody else's as a service: ready once it answers, ended when the service is."""
+
+import asyncio
+import dataclasses
+import os
+import signal
+
+from tagify.embedded.process import Process, Program
+from tagify.runtime.notify import Notifier
+from tagify.tasks import end
+
+READY_S = 240.0
+"""A database that was killed reads its journal first."""
+
+GRACE_S = 50.0
+"""How long it may take to end before it is killed, in seconds."""
+
+
+def keep(program: Program) -> int:
+    """Run it until SIGTERM, or until it ends; the exit status. Raises ProcessError."""
+    return asyncio.run(_keep(dataclasses.replace(program, ready_timeout_s=READY_S, stop_grace_s=GRACE_S)))
+
+
+async def _keep(program: Program) -> int:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    notifier = Notifier.of(os.environ)
+    process = await Process.start(program)
+    notifier.ready()
+    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(process.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        notifier.stopping()
+        await end(*waits)
+        await process.stop()
+    return 0 if stop.is_set() else 1

@@ -1,0 +1,158 @@
+"""A throwaway host: this machine's systemd, booted in namespaces over an overlay of its root."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("box.sh")
+CGROUPS = Path("/sys/fs/cgroup")
+HIERARCHIES = ("systemd", "unified", "pids", "memory", "cpu")
+BOOT_S = 90.0
+
+
+class BoxError(AssertionError):
+    """A command in the box failed."""
+
+
+class Box:
+    """A booted host. Commands run in it as its root."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def command(self, *argv: str) -> list[str]:
+        """The command as it is run from outside."""
+        entered = ["nsenter", "-t", self.leader(), *["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w/", "--"]]
+        return [*entered, "env", "-i", "-C", "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", *argv]
+
+    def leader(self) -> str:
+        return (self._folder / "leader").read_text().strip()
+
+    def try_(self, *argv: str, timeout_s: float = 120) -> tuple[int, str]:
+        """Exit status and output of a command."""
+        done = subprocess.run(
+            self.command(*argv), capture_output=True, text=True, timeout=timeout_s, check=False, cwd="/"
+        )
+        return done.returncode, done.stdout + done.stderr if done.returncode else done.stdout
+
+    def run(self, *argv: str, timeout_s: float = 120) -> str:
+        """The output of a command that succeeds."""
+        code, out = self.try_(*argv, timeout_s=timeout_s)
+        if code:
+            raise BoxError(f"{shlex.join(argv)}: status {code}: {out}")
+        return out
+
+    def shell(self, script: str, timeout_s: float = 120) -> str:
+        return self.run("bash", "-c", script, timeout_s=timeout_s)
+
+    async def start(self, *argv: str) -> asyncio.subprocess.Process:
+        """A command that goes on beside the test."""
+        return await asyncio.create_subprocess_exec(
+            *self.command(*argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/"
+        )
+
+    def show(self, unit: str, name: str) -> str:
+        """A property of a unit."""
+        return self.run("systemctl", "show", "-P", name, unit).strip()
+
+    def journal(self, unit: str) -> str:
+        return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit)
+
+    def wait(self, condition: str, timeout_s: float = 60) -> None:
+        """Return once a shell condition holds in the box."""
+        deadline = time.monotonic() + timeout_s
+        while self.try_("bash", "-c", condition)[0]:
+            if time.monotonic() > deadline:
+                raise BoxError(f"not within {timeout_s:g} s: {condition}")
+            time.sleep(0.1)
+
+    def booted(self) -> None:
+        """Return once the box has come up."""
+        deadline = time.monotonic() + BOOT_S
+        state = ""
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                state = self.try_("systemctl", "is-system-running")[1].strip()
+            if state in ("running", "degraded"):
+                return
+            time.sleep(0.1)
+        raise BoxError(f"the box did not boot: {state}")
+
+    def reboot(self) -> None:
+        before = self.leader()
+        self.try_("systemctl", "reboot")
+        deadline = time.monotonic() + BOOT_S
+        while self.leader() == before:
+            if time.monotonic() > deadline:
+                raise BoxError("the box did not go down")
+            time.sleep(0.1)
+        self.booted()
+
+
+def _refusal() -> str:
+    """Why no box can be booted here; empty where one can."""
+    if os.geteuid() != 0:
+        return "only root may make namespaces with cgroups"
+    if not all((CGROUPS / name).is_dir() and os.access(CGROUPS / name, os.W_OK) for name in HIERARCHIES):
+        return "the cgroup hierarchies systemd, unified, pids, memory and cpu are not all writable"
+    if not Path("/lib/systemd/systemd").exists():
+        return "systemd is not installed"
+    if subprocess.run(["unshare", "--pid", "--mount", "--net", "--fork", "true"], check=False).returncode:
+        return "namespaces are not allowed"
+    return ""
+
+
+@contextmanager
+def box(folder: Path, rootfs: Path) -> Iterator[Box]:
+    """A booted box with these files laid over its root; all of it is gone afterwards."""
+    if why := _refusal():
+        pytest.skip(f"no box can be booted here: {why}")
+    name = f"tagify-box-{secrets.token_hex(4)}"
+    folder.mkdir(exist_ok=True)
+    (folder / "rootfs").symlink_to(rootfs)
+    log = (folder / "log").open("wb")
+    holder = subprocess.Popen(
+        ["unshare", "--mount", "bash", str(SCRIPT), str(folder), name],
+        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    made = Box(folder)
+    try:
+        _until_led(folder, holder)
+        made.booted()
+        yield made
+    finally:
+        (folder / "stop").touch()
+        with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+            os.kill(int(made.leader()), signal.SIGKILL)
+        try:
+            holder.wait(30)
+        finally:
+            log.close()
+            _remove_cgroups(name)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _until_led(folder: Path, holder: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + BOOT_S
+    while not (folder / "leader").exists():
+        if holder.poll() is not None or time.monotonic() > deadline:
+            raise BoxError((folder / "log").read_text())
+        time.sleep(0.05)
+
+
+def _remove_cgroups(name: str) -> None:
+    for hierarchy in HIERARCHIES:
+        for folder, _, _ in os.walk(CGROUPS / hierarchy / name, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()

@@ -1,0 +1,45 @@
+"""The working tree and the wheels of what it needs, as they are taken to a host without a registry."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PINS = ("pyproject.toml", "constraints.txt")
+
+
+def wheels() -> Path:
+    """A folder of all wheels of a release with its own servers, made once for each set of pins."""
+    pins = b"".join((ROOT / name).read_bytes() for name in PINS)
+    folder = ROOT / ".tools" / f"wheels-{hashlib.sha256(pins).hexdigest()[:12]}"
+    if folder.is_dir():
+        return folder
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}")
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "-c", "constraints.txt", "-w", str(partial), ".[embedded]", "setuptools>=77", "wheel"],
+        cwd=ROOT, check=True, timeout=600,
+    )  # fmt: skip
+    for own in partial.glob("tagify-*.whl"):
+        own.unlink()
+    if not folder.is_dir():
+        partial.rename(folder)
+    else:
+        shutil.rmtree(partial)
+    return folder
+
+
+def source(folder: Path) -> None:
+    """The files of the working tree, without what git ignores."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        path = ROOT / name
+        if path.is_file() and not name.startswith(("tests/", "docs/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, folder / name)
