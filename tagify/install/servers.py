@@ -1,5 +1,6 @@
 """A mongod and an S3 server of the host's own: where they lie, and the passwords they go by."""
 
+import dataclasses
 import os
 import pwd
 from collections.abc import Mapping
@@ -15,12 +16,16 @@ MONGO_PORT = 27017
 S3_PORT = 9000
 """The first of ten that SeaweedFS takes; MinIO takes this one."""
 
+MONGO_GRACE_S = 50.0
+"""How long a mongod may take to write down what it has in memory before it is killed, in seconds."""
+
 UNITS = ("tagify-mongod.service", "tagify-s3.service")
 
 
 def mongod() -> MongoServer:
     """The mongod of this host. Raises find.NotFoundHere."""
-    return mongo_server(find.mongod(), places.STATE / "mongod", MONGO_PORT, None)
+    made = mongo_server(find.mongod(), places.STATE / "mongod", MONGO_PORT, None)
+    return dataclasses.replace(made, program=dataclasses.replace(made.program, stop_grace_s=MONGO_GRACE_S))
 
 
 def store() -> s3.S3Server:

@@ -12,13 +12,10 @@ from tagify.tasks import end
 READY_S = 240.0
 """A database that was killed reads its journal first."""
 
-GRACE_S = 50.0
-"""How long it may take to end before it is killed, in seconds."""
-
 
 def keep(program: Program) -> int:
     """Run it until SIGTERM, or until it ends; the exit status. Raises ProcessError."""
-    return asyncio.run(_keep(dataclasses.replace(program, ready_timeout_s=READY_S, stop_grace_s=GRACE_S)))
+    return asyncio.run(_keep(dataclasses.replace(program, ready_timeout_s=READY_S)))
 
 
 async def _keep(program: Program) -> int:
