@@ -1,13 +1,13 @@
 """Bytes of an original on their way to one client, as fast as that client reads and no faster."""
 
 import logging
-from typing import NoReturn
 
 from aiohttp import hdrs, web
 
 from edge.origin import Origin, Transfer
 from edge.outlet import Outlet
 from edge.ranges import Range
+from edge.splice import Splice
 from edge.stopwatch import Stopwatch
 from tagify.errors import Problem, Unavailable
 from tagify.metrics import Counter
@@ -20,6 +20,14 @@ PATIENCE_S = 2.0
 
 STALL_S = 60.0
 """A client that takes no bytes for this long is left, in seconds."""
+
+
+SPLICED = 1 << 20
+"""From so many bytes on the kernel passes them on by itself, in bytes: it costs its upstream connection."""
+
+
+class BrokenOff(Exception):
+    """The connection was broken, for the answer cannot be whole any more."""
 
 
 class Streamed(web.StreamResponse):
@@ -59,29 +67,35 @@ class Delivery:
         self._sent = sent
 
     async def send(self, part: Range, preface: bytes = b"") -> None:
-        """Send a part of the original. Raises NotFound, Busy, Unavailable, ConnectionResetError."""
-        first = part.first
+        """Send a part of the original. Raises NotFound, Busy, Unavailable, BrokenOff."""
         try:
-            while first <= part.last:
-                left = Range(first, part.last)
-                async with self._origin.opened(
-                    self._content, self._length, None if left.length == self._length else left
-                ) as transfer:
-                    await self._begun(transfer, preface)
-                    first += await self._copied(transfer)
-                preface = b""
-                if first <= part.last and not await self._outlet.has_room(STALL_S):
-                    raise Unavailable("the client does not read")
-        except Problem as error:
+            await self._send(part, preface)
+        except (Problem, ConnectionError) as error:
             if not self._response.prepared:
                 raise
-            self._break_off(error)
+            logger.info("an answer was broken off: %s", error)
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise BrokenOff from error
         finally:
             self._outlet.close()
 
     async def end(self, closing: bytes = b"") -> None:
         """The answer is whole."""
         await self._response.write_eof(closing)
+
+    async def _send(self, part: Range, preface: bytes) -> None:
+        first = part.first
+        while first <= part.last:
+            left = Range(first, part.last)
+            async with self._origin.opened(
+                self._content, self._length, None if left.length == self._length else left
+            ) as transfer:
+                await self._begun(transfer, preface)
+                first += await self._copied(transfer)
+            preface = b""
+            if first <= part.last and not await self._outlet.has_room(STALL_S):
+                raise Unavailable("the client does not read")
 
     async def _begun(self, transfer: Transfer, preface: bytes) -> None:
         if not self._response.prepared:
@@ -100,12 +114,29 @@ class Delivery:
                 await self._outlet.write(chunk)
                 if not await self._outlet.has_room(PATIENCE_S):
                     break
+                if transfer.left >= SPLICED and await self._spliced(transfer):
+                    break
         finally:
             self._sent.add(transfer.received)
         return transfer.received
 
-    def _break_off(self, error: Problem) -> NoReturn:
-        logger.warning("an answer was broken off: %s", error)
-        if self._request.transport is not None:
-            self._request.transport.abort()
-        raise ConnectionResetError("broken off") from error
+    async def _spliced(self, transfer: Transfer) -> bool:
+        """Have the kernel pass on the rest, or what the client takes of it; False where it cannot."""
+        sink = await self._outlet.socket(PATIENCE_S)
+        source = transfer.handed_over() if sink is not None else None
+        if sink is None or source is None:
+            return False
+        number, here = source
+        await self._outlet.write(here)
+        if await self._outlet.socket(PATIENCE_S) != sink:
+            return True
+        with Splice(number, sink) as splice:
+            try:
+                transfer.received += await splice.move(
+                    transfer.left, silence_s=self._origin.silence_s, patience_s=PATIENCE_S
+                )
+            except EOFError as error:
+                raise Unavailable("the S3 server broke off") from error
+            except OSError as error:
+                raise ConnectionResetError("the client has left") from error
+        return True

@@ -33,6 +33,23 @@ class Outlet:
             drained.result()
         return bool(done)
 
+    async def socket(self, within_s: float) -> int | None:
+        """The client's socket once all that was written has left; None where that takes longer.
+
+        None too where there is no such socket: the client has gone, or what it gets is encrypted.
+        """
+        transport = self._protocol.transport
+        if transport is None or transport.get_extra_info("ssl_object") is not None:
+            return None
+        transport.set_write_buffer_limits(high=0)
+        try:
+            if not await self.has_room(within_s) or transport.is_closing():
+                return None
+        finally:
+            transport.set_write_buffer_limits()
+        number: int = transport.get_extra_info("socket").fileno()
+        return number
+
     def close(self) -> None:
         """Wait no longer."""
         if self._draining is not None and not self._draining.cancel() and not self._draining.cancelled():

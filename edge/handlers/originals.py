@@ -1,5 +1,6 @@
 """Originals by content, and files by the id of their image: whole or in parts."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -7,7 +8,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.conditions import by_date, failed, not_modified, range_applies
-from edge.delivery import Delivery, Streamed
+from edge.delivery import BrokenOff, Delivery, Streamed
 from edge.handlers.naming import cache_control, listed_content, named_content, named_image
 from edge.headers import IMMUTABLE, disposition, media_headers, passive
 from edge.keys import BYTES_OUT, LOOKUP, ORIGIN
@@ -144,10 +145,11 @@ async def _deliver(
         watch=watch,
         sent=request.app[BYTES_OUT],
     )
-    if len(parts) > 1:
-        await _several(response, delivery, Multipart(parts, length, mime), parts)
-    else:
-        await _one(response, delivery, length, *parts)
+    with suppress(BrokenOff):
+        if len(parts) > 1:
+            await _several(response, delivery, Multipart(parts, length, mime), parts)
+        else:
+            await _one(response, delivery, length, *parts)
     return response
 
 
