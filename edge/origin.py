@@ -17,8 +17,10 @@ from edge.kept import Kept
 from edge.ranges import Range
 from tagify.blobs import Blobs
 from tagify.errors import Busy, NotFound, Unavailable
+from tagify.logs import request_id
 from tagify.metrics import Counter, Gauge, Histogram
 from tagify.model import Bucket, Content
+from tagify.web import REQUEST_ID
 
 UPSTREAMS = 100
 """Transfers from the S3 server at the same time, at most."""
@@ -165,7 +167,11 @@ class Origin:
         try:
             with self._seconds.timed(method=method):
                 response = await self._session.request(
-                    method, self._url(method, content), headers=headers, allow_redirects=False
+                    method,
+                    self._url(method, content),
+                    # So that the store's log can be read beside ours.
+                    headers={REQUEST_ID: request_id.get(), **headers},
+                    allow_redirects=False,
                 )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("the S3 server does not answer") from error

@@ -13,6 +13,7 @@ from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.embedded.s3 import S3Server
 from tagify.settings import CommonSettings, IngestSettings
+from tests.support.deadlines import watched
 from tests.support.house import House
 from tests.support.servers import Servers
 
@@ -86,3 +87,10 @@ async def house(
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("TAGIFY_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _every_call_has_a_deadline() -> Iterator[None]:
+    with watched() as unbounded:
+        yield
+    assert unbounded == []

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from api.events import Reader, wire
 from api.keys import EVENTS
 from tagify.errors import Unavailable
+from tagify.web import UNTIMED
 
 STALL_S = 10.0
 """A client that takes nothing for so long is dropped, in seconds."""
@@ -25,6 +26,7 @@ async def events(request: web.Request) -> web.StreamResponse:
                 "X-Accel-Buffering": "no",
             }
         )
+        request[UNTIMED] = True
         await response.prepare(request)
         try:
             reader = await request.app[EVENTS].reader(request.headers.get("Last-Event-ID") or None)

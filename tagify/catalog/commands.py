@@ -1,6 +1,7 @@
 """What MongoDB is asked, how long it takes, and which questions are slow: by the driver's own reports."""
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ MOST_OPEN = 10_000
 MOST_NAMES = 40
 """Collections and commands that get a series of their own, at most; all others share one."""
 
+MOST_LOGGED = 10
+"""Slow commands that are logged in one second, at most; all are counted."""
+
 _ASKS = ("filter", "query", "pipeline", "updates", "deletes", "sort", "key")
 _DEEPEST = 8
 
@@ -34,6 +38,7 @@ class Commands(CommandListener):
         self._slow_s = slow_s
         self._open: dict[int, Mapping[str, Any]] = {}
         self._names: set[str] = set()
+        self._logging = self._logged = 0
         self._times = metrics.histogram("mongo_command_seconds", "Time of MongoDB's commands.")
         self._slow = metrics.counter("mongo_slow_commands_total", "Commands that took too long.")
 
@@ -61,6 +66,15 @@ class Commands(CommandListener):
         # The stream of changes is asked to wait; that it does is no sign of trouble.
         if seconds >= self._slow_s and not _waits(name, command):
             self._slow.add()
+            self._log(name, collection, seconds, command)
+
+    def _log(self, name: str, collection: str, seconds: float, command: Mapping[str, Any]) -> None:
+        """Log it, unless many have been: where all is slow, writing it down must not make it slower."""
+        second = int(time.monotonic())
+        if second != self._logging:
+            self._logging, self._logged = second, 0
+        self._logged += 1
+        if self._logged <= MOST_LOGGED:
             _log(name, collection, seconds, command)
 
     def _bounded(self, name: str) -> str:

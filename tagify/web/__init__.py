@@ -6,6 +6,7 @@ from tagify.web.clients import Network, client_of
 from tagify.web.conditional import is_known
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.json import json_response, query_int, read_json
+from tagify.web.measuring import UNTIMED
 from tagify.web.problems import problem_response
 from tagify.web.request_ids import REQUEST_ID, accepted
 from tagify.web.routes import route_of
@@ -15,6 +16,7 @@ __all__ = [
     "READINESS",
     "REQUEST_ID",
     "REQUEST_SECONDS",
+    "UNTIMED",
     "Check",
     "JsonBody",
     "Network",

@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 _NAME: Final = web.RequestKey("request_id", str)
 
+UNTIMED: Final = web.RequestKey("untimed", bool)
+"""Set by a handler whose answer lasts for as long as its client likes: that is no time to answer."""
+
 ABORTED = "aborted"
 """The status of a request whose client left before it was answered."""
 
@@ -40,7 +43,8 @@ def measured(seconds: Histogram, in_flight: Gauge) -> Middleware:
             return response
         finally:
             took, route = time.perf_counter() - start, route_of(request)
-            seconds.observe(took, route=route, status=outcome)
+            if UNTIMED not in request:
+                seconds.observe(took, route=route, status=outcome)
             _log(route, status, took)
 
     return measure

@@ -8,12 +8,14 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from pymongo.monitoring import CommandStartedEvent, CommandSucceededEvent
 
 import api.app
 import edge.app
@@ -108,6 +110,24 @@ async def test_a_request_keeps_its_id_or_gets_one(client: Client, path: str) -> 
     assert all(re.fullmatch(r"[\w.-]{8,64}", name) for name in given)
 
 
+async def test_the_store_is_told_the_id_of_the_request(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+
+    async def note(request: web.Request) -> web.Response:
+        asked.append(request.headers.get("X-Request-ID"))
+        return web.Response(status=404)
+
+    store = web.Application()
+    store.router.add_route("*", "/{path:.*}", note)
+    async with TestServer(store) as server:
+        values = NOWHERE | {"s3_endpoint": str(server.make_url("")).rstrip("/")}
+        async with running("edge", values, tmp_path) as client:
+            path = f"/media/{'0' * 64}/original"
+            async with client.get(path, headers={"X-Request-ID": "from-the-proxy-1"}) as response:
+                assert response.status == 404
+    assert "from-the-proxy-1" in asked
+
+
 async def test_a_stream_names_its_request_too(mongo_values: Values, tmp_path: Path) -> None:
     async with (
         running("api", mongo_values, tmp_path) as client,
@@ -139,6 +159,17 @@ async def test_a_slow_query_is_logged_with_its_shape_its_request_and_no_value(
     page = metrics.page()[0].decode()
     assert re.search(r'mongo_command_seconds_count\{.*command="find".*\} \d', page)
     assert re.search(r"mongo_slow_commands_total [1-9]", page)
+
+
+def test_where_all_is_slow_only_some_of_it_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics()
+    watch = Commands(0.0, metrics)
+    for number in range(1000):
+        command = {"find": "images", "filter": {"_id": number}}
+        watch.started(CommandStartedEvent(command, "test", number, ("host", 1), number))  # type: ignore[arg-type]
+        watch.succeeded(CommandSucceededEvent(timedelta(seconds=1), {}, "find", number, ("host", 1), number))
+    assert 1 <= len(caplog.records) <= 100
+    assert b"mongo_slow_commands_total 1000" in metrics.page()[0]
 
 
 def test_a_shape_is_bounded() -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document: of every route and no other, and true."""
+"""The OpenAPI document is true of the running service, and the page shows it."""
 
 import asyncio
 import hashlib
@@ -11,7 +11,6 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import build
 from api.openapi import OPERATIONS
-from api.openapi.document import routes
 from tagify.catalog import Catalog, Store
 from tagify.model import Content, FileFacts, Picture, Position
 from tagify.settings import ApiSettings
@@ -26,11 +25,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:Do not use the .random. module:hypothesis.errors.HypothesisDeprecationWarning"
 )
 """Of the generator of wrong requests."""
-
-
-def test_every_route_is_described_and_no_other() -> None:
-    built = set(routes(build(ApiSettings())))
-    assert built == OPERATIONS.keys()
 
 
 @pytest.fixture

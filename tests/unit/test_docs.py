@@ -8,6 +8,7 @@ from aiohttp import web
 
 import api.app
 import edge.app
+from api.openapi import OPERATIONS
 from tagify.settings import PREFIX, SERVICES, ApiSettings, EdgeSettings
 from tests.support.drivers import strays
 
@@ -37,6 +38,11 @@ def test_the_route_table_is_the_router(service: str, app: web.Application) -> No
     built = {(method, path) for method, path in routes(app) if path not in SHARED}
     assert documented(service) == built
     assert {path for _, path in routes(app)} >= SHARED
+
+
+def test_the_openapi_document_is_of_every_route_and_no_other() -> None:
+    built = {(method, path) for method, path in routes(api.app.build(ApiSettings()))}
+    assert built == OPERATIONS.keys()
 
 
 def test_the_settings_table_is_the_models() -> None:
