@@ -166,7 +166,7 @@ def test_where_all_is_slow_only_some_of_it_is_logged(caplog: pytest.LogCaptureFi
     watch = Commands(0.0, metrics)
     for number in range(1000):
         command = {"find": "images", "filter": {"_id": number}}
-        watch.started(CommandStartedEvent(command, "test", number, ("host", 1), number))  # type: ignore[arg-type]
+        watch.started(CommandStartedEvent(command, "test", number, ("host", 1), number))
         watch.succeeded(CommandSucceededEvent(timedelta(seconds=1), {}, "find", number, ("host", 1), number))
     assert 1 <= len(caplog.records) <= 100
     assert b"mongo_slow_commands_total 1000" in metrics.page()[0]
