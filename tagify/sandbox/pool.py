@@ -44,6 +44,11 @@ class Sandbox:
         self.killed = 0
         """Workers that were killed: for taking too long, or since nobody waited any more."""
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that wait for work."""
+        return [worker.pid for worker in self._idle]
+
     async def open(self) -> None:
         """Start a first process, so that the first job need not wait for it. Raises Unavailable."""
         self._idle.append(await self._take())

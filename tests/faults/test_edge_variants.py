@@ -1,0 +1,265 @@
+"""Making variants under load and under attack: queues, flights, refusals, formats, stale answers."""
+
+import asyncio
+import hashlib
+import io
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image as Pixels
+from pydantic import SecretStr
+
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog, ImageFilter, Store
+from tagify.imaging import derive
+from tagify.model import Bucket, Content, FileFacts, Image
+from tagify.settings import EdgeSettings
+from tests.conftest import Values
+from tests.support import pictures
+from tests.support.browser import browser_page
+from tests.support.chaos import Chaos, chaos
+from tests.support.originals import Client, edge
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
+
+IMG = {
+    "Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+    "Sec-Fetch-Dest": "image",
+}
+
+
+@pytest.fixture
+async def proxy(s3_values: Values) -> AsyncIterator[Chaos]:
+    async with chaos(s3_values["s3_endpoint"]) as made:
+        yield made
+
+
+@pytest.fixture
+def settings(mongo_values: Values, s3_values: Values, proxy: Chaos, tmp_path: Path) -> EdgeSettings:
+    """The edge reaches its store through the proxy; what is put there is put past it."""
+    values = {**mongo_values, **s3_values, "s3_endpoint": proxy.endpoint}
+    return EdgeSettings(**values, edge_cache_dir=tmp_path / "cache", s3_timeout_s=5, edge_workers=2)
+
+
+async def put(blobs: Blobs, data: bytes) -> Content:
+    content = Content(hashlib.sha256(data).hexdigest())
+    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
+    return content
+
+
+async def shown(catalog: Catalog, blobs: Blobs, data: bytes, name: str = "a.jpg") -> Image:
+    """An image as ingest leaves it."""
+    content, derived = await put(blobs, data), derive(data, max_pixels=10_000_000)
+    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
+    library = await catalog.libraries.create("Test", f"/srv/{name}")
+    facts = FileFacts(name, len(data), 1, 1)
+    await catalog.images.write([Store(library.id, facts, content, derived.picture)])
+    (image,) = await catalog.listing.newest(ImageFilter(library_id=library.id), limit=1)
+    return image
+
+
+async def metric(client: Client, name: str) -> float:
+    async with client.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+async def becomes(client: Client, name: str, wanted: float) -> None:
+    async def probe() -> bool:
+        return await metric(client, name) == wanted
+
+    await until(probe, timeout_s=40)
+
+
+@asynccontextmanager
+async def asking(client: Client, path: str) -> AsyncIterator["asyncio.Task[int]"]:
+    """A client that waits for an answer; it leaves with the block."""
+
+    async def ask() -> int:
+        async with client.get(path) as response:
+            await response.read()
+            return response.status
+
+    task = asyncio.create_task(ask())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_full_queue_refuses_at_once_and_hits_go_on(
+    settings: EdgeSettings, blobs: Blobs, proxy: Chaos
+) -> None:
+    kept, slow = await put(blobs, pictures.jpeg(700, 500)), await put(blobs, pictures.jpeg(900, 600))
+    async with edge(settings, edge_queue_size=1, edge_memory_bytes=0) as client:
+        async with client.get(f"/media/{kept}/320.webp") as response:
+            assert response.status == 200
+        proxy.blackhole = True
+        paths = [f"/media/{slow}/{width}.webp" for width in (768, 1024, 1600)]
+        async with asking(client, paths[0]), asking(client, paths[1]), asking(client, paths[2]):
+            await becomes(client, "edge_variants_making", 3)
+            start = time.monotonic()
+            async with client.get(f"/media/{slow}/2048.webp") as response:
+                assert response.status == 503
+                assert int(response.headers["Retry-After"]) >= 1
+                assert (await response.json(content_type=None))["type"] == "urn:tagify:problem:busy"
+            async with client.get(f"/media/{kept}/320.webp") as response:
+                assert response.status == 200
+            assert time.monotonic() - start < 3
+            assert await metric(client, 'edge_variant_answers_total{layer="refused"}') == 1
+
+
+async def test_who_leaves_does_not_cancel_for_others_and_the_last_one_ends_the_fetch(
+    settings: EdgeSettings, blobs: Blobs, proxy: Chaos
+) -> None:
+    content = await put(blobs, pictures.jpeg(1200, 800))
+    proxy.latency_s = 1.0
+    async with edge(settings) as client:
+        path = f"/media/{content}/768.webp"
+        async with asking(client, path) as stays:
+            async with asking(client, path):
+                await becomes(client, 'edge_variant_answers_total{layer="joined"}', 1)
+            assert await stays == 200
+        proxy.latency_s = 0.0
+        proxy.rate = 1000
+        async with asking(client, f"/media/{content}/1024.webp"):
+            await becomes(client, "edge_variants_making", 1)
+            await until_open(proxy)
+        await becomes(client, "edge_variants_making", 0)
+        assert await metric(client, 'edge_encode_seconds_count{format="webp"}') == 1
+        proxy.heal()
+        async with client.get(f"/media/{content}/1024.webp") as response:
+            assert response.status == 200
+
+
+async def until_open(proxy: Chaos) -> None:
+    async def probe() -> bool:
+        return proxy.open > 0
+
+    await until(probe)
+
+
+async def test_what_cannot_be_decoded_is_refused_from_memory_and_drawn_for_an_img(
+    settings: EdgeSettings, blobs: Blobs
+) -> None:
+    content = await put(blobs, pictures.jpeg()[:600])
+    path = f"/media/{content}/768.webp"
+    async with edge(settings) as client:
+        async with client.get(path) as response:
+            assert response.status == 422
+            assert response.headers["Content-Type"] == "application/problem+json"
+            assert "Accept" in response.headers["Vary"]
+        received = await metric(client, "edge_bytes_in_total")
+        for _ in range(20):
+            async with client.get(path, headers=IMG) as response:
+                assert response.status == 422
+                assert response.headers["Content-Type"] == "image/svg+xml"
+                assert response.headers["Cache-Control"] == "public, max-age=60"
+                assert (await response.read()).startswith(b"<svg")
+        assert await metric(client, "edge_bytes_in_total") == received
+
+
+async def test_a_browser_draws_the_picture_of_an_error(settings: EdgeSettings, blobs: Blobs) -> None:
+    content = await put(blobs, b"no picture")
+    async with edge(settings) as client, browser_page() as (page, _):
+        url = str(client.make_url(f"/media/{content}/768.webp"))
+        await page.set_content(f'<img src="{url}">')
+        image = page.locator("img")
+        await image.evaluate("i => i.decode()")
+        assert await image.evaluate("i => i.naturalWidth") == 256
+
+
+async def test_a_content_that_is_not_there_is_asked_for_once(settings: EdgeSettings, proxy: Chaos) -> None:
+    async with edge(settings) as client:
+        for _ in range(5):
+            async with client.get(f"/media/{'0' * 64}/768.webp") as response:
+                assert response.status == 404
+        assert await metric(client, 'edge_upstream_seconds_count{method="HEAD"}') == 1
+
+
+@pytest.mark.parametrize("attack", [pictures.endless, pictures.bomb])
+async def test_hostile_originals_are_refused_and_free_their_worker(
+    settings: EdgeSettings, blobs: Blobs, attack: Any
+) -> None:
+    bad, good = await put(blobs, attack()), await put(blobs, pictures.jpeg(800, 600))
+    async with edge(settings, edge_workers=1, edge_decode_s=2) as client:
+        async with asyncio.timeout(60):
+            async with (
+                asking(client, f"/media/{bad}/768.webp") as one,
+                asking(client, f"/media/{bad}/1024.webp") as two,
+            ):
+                await becomes(client, "edge_variants_making", 2)
+                async with client.get(f"/media/{good}/768.webp") as response:
+                    assert response.status == 200
+                assert [await one, await two] == [422, 422]
+            async with client.get(f"/media/{good}/1024.webp") as response:
+                assert response.status == 200
+
+
+async def test_thumbs_by_id_come_in_the_format_that_is_named(
+    settings: EdgeSettings, catalog: Catalog, blobs: Blobs
+) -> None:
+    image = await shown(catalog, blobs, pictures.jpeg(1200, 800))
+    path, etags = f"/api/images/{image.id}/thumb", set()
+    async with edge(settings, edge_thumb_formats=("avif", "webp")) as client:
+        for accept, kind in (
+            ("image/avif,image/webp,*/*", "AVIF"),
+            ("image/webp", "WEBP"),
+            ("image/avif;q=0, image/webp;q=0.5", "WEBP"),
+            ("*/*", "JPEG"),
+            ("", "JPEG"),
+            ("image/webp;q=nonsense", "JPEG"),
+        ):
+            async with client.get(path, headers={"Accept": accept}) as response:
+                assert response.status == 200
+                assert response.headers["Vary"] == "Accept"
+                picture = Pixels.open(io.BytesIO(await response.read()))
+                assert (picture.format, picture.size) == (kind, (512, 341))
+                etags.add(response.headers["ETag"])
+            async with client.get(
+                path, headers={"Accept": accept, "If-None-Match": response.headers["ETag"]}
+            ) as again:
+                assert (again.status, again.headers["Vary"]) == (304, "Accept")
+        assert len(etags) == 3
+        assert await metric(client, 'edge_variant_sources_total{source="thumb_as_it_is"}') == 1
+
+
+async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
+    settings: EdgeSettings,
+    catalog: Catalog,
+    blobs: Blobs,
+    proxy: Chaos,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = [await shown(catalog, blobs, pictures.jpeg(700, 500, seed), f"{seed}.jpg") for seed in range(3)]
+    uri = settings.mongo_uri.get_secret_value()
+    address = urlsplit(uri).netloc.rpartition("@")[2]
+    async with chaos(f"http://{address}") as mongo:
+        behind = SecretStr(uri.replace(address, f"127.0.0.1:{mongo.port}"))
+        changes = {"mongo_uri": behind, "mongo_timeout_s": 2.0, "edge_memory_bytes": 0}
+        async with edge(settings, **changes) as client:
+            paths = [f"/api/images/{image.id}/thumb" for image in images]
+            paths += [f"/media/{image.content}/320.webp" for image in images]
+            seen = [await body(client, path) for path in paths]
+            mongo.refuse = proxy.refuse = True
+            await mongo.sever()
+            await proxy.sever()
+            # As if a minute had passed: what was said is neither fresh nor good while it is asked again.
+            monkeypatch.setattr("edge.lookup.REVALIDATE_S", 0.0)
+            assert [await body(client, path) for path in paths] == seen
+            assert await metric(client, "edge_stale_total") == 3
+            async with client.get("/readyz") as response:
+                assert response.status == 503
+
+
+async def body(client: Client, path: str) -> bytes:
+    async with client.get(path, headers=IMG) as response:
+        assert response.status == 200, await response.text()
+        return await response.read()

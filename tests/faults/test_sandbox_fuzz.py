@@ -1,0 +1,87 @@
+"""Damaged pictures of every format, through a real worker: an answer or a sentence, no hang, no growth."""
+
+import asyncio
+import io
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+from PIL import Image
+
+from tagify.errors import Undecodable
+from tagify.sandbox import Job, Sandbox, Sheet
+from tests.support import pictures
+
+MUTANTS = 60
+"""Of each format."""
+
+GROWTH = 30 << 20
+"""Bytes that a worker may have grown by, after hundreds of pictures."""
+
+FORMATS = {
+    "jpeg": pictures.jpeg(300, 200),
+    "progressive": pictures.jpeg(300, 200, progressive=True),
+    "png": pictures.png(alpha=True),
+    "gif": pictures.animated("GIF"),
+    "webp": pictures.encoded(pictures.gradient(200, 150), "WEBP"),
+    "tiff": pictures.encoded(pictures.gradient(100, 80), "TIFF", compression="tiff_lzw"),
+    "bmp": pictures.encoded(pictures.gradient(60, 40), "BMP"),
+    "avif": pictures.encoded(pictures.gradient(100, 80), "AVIF"),
+    "heif": pictures.encoded(pictures.gradient(100, 80), "HEIF"),
+}
+
+
+def mutant(data: bytes, random: Random) -> bytes:
+    """A few bytes changed, removed, doubled or set to extremes; the head is hit most."""
+    made = bytearray(data)
+    for _ in range(random.randint(1, 12)):
+        place = int(len(made) * random.random() ** 3) if made else 0
+        match random.randrange(5):
+            case 0:
+                made[place : place + 1] = random.randbytes(1)
+            case 1:
+                made[place : place + 4] = random.choice((b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff"))
+            case 2:
+                del made[place : place + random.randint(1, 40)]
+            case 3:
+                made[place:place] = made[place : place + random.randint(1, 40)]
+            case _:
+                del made[random.randint(len(made) // 4, len(made)) :]
+    return bytes(made)
+
+
+def resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_mutants_are_drawn_or_refused(kind: str) -> None:
+    random = Random(kind)
+    sandbox = Sandbox(1, memory_bytes=1 << 30, deadline_s=20)
+    files = len(os.listdir("/proc/self/fd"))
+    drawn = refused = 0
+    try:
+        await sandbox.open()
+        start = resident(worker := sandbox.pids[0])
+        for _ in range(MUTANTS):
+            job = Job("variant", 20_000_000, width=160, mime=random.choice(("image/webp", "image/jpeg")))
+            with Sheet() as sheet:
+                sheet.write(mutant(FORMATS[kind], random))
+                try:
+                    async with asyncio.timeout(60):
+                        made = await sandbox.run(job, sheet)
+                except Undecodable as error:
+                    assert str(error)
+                    refused += 1
+                else:
+                    Image.open(io.BytesIO(made.data)).load()
+                    drawn += 1
+        if sandbox.killed == 0:
+            assert sandbox.pids == [worker]
+            assert resident(worker) - start < GROWTH
+    finally:
+        await sandbox.close()
+    assert refused > 0
+    assert drawn + refused == MUTANTS
+    assert len(os.listdir("/proc/self/fd")) == files
