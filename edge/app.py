@@ -17,6 +17,7 @@ from edge.keys import (
     LOOKUP,
     MEMORY,
     ORIGIN,
+    REDIRECTS,
     SANDBOX,
     SETTINGS,
     VARIANTS,
@@ -25,6 +26,7 @@ from edge.lookup import Lookup
 from edge.making import Maker
 from edge.memory import Memory
 from edge.origin import Origin, upstream_session
+from edge.redirects import Redirects
 from edge.variants import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
@@ -50,6 +52,7 @@ def build(settings: EdgeSettings) -> web.Application:
         metrics, {"mongo": catalog_answers, "s3": objects_answer}, cors_origins=settings.cors_origins
     )
     app[SETTINGS] = settings
+    app[REDIRECTS] = Redirects(settings)
     app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent.")
     app[LAYERS] = metrics.counter(
         "edge_variant_answers_total",

@@ -8,6 +8,7 @@ from edge.cache import DiskCache
 from edge.lookup import Lookup
 from edge.memory import Memory
 from edge.origin import Origin
+from edge.redirects import Redirects
 from edge.variants import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
@@ -19,6 +20,7 @@ SETTINGS: Final = web.AppKey("settings", EdgeSettings)
 CATALOG: Final = web.AppKey("catalog", Catalog)
 BLOBS: Final = web.AppKey("blobs", Blobs)
 ORIGIN: Final = web.AppKey("origin", Origin)
+REDIRECTS: Final = web.AppKey("redirects", Redirects)
 LOOKUP: Final = web.AppKey("lookup", Lookup)
 MEMORY: Final = web.AppKey("memory", Memory)
 LAYERS: Final = web.AppKey("layers", Counter)

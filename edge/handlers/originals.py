@@ -11,9 +11,10 @@ from edge.conditions import by_date, failed, not_modified, range_applies
 from edge.delivery import BrokenOff, Delivery, Streamed
 from edge.handlers.naming import cache_control, listed_content, named_content, named_image
 from edge.headers import IMMUTABLE, disposition, media_headers, passive
-from edge.keys import BYTES_OUT, LOOKUP, ORIGIN
+from edge.keys import BYTES_OUT, LOOKUP, ORIGIN, REDIRECTS
 from edge.multipart import Multipart
 from edge.ranges import Range, Unsatisfiable, parse
+from edge.redirects import KEPT_S, Redirects
 from edge.stopwatch import Stopwatch
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
 from tagify.model import Content, Original
@@ -90,6 +91,8 @@ def _holds(request: web.Request, content: Content) -> bool:
 
 
 async def _answer(request: web.Request, shown: Shown, watch: Stopwatch) -> web.StreamResponse:
+    if request.app[REDIRECTS].wanted and request.method == hdrs.METH_GET:
+        return _elsewhere(request.app[REDIRECTS], shown)
     modified = shown.modified
     if request.method == hdrs.METH_HEAD or (modified is None and by_date(request.headers)):
         facts = await request.app[ORIGIN].facts(shown.content)
@@ -105,6 +108,15 @@ async def _answer(request: web.Request, shown: Shown, watch: Stopwatch) -> web.S
     except Unsatisfiable:
         return _unsatisfiable(shown.original.length)
     return await _deliver(request, shown, parts, headers, watch)
+
+
+def _elsewhere(redirects: Redirects, shown: Shown) -> web.Response:
+    named = shown.extra.get(hdrs.CONTENT_DISPOSITION, "")
+    headers = {
+        hdrs.LOCATION: redirects.url(shown.content, shown.original, named),
+        hdrs.CACHE_CONTROL: f"private, max-age={KEPT_S}" if shown.caching == IMMUTABLE else "no-store",
+    }
+    return web.Response(status=HTTPStatus.TEMPORARY_REDIRECT, headers=headers)
 
 
 def _settled(modified: datetime) -> bool:

@@ -6,9 +6,10 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, ClientSession
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
@@ -169,3 +170,23 @@ async def test_a_date_is_told_once_it_stands_for_one_content_alone(client: Clien
     async with client.get(image.by_id, headers=since) as response:
         assert (response.status, await response.read()) == (304, b"")
     assert await modified_of(client, image.by_id) > LONG_AGO
+
+
+async def test_browsers_are_sent_to_the_store_where_that_is_the_mode(
+    edge_settings: EdgeSettings, image: Listed
+) -> None:
+    async with edge(edge_settings, media_mode="presigned") as client:
+        for path, kind in ((image.by_content, None), (f"{image.by_id}?download=1", "attachment; filename=")):
+            async with client.get(path, allow_redirects=False) as response:
+                assert response.status == 307
+                assert response.headers["Cache-Control"].startswith(("private", "no-store"))
+                url = URL(response.headers["Location"], encoded=True)
+            async with (
+                ClientSession() as session,
+                session.get(url, headers={"Range": "bytes=5-9"}) as response,
+            ):
+                assert (response.status, await response.read()) == (206, image.data[5:10])
+                assert response.headers["Content-Type"] == "image/jpeg"
+                assert kind is None or response.headers["Content-Disposition"].startswith(kind)
+            async with client.head(path) as response:
+                assert (response.status, response.headers["Content-Length"]) == (200, str(LENGTH))
