@@ -33,6 +33,8 @@ lint: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench.first_path
+	$(BIN)/python -m bench.api_pages --folder .bench
+	$(BIN)/python -m bench.api_filters --folder .bench
 
 screenshot: .venv/dev.stamp
 	$(BIN)/python -m docs.screenshot
