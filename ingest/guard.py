@@ -24,6 +24,7 @@ class Guard:
         self._catalog = catalog
         self._threads = threads
         self.removals = removals(self)
+        self._logged = library.state
 
     async def look(self) -> RootIdentity | None:
         """What the root is now; None where no folder is."""
@@ -39,7 +40,8 @@ class Guard:
         indexed = 0 if self.removals.approved else library.indexed_count
         reason = why_suspended(library.path, library.id, sight, library.identity, indexed)
         state = LibraryState.SUSPENDED if reason else LibraryState.ACTIVE
-        if library.state not in (state, LibraryState.REMOVING):
+        is_told = library.state is state and (reason is None or library.scan_error == reason)
+        if not is_told and library.state is not LibraryState.REMOVING:
             await self._tell(state, reason or "")
         return reason is None
 
@@ -68,9 +70,12 @@ class Guard:
 
     async def _tell(self, state: LibraryState, reason: str) -> None:
         library = self.library
-        if reason:
-            logger.warning("library suspended: %s", reason)
-        else:
-            logger.info("library is back: %s", library.path)
+        # Logged once, though the reason may change while the root is away, or be written over by a scan.
+        if state is not self._logged:
+            self._logged = state
+            if reason:
+                logger.warning("library suspended: %s", reason)
+            else:
+                logger.info("library is back: %s", library.path)
         await patiently("catalog", lambda: self._catalog.libraries.set_state(library.id, state, reason))
         self.library = replace(self.library, state=state, scan_error=reason)

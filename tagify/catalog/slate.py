@@ -84,10 +84,11 @@ class Slate:
         place = library, write.file.path
         doc = self._present.get(place) or self._left(write) or self._missing(library, write)
         if doc is None:
-            doc = self._new(write)
+            doc = self._new()
         elif doc["state"] == ImageState.MISSING:
             self._revive(doc)
         self._place_at(doc, library, write.file)
+        self._take_keywords(doc, write)
         doc.update(picture_fields(write.picture), content=write.content, error=write.error)
         if write.picture and doc["taken_at"] is None:
             doc["taken_at"] = datetime.fromtimestamp(write.file.mtime_ns // 1_000_000_000, UTC)
@@ -135,11 +136,18 @@ class Slate:
             default=None,
         )
 
-    def _new(self, write: Store) -> Doc:
-        keywords = write.picture.keywords if write.picture else ()
-        doc: Doc = {"_id": ObjectId(), "tags": self._spelling.all(keywords), "added_at": self._now}
+    def _new(self) -> Doc:
+        doc: Doc = {"_id": ObjectId(), "tags": [], "added_at": self._now}
         self._docs[doc["_id"]] = doc
         return doc
+
+    def _take_keywords(self, doc: Doc, write: Store) -> None:
+        """Keywords become tags when the picture is first seen; later a user may have taken them off."""
+        seen = doc.get("keywords_read", bool(doc.get("content")))
+        if write.picture and not seen:
+            added = [tag for tag in self._spelling.all(write.picture.keywords) if tag not in doc["tags"]]
+            doc["tags"] = [*doc["tags"], *added]
+        doc["keywords_read"] = seen or write.picture is not None
 
     def _place_at(self, doc: Doc, library: ObjectId, file: FileFacts) -> None:
         if "path" in doc and self._present.get(_place(doc)) is doc:

@@ -273,6 +273,29 @@ async def test_the_keywords_of_a_sidecar_become_tags_once(house: House) -> None:
         assert (await house.images())["a.jpg"].tags == ("sea",)
 
 
+async def test_a_keyword_is_a_tag_once_its_picture_is_seen_and_never_again(house: House) -> None:
+    whole, place = pictures.with_keywords("sea", "beach"), house.root / "a.jpg"
+    async with house.daemon():
+        place.write_bytes(whole[:-3000])
+        broken = (await house.holds("a.jpg", state=ImageState.FAILED))["a.jpg"]
+        assert broken.tags == ()
+        place.write_bytes(whole)
+        image = (await house.holds("a.jpg"))["a.jpg"]
+        assert (image.id, image.tags) == (broken.id, ("sea", "beach"))
+        await house.catalog.tags.change([image.id], [], ["beach"])
+        place.write_bytes(whole[:-3000])
+        await house.holds("a.jpg", state=ImageState.FAILED)
+        place.write_bytes(whole)
+        assert (await house.holds("a.jpg"))["a.jpg"].tags == ("sea",)
+        (house.root / "keep.jpg").write_bytes(pictures.jpeg(seed=9))
+        await house.holds("a.jpg", "keep.jpg")
+        place.unlink()
+        await house.holds("keep.jpg")
+        (house.root / "b.jpg").write_bytes(whole)
+        assert (await house.holds("b.jpg", "keep.jpg"))["b.jpg"].tags == ("sea",)
+        assert [(tag.name, tag.count) for tag in await house.catalog.tags.counts(limit=9)] == [("sea", 1)]
+
+
 async def test_what_says_no_time_was_taken_when_its_file_was_written(house: House) -> None:
     (house.root / "a.jpg").write_bytes(pictures.jpeg())
     os.utime(house.root / "a.jpg", (1_600_000_000, 1_600_000_000))
