@@ -13,7 +13,7 @@ from ingest.progress import Progress
 from ingest.reconcile import Arrival, Departure, Difference, Same, compare, in_chunks
 from ingest.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
-from tagify.model import Entry, LibraryId
+from tagify.model import Entry, FileFacts, LibraryId
 from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Comparer:
         Whether all that has gone could be removed.
         """
         free = [path for path in paths if not self._intake.is_reading(path)]
-        files = await self._threads.run(lambda: {path: facts_at(self._root, path) for path in free})
+        files = await self._threads.run(self._look, free)
         await self._intake.arrive([Arrival(file) for file in files.values() if file is not None], live=True)
         absent = sorted(path for path, file in files.items() if file is None)
         there = await self._there(absent)
@@ -76,6 +76,16 @@ class Comparer:
         for folder in folders:
             went = await self.tree(folder, guard) and went
         return went
+
+    def _look(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
+        """What is at each path; of one whose disk fails nothing, and the next comparison tries it again."""
+        found: dict[str, FileFacts | None] = {}
+        for path in paths:
+            try:
+                found[path] = facts_at(self._root, path)
+            except OSError as error:
+                self._tell_unreadable(Unreadable(path, error.strerror or str(error)), None)
+        return found
 
     async def _there(self, paths: Sequence[str]) -> dict[str, Entry]:
         """What the catalog has at these paths."""

@@ -6,13 +6,11 @@ not touched, and what the catalog is asked to write names the place it speaks of
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from ingest.ageing import Ageing
 from ingest.job import Job, Outcome, Twins
-from ingest.paths import to_os
 from ingest.patience import patiently
 from ingest.pipeline import Pipeline
 from ingest.reconcile import Arrival
@@ -148,16 +146,21 @@ class Intake:
         library = self._libraries(entry.library_id)
         if library is None or not _is_well(library):
             return False
-        there = facts_at(library.path, entry.file.path)
+        try:
+            there = facts_at(library.path, entry.file.path)
+        except OSError:
+            return False
         return there is None or there.inode != entry.file.inode
 
     def _absent(self, entries: Sequence[Entry]) -> list[Entry]:
-        return [
-            entry
-            for entry in entries
-            if not os.path.lexists(os.path.join(self._root, to_os(entry.file.path)))  # noqa: PTH118
-            or facts_at(self._root, entry.file.path) is None
-        ]
+        return [entry for entry in entries if self._is_absent(entry.file.path)]
+
+    def _is_absent(self, path: str) -> bool:
+        """Whether no file is there for certain: a disk that fails says nothing of what it holds."""
+        try:
+            return facts_at(self._root, path) is None
+        except OSError:
+            return False
 
     async def _read(self, file: FileFacts, *, live: bool) -> None:
         path = file.path

@@ -91,7 +91,7 @@ class Slate:
         self._take_keywords(doc, write)
         doc.update(picture_fields(write.picture), content=write.content, error=write.error)
         if write.picture and doc["taken_at"] is None:
-            doc["taken_at"] = datetime.fromtimestamp(write.file.mtime_ns // 1_000_000_000, UTC)
+            doc["taken_at"] = _time_of(write.file)
         doc["state"] = (ImageState.READY if write.picture else ImageState.FAILED).value
 
     def _move(self, write: Move) -> None:
@@ -172,6 +172,14 @@ class Slate:
     def _revive(self, doc: Doc) -> None:
         doc["state"] = (ImageState.READY if doc.get("content") else ImageState.FAILED).value
         doc.update(missing_since=None, tags=self._spelling.all(doc.get("kept_tags", ())), kept_tags=[])
+
+
+def _time_of(file: FileFacts) -> datetime | None:
+    """When the file was written; None for a time that no calendar has."""
+    try:
+        return datetime.fromtimestamp(file.mtime_ns // 1_000_000_000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _is_hidden(doc: Doc) -> bool:

@@ -200,7 +200,7 @@ async def test_ten_thousand_small_files_out_of_an_archive(
         async def all_in() -> bool:
             return (await house.state()).indexed_count == len(files)
 
-        await until(all_in, timeout_s=240, every_s=0.5)
+        await until(all_in, timeout_s=480, every_s=0.5)
     history.read()
     assert history.contents == {content(each) for each in files.values()}
     assert history.added == len(files)

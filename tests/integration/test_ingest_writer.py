@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from pymongo import MongoClient
@@ -55,6 +56,21 @@ async def test_a_document_that_cannot_be_costs_one_write(
     found = await outcomes(writer, writes)
     assert [number for number, error in enumerate(found) if error] == [17]
     assert await counts(catalog, library) == (NUMBER - 1, NUMBER - 1)
+
+
+async def test_a_file_time_that_no_calendar_has_is_no_date(
+    catalog: Catalog, library: Library, writer: Writer
+) -> None:
+    write = store(library, 1, 1)
+    assert await outcomes(writer, [replace(write, file=replace(write.file, mtime_ns=(1 << 63) - 1))]) == [
+        None
+    ]
+    strange = replace(write, file=FileFacts("b.jpg", 1, -(1 << 63), 2))
+    assert await outcomes(writer, [strange]) == [None]
+    entry = (await catalog.images.at(library.id, ["b.jpg"]))["b.jpg"]
+    image = await catalog.images.get(entry.id)
+    assert image is not None
+    assert image.file.mtime_ns == -(1 << 63)
 
 
 async def test_a_duplicate_key_costs_one_write(
