@@ -1,0 +1,83 @@
+"""The edge as it is run: large originals pass unchanged, and cost it next to no memory."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog
+from tagify.model import Bucket, Content
+from tests.conftest import Values
+from tests.support.edge import RunningEdge, edge_process
+from tests.support.originals import listed
+
+BLOCK = 1 << 20
+HUGE = 500
+"""Megabytes of the huge original."""
+
+CLIENTS = 20
+MOST_MB = 64
+
+
+@pytest.fixture
+async def running(mongo_values: Values, s3_values: Values, tmp_path: Path) -> AsyncIterator[RunningEdge]:
+    async with edge_process({**mongo_values, **s3_values}, tmp_path) as made:
+        yield made
+
+
+async def test_large_originals_pass_unchanged(running: RunningEdge, catalog: Catalog, blobs: Blobs) -> None:
+    image = await listed(catalog, blobs, 12_000_000)
+
+    async def same(session: aiohttp.ClientSession, first: int) -> None:
+        headers = {"Range": f"bytes={first}-"} if first else {}
+        async with session.get(image.by_content, headers=headers) as response:
+            assert response.status == (206 if first else 200)
+            assert await response.read() == image.data[first:]
+
+    async with aiohttp.ClientSession(running.url) as session:
+        for round_ in range(3):
+            await asyncio.gather(*(same(session, number * 1_200_001 * round_) for number in range(5)))
+
+
+def memory_mb(pid: int) -> float:
+    """Memory that is the process's own, as the kernel shares it out."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.split("Pss:")[1].split()[0]) / 1024
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
+async def test_a_huge_original_costs_little_memory_whoever_reads_it(
+    running: RunningEdge, blobs: Blobs, tmp_path: Path
+) -> None:
+    path, digest = tmp_path / "huge", hashlib.sha256()
+    with path.open("wb") as out:
+        for number in range(HUGE):
+            block = hashlib.shake_128(number.to_bytes(4, "big")).digest(1024) * (BLOCK // 1024)
+            digest.update(block)
+            out.write(block)
+    content = Content(digest.hexdigest())
+    with path.open("rb") as stream:
+        await blobs.put_stream(Bucket.ORIGINALS, content, stream, HUGE * BLOCK, "image/tiff")
+    path.unlink()
+
+    async def read(session: aiohttp.ClientSession) -> int:
+        got = 0
+        async with session.get(f"/media/{content}/original") as response:
+            async for chunk in response.content.iter_any():
+                got += len(chunk)
+        return got
+
+    before = most = memory_mb(running.pid)
+    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(running.url, connector=connector, timeout=timeout) as session:
+        reading = asyncio.gather(*(read(session) for _ in range(CLIENTS)))
+        while not reading.done():
+            most = max(most, memory_mb(running.pid))
+            await asyncio.sleep(0.1)
+        assert set(await reading) == {HUGE * BLOCK}
+    assert most - before < MOST_MB
