@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from tagify.metrics import Histogram, Metrics
-from tagify.web.cors import cors
+from tagify.web.cors import Cors
 from tagify.web.health import Check, add_health
 from tagify.web.measuring import measured, name_request
 from tagify.web.problems import problems
@@ -33,10 +33,13 @@ def new_app(
     seconds = metrics.histogram("http_request_seconds", "Time to answer, by route and status class.")
     in_flight = metrics.gauge("http_requests_in_flight", "Requests that are being answered.")
     middlewares: list[Middleware] = [measured(seconds, in_flight), problems, sized(max_body), *more]
+    cors = Cors(cors_origins)
     if cors_origins:
-        middlewares.insert(1, cors(cors_origins))
+        middlewares.insert(1, cors.preflight)
     app = web.Application(middlewares=middlewares, client_max_size=max_body)
     app.on_response_prepare.append(name_request)
+    if cors_origins:
+        app.on_response_prepare.append(cors.allow)
     app[METRICS] = metrics
     app[REQUEST_SECONDS] = seconds
     add_health(app, metrics, checks)

@@ -3,37 +3,42 @@
 from collections.abc import Sequence
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
+
+METHODS = "GET, HEAD, POST, PATCH, DELETE"
+ACCEPTED = "Content-Type, Last-Event-ID, Range, If-None-Match, X-Request-ID"
+EXPOSED = "ETag, Content-Range, Deprecation, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
+
+PREFLIGHT_S = 600
+"""A browser need not ask again for so long, in seconds."""
 
 
-def cors(origins: Sequence[str]) -> Middleware:
-    """A middleware that lets pages of these origins (`*`: of any) call this service."""
-    allowed = frozenset(origins)
+class Cors:
+    """Lets pages of these origins (`*`: of any) call this service."""
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        self._origins = frozenset(origins)
 
     @web.middleware
-    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = request.headers.get(hdrs.ORIGIN, "")
-        if not origin or not (origin in allowed or "*" in allowed):
+    async def preflight(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A middleware that answers what browsers ask before they send what could change something."""
+        asked = request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+        if not asked or not self._allowed(request):
             return await handler(request)
-        if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
-            response: web.StreamResponse = web.Response(status=204)
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD, POST, PATCH, DELETE"
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = (
-                "Content-Type, Last-Event-ID, Range, If-None-Match"
-            )
-            response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = "600"
-        else:
-            response = await handler(request)
-        if not response.prepared:
-            _allow_origin(response, origin)
-        return response
+        headers = {
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: METHODS,
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: ACCEPTED,
+            hdrs.ACCESS_CONTROL_MAX_AGE: str(PREFLIGHT_S),
+        }
+        return web.Response(status=204, headers=headers)
 
-    return answer
+    async def allow(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Tell browsers that the page may read the answer, be it a stream: for when it is prepared."""
+        response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+        if self._allowed(request):
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = request.headers[hdrs.ORIGIN]
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED
 
-
-def _allow_origin(response: web.StreamResponse, origin: str) -> None:
-    response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-    response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = (
-        "ETag, Content-Range, Deprecation, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
-    )
-    response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+    def _allowed(self, request: web.Request) -> bool:
+        origin = request.headers.get(hdrs.ORIGIN, "")
+        return bool(origin) and (origin in self._origins or "*" in self._origins)

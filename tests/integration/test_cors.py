@@ -1,0 +1,56 @@
+"""Pages of other origins: those that are named may read every answer, streams and problems too."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from api.app import build
+from tagify.settings import ApiSettings
+from tests.conftest import Values
+
+Client = TestClient[Any, Any]
+PAGE = {"Origin": "https://photos.example.org"}
+
+
+@asynccontextmanager
+async def running(values: Values, *origins: str) -> AsyncIterator[Client]:
+    settings = ApiSettings(**values, cors_origins=origins)
+    async with TestClient(TestServer(build(settings))) as client:
+        yield client
+
+
+@pytest.mark.parametrize("origin", ["https://photos.example.org", "*"])
+@pytest.mark.parametrize("path", ["/api/tags", "/api/events", "/api/nothing", "/api/images?limit=x"])
+async def test_a_page_of_a_named_origin_may_read_it(mongo_values: Values, origin: str, path: str) -> None:
+    async with running(mongo_values, origin) as client, client.get(path, headers=PAGE) as response:
+        assert response.headers["Access-Control-Allow-Origin"] == "https://photos.example.org"
+        assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
+        assert "Origin" in ",".join(response.headers.getall("Vary"))
+
+
+async def test_a_browser_is_told_before_what_it_may_send(mongo_values: Values) -> None:
+    asks = PAGE | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    async with (
+        running(mongo_values, "https://photos.example.org") as client,
+        client.options("/api/images/tags", headers=asks) as response,
+    ):
+        assert response.status == 204
+        assert "POST" in response.headers["Access-Control-Allow-Methods"]
+        assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
+        assert response.headers["Access-Control-Allow-Origin"] == "https://photos.example.org"
+
+
+@pytest.mark.parametrize("origins", [(), ("https://else.example.org",)])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+async def test_a_page_of_another_origin_may_not(
+    mongo_values: Values, origins: tuple[str, ...], method: str
+) -> None:
+    asks = PAGE | {"Access-Control-Request-Method": "POST"}
+    async with (
+        running(mongo_values, *origins) as client,
+        client.request(method, "/api/tags", headers=asks) as response,
+    ):
+        assert "Access-Control-Allow-Origin" not in response.headers
