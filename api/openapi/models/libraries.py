@@ -1,0 +1,46 @@
+"""Libraries and their scans."""
+
+from typing import Annotated, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from api.handlers.libraries import MAX_NAME
+from api.openapi.models.words import Count, Id, Time, exact
+from tagify.model import LibraryState
+
+
+@exact
+class Progress(TypedDict):
+    """How far a library's scan is, and what it waits for."""
+
+    state: LibraryState
+    scanning: bool
+    scan_total: Count
+    scan_done: Count
+    indexed_count: Count
+    last_scanned: Time | None
+    scan_error: str
+    removal_waiting: Count
+    removal_since: Time | None
+
+
+class Library(Progress):
+    """A library."""
+
+    _id: Id
+    name: str
+    path: str
+
+
+class NewLibrary(TypedDict):
+    """A folder that is to be a library."""
+
+    path: Annotated[str, Field(pattern="^/", description="Absolute, below an allowed root.")]
+    name: NotRequired[Annotated[str, Field(min_length=1, max_length=MAX_NAME)]]
+
+
+class NewName(TypedDict):
+    """Another name for a library."""
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=r"\S")]
