@@ -35,6 +35,8 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.first_path
 	$(BIN)/python -m bench.api_pages --folder .bench
 	$(BIN)/python -m bench.api_filters --folder .bench
+	$(BIN)/python -m bench.event_clients
+	$(BIN)/python -m bench.signing
 
 screenshot: .venv/dev.stamp
 	$(BIN)/python -m docs.screenshot
