@@ -160,6 +160,56 @@ async def test_the_deprecated_form_is_a_bare_array(
         items = await response.json()
     assert [set(item) for item in items] == [{"_id", "path", "width", "height"}] * 2
     assert items[0]["path"] == "00003.jpg"
+    async with client.get("/metrics") as response:
+        assert "api_offset_lists_total 1" in await response.text()
+
+
+async def test_a_folder_is_walked_by_path_and_nothing_beside_it(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    paths = ["b.jpg", "a/2.jpg", "a/1.jpg", "a/b/c.jpg", "a0/x.jpg", "ä/é.jpg", "a/3.jpg", "a.jpg"]
+    picture = Picture("image/jpeg", 600, 400, b"")
+    await catalog.images.write(
+        [
+            Store(library.id, FileFacts(path, 1, number, number + 1), Content(f"{number:064x}"), picture)
+            for number, path in enumerate(paths)
+        ]
+    )
+    for asked, expected in (
+        ("sort=path", sorted(paths)),
+        ("path=a", ["a/1.jpg", "a/2.jpg", "a/3.jpg", "a/b/c.jpg"]),
+        ("path=%C3%A4/", ["ä/é.jpg"]),
+        ("taken_from=1970-01-01&taken_to=1970-01-02", paths[::-1]),
+        ("taken_to=1970-01-01", []),
+    ):
+        query = f"/api/images?library_id={library.id}&{asked}&limit=2"
+        found, cursor = [], ""
+        while cursor is not None:
+            page = await answer(client, f"{query}&after={cursor}" if cursor else query)
+            found += [item["path"] for item in page["items"]]
+            cursor = page["next_cursor"]
+        assert found == expected, asked
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("path=a", "library_id"),
+        ("sort=path", "library_id"),
+        ("library_id=000000000000000000000000&path=a&sort=newest", "sorted by path"),
+        ("taken_from=2024-01-01&sort=newest", "sorted by taken_at"),
+        ("library_id=000000000000000000000000&path=a&taken_to=2024-01-01", "exclude each other"),
+        ("sort=taken_at&state=failed", "state=ready"),
+        ("sort=taken_at&offset=1", "sort=newest"),
+        ("sort=size", "newest, taken_at, path"),
+        ("taken_from=yesterday", "2024-07-01"),
+        ("library_id=000000000000000000000000&path=../x", "folder"),
+    ],
+)
+async def test_what_no_index_serves_is_refused_with_the_reason(
+    client: Client, query: str, reason: str
+) -> None:
+    assert reason in (await answer(client, f"/api/images?{query}", 400))["detail"]
 
 
 async def test_unknown_things_are_404_problems(client: Client) -> None:
