@@ -21,7 +21,9 @@ async def full(url: str, *, seconds: int = 4, connections: int = 32) -> float:
     said = (await process.communicate())[0].decode()
     assert "Non-2xx" not in said, said
     assert "Socket errors" not in said, said
-    return float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
+    rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
+    assert rate, f"no answer of {url} within {seconds} s"
+    return rate
 
 
 async def steady(urls: Sequence[str], rate: int, seconds: int) -> tuple[float, float]:
