@@ -16,6 +16,7 @@ VARY = "Vary is not looked at: what the edge varies by, Accept and Origin, is in
 STALE = "what has grown old is served once more while it is asked about (stale while revalidate)"
 SECRET = "credentials are not passed to the edge, so that no answer can depend on them"
 REASONS = {
+    "freshness-expires-present": STALE,
     "freshness-max-age-ignore-quoted-rev": STALE,
     "freshness-max-age-s-maxage-shared-longer": STALE,
     "freshness-max-age-s-maxage-shared-longer-multiple": STALE,
