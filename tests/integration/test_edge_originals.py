@@ -190,3 +190,15 @@ async def test_browsers_are_sent_to_the_store_where_that_is_the_mode(
                 assert kind is None or response.headers["Content-Disposition"].startswith(kind)
             async with client.head(path) as response:
                 assert (response.status, response.headers["Content-Length"]) == (200, str(LENGTH))
+
+
+async def test_pages_of_other_origins_may_read_originals(edge_settings: EdgeSettings, image: Listed) -> None:
+    origin = "https://photos.example.org"
+    async with edge(edge_settings, cors_origins=(origin,)) as client:
+        for path in (image.by_content, image.by_id, "/media/nonsense/original"):
+            async with client.get(path, headers={"Origin": origin, "Range": "bytes=0-1"}) as response:
+                assert response.headers["Access-Control-Allow-Origin"] == origin
+                assert "Content-Range" in response.headers["Access-Control-Expose-Headers"]
+                assert response.headers.getall("Vary") == ["Origin"]
+            async with client.get(path, headers={"Origin": "https://elsewhere.example"}) as response:
+                assert "Access-Control-Allow-Origin" not in response.headers
