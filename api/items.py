@@ -5,7 +5,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from api.media import StoreUrls
-from tagify.model import Bucket, Content, Image, ImageState, Library, Position, Rename, TagCount, Tile
+from tagify.model import (
+    Bucket,
+    Content,
+    Image,
+    ImageState,
+    Library,
+    Position,
+    Removal,
+    Rename,
+    TagCount,
+    Tile,
+)
 
 Json = dict[str, object]
 
@@ -99,6 +110,7 @@ class Items:
             "scan_error": library.scan_error,
             "removal_waiting": library.removal_waiting,
             "removal_since": _time(library.removal_since),
+            "removal": _removal(library.removal),
         }
 
     def job(self, job: Rename) -> Json:
@@ -149,6 +161,17 @@ class Items:
         """The ladder up to the natural width; the first rung above it shows the picture in full."""
         below = [width for width in self._widths if width < natural]
         return [*below, *self._widths[len(below) : len(below) + 1]]
+
+
+def _removal(removal: Removal | None) -> Json | None:
+    if removal is None:
+        return None
+    return {
+        "total": removal.total,
+        "done": removal.done,
+        "objects_left": removal.objects_left,
+        "message": "" if removal.attended else "no ingest daemon is at work: the library goes once one is",
+    }
 
 
 def _position(position: Position | None) -> Json | None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
+from ingest.dismantler import Dismantler
 from ingest.keeper import Keeper
 from ingest.lease import give_back, keep, owner_name, take
 from ingest.patience import patiently
-from tagify.catalog import Catalog
+from tagify.catalog import Catalog, LeaseLost
 from tagify.logs import fields
 from tagify.metrics import Gauge
 from tagify.model import Library, LibraryId, LibraryState
@@ -28,12 +30,20 @@ RESTART_S = 5.0
 class Daemon:
     """Starts and ends keepers as the catalog's libraries tell. `only`: the one library to keep, of all."""
 
-    def __init__(self, catalog: Catalog, make: Callable[[Library], Keeper], suspended: Gauge) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        make: Callable[[Library], Keeper],
+        dismantler: Dismantler,
+        suspended: Gauge,
+    ) -> None:
         self._catalog = catalog
         self._make = make
+        self._dismantler = dismantler
         self._suspended = suspended
         self._libraries: dict[LibraryId, Library] = {}
         self._keepers: dict[LibraryId, tuple[Keeper, asyncio.Task[None]]] = {}
+        self._removals: dict[LibraryId, asyncio.Task[None]] = {}
         self.only: LibraryId | None = None
         self._owner = owner_name()
         self._tokens: dict[LibraryId, int] = {}
@@ -55,6 +65,7 @@ class Daemon:
                 await asyncio.sleep(POLL_S)
         finally:
             await asyncio.gather(*[self._end(library_id) for library_id in tuple(self._keepers)])
+            await end(*self._removals.values())
 
     async def _heed(self, found: Sequence[Library]) -> None:
         libraries = [library for library in found if self.only in (None, library.id)]
@@ -65,7 +76,7 @@ class Daemon:
             await self._end(library_id)
         for library in libraries:
             if library.state is LibraryState.REMOVING:
-                await self._remove(library)
+                self._remove(library)
             elif library.id in self._keepers:
                 self._keepers[library.id][0].update(library)
             else:
@@ -88,12 +99,23 @@ class Daemon:
 
     async def _keep_once(self, keeper: Keeper, library: Library) -> None:
         """Keep it for as long as its lease is ours."""
+
+        async def work(token: int) -> None:
+            self._tokens[library.id] = token
+            try:
+                await keeper.run()
+            finally:
+                self._tokens.pop(library.id, None)
+
+        await self._under_lease(library, work)
+
+    async def _under_lease(self, library: Library, work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+        """Work with the token of the library's lease, until that is done or the lease is another's."""
         tasks: list[asyncio.Task[None]] = []
         try:
             token = await take(self._catalog, library, self._owner)
-            self._tokens[library.id] = token
             tasks = [
-                asyncio.create_task(keeper.run()),
+                asyncio.create_task(work(token)),
                 asyncio.create_task(keep(self._catalog, library, token)),
             ]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -104,15 +126,25 @@ class Daemon:
 
     async def _let_go(self, library: Library, tasks: Sequence[asyncio.Task[None]]) -> None:
         await end(*tasks)
-        self._tokens.pop(library.id, None)
         await give_back(self._catalog, library, self._owner)
 
     async def _end(self, library_id: LibraryId) -> None:
         _, task = self._keepers.pop(library_id)
         await end(task)
 
-    async def _remove(self, library: Library) -> None:
-        """Take out the documents of a library; the files stay where they are."""
-        while await patiently("catalog", lambda: self._catalog.libraries.remove_some(library.id)):
-            pass
-        logger.info("library removed", extra=fields(library=library.name, path=library.path))
+    def _remove(self, library: Library) -> None:
+        """See to it that the library's removal is under way; the files stay where they are."""
+        task = self._removals.get(library.id)
+        if task is None or task.done():
+            task = asyncio.create_task(self._dismantle(library), name=f"removal of {library.name}")
+            self._removals[library.id] = task
+
+    async def _dismantle(self, library: Library) -> None:
+        """Not by a token of `fences`: what of it is still on its way into the catalog is not let in."""
+        try:
+            await self._under_lease(library, lambda token: self._dismantler.run(library, token))
+        except LeaseLost as lost:
+            logger.warning("%s", lost)
+        except Exception:
+            logger.exception("a removal failed; going on with it", extra=fields(library=library.name))
+            await asyncio.sleep(RESTART_S)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from ingest.ageing import Ageing
 from ingest.daemon import Daemon
+from ingest.dismantler import Dismantler
 from ingest.guard import Guard
 from ingest.intake import Intake
 from ingest.keeper import Keeper, Rhythm
@@ -22,7 +23,7 @@ from tagify.catalog import Catalog
 from tagify.metrics import Metrics
 from tagify.model import Library
 from tagify.settings import IngestSettings
-from tagify.sweep import Sweep
+from tagify.sweep import CONDEMNED_S, Sweep
 from tagify.threads import Threads
 
 STAT_THREADS = 4
@@ -47,6 +48,7 @@ class Parts:
         self.daemon = Daemon(
             self.catalog,
             self.keeper,
+            Dismantler(self.catalog, self.blobs, condemned_s=CONDEMNED_S),
             metrics.gauge("ingest_libraries_suspended", "Libraries that are suspended."),
         )
         self.writer = Writer(

@@ -178,6 +178,19 @@ class RootIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """How far the removal of a library is: images, then contents whose objects are left.
+
+    `attended` says whether a daemon is at it, or near enough to be.
+    """
+
+    total: int
+    done: int
+    objects_left: int
+    attended: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Library:
     """A watched root folder and how far its last scan came. `path` is absolute.
 
@@ -201,6 +214,7 @@ class Library:
     removal_since: datetime | None = None
     approvals: int = 0
     approvals_used: int = 0
+    removal: Removal | None = None
 
 
 @dataclass(frozen=True, slots=True)

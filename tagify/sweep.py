@@ -1,18 +1,27 @@
 """Forgets images that have been missing for long, and removes objects that no image refers to."""
 
 import asyncio
+import secrets
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, StoredObject
+from tagify.catalog.condemned import CLAIM_S
 from tagify.model import Bucket
 
 CONDEMNED_S = 65.0
 """Time from condemning to removing, in seconds: longer than a transaction lives (MongoDB's limit is 60 s)."""
 
 CHUNK = 500
+
+AT_ONCE = 8
+"""Objects that are removed at the same time."""
+
+WORK_S = CLAIM_S / 2
+"""Longest work on what was claimed, in seconds; the rest of the claim is for requests that hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +54,10 @@ class Sweep:
     async def run(self) -> Swept:
         """One pass. Raises Unavailable; what was begun is finished by the next pass."""
         forgotten = await self._forget_missing()
-        removed = await self._finish()
+        removed = await remove_condemned(self._catalog, self._blobs, self._condemned_s)
         if await self._condemn():
             await asyncio.sleep(self._condemned_s)
-            removed += await self._finish()
+            removed += await remove_condemned(self._catalog, self._blobs, self._condemned_s)
         return Swept(forgotten, removed)
 
     async def _forget_missing(self) -> int:
@@ -77,14 +86,22 @@ class Sweep:
                 return
             after = listing[-1].key
 
-    async def _finish(self) -> int:
-        """Remove what has been condemned for long enough and is still not referred to."""
-        removed = 0
-        while objects := await self._catalog.condemned.ripe(self._condemned_s):
-            orphans = await self._catalog.condemned.unreferenced(item.content for item in objects)
-            for item in objects:
-                if item.content in orphans:
-                    await self._blobs.remove_key(item.bucket, item.key)
-                    removed += 1
-            await self._catalog.condemned.pardon(item.content for item in objects)
-        return removed
+
+async def remove_condemned(catalog: Catalog, blobs: Blobs, age_s: float) -> int:
+    """Remove the objects of what was condemned so long ago and is still not referred to; how many.
+
+    Raises Unavailable. What is left then is removed by whoever comes next.
+    """
+    removed, by = 0, secrets.token_hex(8)
+    while objects := await catalog.condemned.claim(age_s, by):
+        ends = time.monotonic() + WORK_S
+        orphans = await catalog.condemned.unreferenced(item.content for item in objects)
+        doomed = [item for item in objects if item.content in orphans]
+        for start in range(0, len(doomed), AT_ONCE):
+            if time.monotonic() > ends:
+                return removed
+            some = doomed[start : start + AT_ONCE]
+            await asyncio.gather(*(blobs.remove_key(item.bucket, item.key) for item in some))
+            removed += len(some)
+        await catalog.condemned.pardon((item.content for item in objects), by)
+    return removed

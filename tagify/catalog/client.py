@@ -13,6 +13,7 @@ from tagify.catalog.changes import Changes
 from tagify.catalog.commands import Commands
 from tagify.catalog.condemned import Condemned
 from tagify.catalog.database import Database
+from tagify.catalog.dismantling import Dismantling
 from tagify.catalog.failures import carried_out, translated
 from tagify.catalog.images import Images
 from tagify.catalog.jobs import Jobs
@@ -82,6 +83,7 @@ class Catalog:
         self.recount = Recount(self._client, self._database, transactions)
         self.jobs = Jobs(self._database, transactions, self.tags.turn)
         self.libraries = Libraries(self._database, transactions)
+        self.dismantling = Dismantling(self._database, transactions)
         self.condemned = Condemned(self._database)
         self.leases = Leases(self._database)
         self.changes = Changes(self._database)

@@ -19,6 +19,12 @@ from tagify.model import Bucket, Content
 
 BATCH = 500
 
+CLAIM_S = 120.0
+"""Who has claimed condemned contents has this long to remove their objects, in seconds.
+
+Two that remove the same could remove what was stored anew in between.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
@@ -53,10 +59,20 @@ class Condemned:
             await self._condemned.bulk_write([_condemn(item) for item in objects], ordered=False)
 
     @translated
-    async def ripe(self, age_s: float) -> list[StoredObject]:
-        """Objects of up to BATCH contents that were condemned so long ago. Raises Unavailable."""
+    async def claim(self, age_s: float, by: str) -> list[StoredObject]:
+        """Objects of up to BATCH contents that were condemned so long ago, for this one to remove.
+
+        Nobody else is given them for CLAIM_S. Raises Unavailable.
+        """
         then = {"$subtract": ["$$NOW", int(age_s * 1000)]}
-        cursor = self._condemned.find({"$expr": {"$lte": ["$at", then]}}).limit(BATCH)
+        free = {"$lte": [{"$ifNull": ["$claimed_until", "$$NOW"]}, "$$NOW"]}
+        ripe = {"at": {"$type": "date"}, "$expr": {"$and": [{"$lte": ["$at", then]}, free]}}
+        names = [doc["_id"] async for doc in self._condemned.find(ripe, {"_id": 1}).limit(BATCH)]
+        until = {"$add": ["$$NOW", int(CLAIM_S * 1000)]}
+        await self._condemned.update_many(
+            {"_id": {"$in": names}, **ripe}, [{"$set": {"claimed_by": by, "claimed_until": until}}]
+        )
+        cursor = self._condemned.find({"_id": {"$in": names}, "claimed_by": by})
         return [
             StoredObject(Bucket(item["bucket"]), item["key"], Content(doc["_id"]))
             async for doc in cursor
@@ -64,9 +80,9 @@ class Condemned:
         ]
 
     @translated
-    async def pardon(self, contents: Iterable[Content]) -> None:
-        """They may be stored again. Raises Unavailable."""
-        await self._condemned.delete_many({"_id": {"$in": sorted(set(contents))}})
+    async def pardon(self, contents: Iterable[Content], by: str) -> None:
+        """They may be stored again. By who has claimed them alone. Raises Unavailable."""
+        await self._condemned.delete_many({"_id": {"$in": sorted(set(contents))}, "claimed_by": by})
 
 
 async def condemned_of(

@@ -17,6 +17,7 @@ from tagify.model import (
     LibraryState,
     Picture,
     Position,
+    Removal,
     RootIdentity,
     Tile,
 )
@@ -101,7 +102,15 @@ def library_of(doc: Doc) -> Library:
         removal_since=doc.get("removal_since"),
         approvals=doc.get("approvals", 0),
         approvals_used=doc.get("approvals_used", 0),
+        removal=_removal_of(doc),
     )
+
+
+def _removal_of(doc: Doc) -> Removal | None:
+    if doc["state"] != LibraryState.REMOVING:
+        return None
+    begun = doc.get("removal") or {"total": doc["indexed_count"], "done": 0, "objects_left": 0}
+    return Removal(begun["total"], begun["done"], begun["objects_left"])
 
 
 def identity_fields(identity: RootIdentity) -> dict[str, Any]:

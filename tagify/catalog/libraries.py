@@ -1,17 +1,16 @@
 """Libraries: watched root folders and how far their scans came."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
 from pymongo import ReturnDocument
-from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from tagify.catalog.database import Database
 from tagify.catalog.documents import identity_fields, library_of, object_id
 from tagify.catalog.failures import translated
-from tagify.catalog.tallies import Tallies
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Conflict
 from tagify.model import Library, LibraryId, LibraryState, RootIdentity
@@ -30,13 +29,14 @@ class Libraries:
     @translated
     async def all(self) -> list[Library]:
         """Every library, oldest first. Raises Unavailable."""
-        return [library_of(doc) async for doc in self._libraries.find().sort("_id", 1)]
+        found = [library_of(doc) async for doc in self._libraries.find().sort("_id", 1)]
+        return await self._attended(found)
 
     @translated
     async def get(self, library_id: LibraryId) -> Library | None:
         """The library, or None. Raises Unavailable."""
         doc = await self._libraries.find_one({"_id": object_id(library_id)})
-        return library_of(doc) if doc else None
+        return (await self._attended([library_of(doc)]))[0] if doc else None
 
     @translated
     async def create(self, name: str, path: str) -> Library:
@@ -119,37 +119,25 @@ class Libraries:
         """Ask ingest to compare folder and catalog soon. None where there is no such library."""
         return await self._updated(library_id, {"$inc": {"rescan_requested": 1}})
 
+    async def _attended(self, libraries: list[Library]) -> list[Library]:
+        """The same; of those being removed with whether a daemon holds their lease."""
+        removing = [object_id(library.id) for library in libraries if library.removal]
+        if not removing:
+            return libraries
+        query = {"_id": {"$in": removing}, "owner": {"$ne": ""}, "$expr": {"$gt": ["$until", "$$NOW"]}}
+        held = {str(doc["_id"]) async for doc in self._database.leases.find(query, {"_id": 1})}
+        return [
+            replace(library, removal=replace(library.removal, attended=library.id in held))
+            if library.removal
+            else library
+            for library in libraries
+        ]
+
     async def _updated(self, library_id: LibraryId, update: dict[str, Any]) -> Library | None:
         doc = await self._libraries.find_one_and_update(
             {"_id": object_id(library_id)}, update, return_document=ReturnDocument.AFTER
         )
         return library_of(doc) if doc else None
-
-    @translated
-    async def remove_some(self, library_id: LibraryId) -> bool:
-        """Take out a batch of a library's documents with their counts, at last the library itself.
-
-        Whether there is more to do; a crash in between costs nothing. Raises Unavailable.
-        """
-        return await self._transactions.run(lambda session: self._remove_some(library_id, session))
-
-    async def _remove_some(self, library_id: LibraryId, session: AsyncClientSession) -> bool:
-        library = object_id(library_id)
-        fields = {"tags": 1, "library_id": 1, "state": 1}
-        cursor = self._database.images.find({"library_id": library}, fields, session=session)
-        docs = await cursor.sort("_id", 1).limit(REMOVAL_BATCH).to_list()
-        if not docs:
-            await self._libraries.delete_one({"_id": library}, session=session)
-            await self._database.leases.delete_one({"_id": library}, session=session)
-            return False
-        tallies = Tallies()
-        for doc in docs:
-            tallies.note(doc, None)
-        await self._database.images.delete_many(
-            {"_id": {"$in": [doc["_id"] for doc in docs]}}, session=session
-        )
-        await tallies.apply(self._database, session)
-        return True
 
     @translated
     async def _set(self, library_id: LibraryId, fields: dict[str, Any]) -> Library | None:

@@ -19,6 +19,7 @@ from tagify.model import Content, FileFacts, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
 from tests.support.chaos import Chaos, chaos
+from tests.support.shelf import dismantle
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
@@ -140,8 +141,7 @@ async def _everything(catalog: Catalog) -> None:
     await catalog.images.write([Gone(tile.id, library.id, "b.jpg")])
     await catalog.condemned.unreferenced([content])
     await catalog.libraries.begin_removal(library.id)
-    while await catalog.libraries.remove_some(library.id):
-        pass
+    await dismantle(catalog, library)
     follow = catalog.changes.follow()
     await anext(follow)
     await follow.aclose()

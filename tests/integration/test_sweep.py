@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from ingest.dismantler import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone, ImageFilter, Store, StoredObject
 from tagify.model import Bucket, Content, FileFacts, ImageState, Library, Picture
@@ -99,6 +100,8 @@ async def test_a_removed_library_leaves_no_objects(catalog: Catalog, blobs: Blob
     await put(blobs)
     await catalog.images.write([store(library)])
     await catalog.libraries.begin_removal(library.id)
-    while await catalog.libraries.remove_some(library.id):
-        pass
-    assert await sweep(catalog, blobs).run() == Swept(0, 2)
+    lease = await catalog.leases.take(library.id, "test", 60)
+    await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
+    assert await there(blobs) == [False, False]
+    assert await catalog.libraries.all() == []
+    assert await sweep(catalog, blobs).run() == Swept(0, 0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tagify.catalog import Catalog
 from tagify.model import ImageId, Library
 from tagify.tagnames import key_of
-from tests.support.shelf import counts_are_exact, fill, tags_of
+from tests.support.shelf import counts_are_exact, dismantle, fill, tags_of
 
 NUMBER = 5
 FIRST = 3
@@ -131,8 +131,7 @@ async def test_changes_undos_and_renames_in_any_order(
             await counts_are_exact(catalog)
     finally:
         for library in libraries:
-            while await catalog.libraries.remove_some(library.id):
-                pass
+            await dismantle(catalog, library)
 
 
 async def rename(

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
-from tagify.catalog import Catalog, ImageFilter, Store
-from tagify.model import Content, FileFacts, Image, ImageId, Library, Picture
+from tagify.catalog import Catalog, ImageFilter, Store, StoredObject
+from tagify.model import Bucket, Content, FileFacts, Image, ImageId, Library, Picture
 
 BATCH = 500
 
@@ -25,6 +25,18 @@ def _store(library: Library, name: int, keywords: Sequence[str]) -> Store:
     content = Content(hashlib.sha256(f"{library.id}{name}".encode()).hexdigest())
     picture = Picture("image/jpeg", 600, 400, b"\x01\x02", keywords=tuple(keywords))
     return Store(library.id, FileFacts(f"{name:06}.jpg", 100, name, name + 1), content, picture)
+
+
+async def dismantle(catalog: Catalog, library: Library) -> None:
+    """Take the library out, as ingest does, but for the objects."""
+    await catalog.dismantling.begin(library.id)
+    while await catalog.dismantling.images(library.id, {}, lambda content: [_original(content)]):
+        pass
+    await catalog.dismantling.finish(library.id)
+
+
+def _original(content: Content) -> StoredObject:
+    return StoredObject(Bucket.ORIGINALS, f"{content[:2]}/{content}", content)
 
 
 async def tags_of(catalog: Catalog, image: ImageId) -> tuple[str, ...]:

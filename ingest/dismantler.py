@@ -1,0 +1,45 @@
+"""Takes a library out: its images with their counts, then the objects that nothing refers to any more."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+from ingest.patience import patiently
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog, StoredObject
+from tagify.logs import fields
+from tagify.model import Bucket, Content, Library
+from tagify.sweep import remove_condemned
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+"""Time between two looks whether the time of condemned objects has come, in seconds."""
+
+
+class Dismantler:
+    """Works under the library's lease. Whoever comes after a crash goes on where it was."""
+
+    def __init__(self, catalog: Catalog, blobs: Blobs, *, condemned_s: float) -> None:
+        self._catalog = catalog
+        self._blobs = blobs
+        self._condemned_s = condemned_s
+
+    async def run(self, library: Library, token: int) -> None:
+        """Return when nothing is left of it but its files. Raises LeaseLost."""
+        room, fences = self._catalog.dismantling, {library.id: token}
+        await patiently("catalog", lambda: room.begin(library.id))
+        while await patiently("catalog", lambda: room.images(library.id, fences, self._objects_of)):
+            pass
+        while await patiently("catalog", lambda: room.objects_left(library.id)):
+            if not await patiently("objects", self._remove_objects):
+                await asyncio.sleep(LOOK_S)
+        await patiently("catalog", lambda: room.finish(library.id))
+        logger.info("library removed", extra=fields(library=library.name, path=library.path))
+
+    async def _remove_objects(self) -> int:
+        return await remove_condemned(self._catalog, self._blobs, self._condemned_s)
+
+    def _objects_of(self, content: Content) -> Iterator[StoredObject]:
+        for bucket in Bucket:
+            yield StoredObject(bucket, self._blobs.key(bucket, content), content)
