@@ -32,7 +32,7 @@ class Worker:
                     continue
                 await asyncio.sleep(POLL_S)
             except JobLost as lost:
-                logger.warning("%s", lost)
+                logger.warning("a job goes on elsewhere: %s", lost)
             except TagifyError as error:
                 logger.warning("jobs wait: %s", error)
                 await asyncio.sleep(WAIT_S)

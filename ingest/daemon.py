@@ -144,7 +144,7 @@ class Daemon:
         try:
             await self._under_lease(library, lambda token: self._dismantler.run(library, token))
         except LeaseLost as lost:
-            logger.warning("%s", lost)
+            logger.warning("a removal goes on elsewhere: %s", lost)
         except Exception:
             logger.exception("a removal failed; going on with it", extra=fields(library=library.name))
             await asyncio.sleep(RESTART_S)
