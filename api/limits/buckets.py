@@ -23,6 +23,10 @@ class Grant:
     retry_s: int
 
 
+FLOAT = 1e-9
+"""What sums of floats may be off by, in seconds."""
+
+
 class Buckets:
     """Each client may send `burst` requests at once, and `rate` a second for ever."""
 
@@ -43,14 +47,14 @@ class Buckets:
         now = self._clock()
         full_at = max(self._full_at.pop(client, 0.0), now)
         later = full_at + self._each_s
-        # A billionth of a request, lest sums of floats refuse the last one of a burst.
-        over = later - now - self.burst * self._each_s - 1e-9
+        # FLOAT, lest sums of floats refuse the last one of a burst.
+        over = later - now - self.burst * self._each_s - FLOAT
         allowed = over <= 0
         self._remember(client, later if allowed else full_at)
         return Grant(
             allowed=allowed,
             remaining=int(-over / self._each_s) if allowed else 0,
-            full_s=math.ceil((later if allowed else full_at) - now),
+            full_s=math.ceil((later if allowed else full_at) - now - FLOAT),
             retry_s=0 if allowed else max(1, math.ceil(over)),
         )
 
