@@ -30,6 +30,10 @@ WATCH_AGAIN_S = 60.0
 """Time until a folder that the kernel would not watch is tried again, in seconds."""
 
 
+RECHECK_S = 60.0
+"""A removal that was refused is looked at again after this time: another library may have the files now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """When a library is compared in full, and when what is not watched is; file systems never watched."""
@@ -77,6 +81,7 @@ class Keeper:
         self._watch_again_at = 0.0
         self._watched: RootIdentity | None = None
         self._told_unwatched = False
+        self._refused = False
         self._wanted = asyncio.Event()
         self._answered = guard.library.rescan_requested
 
@@ -181,6 +186,10 @@ class Keeper:
         async with Progress(self._catalog, library.id, self._intake, total) as progress:
             if await self._comparer.tree("", self._guard, progress):
                 await self._guard.removals.settled()
+                self._refused = False
+            elif not self._refused:
+                self._refused = True
+                asyncio.get_running_loop().call_later(RECHECK_S, self._wanted.set)
             await self._intake.drained()
         seconds = round(time.monotonic() - started, 1)
         logger.info("compared", extra=fields(library=library.name, files=total, seconds=seconds))

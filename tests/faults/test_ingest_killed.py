@@ -1,6 +1,7 @@
 """kill -9 in the middle of an import, over and over: nothing is lost, nothing is left over."""
 
 import hashlib
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -23,7 +24,7 @@ KILLS = 20
 async def test_an_import_that_is_killed_twenty_times_ends_whole(
     house: House, blobs: Blobs, tmp_path: Path
 ) -> None:
-    data = [pictures.jpeg(64, 48, seed=seed) for seed in range(20)]
+    data = [pictures.with_keywords("all", f"k{seed % 7}", seed=seed) for seed in range(20)]
     for number in range(FILES):
         (house.root / f"{number:04}.jpg").write_bytes(data[number % 20] + number.to_bytes(4, "big"))
     random, log = Random(7), tmp_path / "ingest.log"
@@ -51,12 +52,17 @@ async def listed(house: House) -> set[Content]:
     entries = await house.catalog.images.under(house.library.id, "", limit=2 * FILES)
     assert len(entries) == FILES
     assert (await house.state()).indexed_count == FILES
-    found = set()
-    for start in range(0, FILES, 500):
-        for entry in entries[start : start + 500]:
-            image = await house.catalog.images.get(entry.id)
-            assert image is not None and image.content is not None
-            found.add(image.content)
+    found: set[Content] = set()
+    recount: Counter[str] = Counter()
+    for entry in entries:
+        image = await house.catalog.images.get(entry.id)
+        assert image is not None and image.content is not None
+        found.add(image.content)
+        recount.update(image.tags)
+    assert recount["all"] == FILES
+    for scope in (None, house.library.id):
+        counts = await house.catalog.tags.counts(scope, limit=100)
+        assert {tag.name: tag.count for tag in counts} == recount
     return found
 
 

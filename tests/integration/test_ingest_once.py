@@ -1,8 +1,13 @@
 """`tagify ingest --once`: one import, its summary and its exit status."""
 
 import asyncio
+import os
+import pty
+import re
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.support import pictures
 from tests.support.daemon import environment
@@ -41,3 +46,38 @@ async def test_mistakes_are_one_line(house: House, tmp_path: Path) -> None:
     assert (status, said.count("\n"), "is no folder" in said) == (1, 1, True)
     status, said = await ran(house, tmp_path)
     assert (status, said.count("\n"), "lies in" in said) == (1, 1, True)
+
+
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
+async def test_a_terminal_sees_how_fast_it_goes_and_how_long_it_takes(house: House, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for number in range(150):
+        (other / f"{number}.jpg").write_bytes(pictures.jpeg(600, 400, seed=number))
+    ours, theirs = pty.openpty()
+    command = (sys.executable, "-m", "tagify.cli", "ingest", "--once", str(other))
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment(house.settings), stderr=theirs, stdout=theirs
+    )
+    os.close(theirs)
+    said = await asyncio.to_thread(read_all, ours)
+    assert await process.wait() == 0
+    bars = re.findall(r"importing, (\d+) images/s, (\d+) s left \[(█*) *\] (\d+) of 150", said)
+    assert bars, said
+    assert sorted(int(done) for *_, done in bars) == [int(done) for *_, done in bars]
+    assert any(int(rate) > 0 and 0 < len(bar) < 24 for rate, _, bar, _ in bars), said
+    assert "150 images in other, 150 of them new" in said
+
+
+def read_all(terminal: int) -> str:
+    """What is written to it until its last writer has left."""
+    said = b""
+    with open(terminal, "rb", buffering=0) as stream:
+        while True:
+            try:
+                data = stream.read(4096)
+            except OSError:  # a terminal that nobody holds any more answers EIO
+                return said.decode()
+            if not data:
+                return said.decode()
+            said += data
