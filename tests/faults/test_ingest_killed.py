@@ -31,12 +31,12 @@ async def test_an_import_that_is_killed_twenty_times_ends_whole(
     for kill in range(KILLS):
         goal = (kill + 1) * FILES * 0.9 / KILLS * random.uniform(0.5, 1.0)
         async with process(house.settings, log) as daemon:
-            await until(lambda: has(house, goal), timeout_s=60, every_s=0.01)  # noqa: B023
+            await until(lambda: has(house, goal), timeout_s=240, every_s=0.01)  # noqa: B023
             daemon.kill()
             await daemon.wait()
     async with process(house.settings, log):
-        await until(lambda: has(house, FILES), timeout_s=60)
-        await until(house.scanned, timeout_s=60)
+        await until(lambda: has(house, FILES), timeout_s=240)
+        await until(house.scanned, timeout_s=240)
     expected = {hashlib.sha256(path.read_bytes()).hexdigest() for path in house.root.glob("*.jpg")}
     assert await listed(house) == expected
     await Sweep(house.catalog, blobs, forget=timedelta(days=1), grace=timedelta(), condemned_s=0).run()

@@ -1,16 +1,24 @@
 """S3 or MongoDB goes in the middle of an import: the daemon waits, says so, and goes on; nothing is dropped."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from tagify.embedded.minio import minio_server
+from tagify.embedded.ports import free_block
 from tests.support import pictures
 from tests.support.chaos import Chaos, chaos
 from tests.support.history import History
 from tests.support.house import House
+from tests.support.killable import running
+from tests.support.mounts import mount_namespace
 from tests.support.pages import Pages
+from tests.support.servers import binary
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -126,3 +134,33 @@ async def test_a_server_that_is_slow_slows_the_import_and_nothing_else(house: Ho
     history.read()
     history.close()
     assert history.added == FILES // 2
+
+
+async def test_a_store_whose_disk_is_full_is_waited_for_until_it_has_room(
+    house: House, tmp_path: Path
+) -> None:
+    server = minio_server(binary("minio"), tmp_path / "small", free_block(1), tmp_path / "minio.log")
+    disk = tmp_path / "small" / "data"
+    async with mount_namespace() as mounts:
+        await mounts.run("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", disk)
+        async with running(replace(server.program, argv=mounts.inside(*server.program.argv))):
+            house.settings = house.settings.model_copy(
+                update={
+                    "s3_endpoint": server.endpoint,
+                    "s3_access_key": SecretStr(server.access_key),
+                    "s3_secret_key": SecretStr(server.secret_key),
+                }
+            )
+            async with house.daemon() as daemon:
+                for number in range(FILES // 2):
+                    data = pictures.jpeg(48, 32, seed=number) + os.urandom(1 << 20)
+                    (house.root / f"{number:03}.jpg").write_bytes(data)
+
+                async def told() -> bool:
+                    _, body = await Pages.of(daemon).ready()
+                    return "objects" in body["checks"]["progress"]
+
+                await until(told, timeout_s=60)
+                assert 0 < (await house.state()).indexed_count < FILES // 2
+                await mounts.run("mount", "-o", "remount,size=512m", disk)
+                await indexed(house, FILES // 2)

@@ -1,0 +1,72 @@
+"""The daemon does not grow: not with what it has taken in, and not with what waits while the store is away."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tagify.embedded.ports import free_block
+from tests.support import pictures
+from tests.support.chaos import chaos
+from tests.support.daemon import process
+from tests.support.house import House
+from tests.support.pages import Pages
+from tests.support.waiting import until
+
+FIRST = 2000
+FILES = 20_000
+GROWTH = 1.2
+
+
+def resident_kb(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+
+
+def write(house: House, start: int, end: int) -> None:
+    data = [pictures.jpeg(64, 48, seed=seed) for seed in range(20)]
+    for number in range(start, end):
+        place = house.root / f"{number // 500:02}" / f"{number:05}.jpg"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(data[number % 20] + number.to_bytes(4, "big"))
+
+
+async def import_all(house: House, number: int, look: Callable[[], None]) -> None:
+    async def probe() -> bool:
+        look()
+        return (await house.state()).indexed_count >= number
+
+    await until(probe, timeout_s=900, every_s=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
+async def test_memory_stays_flat_over_twenty_thousand_images(house: House, tmp_path: Path) -> None:
+    port = free_block(1)
+    async with chaos(house.settings.s3_endpoint) as proxy:
+        settings = house.settings.model_copy(
+            update={"ingest_port": port, "s3_endpoint": proxy.endpoint, "ingest_workers": 4}
+        )
+        async with process(settings, tmp_path / "ingest.log") as daemon:
+            most = 0
+
+            def look() -> None:
+                nonlocal most
+                most = max(most, resident_kb(daemon.pid))
+
+            write(house, 0, FIRST)
+            await import_all(house, FIRST, look)
+            base, most = most, 0
+            proxy.refuse = True
+            await proxy.sever()
+            write(house, FIRST, FILES)
+
+            async def waits() -> bool:
+                look()
+                return await Pages.at(port).metric('ingest_waiting{what="objects"}') >= 4
+
+            await until(waits, timeout_s=120)
+            assert await Pages.at(port).metric("ingest_queue_files") <= 2 * settings.ingest_queue_size
+            proxy.heal()
+            await import_all(house, FILES, look)
+    print(f"resident after {FIRST} images: {base >> 10} MB, at most later: {most >> 10} MB")
+    assert most <= base * GROWTH
