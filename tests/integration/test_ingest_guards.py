@@ -5,11 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
+from api.app import build
 from ingest.removals import FEW
 from ingest.roots import MARKER
 from tagify.admin import libraries
 from tagify.model import LibraryState
+from tagify.settings import ApiSettings
 from tests.support import pictures
 from tests.support.house import House
 from tests.support.waiting import until
@@ -136,6 +139,69 @@ async def test_files_that_come_back_while_their_removal_waits_are_what_they_were
         await until(lambda: waits_no_more(house))
         after = await house.holds("other.jpg", *MANY)
     assert {name: after[name].id for name in MANY} == {name: before[name].id for name in MANY}
+
+
+async def test_a_large_removal_goes_ahead_after_its_time(house: House, tmp_path: Path) -> None:
+    (house.root / "many").mkdir()
+    fill(house.root / "many")
+    many = [f"many/{name}" for name in MANY]
+    (house.root / "keep.jpg").write_bytes(pictures.jpeg(seed=999))
+    house.settings = house.settings.model_copy(
+        update={"ingest_removal_wait_s": 4.0, "ingest_reconcile_s": 1.0}
+    )
+    async with house.daemon():
+        await house.holds("keep.jpg", *many)
+        (house.root / "many").rename(tmp_path / "aside")
+        await until(lambda: waits(house))
+        assert len(await house.images()) == len(MANY) + 1
+        await house.holds("keep.jpg")
+        await until(lambda: waits_no_more(house))
+
+
+async def test_a_large_removal_is_approved_through_the_api(house: House, tmp_path: Path) -> None:
+    (house.root / "many").mkdir()
+    fill(house.root / "many")
+    many = [f"many/{name}" for name in MANY]
+    (house.root / "keep.jpg").write_bytes(pictures.jpeg(seed=999))
+    settings = house.settings
+    api = ApiSettings(
+        mongo_uri=settings.mongo_uri,
+        mongo_database=settings.mongo_database,
+        s3_endpoint=settings.s3_endpoint,
+        s3_access_key=settings.s3_access_key,
+        s3_secret_key=settings.s3_secret_key,
+        s3_key_prefix=settings.s3_key_prefix,
+    )
+    async with house.daemon(), TestClient(TestServer(build(api))) as client:
+        before = await house.holds("keep.jpg", *many)
+        (house.root / "many").rename(tmp_path / "aside")
+        await until(lambda: waits(house))
+        place = f"/api/libraries/{house.library.id}"
+        async with client.get("/api/libraries") as response:
+            assert (await response.json())[0]["removal_waiting"] == len(MANY)
+        async with client.post(f"{place}/approve") as response:
+            assert response.status < 300
+        await house.holds("keep.jpg")
+        await until(lambda: waits_no_more(house))
+        # What was removed is missing, not forgotten: it is itself when it comes back.
+        (tmp_path / "aside").rename(house.root / "many")
+        after = await house.holds("keep.jpg", *many)
+    assert {name: image.id for name, image in after.items()} == {
+        name: image.id for name, image in before.items()
+    }
+
+
+async def test_few_or_a_small_share_go_at_once(house: House) -> None:
+    names = [f"few{number:02}.jpg" for number in range(FEW)]
+    for number, name in enumerate(names):
+        (house.root / name).write_bytes(pictures.jpeg(32, 24, seed=number))
+    (house.root / "keep.jpg").write_bytes(pictures.jpeg(seed=999))
+    async with house.daemon():
+        await house.holds("keep.jpg", *names)
+        for name in names:
+            (house.root / name).unlink()
+        await house.holds("keep.jpg")
+        assert not await waits(house)
 
 
 async def waits(house: House) -> bool:
