@@ -65,7 +65,9 @@ class Comparer:
         """
         free = [path for path in paths if not self._intake.is_reading(path)]
         files = await self._threads.run(self._look, free)
-        await self._intake.arrive([Arrival(file) for file in files.values() if file is not None], live=True)
+        arrivals = [Arrival(file) for file in files.values() if file is not None]
+        for start in range(0, len(arrivals), GATHER):
+            await self._intake.arrive(arrivals[start : start + GATHER], live=True)
         absent = sorted(path for path, file in files.items() if file is None)
         there = await self._there(absent)
         folders = _topmost(path for path in absent if path not in there)
