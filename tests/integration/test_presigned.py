@@ -20,6 +20,8 @@ from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import ApiSettings, CommonSettings
 from tagify.signing import Signer
 from tests.conftest import Values
+from tests.support.browser import browser_page
+from tests.support.pictures import jpeg
 
 DATA = b"the bytes of a picture"
 CONTENT = Content(hashlib.sha256(DATA).hexdigest())
@@ -137,3 +139,23 @@ async def test_a_url_by_itself_is_for_the_public_host_in_both_modes(mongo_values
     answer, _ = await _get(mongo_values, path, s3_public_endpoint="https://media.example.org")
     assert answer["url"].startswith("https://media.example.org/tagify-originals/")
     assert datetime.fromisoformat(answer["expires_at"]) > datetime.now(UTC)
+
+
+async def test_the_page_shows_pictures_of_the_store_itself(
+    catalog: Catalog, blobs: Blobs, mongo_values: Values, s3_values: Values
+) -> None:
+    data = jpeg(400, 300)
+    content = Content(hashlib.sha256(data).hexdigest())
+    for bucket in Bucket:
+        await blobs.put(bucket, content, data, "image/jpeg")
+    library = await catalog.libraries.create("Test", "/srv/test")
+    picture = Picture("image/jpeg", 400, 300, b"")
+    await catalog.images.write([Store(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
+    settings = ApiSettings(**mongo_values, **s3_values, media_mode="presigned")
+    async with TestClient(TestServer(build(settings))) as client, browser_page() as (page, troubles):
+        await page.goto(str(client.make_url("/")))
+        await page.wait_for_function("document.querySelector('.tile img')?.naturalWidth === 400")
+        shown = await page.locator(".tile img").get_attribute("src")
+        assert shown is not None
+        assert shown.startswith(f"{s3_values['s3_endpoint']}/tagify-thumbs/")
+        assert troubles == []
