@@ -57,8 +57,11 @@ async def name_request(request: web.Request, response: web.StreamResponse) -> No
 
 
 def _log(route: str, status: int, took_s: float) -> None:
-    level = logging.WARNING if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.DEBUG
-    if logger.isEnabledFor(level):
-        logger.log(
-            level, "request", extra=fields(route=route, status=status or ABORTED, ms=round(took_s * 1000, 1))
-        )
+    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if not failed and not logger.isEnabledFor(logging.DEBUG):
+        return
+    extra = fields(route=route, status=status or ABORTED, ms=round(took_s * 1000, 1))
+    if failed:
+        logger.warning("request", extra=extra)
+    else:
+        logger.debug("request", extra=extra)
