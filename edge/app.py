@@ -1,5 +1,6 @@
 """Wiring: the edge's parts, each with its lifetime, and its routes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -33,6 +34,7 @@ from tagify.catalog import Catalog
 from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
+from tagify.tasks import end
 from tagify.web import METRICS, REQUEST_SECONDS, new_app
 
 BLOB_THREADS = 8
@@ -109,7 +111,10 @@ async def _sandbox(app: web.Application) -> AsyncIterator[None]:
         memory_bytes=settings.edge_decode_mb << 20,
         deadline_s=settings.edge_decode_s,
     )
+    # Loading the decoders takes a moment, and nothing but the first variant waits for it.
+    opening = asyncio.create_task(app[SANDBOX].open())
     yield
+    await end(opening)
     await app[SANDBOX].close()
 
 

@@ -77,6 +77,7 @@ class Nursery:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",
                 "-m",
                 "tagify.sandbox.nursery",
                 str(theirs.fileno()),

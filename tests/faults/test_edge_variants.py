@@ -4,16 +4,23 @@ import asyncio
 import hashlib
 import io
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
+from urllib.request import Request, urlopen
 
+import hypothesis
 import pytest
+from aiohttp.test_utils import TestServer
+from hypothesis import strategies as st
 from PIL import Image as Pixels
 from pydantic import SecretStr
 
+from edge.keys import VARIANTS
+from edge.wanted import Wanted
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, ImageFilter, Store
 from tagify.imaging import derive
@@ -24,6 +31,7 @@ from tests.support import pictures
 from tests.support.browser import browser_page
 from tests.support.chaos import Chaos, chaos
 from tests.support.originals import Client, edge
+from tests.support.servers import Loop
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -263,3 +271,56 @@ async def body(client: Client, path: str) -> bytes:
     async with client.get(path, headers=IMG) as response:
         assert response.status == 200, await response.text()
         return await response.read()
+
+
+async def test_cancelled_at_any_moment_nothing_is_left(settings: EdgeSettings, blobs: Blobs) -> None:
+    content = await put(blobs, pictures.jpeg(1500, 1000))
+    async with edge(settings, edge_memory_bytes=0) as client:
+        assert isinstance(client.server, TestServer)
+        variants = client.server.app[VARIANTS]
+        for number in range(40):
+            wanted = Wanted(content, settings.media_widths[number % 8], ("webp", "jpg")[number % 2])
+            task = asyncio.create_task(variants.get(wanted))
+            # From before its first step to, on most machines, behind its last.
+            await asyncio.sleep(number / 400)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await becomes(client, "edge_variants_making", 0)
+        for ending in ("webp", "jpg", "avif"):
+            async with client.get(f"/media/{content}/1024.{ending}") as response:
+                assert response.status == 200
+        links = (link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+        assert not [link for link in links if "memfd:tagify" in str(link)]
+
+
+@hypothesis.settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+@hypothesis.given(
+    st.text(max_size=70) | st.sampled_from(("0" * 64, "F" * 64, "..", "%00")),
+    st.text(max_size=12) | st.sampled_from(("320.webp", "99999.jpg", "0.avif", "original", "-1.webp")),
+    st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=40),
+)
+def test_no_url_and_no_accept_is_a_fault(edge_url: str, content: str, name: str, accept: str) -> None:
+    url = f"{edge_url}/media/{quote(content, safe='')}/{quote(name, safe='')}"
+    request = Request(url, headers={"Accept": accept})
+    try:
+        with urlopen(request, timeout=30) as response:
+            status = response.status
+    except HTTPError as error:
+        with error:
+            status = error.code
+    assert status in (200, 400, 404)
+
+
+@pytest.fixture
+def edge_url(mongo_values: Values, s3_values: Values, tmp_path: Path) -> Iterator[str]:
+    """An edge in a thread of its own, for a test that does not await."""
+    settings, loop = EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache"), Loop()
+    held = AsyncExitStack()
+    client = loop.run(held.enter_async_context(edge(settings)))
+    yield str(client.make_url("")).rstrip("/")
+    loop.run(held.aclose())
+    loop.close()
