@@ -22,8 +22,16 @@ Labels = dict[str, str]
 _Series = tuple[tuple[str, str], ...]
 
 
+# As the labels were named, and in order: sorting them each time would be half the work.
+_ORDERED: dict[_Series, _Series] = {}
+
+
 def _series(labels: Labels) -> _Series:
-    return tuple(sorted(labels.items()) if len(labels) > 1 else labels.items())
+    named = tuple(labels.items())
+    ordered = _ORDERED.get(named)
+    if ordered is None:
+        ordered = _ORDERED[named] = tuple(sorted(named))
+    return ordered
 
 
 class Counter:

@@ -42,6 +42,7 @@ class DiskCache:
             "Questions to the disk cache, by outcome (hit, miss, damaged, error) and how it was read.",
             labelled=True,
         )
+        self._hit = self._answers.bound(outcome="hit", read="at_once")
         self._writes = metrics.counter(
             "edge_cache_writes_total", "Values for the disk cache: kept, dropped or failed.", labelled=True
         )
@@ -65,7 +66,10 @@ class DiskCache:
         except (Damaged, OSError, Busy) as error:
             await self._fault(key, error)
             return None
-        self._answers.add(outcome="hit" if entry else "miss", read=how)
+        if entry is not None and how == "at_once":
+            self._hit(1)
+        else:
+            self._answers.add(outcome="hit" if entry else "miss", read=how)
         return entry
 
     async def put(self, key: str, entry: Entry) -> None:
