@@ -74,7 +74,7 @@ class Comparer:
         if len(folders) > 1:
             for folder in folders:
                 await self._pass(folder)
-        went = await self._depart(list(there.values()), guard)
+        went = await self._depart(list(there.values()), guard, tell=False)
         for folder in folders:
             went = await self.tree(folder, guard) and went
         return went
@@ -109,9 +109,9 @@ class Comparer:
         if progress is not None and absent.total:
             await self._intake.drained()
         if absent.total <= HELD_BACK:
-            return await self._depart(absent.entries, guard)
+            return await self._depart(absent.entries, guard, tell=progress is not None)
         absent = await self._pass(folder)
-        if not await guard.may_remove(absent.total):
+        if not await guard.may_remove(absent.total, tell=progress is not None):
             return False
         await self._pass(folder, removing_by=guard)
         return True
@@ -152,12 +152,12 @@ class Comparer:
         if progress is not None and isinstance(difference, Arrival | Same):
             progress.passed += 1
 
-    async def _depart(self, entries: Sequence[Entry], guard: Guard) -> bool:
+    async def _depart(self, entries: Sequence[Entry], guard: Guard, *, tell: bool) -> bool:
         """Whether these could be removed: all that are really gone, if the guard lets so many go."""
         gone = await self._intake.gone(entries)
         if not gone:
             return True
-        if not await guard.may_remove(len(gone)):
+        if not await guard.may_remove(len(gone), tell=tell):
             return False
         await self._intake.depart(gone)
         return True

@@ -45,9 +45,13 @@ class Guard:
             await self._tell(state, reason or "")
         return reason is None
 
-    async def may_remove(self, number: int) -> bool:
-        """Whether so many images may be removed on the word of the root as it is now."""
-        return await self.is_well() and await self.removals.may_go(number)
+    async def may_remove(self, number: int, *, tell: bool = True) -> bool:
+        """Whether so many images may be removed on the word of the root as it is now.
+
+        `tell`: that they wait, where they may not. Events may tell of what has gone before they tell
+        where to, so it is left to the scan that follows them.
+        """
+        return await self.is_well() and await self.removals.may_go(number, tell=tell)
 
     def _is_to_be_known(self, sight: Sight) -> bool:
         """A root is taken for right when its library is new, and when somebody has approved of it."""

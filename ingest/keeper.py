@@ -155,7 +155,8 @@ class Keeper:
                 self._wanted.set()
             elif self._watch is not None and (folders := self._watch.unwatched):
                 for folder in folders:
-                    await self._comparer.tree(folder, self._guard)
+                    if not await self._comparer.tree(folder, self._guard):
+                        self._wanted.set()
 
     async def _is_polled(self) -> bool:
         """Whether all of the library is."""

@@ -41,8 +41,8 @@ class Removals:
         """Whether there is an approval that has not been used."""
         return self._library().approvals > self._used
 
-    async def may_go(self, number: int) -> bool:
-        """Whether so many images may go now; otherwise they are told as waiting."""
+    async def may_go(self, number: int, *, tell: bool = True) -> bool:
+        """Whether so many images may go now; otherwise they are told as waiting, where `tell` says so."""
         library = self._library()
         now = self._clock()
         while self._recent and self._recent[0][0] < now - WINDOW_S:
@@ -52,7 +52,8 @@ class Removals:
         if number + recent <= usual or self.approved or self._has_waited(library):
             self._recent.append((now, number))
             return True
-        await self._wait_for_approval(library, number)
+        if tell:
+            await self._wait_for_approval(library, number)
         return False
 
     async def settled(self) -> None:
