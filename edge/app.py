@@ -98,7 +98,7 @@ async def _origin(app: web.Application) -> AsyncIterator[None]:
             app[ORIGIN],
             Circuit("MongoDB", state=state, refused=refused),
             wait_s=settings.mongo_timeout_s,
-            stale=metrics.counter("edge_stale_total", "Answers from memory while MongoDB is away."),
+            stale=metrics.counter("edge_stale_total", "Images by id as MongoDB had them a while ago."),
         )
         yield
         await app[LOOKUP].close()

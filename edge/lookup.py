@@ -81,6 +81,8 @@ class Lookup:
             task = asyncio.create_task(self._refresh(image_id))
             self._refreshing[image_id] = task
             task.add_done_callback(lambda _: self._refreshing.pop(image_id, None))
+        if said.age_s > FRESH_S:
+            self._stale.add()
         return said.image
 
     async def close(self) -> None:

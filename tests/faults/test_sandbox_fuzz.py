@@ -84,4 +84,4 @@ async def test_mutants_are_drawn_or_refused(kind: str) -> None:
         await sandbox.close()
     assert refused > 0
     assert drawn + refused == MUTANTS
-    assert len(os.listdir("/proc/self/fd")) == files
+    assert len(os.listdir("/proc/self/fd")) <= files

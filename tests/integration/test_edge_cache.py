@@ -163,10 +163,16 @@ async def test_only_entries_under_strings_are_kept_and_no_pickle_is_read(tmp_pat
     assert not marker.exists()
 
 
+def unwritten(answer: dict[str, Any]) -> int:
+    """Writes that a probe says have failed."""
+    return sum(int(line.split()[-1]) for line in answer["metrics"] if 'outcome="failed"' in line)
+
+
 async def test_processes_share_a_folder(tmp_path: Path) -> None:
     folder = str(tmp_path / "cache")
     answers = await asyncio.gather(*(probed(*PROBE, folder, "0", "60") for _ in range(3)))
-    assert all(answer["after"] >= 55 for answer in answers), answers
+    # Who waits too long for another process's writing goes without, and says so.
+    assert all(answer["after"] + unwritten(answer) >= 55 for answer in answers), answers
     assert (await probed(*PROBE, folder, "0", "60"))["before"] >= 55
 
 
