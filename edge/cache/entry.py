@@ -26,7 +26,8 @@ class Damaged(Exception):
 def block(key: str, entry: Entry) -> bytes:
     """What goes before the body. Raises ValueError where key and type are too long for it."""
     name, mime = key.encode(), entry.mime.encode()
-    head = _HEAD.pack(_MAGIC, _checksum(name, mime, entry.body), len(entry.body), len(name), len(mime))
+    checksum = zlib.crc32(entry.body, zlib.crc32(name + mime))
+    head = _HEAD.pack(_MAGIC, checksum, len(entry.body), len(name), len(mime))
     if len(head) + len(name) + len(mime) > BLOCK:
         raise ValueError(f"the key is too long: {key}")
     return (head + name + mime).ljust(BLOCK, b"\0")
@@ -43,13 +44,9 @@ def entry_of(key: str, before: bytes | bytearray, body: bytes | bytearray) -> En
     except struct.error as error:
         raise Damaged("no block") from error
     start, middle = _HEAD.size, _HEAD.size + name_length
-    name, mime = before[start:middle], before[middle : middle + mime_length]
-    if magic != _MAGIC or length != len(body) or name != key.encode():
+    end = middle + mime_length
+    if magic != _MAGIC or length != len(body) or before[start:middle] != key.encode():
         raise Damaged("another file")
-    if checksum != _checksum(name, mime, body):
+    if checksum != zlib.crc32(body, zlib.crc32(before[start:end])):
         raise Damaged("other bytes")
-    return Entry(mime.decode("ascii", "replace"), body)
-
-
-def _checksum(name: bytes | bytearray, mime: bytes | bytearray, body: bytes | bytearray) -> int:
-    return zlib.crc32(body, zlib.crc32(mime, zlib.crc32(name)))
+    return Entry(before[middle:end].decode("ascii", "replace"), body)
