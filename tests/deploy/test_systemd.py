@@ -213,8 +213,14 @@ async def test_an_upgrade_under_load_fails_no_request_and_keeps_all(host: Box) -
     host.run(TAGIFY, "install", "--with-servers")
     before = (host.run("readlink", "/opt/tagify/current"), images(host))
     urls = [f"{SITE}/api/images?limit=5", f"{SITE}/api/tags", f"{SITE}/api/images/{before[1][0]['_id']}/file"]
-    loads = [await host.start("wrk", "-t1", "-c8", "-d40s", "--timeout", "30s", url) for url in urls]
+    loads = [
+        await host.start("nice", "-n19", "wrk", "-t1", "-c2", "-d600s", "--timeout", "30s", url)
+        for url in urls
+    ]
     await asyncio.to_thread(host.shell, MAKE_INSTALL, 300)
+    # Under load to the very end, and a moment more; wrk reports when it is interrupted.
+    await asyncio.sleep(2)
+    host.shell("pkill -INT -x wrk")
     for load in loads:
         out, _ = await load.communicate()
         report = out.decode()
