@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from tagify.embedded.ports import accepts
 from tagify.embedded.process import Process, Program
 from tagify.nginx import render
 from tagify.settings import NginxSettings
@@ -101,11 +102,10 @@ async def main() -> None:
         config = configured(folder, port)
         argv = (BINARY, "-c", str(config), "-p", text, "-e", "stderr")
 
-        async def ready() -> bool:
-            return True
-
         async with serving(thumb, folder / "edge.sock") as edge:
-            front = await Process.start(Program(name="nginx", argv=argv, log=folder / "log", ready=ready))
+            front = await Process.start(
+                Program(name="nginx", argv=argv, log=folder / "log", ready=lambda: accepts(port + 2))
+            )
             try:
                 await warm_hits(port)
                 edge.asked.clear()
