@@ -86,7 +86,9 @@ async def connect(port: int) -> socket.socket:
     await loop.sock_sendall(client, REQUEST)
     received = b""
     while b"retry:" not in received:
-        received += await loop.sock_recv(client, 4096)
+        if not (more := await loop.sock_recv(client, 4096)):
+            raise ConnectionError(f"the service ended the stream before it greeted: {received!r}")
+        received += more
     return client
 
 
@@ -109,7 +111,9 @@ async def memory(pid: int, port: int) -> tuple[float, list[socket.socket]]:
 async def told(client: socket.socket) -> None:
     received = b""
     while b"image.added" not in received:
-        received = received[-20:] + await asyncio.get_running_loop().sock_recv(client, 65536)
+        if not (more := await asyncio.get_running_loop().sock_recv(client, 65536)):
+            raise ConnectionError("the service ended the stream")
+        received = received[-20:] + more
 
 
 async def fan_out(catalog: Catalog, library: Library, listeners: list[socket.socket], number: int) -> float:
