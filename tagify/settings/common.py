@@ -80,7 +80,7 @@ class CommonSettings(BaseSettings):
     )
 
     max_connections: int = Field(
-        4096,
+        12_288,
         ge=16,
         le=1_000_000,
         description="Connections of clients that a service holds at a time; "
