@@ -37,6 +37,8 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.api_filters --folder .bench
 	$(BIN)/python -m bench.event_clients
 	$(BIN)/python -m bench.signing
+	$(BIN)/python -m bench.tag_changes
+	$(BIN)/python -m bench.tag_prefix
 
 screenshot: .venv/dev.stamp
 	$(BIN)/python -m docs.screenshot
