@@ -33,6 +33,7 @@ lint: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench.first_path
+	$(BIN)/python -m bench.edge_ranges
 	$(BIN)/python -m bench.api_pages --folder .bench
 	$(BIN)/python -m bench.api_filters --folder .bench
 	$(BIN)/python -m bench.event_clients
