@@ -53,7 +53,9 @@ async def throughput(uri: str, ours: str, baseline: str, offset: int) -> None:
             "page 1, ours": lambda: full(f"{ours}/api/images?limit={PAGE}"),
             "page 1, baseline": lambda: full(f"{baseline}/images?limit={PAGE}"),
             "deep, ours": lambda: full(f"{ours}/api/images?limit={PAGE}&after={deep}"),
-            "deep, baseline": lambda: full(f"{baseline}/images?limit={PAGE}&skip={offset}", connections=4),
+            "deep, baseline": lambda: full(
+                f"{baseline}/images?limit={PAGE}&skip={offset}", connections=2, seconds=10
+            ),
             "tags, ours": lambda: full(f"{ours}/api/tags?limit=500"),
             "tags, baseline": lambda: full(f"{baseline}/tags", connections=2, seconds=8),
         }
