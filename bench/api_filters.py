@@ -73,7 +73,7 @@ async def compare(catalog: Catalog, client: AsyncMongoClient[dict[str, Any]]) ->
 
 
 async def main(folder: Path, images: int) -> None:
-    async with mongod(folder, images) as uri, opened(uri) as catalog:
+    async with mongod(folder, images) as (uri, _), opened(uri) as catalog:
         client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(uri)
         await compare(catalog, client)
         await client.close()

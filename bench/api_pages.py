@@ -6,26 +6,46 @@ Both sides run as processes of their own on the one mongod, and take turns withi
 
 import argparse
 import asyncio
+import functools
 import statistics
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from api.cursor import Cursors
-from bench.load import memory_mb
-from bench.rates import full, steady
+from bench.load import cpu_s, memory_mb
+from bench.rates import Borne, alone, full, steady
 from bench.servers import mongod, opened, served
 from tagify.catalog import ImageFilter, Place, Sort
+from tagify.embedded.process import Process
 
 ROUNDS = 3
 PAGE = 60
 STEADY_RATE = 250
 STEADY_S = 20
 Measure = Callable[[], Awaitable[float]]
+Bear = Callable[[str], Awaitable[Borne]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The processes of both sides, and the mongod that answers both."""
+
+    ours: Process
+    baseline: Process
+    mongod: Process
+
+    async def load(self, server: Process, path: str, costs: list[float], bear: Bear) -> float:
+        """Answers a second; notes what CPU one costs, in ms."""
+        before = cpu_s(server.pid) + cpu_s(self.mongod.pid)
+        borne = await bear(server.program.name + path)
+        costs.append((cpu_s(server.pid) + cpu_s(self.mongod.pid) - before) / borne.answers * 1000)
+        return borne.rate
 
 
 async def cursor_at(uri: str, offset: int, which: ImageFilter | None = None) -> str:
@@ -45,25 +65,34 @@ async def in_turns(measures: dict[str, Measure]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-async def throughput(uri: str, ours: str, baseline: str, offset: int) -> None:
+async def throughput(sides: Sides, uri: str, offset: int) -> None:
     """Answers a second at full load, on page 1 and deep down, and of the list of tags."""
     deep = await cursor_at(uri, offset)
-    found = await in_turns(
-        {
-            "page 1, ours": lambda: full(f"{ours}/api/images?limit={PAGE}"),
-            "page 1, baseline": lambda: full(f"{baseline}/images?limit={PAGE}"),
-            "deep, ours": lambda: full(f"{ours}/api/images?limit={PAGE}&after={deep}"),
-            "deep, baseline": lambda: full(
-                f"{baseline}/images?limit={PAGE}&skip={offset}", connections=2, seconds=10
-            ),
-            "tags, ours": lambda: full(f"{ours}/api/tags?limit=500"),
-            "tags, baseline": lambda: full(f"{baseline}/tags", connections=2, seconds=8),
-        }
-    )
-    print(f"at full load, deep is offset {offset:,}:")
-    for what in ("page 1", "deep", "tags"):
-        us, them = found[f"{what}, ours"], found[f"{what}, baseline"]
-        print(f"  {what}: ours {us:.0f}/s, baseline {them:.2f}/s, ratio {us / them:.1f}")
+    ours, baseline = sides.ours, sides.baseline
+    pages: dict[str, tuple[str, str, Bear]] = {
+        "page 1": (f"/api/images?limit={PAGE}", f"/images?limit={PAGE}", full),
+        f"offset {offset:,}": (
+            f"/api/images?limit={PAGE}&after={deep}",
+            f"/images?limit={PAGE}&skip={offset}",
+            alone,
+        ),
+        "tags": ("/api/tags?limit=500", "/tags", alone),
+    }
+    for what, (path, theirs, bear) in pages.items():
+        costs: defaultdict[str, list[float]] = defaultdict(list)
+        found = await in_turns(
+            {
+                "ours": functools.partial(sides.load, ours, path, costs["ours"], full),
+                "baseline": functools.partial(sides.load, baseline, theirs, costs["baseline"], bear),
+            }
+        )
+        cpu = {name: statistics.median(values) for name, values in costs.items()}
+        print(
+            f"{what}: ours {found['ours']:.0f}/s, baseline {found['baseline']:.2f}/s, "
+            f"ratio {found['ours'] / found['baseline']:.1f}; CPU an answer, mongod's too: "
+            f"ours {cpu['ours']:.2f} ms, baseline {cpu['baseline']:.2f} ms, "
+            f"ratio {cpu['baseline'] / cpu['ours']:.1f}"
+        )
 
 
 async def depth(uri: str, ours: str, page: int) -> None:
@@ -71,14 +100,19 @@ async def depth(uri: str, ours: str, page: int) -> None:
     deep = await cursor_at(uri, (page - 1) * PAGE)
     found = await in_turns(
         {
-            "first": lambda: full(f"{ours}/api/images?limit={PAGE}", connections=1),
-            "deep": lambda: full(f"{ours}/api/images?limit={PAGE}&after={deep}", connections=1),
+            "first": lambda: rate(f"{ours}/api/images?limit={PAGE}", 1),
+            "deep": lambda: rate(f"{ours}/api/images?limit={PAGE}&after={deep}", 1),
         }
     )
     print(
         f"one client: first page {1000 / found['first']:.2f} ms, {page:,}th {1000 / found['deep']:.2f} ms, "
         f"ratio {found['first'] / found['deep']:.2f}"
     )
+
+
+async def rate(url: str, connections: int) -> float:
+    """Answers a second."""
+    return (await full(url, connections=connections)).rate
 
 
 async def latency(uri: str, ours: str, images: int) -> None:
@@ -102,7 +136,7 @@ async def scaling(uri: str, ours: str, second: str, offset: int) -> None:
     pages = (f"/api/images?limit={PAGE}", f"/api/images?limit={PAGE}&after={deep}")
 
     async def halves(first: str, other: str) -> float:
-        loads = (full(first + pages[0], connections=16), full(other + pages[1], connections=16))
+        loads = (rate(first + pages[0], 16), rate(other + pages[1], 16))
         return sum(await asyncio.gather(*loads))
 
     found = await in_turns({"alone": lambda: halves(ours, ours), "both": lambda: halves(ours, second)})
@@ -123,11 +157,11 @@ async def importing(uri: str) -> AsyncIterator[None]:
 
 
 async def main(folder: Path, images: int) -> None:
-    async with mongod(folder, images) as uri, served(folder, uri) as processes:
-        ours, second, baseline = (processes[name].program.name for name in ("ours", "second", "baseline"))
+    async with mongod(folder, images) as (uri, server), served(folder, uri) as processes:
+        ours, second = (processes[name].program.name for name in ("ours", "second"))
         await depth(uri, ours, images // 100)
         await latency(uri, ours, images)
-        await throughput(uri, ours, baseline, images // 10)
+        await throughput(Sides(processes["ours"], processes["baseline"], server), uri, images // 10)
         await scaling(uri, ours, second, images // 10)
         sizes = ", ".join(f"{memory_mb(processes[name].pid):.0f}" for name in ("ours", "second"))
         print(f"memory of our processes after it: {sizes} MB")

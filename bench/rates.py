@@ -7,13 +7,24 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+import aiohttp
 
 CONNECTIONS = 16
 
 
-async def full(url: str, *, seconds: int = 4, connections: int = 32) -> float:
-    """Answers a second when asked again and again by so many connections. Fails where any answer did."""
+@dataclass(frozen=True, slots=True)
+class Borne:
+    """What a server bore: answers, and how many of them a second."""
+
+    answers: int
+    rate: float
+
+
+async def full(url: str, *, seconds: int = 4, connections: int = 32) -> Borne:
+    """What is borne when so many connections ask again and again. Fails where any answer did."""
     process = await asyncio.create_subprocess_exec(
         *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", url),
         stdout=asyncio.subprocess.PIPE,
@@ -21,9 +32,20 @@ async def full(url: str, *, seconds: int = 4, connections: int = 32) -> float:
     said = (await process.communicate())[0].decode()
     assert "Non-2xx" not in said, said
     assert "Socket errors" not in said, said
-    rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
-    assert rate, f"no answer of {url} within {seconds} s"
-    return rate
+    answers = int(re.findall(r"(\d+) requests in", said)[0])
+    assert answers, f"no answer of {url} within {seconds} s"
+    return Borne(answers, float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0]))
+
+
+async def alone(url: str, *, seconds: int = 4) -> Borne:
+    """What is borne of one client that waits for each answer, however long: it gets one at least."""
+    start, answers = time.perf_counter(), 0
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(120), raise_for_status=True) as session:
+        while not answers or time.perf_counter() - start < seconds:
+            async with session.get(url) as response:
+                await response.read()
+            answers += 1
+    return Borne(answers, answers / (time.perf_counter() - start))
 
 
 async def steady(urls: Sequence[str], rate: int, seconds: int) -> tuple[float, float]:

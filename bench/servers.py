@@ -24,8 +24,8 @@ DATABASE = "million"
 
 
 @asynccontextmanager
-async def mongod(folder: Path, images: int) -> AsyncIterator[str]:
-    """The URI of a mongod with so many images, which are made where the folder has none yet."""
+async def mongod(folder: Path, images: int) -> AsyncIterator[tuple[str, Process]]:
+    """The URI and the process of a mongod with so many images, made where the folder has none yet."""
     server = mongo_server(find.mongod(), folder / "mongo", free_block(1), folder / "mongod.log")
     argv = list(server.program.argv)
     argv[argv.index("--wiredTigerCacheSizeGB") + 1] = CACHE_GB
@@ -34,7 +34,7 @@ async def mongod(folder: Path, images: int) -> AsyncIterator[str]:
         await asyncio.to_thread(million.ensure, server.uri, DATABASE, images)
         async with opened(server.uri) as catalog:
             await catalog.ensure_indexes()
-        yield server.uri
+        yield server.uri, process
     finally:
         await process.stop()
 
