@@ -17,6 +17,7 @@ from api.keys import CATALOG
 from tagify.settings import ApiSettings
 from tagify.web.sizes import LONGEST_LINE
 from tests.conftest import Values
+from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
 VISITOR = {"X-Forwarded-For": "198.51.100.1"}
@@ -27,6 +28,13 @@ async def running(values: Values, **more: Any) -> AsyncIterator[Client]:
     server = TestServer(build(ApiSettings(**values, media_base_url="http://edge.test", **more)))
     await server.start_server(max_line_size=LONGEST_LINE)
     async with TestClient(server) as client:
+
+        async def ready() -> bool:
+            async with client.get("/readyz") as response:
+                return response.status == 200
+
+        # The driver leaves a connection that is ended in its handshake to the garbage collector.
+        await until(ready)
         yield client
 
 

@@ -59,7 +59,8 @@ async def status(client: Client, head: str) -> int:
     """The status that the edge answers this with; 0 where it ends the connection without one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     try:
-        async with asyncio.timeout(10):
+        # A body that was announced and does not come is waited for, some 10 s, before the connection ends.
+        async with asyncio.timeout(30):
             writer.write(f"{head}Connection: close\r\n\r\n".encode("latin-1"))
             line = await reader.readline()
             await reader.read()

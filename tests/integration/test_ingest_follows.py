@@ -208,7 +208,10 @@ async def test_hostile_names_and_symlink_loops_are_taken_for_what_they_are(house
     assert len(found) == len(NAMES)
 
 
-async def test_a_removed_library_takes_its_documents_and_counts_along(house: House) -> None:
+async def test_a_removed_library_takes_its_documents_and_counts_along(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.parts.CONDEMNED_S", 0)
     (house.root / "a.jpg").write_bytes(pictures.with_keywords("sea"))
     async with house.daemon():
         await house.holds("a.jpg")

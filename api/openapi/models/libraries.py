@@ -11,6 +11,16 @@ from tagify.model import LibraryState
 
 
 @exact
+class Removal(TypedDict):
+    """How far the removal of a library is: images, then objects of the store."""
+
+    total: Count
+    done: Count
+    objects_left: Count
+    message: str
+
+
+@exact
 class Progress(TypedDict):
     """How far a library's scan is, and what it waits for."""
 
@@ -23,6 +33,7 @@ class Progress(TypedDict):
     scan_error: str
     removal_waiting: Count
     removal_since: Time | None
+    removal: Removal | None
 
 
 class Library(Progress):
