@@ -20,7 +20,9 @@ FILES = 2000
 KILLS = 20
 
 
+# One store is enough: it is the daemon that is killed, and it takes minutes.
 @pytest.mark.slow
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
 async def test_an_import_that_is_killed_twenty_times_ends_whole(
     house: House, blobs: Blobs, tmp_path: Path
 ) -> None:
