@@ -1,12 +1,10 @@
 """`python -m api`: the API and the gallery page."""
 
 from api.app import build
-from tagify.descriptors import raise_limit
 from tagify.runtime import Address, serve
 from tagify.settings import ApiSettings
 
 if __name__ == "__main__":
-    raise_limit()
     raise SystemExit(
         serve("api", ApiSettings, build, lambda s: Address(s.api_host, s.api_port, s.api_socket))
     )
