@@ -144,13 +144,14 @@ class Intake:
         if entry.state is ImageState.MISSING:
             return True
         library = self._libraries(entry.library_id)
-        if library is None or not _is_well(library):
+        if library is None:
             return False
         try:
             there = facts_at(library.path, entry.file.path)
         except OSError:
             return False
-        return there is None or there.inode != entry.file.inode
+        # The root is asked last: most files are there, and one that is not may have gone with its mount.
+        return (there is None or there.inode != entry.file.inode) and _is_well(library)
 
     def _absent(self, entries: Sequence[Entry]) -> list[Entry]:
         return [entry for entry in entries if self._is_absent(entry.file.path)]
