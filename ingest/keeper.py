@@ -81,7 +81,8 @@ class Keeper:
         self._watch_again_at = 0.0
         self._watched: RootIdentity | None = None
         self._told_unwatched = False
-        self._refused = False
+        self._refusals = 0
+        self._recheck: asyncio.TimerHandle | None = None
         self._wanted = asyncio.Event()
         self._answered = guard.library.rescan_requested
 
@@ -187,13 +188,20 @@ class Keeper:
         async with Progress(self._catalog, library.id, self._intake, total) as progress:
             if await self._comparer.tree("", self._guard, progress):
                 await self._guard.removals.settled()
-                self._refused = False
-            elif not self._refused:
-                self._refused = True
-                asyncio.get_running_loop().call_later(RECHECK_S, self._wanted.set)
+                self._refusals = 0
+            else:
+                self._look_again()
             await self._intake.drained()
         seconds = round(time.monotonic() - started, 1)
         logger.info("compared", extra=fields(library=library.name, files=total, seconds=seconds))
+
+    def _look_again(self) -> None:
+        """Scan in a while, each time after twice as long: whoever is asked may take days to answer."""
+        if self._recheck is not None:
+            self._recheck.cancel()
+        wait_s = min(RECHECK_S * 2 ** min(self._refusals, 10), self._rhythm.reconcile_s)
+        self._refusals += 1
+        self._recheck = asyncio.get_running_loop().call_later(wait_s, self._wanted.set)
 
     async def _follow(self) -> None:
         """Turn events into looks at the paths that have settled."""

@@ -35,6 +35,8 @@ class Removals:
         self._clock = clock
         self._recent: deque[tuple[float, int]] = deque()
         self._used = self._library().approvals_used
+        self._told = False
+        """Whether this one has told that images wait: the library as it is known here may be older."""
 
     @property
     def approved(self) -> bool:
@@ -59,7 +61,8 @@ class Removals:
     async def settled(self) -> None:
         """All that could go has gone: nothing waits any more, and an approval has been used."""
         library = self._library()
-        if library.removal_waiting or self.approved:
+        if library.removal_waiting or self._told or self.approved:
+            self._told = False
             self._used = library.approvals
             await patiently("catalog", lambda: self._catalog.libraries.end_removal(library.id, self._used))
 
@@ -74,4 +77,5 @@ class Removals:
                 library.name,
                 extra=fields(library=library.name, path=library.path, files=number),
             )
+        self._told = True
         await patiently("catalog", lambda: self._catalog.libraries.hold_removal(library.id, number))
