@@ -64,4 +64,4 @@ async def test_events_lost_while_the_daemon_was_stopped_lose_no_file(house: Hous
         async def all_in() -> bool:
             return (await house.state()).indexed_count == 50_000
 
-        await until(all_in, timeout_s=600, every_s=0.5)
+        await until(all_in, timeout_s=1200, every_s=0.5)
