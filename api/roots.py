@@ -4,14 +4,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tagify.errors import BadRequest, Conflict
+from tagify.errors import BadRequest
 
 
-def admit(text: str, roots: Sequence[Path], taken: Sequence[str]) -> str:
+def admit(text: str, roots: Sequence[Path]) -> str:
     """The folder's true path, symbolic links resolved.
 
-    Raises BadRequest when it is no readable folder below an allowed root, Conflict when a
-    library is there, above it or below it.
+    Raises BadRequest when it is no readable folder below an allowed root.
     """
     if not text.startswith("/") or "\0" in text:
         raise BadRequest(f"path must be absolute, like /srv/photos; {text!r} is not")
@@ -20,9 +19,6 @@ def admit(text: str, roots: Sequence[Path], taken: Sequence[str]) -> str:
     if not any(path.is_relative_to(os.path.realpath(root)) for root in roots):
         raise BadRequest(_outside(text, roots))
     _look_at(path, text)
-    for other in map(Path, taken):
-        if path.is_relative_to(other) or other.is_relative_to(path):
-            raise Conflict(f"{text} overlaps the library at {other}; choose a folder beside it, or remove it")
     return str(path)
 
 

@@ -28,11 +28,9 @@ async def add_library(request: web.Request) -> web.Response:
     path = body.get("path")
     if not isinstance(path, str):
         raise BadRequest("path must be the absolute path of a folder on the server")
-    libraries = request.app[CATALOG].libraries
-    taken = [library.path for library in await libraries.all()]
-    folder = await request.app[DISK].run(admit, path, request.app[SETTINGS].library_roots, taken)
+    folder = await request.app[DISK].run(admit, path, request.app[SETTINGS].library_roots)
     name = _name(body) if "name" in body else PurePosixPath(folder).name
-    library = await libraries.create(name, folder)
+    library = await request.app[CATALOG].libraries.create(name, folder)
     return json_response(request.app[ITEMS].library(library), status=201)
 
 

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
+import pymongo
 from bson import ObjectId
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
 from tagify.catalog.documents import identity_fields, library_of, object_id
@@ -15,7 +17,11 @@ from tagify.catalog.transactions import Transactions
 from tagify.errors import Conflict
 from tagify.model import Library, LibraryId, LibraryState, RootIdentity
 
-REMOVAL_BATCH = 500
+CREATE_TIMEOUT_S = 10.0
+"""Deadline of adding a library, repeats after conflicts included."""
+
+_ADDING = {"_id": "libraries"}
+"""The lock that all additions write to: of two at once one is repeated, and sees the other's library."""
 
 
 class Libraries:
@@ -40,7 +46,10 @@ class Libraries:
 
     @translated
     async def create(self, name: str, path: str) -> Library:
-        """A new library at an absolute path. Raises Conflict when one is there, Unavailable."""
+        """A new library at an absolute path.
+
+        Raises Conflict when one is there, above it or below it, and Unavailable.
+        """
         doc: dict[str, Any] = {
             "_id": ObjectId(),
             "name": name,
@@ -55,10 +64,10 @@ class Libraries:
             "rescan_requested": 0,
             "created_at": datetime.now(UTC),
         }
-        try:
-            await self._libraries.insert_one(doc)
-        except DuplicateKeyError as error:
-            raise Conflict(f"there is a library at {path} already") from error
+        with pymongo.timeout(CREATE_TIMEOUT_S):
+            # Outside, for an insertion in a transaction that meets another one is no conflict but an error.
+            await self._database.locks.update_one(_ADDING, {"$setOnInsert": {"additions": 0}}, upsert=True)
+            await self._transactions.run(lambda session: self._create(doc, session))
         return library_of(doc)
 
     async def rename(self, library_id: LibraryId, name: str) -> Library | None:
@@ -118,6 +127,16 @@ class Libraries:
     async def request_rescan(self, library_id: LibraryId) -> Library | None:
         """Ask ingest to compare folder and catalog soon. None where there is no such library."""
         return await self._updated(library_id, {"$inc": {"rescan_requested": 1}})
+
+    async def _create(self, doc: dict[str, Any], session: AsyncClientSession) -> None:
+        await self._database.locks.update_one(_ADDING, {"$inc": {"additions": 1}}, session=session)
+        path = PurePosixPath(doc["path"])
+        async for other in self._libraries.find({}, {"path": 1}, session=session):
+            if path.is_relative_to(other["path"]) or PurePosixPath(other["path"]).is_relative_to(path):
+                raise Conflict(
+                    f"{path} overlaps the library at {other['path']}; choose a folder beside it, or remove it"
+                )
+        await self._libraries.insert_one(doc, session=session)
 
     async def _attended(self, libraries: list[Library]) -> list[Library]:
         """The same; of those being removed with whether a daemon holds their lease."""

@@ -1,5 +1,6 @@
 """Libraries through HTTP: which folders are taken, and every mistake with its reason."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,15 @@ async def test_paths_that_are_no_library_are_refused_with_the_reason(client: Cli
         got, problem = await add(client, path)
         assert got == status, (path, problem)
         assert reason in problem["detail"]
+
+
+async def test_of_nested_paths_added_at_once_one_becomes_a_library(client: Client, tmp_path: Path) -> None:
+    for number in range(5):
+        folders = [tmp_path / "roots" / str(number) / Path(*"abc"[:depth]) for depth in range(4)]
+        folders[-1].mkdir(parents=True)
+        answers = await asyncio.gather(*(add(client, str(folder)) for folder in folders))
+        assert sorted(status for status, _ in answers) == [201, 409, 409, 409], answers
+        assert all("overlaps the library at" in body["detail"] for status, body in answers if status == 409)
 
 
 async def test_unknown_libraries_are_404(client: Client) -> None:
