@@ -7,7 +7,7 @@ finished can be claimed: there is one worker at a time, whatever the number of p
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -129,9 +129,8 @@ class Jobs:
         if doc is None:
             raise JobLost(f"another process works on job {claim.job.id} now")
         step = Step(doc["_id"], frozenset(doc["sources"]), doc["target"], doc["library_id"])
-        step = replace(step, sources=step.sources | await step.respell(self._database, session))
-        changed = await step.run(self._database, session)
-        progress: dict[str, Any] = {"done": doc["done"] + changed, "sources": sorted(step.sources)}
+        changed, sources = await step.advance(self._database, session)
+        progress: dict[str, Any] = {"done": doc["done"] + changed, "sources": sorted(sources)}
         if not changed:
             progress |= {"state": JobState.DONE.value, "finished_at": datetime.now(UTC)}
         # Written to in any case: reading it alone would not keep another from taking it meanwhile.

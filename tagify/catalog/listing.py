@@ -9,8 +9,9 @@ from tagify.catalog.documents import TILE_FIELDS, image_of, object_id, tile_of
 from tagify.catalog.failures import translated
 from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.orders import Leg, Place
-from tagify.catalog.plans import Plan, plan_of
-from tagify.model import Image, TagCount, Tile
+from tagify.catalog.plans import KnownTag, Plan, plan_of
+from tagify.catalog.tallies import spellings
+from tagify.model import Image, Tile
 from tagify.tagnames import key_of
 
 SIFTED = 20
@@ -78,12 +79,13 @@ class Listing:
         names = (*which.tags, *which.exclude)
         return plan_of(which, sort, await self._known(which, names) if names else {})
 
-    async def _known(self, which: ImageFilter, names: Sequence[str]) -> dict[str, TagCount]:
+    async def _known(self, which: ImageFilter, names: Sequence[str]) -> dict[str, KnownTag]:
         """Those of the tags that are in use where the filter looks, by their keys."""
         library = object_id(which.library_id) if which.library_id else None
         ids = [{"library_id": library, "key": key_of(name)} for name in names]
-        cursor = self._tags.find({"_id": {"$in": ids}}, {"key": 1, "name": 1, "count": 1})
-        return {doc["key"]: TagCount(doc["name"], doc["count"]) for doc in await cursor.to_list()}
+        fields = {"key": 1, "name": 1, "count": 1, "respelling": 1}
+        cursor = self._tags.find({"_id": {"$in": ids}}, fields)
+        return {doc["key"]: KnownTag(spellings(doc), doc["count"]) for doc in await cursor.to_list()}
 
     async def _end(self, plan: Plan, start: Place | None, forward: bool, budget: int) -> Place | None:
         """Where a page has looked at enough; None where it may look at all that its index leads to.

@@ -5,20 +5,27 @@ other tags too. We know better: the counts of all tags are stored. Of tags that 
 rarest one leads, and the rest is looked for in its images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tagify.catalog.documents import object_id
 from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.orders import ORDERS, Order
-from tagify.model import TagCount
 from tagify.tagnames import key_of
 
 Doc = dict[str, Any]
 
 # "/" is followed by "0": all paths below a folder lie between the two.
 _AFTER_SLASH = chr(ord("/") + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTag:
+    """A tag in use: how its images spell it (several ways only while it is being respelt), and how many."""
+
+    spellings: tuple[str, ...]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ def index_name(order: Order, *, library: bool, tags: bool) -> str:
     return "_".join([*(["library"] if library else []), *(["tag"] if tags else []), order.name])
 
 
-def plan_of(which: ImageFilter, sort: Sort, known: Mapping[str, TagCount]) -> Plan | None:
+def plan_of(which: ImageFilter, sort: Sort, known: Mapping[str, KnownTag]) -> Plan | None:
     """The plan of a list, or None where it has no images. `known` are the tags in use, by their keys."""
     order = ORDERS[sort]
     served: Doc = {"state": which.state.value}
@@ -63,8 +70,8 @@ class _Leading:
     expected: int | None = None
 
 
-def _leading(which: ImageFilter, known: Mapping[str, TagCount]) -> _Leading | None:
-    excluded = [known[key].name for key in map(key_of, which.exclude) if key in known]
+def _leading(which: ImageFilter, known: Mapping[str, KnownTag]) -> _Leading | None:
+    excluded = [name for key in map(key_of, which.exclude) if key in known for name in known[key].spellings]
     # Under $nor the server takes no bounds from a condition: the leading tag stays the leading one.
     sift: list[Doc] = [{"tags": {"$in": excluded}}] if excluded else []
     if which.no_tags:
@@ -76,11 +83,14 @@ def _leading(which: ImageFilter, known: Mapping[str, TagCount]) -> _Leading | No
     if not found or (which.logic == "and" and len(found) < len(keys)):
         return None
     if which.logic == "or":
-        names = [tag.name for tag in found]
-        served = {"tags": {"$in": names} if len(names) > 1 else names[0]}
-        return _Leading(served, _nor(sift), sum(tag.count for tag in found))
-    sift += [{"tags": {"$ne": tag.name}} for tag in found[1:]]
-    return _Leading({"tags": found[0].name}, _nor(sift), found[0].count)
+        names = [name for tag in found for name in tag.spellings]
+        return _Leading({"tags": _one_of(names)}, _nor(sift), sum(tag.count for tag in found))
+    sift += [{"tags": {"$nin": tag.spellings}} for tag in found[1:]]
+    return _Leading({"tags": _one_of(found[0].spellings)}, _nor(sift), found[0].count)
+
+
+def _one_of(names: Sequence[str]) -> Any:
+    return {"$in": list(names)} if len(names) > 1 else names[0]
 
 
 def _nor(conditions: list[Doc]) -> Doc:

@@ -1,11 +1,12 @@
 """A tag becomes another on some images, in one transaction: the step of which a rename is made.
 
 Where the two differ in case only it is one tag, which is spelt anew: its counts are the same, their
-names change at once, and step by step those on the images.
+names change at once, and step by step those on the images. Until that is done the counts tell how else
+the tag may be spelt (`respelling`), and lists look for that too.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from tagify.catalog.database import Database
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.retag import logged_keys
 from tagify.catalog.tagwrites import FIELDS, TagSlate
-from tagify.catalog.tallies import spelling
+from tagify.catalog.tallies import spelling, spellings
 from tagify.model import ImageState
 from tagify.tagnames import Spelling, key_of
 
@@ -42,18 +43,29 @@ class Step:
         """Whether source and target are one tag."""
         return key_of(min(self.sources)) == key_of(self.target)
 
-    async def run(self, database: Database, session: AsyncClientSession) -> int:
-        """Images that have changed: 0 once none carries the tag any more."""
-        known = Spelling({}) if self.only_respells else await spelling(database, [self.target], session)
-        return await self._present(database, known, session) or await self._missing(database, known, session)
+    async def advance(self, database: Database, session: AsyncClientSession) -> tuple[int, frozenset[str]]:
+        """Images that have changed (0 once none carries the tag any more), and the spellings found so far."""
+        step = replace(self, sources=self.sources | await self._respell(database, session))
+        changed = await step._replace(database, session)
+        if not changed and step.only_respells:
+            query = {"key": key_of(step.target), "respelling": {"$exists": True}}
+            await database.tags.update_many(query, {"$unset": {"respelling": ""}}, session=session)
+        return changed, step.sources
 
-    async def respell(self, database: Database, session: AsyncClientSession) -> set[str]:
+    async def _respell(self, database: Database, session: AsyncClientSession) -> set[str]:
         """How the source is spelt now; where the target is the same tag, its counts are spelt like it."""
         query = {"key": key_of(min(self.sources))}
-        found = {doc["name"] async for doc in database.tags.find(query, {"name": 1}, session=session)}
-        if self.only_respells and found - {self.target}:
-            await database.tags.update_many(query, {"$set": {"name": self.target}}, session=session)
+        cursor = database.tags.find(query, {"name": 1, "respelling": 1}, session=session)
+        docs = await cursor.to_list()
+        found = {name for doc in docs for name in spellings(doc)}
+        if self.only_respells and any(doc["name"] != self.target for doc in docs):
+            now = {"name": self.target, "respelling": sorted(found | self.sources)}
+            await database.tags.update_many(query, {"$set": now}, session=session)
         return found
+
+    async def _replace(self, database: Database, session: AsyncClientSession) -> int:
+        known = Spelling({}) if self.only_respells else await spelling(database, [self.target], session)
+        return await self._present(database, known, session) or await self._missing(database, known, session)
 
     async def _present(self, database: Database, known: Spelling, session: AsyncClientSession) -> int:
         query = {**self._carriers("tags"), **PRESENT}
@@ -90,4 +102,4 @@ class Step:
         source, name = key_of(min(self.sources)), known.of(self.target)
         if not self.only_respells and key_of(self.target) in map(key_of, tags):
             return [tag for tag in tags if key_of(tag) != source]
-        return [name if key_of(tag) == source else tag for tag in tags]
+        return list(dict.fromkeys(name if key_of(tag) == source else tag for tag in tags))

@@ -21,6 +21,11 @@ async def spelling(database: Database, names: Iterable[str], session: AsyncClien
     return Spelling({doc["key"]: doc["name"] async for doc in cursor} if ids else {})
 
 
+def spellings(tag: Mapping[str, Any]) -> tuple[str, ...]:
+    """How images spell a tag: as its document has it, and while it is being respelt as it was before."""
+    return tuple(dict.fromkeys((tag["name"], *tag.get("respelling", ()))))
+
+
 class Tallies:
     """Differences in the counts of tags (in each library and over all) and of libraries."""
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from api.app import build
-from tagify.catalog import Catalog, Gone, JobLost, Store
+from tagify.catalog import Catalog, Gone, ImageFilter, JobLost, Store
 from tagify.model import FileFacts, JobState, Library, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
@@ -79,6 +79,30 @@ async def test_case_alone_changes_the_spelling_everywhere(
         await finished(client, job)
     assert {await tags_of(catalog, name) for name in ids} == {("Sea",)}
     assert [tag.name for tag in await catalog.tags.counts(library.id, limit=9)] == ["Sea"]
+    await counts_are_exact(catalog)
+
+
+async def test_while_a_tag_is_spelt_anew_its_lists_lack_nothing(
+    catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagify.catalog.rename.STEP", 2)
+    ids = await fill(catalog, library, 5, "sea", "sun")
+    await catalog.jobs.rename("sea", "SEA", None)
+    claim = await catalog.jobs.claim()
+    assert claim is not None
+    going = True
+    while going:
+        going = await catalog.jobs.step(claim)
+        for which in (
+            ImageFilter(tags=("sea",)),
+            ImageFilter(tags=("Sea", "sun"), library_id=library.id),
+            ImageFilter(tags=("SEA", "none"), logic="or"),
+        ):
+            page = await catalog.listing.page(which, limit=9)
+            assert [tile.id for tile in page.tiles] == ids[::-1]
+        assert (await catalog.listing.page(ImageFilter(exclude=("sea",)), limit=9)).tiles == ()
+        assert {tag.name for tag in await catalog.tags.counts(library.id, limit=9)} == {"SEA", "sun"}
+    assert {await tags_of(catalog, name) for name in ids} == {("SEA", "sun")}
     await counts_are_exact(catalog)
 
 

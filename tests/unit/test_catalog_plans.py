@@ -10,10 +10,15 @@ from hypothesis import strategies as st
 
 from tagify.catalog import ImageFilter, Place, Sort
 from tagify.catalog.orders import ORDERS, Order
-from tagify.catalog.plans import Plan, plan_of
-from tagify.model import ImageId, LibraryId, TagCount
+from tagify.catalog.plans import KnownTag, Plan, plan_of
+from tagify.model import ImageId, LibraryId
 
-KNOWN = {"sea": TagCount("Sea", 500), "sun": TagCount("sun", 20), "rain": TagCount("rain", 7000)}
+KNOWN = {
+    "sea": KnownTag(("Sea",), 500),
+    "sun": KnownTag(("sun",), 20),
+    "rain": KnownTag(("rain",), 7000),
+    "snow": KnownTag(("Snow", "SNOW"), 100),
+}
 
 
 def plan(sort: Sort = Sort.NEWEST, **which: Any) -> Plan:
@@ -25,7 +30,7 @@ def plan(sort: Sort = Sort.NEWEST, **which: Any) -> Plan:
 def test_of_tags_that_must_all_be_there_the_rarest_leads() -> None:
     found = plan(tags=("rain", "SEA", "sun"))
     assert (found.index, found.served["tags"], found.expected) == ("tag_newest", "sun", 20)
-    assert found.sift == {"$nor": [{"tags": {"$ne": "Sea"}}, {"tags": {"$ne": "rain"}}]}
+    assert found.sift == {"$nor": [{"tags": {"$nin": ("Sea",)}}, {"tags": {"$nin": ("rain",)}}]}
 
 
 def test_a_tag_that_nothing_carries_ends_an_and_and_is_left_out_of_an_or() -> None:
@@ -34,6 +39,14 @@ def test_a_tag_that_nothing_carries_ends_an_and_and_is_left_out_of_an_or() -> No
     assert plan(tags=("sea", "nowhere"), logic="or").served["tags"] == "Sea"
     assert plan(tags=("sea", "sun"), logic="or").served["tags"] == {"$in": ["sun", "Sea"]}
     assert plan(exclude=("nowhere",)).sift == {}
+
+
+def test_a_tag_that_is_being_respelt_is_looked_for_in_each_spelling() -> None:
+    both = {"$in": ["Snow", "SNOW"]}
+    assert plan(tags=("snow", "sea")).served["tags"] == both
+    assert plan(tags=("snow", "sun")).sift == {"$nor": [{"tags": {"$nin": ("Snow", "SNOW")}}]}
+    assert plan(exclude=("snow",)).sift == {"$nor": [{"tags": both}]}
+    assert plan(tags=("snow", "sun"), logic="or").served["tags"] == {"$in": ["sun", "Snow", "SNOW"]}
 
 
 def test_each_list_has_its_index() -> None:
