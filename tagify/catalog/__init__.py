@@ -12,7 +12,7 @@ from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.jobs import Claim, JobLost, Jobs
 from tagify.catalog.listing import Page
 from tagify.catalog.orders import Place
-from tagify.catalog.recount import Miscount
+from tagify.catalog.recount import Fault, Miscount, Misspelling
 from tagify.catalog.retag import Tagged
 from tagify.catalog.tags import Changed
 from tagify.catalog.writes import Gone, Move, Store, Write
@@ -26,6 +26,7 @@ __all__ = [
     "ChangesLost",
     "Claim",
     "ContentCondemned",
+    "Fault",
     "Gone",
     "ImageFilter",
     "JobLost",
@@ -33,6 +34,7 @@ __all__ = [
     "LeaseLost",
     "Mark",
     "Miscount",
+    "Misspelling",
     "Move",
     "Page",
     "Place",

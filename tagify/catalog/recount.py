@@ -1,12 +1,12 @@
 """Counting again what is counted already: whether the stored counts are exact, and making them so.
 
 Verifying reads images and counts as they were at one moment. Repairing counts one tag anew in a
-transaction that begins by writing to its count, so no change of that tag can slip in between. Both
-may run beside live traffic.
+transaction that begins by writing to its count, so no change of that tag can slip in between. A tag that
+is spelt in several ways is spelt in one again, as a rename does it. All may run beside live traffic.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from tagify.catalog.database import Database
 from tagify.catalog.failures import translated
 from tagify.catalog.indexes import PRESENT
+from tagify.catalog.rename import Step
 from tagify.catalog.tallies import first_fields, tag_id
 from tagify.catalog.transactions import Transactions
 from tagify.model import ImageState, LibraryId
@@ -48,6 +49,17 @@ class Miscount:
     counted: int
 
 
+@dataclass(frozen=True, slots=True)
+class Misspelling:
+    """A tag that some images or counts spell otherwise too, as they do while it is being renamed."""
+
+    tag: str
+    others: tuple[str, ...]
+
+
+Fault = Miscount | Misspelling
+
+
 class Recount:
     """Verifies and repairs the counts of one database."""
 
@@ -59,28 +71,36 @@ class Recount:
         self._transactions = transactions
 
     @translated
-    async def verify(self) -> list[Miscount]:
-        """Every count that was wrong at one moment. Raises Unavailable."""
+    async def verify(self) -> list[Fault]:
+        """Every count and spelling that was wrong at one moment. Raises Unavailable."""
         with pymongo.timeout(VERIFY_TIMEOUT_S):
             async with self._client.start_session(snapshot=True) as session:
                 stored, names = await self._stored(session)
                 counted = await self._counted(session)
-        return [
-            Miscount(
-                LibraryId(str(library)) if library else None,
-                names.get(key) or min(counted.spellings[key], default=""),
-                tuple(counted.spellings[key]),
-                stored[library, key],
-                counted.counts[library, key],
-            )
-            for library, key in sorted(stored.keys() | counted.counts.keys(), key=str)
-            if stored[library, key] != counted.counts[library, key]
-        ]
+        return [*_misspellings(names, counted), *_miscounts(stored, names, counted)]
 
-    async def repair(self, miscounts: Iterable[Miscount]) -> None:
-        """Count these anew, each by itself. Raises Unavailable."""
-        for miscount in miscounts:
-            await self._repair(miscount)
+    async def repair(self, faults: Iterable[Fault]) -> None:
+        """Make these right, each by itself. Raises Unavailable."""
+        faults = list(faults)
+        misspellings = [fault for fault in faults if isinstance(fault, Misspelling)]
+        for misspelling in misspellings:
+            await self._respell(misspelling)
+        if misspellings:
+            # An image that carried two spellings of a tag was counted twice.
+            faults = await self.verify()
+        for fault in faults:
+            if isinstance(fault, Miscount):
+                await self._repair(fault)
+
+    @translated
+    async def _respell(self, fault: Misspelling) -> None:
+        step = Step(ObjectId(), frozenset(fault.others), fault.tag, None)
+        changed = 1
+        while changed:
+            with pymongo.timeout(REPAIR_TIMEOUT_S):
+                changed, _ = await self._transactions.run(
+                    lambda session: step.advance(self._database, session)
+                )
 
     @translated
     async def _repair(self, miscount: Miscount) -> None:
@@ -114,14 +134,14 @@ class Recount:
         count = await self._database.images.count_documents(query, session=session)
         await libraries.update_one({"_id": library}, {"$set": {"indexed_count": count}}, session=session)
 
-    async def _stored(self, session: AsyncClientSession) -> tuple[Counter[Scope], dict[str, str]]:
-        """The counts as they are kept, and how each tag is spelt."""
+    async def _stored(self, session: AsyncClientSession) -> tuple[Counter[Scope], "_Names"]:
+        """The counts as they are kept, and how they spell each tag: the count over all libraries first."""
         counts: Counter[Scope] = Counter()
-        names: dict[str, str] = {}
+        names: _Names = defaultdict(list)
         fields = {"library_id": 1, "key": 1, "name": 1, "count": 1, "_id": 0}
-        async for doc in self._database.tags.find({}, fields, session=session):
+        async for doc in self._database.tags.find({}, fields, session=session).sort("_id", 1):
             counts[doc["library_id"], doc["key"]] = doc.get("count", 0)
-            names[doc["key"]] = doc["name"]
+            names[doc["key"]].append(doc["name"])
         async for doc in self._database.libraries.find({}, {"indexed_count": 1}, session=session):
             counts[doc["_id"], ""] = doc["indexed_count"]
         return counts, names
@@ -145,6 +165,9 @@ class Recount:
         return counted
 
 
+_Names = defaultdict[str, list[str]]
+
+
 class _Counted:
     """What the images themselves say."""
 
@@ -157,3 +180,27 @@ class _Counted:
         self.counts[what["library"], key] += count
         self.counts[None, key] += count
         self.spellings[key].add(what["tag"])
+
+
+def _misspellings(names: _Names, counted: _Counted) -> Iterator[Misspelling]:
+    for key in sorted(names.keys() | counted.spellings.keys()):
+        name = _name(key, names, counted)
+        if others := {*names[key], *counted.spellings[key]} - {name}:
+            yield Misspelling(name, tuple(sorted(others)))
+
+
+def _miscounts(stored: Counter[Scope], names: _Names, counted: _Counted) -> Iterator[Miscount]:
+    for library, key in sorted(stored.keys() | counted.counts.keys(), key=str):
+        if stored[library, key] != counted.counts[library, key]:
+            yield Miscount(
+                LibraryId(str(library)) if library else None,
+                _name(key, names, counted),
+                tuple(counted.spellings[key]),
+                stored[library, key],
+                counted.counts[library, key],
+            )
+
+
+def _name(key: str, names: _Names, counted: _Counted) -> str:
+    """How a tag is spelt where opinions differ; empty for the key of a library's own count."""
+    return next(iter(names[key]), "") or min(counted.spellings[key], default="")

@@ -7,10 +7,10 @@ from tagify.commands.arguments import Commands, add_data_dir
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("tags", help="count tags anew, and repair counts that are wrong")
+    parser = commands.add_parser("tags", help="count tags anew, and repair what is wrong")
     add_data_dir(parser)
     what = parser.add_subparsers(required=True, metavar="WHAT")
-    verifying = what.add_parser("verify", help="compare every stored count with the images")
+    verifying = what.add_parser("verify", help="compare every stored count and spelling with the images")
     verifying.add_argument("--repair", action="store_true", help="make the wrong ones right")
     verifying.set_defaults(run=_verify)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from tagify.catalog import Catalog
+from tagify.catalog import Catalog, ImageFilter, Miscount, Misspelling
 from tagify.cli import main
 from tagify.model import Library
 from tests.conftest import Values
@@ -30,13 +30,20 @@ def damage(values: Values) -> None:
         database.libraries.update_one({}, {"$inc": {"indexed_count": -1}})
 
 
+async def miscounts(catalog: Catalog) -> list[Miscount]:
+    """What is wrong, where all of it is counts."""
+    found = await catalog.recount.verify()
+    assert all(isinstance(fault, Miscount) for fault in found)
+    return [fault for fault in found if isinstance(fault, Miscount)]
+
+
 async def test_wrong_counts_are_told_and_repaired(
     catalog: Catalog, library: Library, mongo_values: Values
 ) -> None:
     await fill(catalog, library, 3, "Sea", "sun")
     await counts_are_exact(catalog)
     await asyncio.to_thread(damage, mongo_values)
-    found = await catalog.recount.verify()
+    found = await miscounts(catalog)
     assert sorted((bool(item.library_id), item.tag, item.stored, item.counted) for item in found) == [
         (False, "None", 7, 0),
         (False, "Sea", 6, 3),
@@ -48,6 +55,34 @@ async def test_wrong_counts_are_told_and_repaired(
     await catalog.recount.repair(found)
     await counts_are_exact(catalog)
     assert [tag.name for tag in await catalog.tags.counts(library.id, prefix="SU", limit=9)] == ["sun"]
+
+
+def misspell(values: Values) -> None:
+    """One image spells its tag in another way, one in two ways; one library's count in a third."""
+    with MongoClient[dict[str, Any]](values["mongo_uri"]) as client:
+        database = client[values["mongo_database"]]
+        first, second = database.images.find({}, {"_id": 1}).sort("_id", 1).limit(2)
+        database.images.update_one({"_id": first["_id"]}, {"$set": {"tags": ["SEA", "sun"]}})
+        database.images.update_one({"_id": second["_id"]}, {"$set": {"tags": ["Sea", "sEa", "sun"]}})
+        database.tags.update_one({"key": "sea", "library_id": {"$ne": None}}, {"$set": {"name": "seA"}})
+
+
+async def test_spellings_that_differ_are_told_and_mended(
+    catalog: Catalog, library: Library, mongo_values: Values
+) -> None:
+    await fill(catalog, library, 3, "Sea", "sun")
+    await asyncio.to_thread(misspell, mongo_values)
+    found = await catalog.recount.verify()
+    assert found[0] == Misspelling("Sea", ("SEA", "sEa", "seA"))
+    await catalog.recount.repair(found)
+    await counts_are_exact(catalog)
+    for which in (ImageFilter(tags=("sea",)), ImageFilter(library_id=library.id, tags=("sea", "sun"))):
+        images = await catalog.listing.newest(which, limit=9)
+        assert [image.tags for image in images] == [("Sea", "sun")] * 3
+    assert {tag.name: tag.count for tag in await catalog.tags.counts(library.id, limit=9)} == {
+        "Sea": 3,
+        "sun": 3,
+    }
 
 
 async def test_a_repair_beside_changes_loses_none_of_them(
@@ -88,5 +123,5 @@ async def test_the_command_tells_by_its_status(
     assert "all libraries: tag 'sea': stored 6, counted 3" in text
     status, text = await run("--repair")
     assert status == 0
-    assert "6 counts were wrong, and are right now" in text
+    assert "6 counts or spellings were wrong, and are right now" in text
     assert await run() == (0, "every count is exact\n")
