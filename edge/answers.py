@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from edge.headers import IMMUTABLE, media_headers
+from tagify.web.accel import CACHED, X_ACCEL_REDIRECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,17 @@ class Answer:
 
 def immutable_answer(body: bytes | bytearray, mime: str, etag: str) -> Answer:
     """The answer for a URL that names the content."""
+    return Answer(body, _headers(mime, etag), len(body))
+
+
+def handed_answer(name: str, size: int, mime: str, etag: str) -> Answer:
+    """The same where NGINX sends the body: from a file of the cache, under the name that it has there."""
+    headers = _headers(mime, etag)
+    headers[X_ACCEL_REDIRECT] = CACHED + name
+    return Answer(b"", headers, size)
+
+
+def _headers(mime: str, etag: str) -> CIMultiDict[str]:
     headers = CIMultiDict(media_headers(etag, IMMUTABLE))
     headers[hdrs.CONTENT_TYPE] = mime
-    return Answer(body, headers, len(body))
+    return headers

@@ -58,7 +58,7 @@ def build(settings: EdgeSettings) -> web.Application:
     app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent.")
     app[LAYERS] = metrics.counter(
         "edge_variant_answers_total",
-        "Variants by where they came from: memory, disk, made, joined (another's making) or refused.",
+        "Variants by where they came from: memory, disk, handed (as a file), made, joined or refused.",
         labelled=True,
     )
     held = metrics.gauge("edge_memory_bytes", "Answers in memory, in bytes.")
@@ -120,7 +120,9 @@ async def _sandbox(app: web.Application) -> AsyncIterator[None]:
 
 async def _variants(app: web.Application) -> AsyncIterator[None]:
     settings, metrics = app[SETTINGS], app[METRICS]
-    app[CACHE] = DiskCache(settings.edge_cache_dir, settings.edge_cache_bytes, metrics)
+    app[CACHE] = DiskCache(
+        settings.edge_cache_dir, settings.edge_cache_bytes, metrics, handing_over=settings.edge_x_accel
+    )
     await app[CACHE].open()
     maker = Maker(
         app[SANDBOX],

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from edge.answers import Answer, immutable_answer
+from edge.answers import Answer, handed_answer, immutable_answer
 from edge.cache import DiskCache, Entry
 from edge.flights import Flights
 from edge.making import Maker
@@ -37,12 +37,19 @@ class Variants:
         self._room = room
         self._making = metrics.gauge("edge_variants_making", "Variants that are being made or wait for it.")
 
-    async def get(self, wanted: Wanted) -> Answer:
-        """The variant. Raises NotFound, Unprocessable, Busy when too many wait, Unavailable."""
+    async def get(self, wanted: Wanted, *, may_hand_over: bool = False) -> Answer:
+        """The variant. Raises NotFound, Unprocessable, Busy when too many wait, Unavailable.
+
+        `may_hand_over`: its body may stay in its file, for NGINX to send it.
+        """
         known = self._memory.get(wanted.path)
         if known is not None:
             self._layers.add(layer="memory")
             return known
+        place = self._cache.place(wanted.key) if may_hand_over else None
+        if place is not None:
+            self._layers.add(layer="handed")
+            return handed_answer(*place, wanted.mime, wanted.etag)
         entry = await self._cache.get(wanted.key)
         if entry is not None:
             self._layers.add(layer="disk")

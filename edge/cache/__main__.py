@@ -2,7 +2,7 @@
 
 import sys
 
-from edge.cache.ledger import FAULTS, Ledger
+from edge.cache.ledger import FAULTS, Ledger, NamedBodies, NamedFiles
 from tagify.errors import SettingsError
 from tagify.settings import EdgeSettings, load
 
@@ -22,7 +22,8 @@ def main(words: list[str]) -> int:
         print(f"{folder}: no cache is there")
         return 0
     try:
-        ledger = Ledger(folder, settings.edge_cache_bytes)
+        disk = NamedBodies if settings.edge_x_accel else NamedFiles
+        ledger = Ledger(folder, settings.edge_cache_bytes, disk=disk)
         stats = ledger.stats()
         if words == ["clear"]:
             print(f"{folder}: {ledger.clear()} variants removed ({stats.size / 1e6:.1f} MB)")

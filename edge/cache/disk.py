@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from edge.cache.bodies import Bodies
 from edge.cache.entry import Damaged, Entry
 from edge.cache.files import Files
-from edge.cache.ledger import Ledger, is_ruined
+from edge.cache.ledger import Ledger, NamedBodies, NamedFiles, is_ruined
 from tagify.errors import Busy
 from tagify.metrics import Metrics
 from tagify.threads import Threads
@@ -26,12 +27,18 @@ TRY_AGAIN_S = 30.0
 
 
 class DiskCache:
-    """Values by string keys, bounded in size, kept over restarts."""
+    """Values by string keys, bounded in size, kept over restarts.
 
-    def __init__(self, folder: Path, size_bytes: int, metrics: Metrics) -> None:
+    `handing_over`: another server may send bodies from their files.
+    """
+
+    def __init__(
+        self, folder: Path, size_bytes: int, metrics: Metrics, *, handing_over: bool = False
+    ) -> None:
         self._folder = folder
         self._size = size_bytes
-        self._files = Files(folder)
+        self._bodies = Bodies(folder) if handing_over else None
+        self._files = self._bodies or Files(folder)
         self._readers = Threads("cache-read", READERS)
         # One thread has the books, so nothing here waits for a lock but behind another process.
         self._writer = Threads("cache-write", 1, WRITES)
@@ -43,6 +50,7 @@ class DiskCache:
             labelled=True,
         )
         self._hit = self._answers.bound(outcome="hit", read="at_once")
+        self._handed = self._answers.bound(outcome="hit", read="elsewhere")
         self._writes = metrics.counter(
             "edge_cache_writes_total", "Values for the disk cache: kept, dropped or failed.", labelled=True
         )
@@ -71,6 +79,13 @@ class DiskCache:
         else:
             self._answers.add(outcome="hit" if entry else "miss", read=how)
         return entry
+
+    def place(self, key: str) -> tuple[str, int] | None:
+        """The name in the folder, and the length in bytes, of a body that another server may send."""
+        found = self._bodies.sound(key) if self._bodies else None
+        if found is not None:
+            self._handed(1)
+        return found
 
     async def put(self, key: str, entry: Entry) -> None:
         """Keep a value. One that cannot be kept is made again another time."""
@@ -105,7 +120,8 @@ class DiskCache:
         """The ledger, opened where it is time to try."""
         if self._ledger is None and time.monotonic() - self._opened_at >= TRY_AGAIN_S:
             self._opened_at = time.monotonic()
-            self._ledger = Ledger(self._folder, self._size)
+            disk = NamedBodies if self._bodies else NamedFiles
+            self._ledger = Ledger(self._folder, self._size, disk=disk)
             self._bytes.set(self._ledger.size)
         return self._ledger
 

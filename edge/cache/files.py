@@ -14,7 +14,11 @@ _OLD_S = 3600.0
 
 
 class Files:
-    """Reads, writes and removes the files in a folder."""
+    """Reads, writes and removes the files in a folder: a block and a body in each, for this user alone."""
+
+    ENDING = ".val"
+    FILE_MODE = 0o600
+    FOLDER_MODE = 0o700
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
@@ -22,11 +26,15 @@ class Files:
     def name(self, key: str) -> str:
         """Where the value of a key lies, relative to the folder."""
         digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-        return f"{digest[:2]}/{digest[2:4]}/{digest[4:]}.val"
+        return f"{digest[:2]}/{digest[2:4]}/{digest[4:]}{self.ENDING}"
 
     def path(self, key: str) -> str:
         """Where the value of a key lies."""
         return f"{self._folder}/{self.name(key)}"
+
+    def holds(self, key: str) -> bool:
+        """Whether there is a value, sound or not."""
+        return Path(self.path(key)).exists()
 
     def read(self, key: str, *, wait: bool) -> Entry | None:
         """The value, or None where there is none.
@@ -35,34 +43,18 @@ class Files:
         memory; Damaged; OSError.
         """
         try:
-            fd = os.open(self.path(key), os.O_RDONLY | os.O_CLOEXEC)
+            before, body = self._content(self.path(key), BLOCK, wait=wait)
         except FileNotFoundError:
             return None
-        try:
-            before, body = bytearray(BLOCK), bytearray(max(0, os.fstat(fd).st_size - BLOCK))
-            _fill(fd, before, body, wait=wait)
-        finally:
-            os.close(fd)
         return entry_of(key, before, body)
 
     def write(self, key: str, entry: Entry) -> int:
         """Put the value in its place, whole or not at all; its length in bytes. Raises OSError."""
-        unfinished = f"{self._folder}/{_UNFINISHED}/{os.urandom(12).hex()}"
-        path = self.path(key)
-        Path(unfinished).parent.mkdir(mode=0o700, exist_ok=True)
-        try:
-            with open(unfinished, "xb") as file:  # noqa: PTH123 - in the hot path, and it is a string
-                size = file.write(block(key, entry)) + file.write(entry.body)
-            try:
-                os.replace(unfinished, path)  # noqa: PTH105
-            except FileNotFoundError:
-                Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.replace(unfinished, path)  # noqa: PTH105
-        except BaseException:
-            with suppress(OSError):
-                Path(unfinished).unlink()
-            raise
-        return size
+        return self._put(self.path(key), block(key, entry), entry.body)
+
+    def remove(self, key: str) -> None:
+        """Remove a value; none there is no error. Raises OSError."""
+        Path(self.path(key)).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what writers left that died while they wrote. Raises OSError."""
@@ -71,6 +63,42 @@ class Files:
                 with suppress(FileNotFoundError):
                     if time.time() - item.stat().st_mtime > _OLD_S:
                         Path(item.path).unlink()
+
+    def _content(self, path: str, split: int, *, wait: bool) -> tuple[bytearray, bytearray]:
+        """The first `split` bytes of a file and the others. Raises as `read`, and FileNotFoundError."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            before, body = bytearray(split), bytearray(max(0, os.fstat(fd).st_size - split))
+            _fill(fd, before, body, wait=wait)
+        finally:
+            os.close(fd)
+        return before, body
+
+    def _put(self, path: str, *parts: bytes | bytearray) -> int:
+        """Write a file beside its place and move it there; its length in bytes. Raises OSError."""
+        unfinished = f"{self._folder}/{_UNFINISHED}/{os.urandom(12).hex()}"
+        Path(unfinished).parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            with open(unfinished, "xb") as file:  # noqa: PTH123 - in the hot path, and it is a string
+                os.fchmod(file.fileno(), self.FILE_MODE)
+                size = sum(file.write(part) for part in parts)
+            try:
+                os.replace(unfinished, path)  # noqa: PTH105
+            except FileNotFoundError:
+                self._make(Path(path).parent)
+                os.replace(unfinished, path)  # noqa: PTH105
+        except BaseException:
+            with suppress(OSError):
+                Path(unfinished).unlink()
+            raise
+        return size
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder and those above it, with their mode whatever the umask of this process is."""
+        if not folder.exists():
+            self._make(folder.parent)
+            folder.mkdir(exist_ok=True, mode=self.FOLDER_MODE)
+            folder.chmod(self.FOLDER_MODE)
 
 
 def _fill(fd: int, before: bytearray, body: bytearray, *, wait: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import diskcache
 from diskcache.core import MODE_BINARY
 
+from edge.cache.bodies import Bodies
 from edge.cache.entry import Entry
 from edge.cache.files import Files
 
@@ -25,6 +26,8 @@ class NamedFiles(diskcache.Disk):  # type: ignore[misc]
     """A Disk whose files are named by their keys. It neither writes nor reads a pickle, nor any value:
     whoever can write to the folder could have code run by one."""
 
+    files: type[Files] = Files
+
     def put(self, key: Any) -> Any:
         if not isinstance(key, str):
             raise TypeError("keys are strings")
@@ -38,11 +41,21 @@ class NamedFiles(diskcache.Disk):  # type: ignore[misc]
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:  # noqa: ARG002
         if not isinstance(value, Entry):
             raise TypeError("values are entries")
-        files = Files(Path(self._directory))
+        files = self.files(Path(self._directory))
         return files.write(key, value), MODE_BINARY, files.name(key), None
 
     def fetch(self, *_: Any) -> Any:
         raise TypeError("values are read from their files")
+
+
+class NamedBodies(NamedFiles):
+    """The same with bodies in files of their own."""
+
+    files = Bodies
+
+    def remove(self, file_path: Any) -> None:
+        for name in Bodies.beside(file_path):
+            super().remove(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +70,39 @@ class Stats:
 class Ledger:
     """The books of one folder; least recently stored goes first. All calls wait for the disk."""
 
-    def __init__(self, folder: Path, size_bytes: int) -> None:
-        """Open them, with what there is. Books that are ruined are begun anew, without their files."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
-        self._files = Files(folder)
+    def __init__(self, folder: Path, size_bytes: int, *, disk: type[NamedFiles] = NamedFiles) -> None:
+        """Open them, with what there is. Books that are ruined are begun anew, without their files.
+
+        `disk` says how values lie in files; those that lie otherwise stay until they are evicted.
+        """
+        folder.mkdir(parents=True, exist_ok=True, mode=disk.files.FOLDER_MODE)
+        folder.chmod(disk.files.FOLDER_MODE)
+        self._files = disk.files(folder)
         try:
-            self._cache = _opened(folder, size_bytes)
+            self._cache = _opened(folder, size_bytes, disk)
         except sqlite3.DatabaseError as error:
             if not is_ruined(error):
                 raise
             _emptied(folder)
-            self._cache = _opened(folder, size_bytes)
+            self._cache = _opened(folder, size_bytes, disk)
         self._files.sweep()
 
     def enter(self, key: str, entry: Entry) -> None:
         """Write the value's file and book it. Raises one of FAULTS, and nothing is left then."""
         if key in self._cache:
-            if Path(self._files.path(key)).exists():
+            if self._files.holds(key):
                 return  # another process was first; the bytes are the same
             self._cache.delete(key)
         try:
             self._cache.set(key, entry)
         except BaseException:
-            Path(self._files.path(key)).unlink(missing_ok=True)
+            self._files.remove(key)
             raise
 
     def forget(self, key: str) -> None:
         """Remove a value, booked or not. Raises one of FAULTS."""
         self._cache.delete(key)
-        Path(self._files.path(key)).unlink(missing_ok=True)
+        self._files.remove(key)
 
     def evict(self) -> int:
         """Remove values until the size is within its bound; how many. Raises one of FAULTS."""
@@ -115,11 +131,11 @@ def is_ruined(error: Exception) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) in _RUINED
 
 
-def _opened(folder: Path, size_bytes: int) -> diskcache.Cache:
+def _opened(folder: Path, size_bytes: int, disk: type[NamedFiles]) -> diskcache.Cache:
     return diskcache.Cache(
         str(folder),
         timeout=LOCK_WAIT_S,
-        disk=NamedFiles,
+        disk=disk,
         size_limit=size_bytes,
         eviction_policy="least-recently-stored",
         cull_limit=0,  # eviction is called for, timed and counted

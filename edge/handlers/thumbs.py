@@ -7,9 +7,9 @@ from aiohttp import hdrs, web
 from edge.conditions import not_modified
 from edge.handlers.broken import broken
 from edge.handlers.naming import cache_control, listed_content, named_image
-from edge.handlers.variants import sent
+from edge.handlers.variants import found
 from edge.headers import media_headers
-from edge.keys import SETTINGS, VARIANTS
+from edge.keys import SETTINGS
 from edge.negotiation import chosen
 from edge.wanted import THUMB, Wanted
 from tagify.errors import Unprocessable
@@ -26,7 +26,7 @@ async def thumb(request: web.Request) -> web.StreamResponse:
     if not_modified(request.headers, wanted.etag, None):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     try:
-        response = sent(request, await request.app[VARIANTS].get(wanted))
+        response = await found(request, wanted)
     except Unprocessable as problem:
         return broken(request, problem)
     response.headers.update(headers)

@@ -4,7 +4,6 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from edge.answers import Answer
 from edge.conditions import not_modified
 from edge.handlers.broken import broken
 from edge.handlers.naming import named_content
@@ -13,6 +12,7 @@ from edge.keys import BYTES_OUT, SETTINGS, VARIANTS
 from edge.wanted import Wanted
 from tagify.errors import NotFound, Unprocessable
 from tagify.model import VARIANT_MIMES
+from tagify.web.accel import SENDFILE_TYPE, X_ACCEL_REDIRECT
 
 routes = web.RouteTableDef()
 
@@ -28,13 +28,27 @@ async def variant(request: web.Request) -> web.StreamResponse:
     if not_modified(request.headers, wanted.etag, None):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=media_headers(wanted.etag, IMMUTABLE))
     try:
-        return sent(request, await request.app[VARIANTS].get(wanted))
+        return await found(request, wanted)
     except Unprocessable as problem:
         return broken(request, problem)
 
 
-def sent(request: web.Request, answer: Answer) -> web.Response:
-    """The answer, counted."""
+async def found(request: web.Request, wanted: Wanted) -> web.Response:
+    """The answer with the variant, counted. Raises what Variants.get does."""
+    answer = await request.app[VARIANTS].get(wanted, may_hand_over=_may_hand_over(request))
     if request.method == hdrs.METH_GET:
         request.app[BYTES_OUT].add(answer.size)
     return answer.response()
+
+
+def _may_hand_over(request: web.Request) -> bool:
+    """Whether NGINX asks, and would send the file whatever else the client says.
+
+    It knows no ETag of a file and its time is of no account: these two it would decide wrongly.
+    """
+    headers = request.headers
+    return (
+        headers.get(SENDFILE_TYPE) == X_ACCEL_REDIRECT
+        and hdrs.IF_MATCH not in headers
+        and hdrs.IF_UNMODIFIED_SINCE not in headers
+    )

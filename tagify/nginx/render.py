@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tagify.nginx.blocks import internal, listen, real_ip, redirect, servers, tls
+from tagify.nginx.handover import handover, sendfile_type, variant_zone
 from tagify.nginx.purging import load_module
 from tagify.settings import NginxSettings
 
@@ -67,6 +68,9 @@ def _values(folder: Path, settings: NginxSettings) -> dict[str, str]:
         "internal": internal(settings),
         "api_servers": servers(settings.nginx_api),
         "edge_servers": servers(settings.nginx_edge),
+        "handover": handover(folder, settings),
+        "sendfile_type": sendfile_type(settings),
+        "variant_zone": variant_zone(settings),
         "other_origin": "*" if "*" in settings.cors_origins else "",
         "origins": "\n    ".join(f'"{origin}" "{origin}";' for origin in origins),
         "cache_dir": settings.nginx_cache_dir,

@@ -1,14 +1,12 @@
 """The settings of the edge."""
 
-from pathlib import Path
-
 from pydantic import Field
 
-from tagify.settings.common import CommonSettings
 from tagify.settings.fields import Formats, Port, SocketPath, Widths
+from tagify.settings.media import MediaCacheSettings
 
 
-class EdgeSettings(CommonSettings):
+class EdgeSettings(MediaCacheSettings):
     """The service that delivers bytes."""
 
     edge_host: str = Field("127.0.0.1", description="Address the edge listens on.")
@@ -20,7 +18,6 @@ class EdgeSettings(CommonSettings):
     media_widths: Widths = Field(
         (160, 320, 512, 768, 1024, 1600, 2048, 3072), description="Widths of the variants."
     )
-    edge_cache_dir: Path = Field(Path("/var/cache/tagify/edge"), description="Folder of the disk cache.")
     edge_cache_bytes: int = Field(
         10_000_000_000, ge=1_000_000, description="Largest size of the disk cache, in bytes."
     )

@@ -62,6 +62,10 @@ def _quotable(value: str) -> str:
     return value
 
 
+def _quotable_folder(value: Path) -> Path:
+    return Path(_quotable(str(value)))
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]
@@ -79,4 +83,5 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 SocketPath = Annotated[str, AfterValidator(_socket_path)]
 Plain = Annotated[str, AfterValidator(_plain)]
 QuotablePath = Annotated[str, AfterValidator(_quotable)]
+QuotableFolder = Annotated[Path, AfterValidator(_quotable_folder)]
 PlainNames = Annotated[tuple[Plain, ...], NoDecode, BeforeValidator(_split)]

@@ -4,11 +4,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tagify.settings.common import CommonSettings
 from tagify.settings.fields import Plain, PlainNames, Port, QuotablePath
+from tagify.settings.media import MediaCacheSettings
 
 
-class NginxSettings(CommonSettings):
+class NginxSettings(MediaCacheSettings):
     """What differs between hosts."""
 
     nginx_listen: Plain = Field(

@@ -16,7 +16,7 @@ def installed() -> Path | None:
     return Path(found) if found else None
 
 
-def configure(folder: Path, *, host: str, port: int, api_port: int, edge_port: int) -> Path:
+def configure(folder: Path, *, host: str, port: int, api_port: int, edge_port: int, edge_cache: Path) -> Path:
     """Write the configuration for these ports into a folder; the path of its main file."""
     settings = NginxSettings(
         nginx_listen=f"{host}:{port}",
@@ -27,6 +27,7 @@ def configure(folder: Path, *, host: str, port: int, api_port: int, edge_port: i
         nginx_original_cache_bytes=1 << 30,
         nginx_internal_port=0,
         nginx_access_log="",
+        edge_cache_dir=edge_cache,
     )
     return render(folder, settings, whole=True)
 

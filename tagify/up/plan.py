@@ -100,7 +100,12 @@ def _with_services(
     front = None
     if binary:
         config = nginx.configure(
-            folder.sub("nginx"), host=wishes.host, port=wishes.port, api_port=api_port, edge_port=edge_port
+            folder.sub("nginx"),
+            host=wishes.host,
+            port=wishes.port,
+            api_port=api_port,
+            edge_port=edge_port,
+            edge_cache=folder.sub("cache", "edge"),
         )
         front = nginx.program(binary, config, wishes.port, folder.log("nginx"))
     return Plan(servers, services, front, url, f"http://{bind}:{api_port}")

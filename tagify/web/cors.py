@@ -34,7 +34,9 @@ class Cors:
 
     async def allow(self, request: web.Request, response: web.StreamResponse) -> None:
         """Tell browsers that the page may read the answer, be it a stream: for when it is prepared."""
-        response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+        # In one line: whoever passes the answer on may know of one line alone.
+        named = response.headers.get(hdrs.VARY)
+        response.headers[hdrs.VARY] = f"{named}, {hdrs.ORIGIN}" if named else hdrs.ORIGIN
         if self._allowed(request):
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = request.headers[hdrs.ORIGIN]
             response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED
