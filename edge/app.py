@@ -37,7 +37,8 @@ from tagify.settings import EdgeSettings
 from tagify.tasks import end
 from tagify.web import METRICS, REQUEST_SECONDS, new_app
 
-BLOB_THREADS = 8
+BLOB_THREADS = 2
+"""The store is asked by Origin; these are for readiness."""
 
 
 def build(settings: EdgeSettings) -> web.Application:
@@ -89,7 +90,7 @@ async def _origin(app: web.Application) -> AsyncIterator[None]:
             app[BLOBS],
             Circuit("S3", state=state, refused=refused),
             seconds=metrics.histogram("edge_upstream_seconds", "Time to the S3 server's head, by method."),
-            received=metrics.counter("edge_bytes_in_total", "Bytes of originals from the S3 server."),
+            received=metrics.counter("edge_bytes_in_total", "Bytes from the S3 server."),
             transfers=metrics.gauge("edge_transfers", "Transfers from the S3 server that are under way."),
             wait_s=settings.s3_timeout_s,
         )
@@ -128,8 +129,8 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
         app[SANDBOX],
         app[ORIGIN],
         app[LOOKUP],
-        app[BLOBS],
         metrics,
+        widths=settings.media_widths,
         max_pixels=settings.max_pixels,
         decode_bytes=settings.edge_decode_mb << 20,
         avif_workers=settings.edge_avif_workers,

@@ -4,11 +4,12 @@ import logging
 
 from aiohttp import hdrs, web
 
-from edge.origin import Origin, Transfer
+from edge.origin import Origin
 from edge.outlet import Outlet
 from edge.ranges import Range
 from edge.splice import Splice
 from edge.stopwatch import Stopwatch
+from edge.transfer import Transfer
 from tagify.errors import Problem, Unavailable
 from tagify.metrics import Counter
 from tagify.model import Content

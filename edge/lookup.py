@@ -116,7 +116,7 @@ class Lookup:
         return image
 
     async def original(self, content: Content) -> Original:
-        """Length and type of a content, by the catalog, else by the store. Raises NotFound, Unavailable."""
+        """What is known of a content, by the catalog, else by the store. Raises NotFound, Unavailable."""
         known = self._originals.get(content)
         if known is not None:
             return known

@@ -1,23 +1,32 @@
 """How a variant is made: what it is made from, and how much of that may go on at a time."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from edge.cache import Entry
 from edge.lookup import Lookup
 from edge.origin import Origin
 from edge.wanted import THUMB, Wanted
-from tagify.blobs import Blob, Blobs
+from tagify.blobs import Blob
 from tagify.budget import Budget
 from tagify.errors import NotFound, Undecodable, Unprocessable
 from tagify.metrics import Metrics
-from tagify.model import Bucket, Content
+from tagify.model import Content
 from tagify.sandbox import Job, Result, Sandbox, Sheet
 
 LARGEST_ORIGINAL = 512 << 20
 """Originals of more bytes than this are not made into variants."""
 
 AVIF = "image/avif"
+
+
+@dataclass(frozen=True, slots=True)
+class SameAs:
+    """The answer where the picture is no wider than a narrower rung of the ladder: it is that one's."""
+
+    width: int
 
 
 class Maker:
@@ -32,9 +41,9 @@ class Maker:
         sandbox: Sandbox,
         origin: Origin,
         lookup: Lookup,
-        blobs: Blobs,
         metrics: Metrics,
         *,
+        widths: Sequence[int],
         max_pixels: int,
         decode_bytes: int,
         avif_workers: int,
@@ -42,7 +51,7 @@ class Maker:
         self._sandbox = sandbox
         self._origin = origin
         self._lookup = lookup
-        self._blobs = blobs
+        self._widths = sorted(widths)
         self._max_pixels = max_pixels
         self._pixels = Budget(decode_bytes)
         self._originals = Budget(LARGEST_ORIGINAL)
@@ -52,7 +61,7 @@ class Maker:
             "edge_variant_sources_total", "Variants made, by what from.", labelled=True
         )
 
-    async def make(self, wanted: Wanted) -> Entry:
+    async def make(self, wanted: Wanted) -> Entry | SameAs:
         """The variant. Raises NotFound, Unprocessable, Unavailable, Busy."""
         try:
             async with AsyncExitStack() as held:
@@ -75,8 +84,11 @@ class Maker:
             made = await self._sandbox.run(self._job("enlarge_never", wanted), sheet)
         return self._entry(wanted, made, "thumb") if made.data else None
 
-    async def _from_original(self, wanted: Wanted) -> Entry:
+    async def _from_original(self, wanted: Wanted) -> Entry | SameAs:
         original = await self._lookup.original(wanted.content)
+        rung = next((width for width in self._widths if width >= original.width > 0), wanted.width)
+        if rung < wanted.width:
+            return SameAs(rung)
         if original.length > LARGEST_ORIGINAL:
             raise Undecodable(f"the file has more than {LARGEST_ORIGINAL >> 20} MB")
         async with self._originals.hold(original.length):
@@ -94,7 +106,7 @@ class Maker:
 
     async def _thumb(self, content: Content) -> Blob | None:
         try:
-            return await self._blobs.get(Bucket.THUMBS, content)
+            return await self._origin.thumb(content)
         except NotFound:
             return None
 

@@ -1,4 +1,4 @@
-"""Originals from the object store, streamed: memory does not depend on their size."""
+"""Objects from the store: originals streamed, so that memory does not depend on their size; thumbs whole."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,9 +13,11 @@ from aiohttp import hdrs
 from yarl import URL
 
 from edge.circuit import Circuit
+from edge.headers import OPAQUE
 from edge.kept import Kept
 from edge.ranges import Range
-from tagify.blobs import Blobs
+from edge.transfer import Transfer
+from tagify.blobs import Blob, Blobs
 from tagify.errors import Busy, NotFound, Unavailable
 from tagify.logs import request_id
 from tagify.metrics import Counter, Gauge, Histogram
@@ -37,6 +39,9 @@ REUSE_S = 120.0
 SIGNED = 2048
 """Signed URLs that are kept."""
 
+LARGEST_THUMB = 16 << 20
+"""A thumb of more bytes than this is none that we made."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,53 +54,8 @@ class Facts:
     modified: datetime
 
 
-class Transfer:
-    """The bytes of an object, or of a part of it, on their way."""
-
-    def __init__(self, response: aiohttp.ClientResponse, length: int) -> None:
-        self._response = response
-        self._length = length
-        self.modified = response.headers.get(hdrs.LAST_MODIFIED, "")
-        """When the store says that it was last modified, as HTTP writes it."""
-        self.received = 0
-
-    @property
-    def left(self) -> int:
-        """Bytes that have not been received yet."""
-        return self._length - self.received
-
-    async def read(self) -> bytes:
-        """The next bytes as they came; none once all have come. Raises Unavailable where it breaks."""
-        if self.received == self._length:
-            return b""
-        try:
-            chunk, _ = await self._response.content.readchunk()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unavailable("the S3 server broke off") from error
-        self.received += len(chunk)
-        if not chunk or self.received > self._length:
-            raise Unavailable("the S3 server sends another length than it said")
-        return chunk
-
-    def handed_over(self) -> tuple[int, bytes] | None:
-        """The socket that the rest comes from, and what was read of it already; `read` no more then.
-
-        None where there is no such socket: the transfer is over or encrypted.
-        """
-        connection = self._response.connection
-        if connection is None or connection.transport is None or connection.protocol is None:
-            return None
-        if connection.transport.get_extra_info("ssl_object") is not None:
-            return None
-        number = connection.transport.get_extra_info("socket").fileno()
-        here = b"".join(iter(self._response.content.read_nowait, b""))
-        connection.protocol.pause_reading()
-        self.received += len(here)
-        return number, here
-
-
 class Origin:
-    """The originals in the object store as the edge reads them, over bounded connections."""
+    """The objects of the store as the edge reads them, over bounded connections."""
 
     def __init__(
         self,
@@ -116,13 +76,23 @@ class Origin:
         self._transfers = transfers
         self.silence_s = wait_s
         self._slots = asyncio.Semaphore(UPSTREAMS)
-        self._signed: Kept[tuple[str, Content], URL] = Kept(SIGNED, REUSE_S)
+        self._signed: Kept[tuple[str, Bucket, Content], URL] = Kept(SIGNED, REUSE_S)
 
     async def facts(self, content: Content) -> Facts:
         """Length, type and time of an object. Raises NotFound, Unavailable, Busy."""
-        async with self._asked(hdrs.METH_HEAD, content, {}, HTTPStatus.OK) as response:
-            mime = response.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
+        async with self._asked(hdrs.METH_HEAD, Bucket.ORIGINALS, content, {}, HTTPStatus.OK) as response:
+            mime = response.headers.get(hdrs.CONTENT_TYPE, OPAQUE)
             return Facts(_length(response), mime, _modified(response))
+
+    async def thumb(self, content: Content) -> Blob:
+        """The stored thumb. Raises NotFound, Unavailable, Busy."""
+        async with self._asked(hdrs.METH_GET, Bucket.THUMBS, content, {}, HTTPStatus.OK) as response:
+            length = _length(response)
+            if not 0 < length <= LARGEST_THUMB:
+                raise Unavailable("the S3 server holds no thumb under its name")
+            async with self._transferred(response, length) as transfer:
+                data = await transfer.all()
+            return Blob(data, response.headers.get(hdrs.CONTENT_TYPE, OPAQUE))
 
     @asynccontextmanager
     async def opened(
@@ -134,27 +104,32 @@ class Origin:
         """
         headers: dict[str, str] = {hdrs.RANGE: f"bytes={part.first}-{part.last}"} if part else {}
         wanted = HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK
-        async with self._asked(hdrs.METH_GET, content, headers, wanted) as response:
+        async with self._asked(hdrs.METH_GET, Bucket.ORIGINALS, content, headers, wanted) as response:
             expected = part.length if part else length
             if _length(response) != expected or (
                 part and response.headers.get(hdrs.CONTENT_RANGE) != part.of(length)
             ):
                 raise Unavailable("the S3 server holds another length than the catalog")
-            transfer = Transfer(response, expected)
-            try:
+            async with self._transferred(response, expected) as transfer:
                 yield transfer
-            finally:
-                self._received.add(transfer.received)
+
+    @asynccontextmanager
+    async def _transferred(self, response: aiohttp.ClientResponse, length: int) -> AsyncIterator[Transfer]:
+        transfer = Transfer(response, length)
+        try:
+            yield transfer
+        finally:
+            self._received.add(transfer.received)
 
     @asynccontextmanager
     async def _asked(
-        self, method: str, content: Content, headers: dict[str, str], wanted: HTTPStatus
+        self, method: str, bucket: Bucket, content: Content, headers: dict[str, str], wanted: HTTPStatus
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         await self._room()
         try:
             with self._transfers.held():
                 with self._circuit.call():
-                    response = await self._request(method, content, headers)
+                    response = await self._request(method, bucket, content, headers)
                 async with response:
                     _check(response, wanted)
                     yield response
@@ -162,13 +137,13 @@ class Origin:
             self._slots.release()
 
     async def _request(
-        self, method: str, content: Content, headers: dict[str, str]
+        self, method: str, bucket: Bucket, content: Content, headers: dict[str, str]
     ) -> aiohttp.ClientResponse:
         try:
             with self._seconds.timed(method=method):
                 response = await self._session.request(
                     method,
-                    self._url(method, content),
+                    self._url(method, bucket, content),
                     # So that the store's log can be read beside ours.
                     headers={REQUEST_ID: request_id.get(), **headers},
                     allow_redirects=False,
@@ -191,11 +166,11 @@ class Origin:
         except TimeoutError as error:
             raise Busy(f"{UPSTREAMS} transfers are under way already") from error
 
-    def _url(self, method: str, content: Content) -> URL:
-        url = self._signed.get((method, content))
+    def _url(self, method: str, bucket: Bucket, content: Content) -> URL:
+        url = self._signed.get((method, bucket, content))
         if url is None:
-            url = URL(self._blobs.presign(Bucket.ORIGINALS, content, LIFETIME, method), encoded=True)
-            self._signed.put((method, content), url)
+            url = URL(self._blobs.presign(bucket, content, LIFETIME, method), encoded=True)
+            self._signed.put((method, bucket, content), url)
         return url
 
 

@@ -5,13 +5,16 @@ import asyncio
 from edge.answers import Answer, handed_answer, immutable_answer
 from edge.cache import DiskCache, Entry
 from edge.flights import Flights
-from edge.making import Maker
+from edge.making import Maker, SameAs
 from edge.memory import Memory
 from edge.refusals import Refusals
 from edge.wanted import Wanted
 from tagify.errors import Busy, Problem
 from tagify.metrics import Counter, Metrics
 from tagify.tasks import end
+
+WIDTH = "text/plain"
+"""The media type of a value that is no picture, but the width of the variant that has these bytes."""
 
 STORE_S = 5.0
 """Longest wait at the end of the service for what is still to be written, in seconds."""
@@ -50,10 +53,10 @@ class Variants:
         if place is not None:
             self._layers.add(layer="handed")
             return handed_answer(*place, wanted.mime, wanted.etag)
-        entry = await self._cache.get(wanted.key)
-        if entry is not None:
+        kept = await self._kept(wanted)
+        if kept is not None:
             self._layers.add(layer="disk")
-            return self._remembered(wanted, entry)
+            return kept
         return await self._made(wanted)
 
     async def close(self) -> None:
@@ -61,6 +64,14 @@ class Variants:
         if self._storing:
             await asyncio.wait(self._storing, timeout=STORE_S)
         await end(*self._storing)
+
+    async def _kept(self, wanted: Wanted) -> Answer | None:
+        """What the disk cache holds of it, under its own width or under that which has the same bytes."""
+        entry = await self._cache.get(wanted.key)
+        if entry is None:
+            width = await self._cache.get(wanted.width_key)
+            entry = await self._cache.get(wanted.at(int(width.body)).key) if width else None
+        return self._remembered(wanted, entry) if entry else None
 
     async def _made(self, wanted: Wanted) -> Answer:
         if self._flights.has(wanted.key):
@@ -76,14 +87,24 @@ class Variants:
     async def _make(self, wanted: Wanted) -> Answer:
         with self._making.held():
             try:
-                entry = await self._maker.make(wanted)
+                made = await self._maker.make(wanted)
             except Problem as problem:
                 self._refusals.note((wanted.content, wanted.thumb_may_do), problem)
                 raise
-        storing = asyncio.create_task(self._cache.put(wanted.key, entry))
+        if isinstance(made, SameAs):
+            self._store(wanted.width_key, Entry(WIDTH, str(made.width).encode()))
+            narrower = wanted.at(made.width)
+            same = await self._kept(narrower)
+            # It is admitted already: making the other is all that there is to making this one.
+            same = same or await self._flights.join(narrower.key, lambda: self._make(narrower))
+            return self._remembered(wanted, Entry(wanted.mime, same.body))
+        self._store(wanted.key, made)
+        return self._remembered(wanted, made)
+
+    def _store(self, key: str, entry: Entry) -> None:
+        storing = asyncio.create_task(self._cache.put(key, entry))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)
-        return self._remembered(wanted, entry)
 
     def _remembered(self, wanted: Wanted, entry: Entry) -> Answer:
         answer = immutable_answer(entry.body, entry.mime, wanted.etag)

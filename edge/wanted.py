@@ -1,6 +1,7 @@
 """A variant by what names it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from tagify.model import THUMB_RECIPE, THUMB_SIZE, VARIANT_MIMES, Content
 
@@ -29,6 +30,15 @@ class Wanted:
         """What it is kept under, and its ETag: everything that changes its bytes."""
         width = self.width or "thumb"
         return f"{RECIPE}-{THUMB_RECIPE}-{self.content}-{width}-{self.ending}"
+
+    @property
+    def width_key(self) -> str:
+        """What the width of another variant is kept under that has the same bytes."""
+        return f"{self.key}-is"
+
+    def at(self, width: int) -> Self:
+        """The same in another width."""
+        return replace(self, width=width)
 
     @property
     def etag(self) -> str:

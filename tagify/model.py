@@ -113,10 +113,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """What the catalog knows of a content: its length in bytes and its media type."""
+    """What is known of a content: its length in bytes, its media type, and its width in pixels.
+
+    The width is as displayed; 0 where it is not known.
+    """
 
     length: int
     mime: str
+    width: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,9 @@ class Images:
 
     @translated
     async def original(self, content: Content) -> Original | None:
-        """Length and type of a content that some image has, or None. Raises Unavailable."""
-        doc = await self._images.find_one({"content": content}, {"size": 1, "mime": 1, "_id": 0})
-        return Original(doc["size"], doc["mime"]) if doc else None
+        """Length, type and width of a content that some image has, or None. Raises Unavailable."""
+        doc = await self._images.find_one({"content": content}, {"size": 1, "mime": 1, "width": 1, "_id": 0})
+        return Original(doc["size"], doc["mime"], doc.get("width") or 0) if doc else None
 
     @translated
     async def at(self, library_id: LibraryId, paths: Sequence[str]) -> dict[str, Entry]:

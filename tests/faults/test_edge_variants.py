@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pixels
 from pydantic import SecretStr
 
+from edge.circuit import FAILURES
 from edge.keys import VARIANTS
 from edge.wanted import Wanted
 from tagify.blobs import Blobs
@@ -36,6 +37,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 
+STORM = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
 IMG = {
     "Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
     "Sec-Fetch-Dest": "image",
@@ -209,6 +211,64 @@ async def test_hostile_originals_are_refused_and_free_their_worker(
                 assert [await one, await two] == [422, 422]
             async with client.get(f"/media/{good}/1024.webp") as response:
                 assert response.status == 200
+
+
+async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
+    settings: EdgeSettings, catalog: Catalog, blobs: Blobs, proxy: Chaos
+) -> None:
+    images = [await shown(catalog, blobs, pictures.jpeg(700, 500, seed), f"{seed}.jpg") for seed in range(9)]
+    paths = [f"/api/images/{image.id}/thumb" for image in images]
+    paths += [f"/media/{image.content}/320.webp" for image in images]
+    async with edge(settings, edge_queue_size=100) as client:
+
+        async def status(path: str) -> int:
+            async with client.get(path) as response:
+                if response.status == 503:
+                    assert int(response.headers["Retry-After"]) >= 1
+                return response.status
+
+        assert await status(paths[0]) == 200
+        asked = await metric(client, 'edge_upstream_seconds_count{method="GET"}')
+        proxy.answer = STORM
+        await proxy.sever()
+        loop = asyncio.get_running_loop()
+        start, rounds = loop.time(), 5
+        for _ in range(rounds):
+            assert set(await asyncio.gather(*map(status, paths[1:]))) == {503}
+        # Those that were under way together when it opened, and a probe now and then.
+        most = len(paths) + 2 * (loop.time() - start) + 2
+        assert FAILURES <= await metric(client, 'edge_upstream_seconds_count{method="GET"}') - asked <= most
+        refused = await metric(client, 'edge_circuit_refused_total{server="S3"}')
+        assert refused >= (rounds - 1) * (len(paths) - 1) - most
+        assert await status(paths[0]) == 200  # what is kept asks nobody
+        proxy.heal()
+
+        async def well() -> bool:
+            return {await status(path) for path in paths} == {200}
+
+        await until(well, timeout_s=60)
+
+
+async def test_one_picture_is_kept_for_all_widths_above_its_own(
+    settings: EdgeSettings, catalog: Catalog, blobs: Blobs, proxy: Chaos
+) -> None:
+    image = await shown(catalog, blobs, pictures.jpeg(700, 500))
+    paths = [f"/media/{image.content}/{width}.webp" for width in (3072, 1024, 768, 2048)]
+    async with edge(settings) as client:
+        bodies = await asyncio.gather(*(body(client, path) for path in paths))
+        assert Pixels.open(io.BytesIO(bodies[0])).size == (700, 500)
+        assert len(set(bodies)) == 1
+        assert await metric(client, 'edge_encode_seconds_count{format="webp"}') == 1
+    sizes = [place.stat().st_size for place in settings.edge_cache_dir.rglob("*.val")]
+    assert len([size for size in sizes if size > len(bodies[0])]) == 1
+    proxy.refuse = True
+    async with edge(settings, edge_memory_bytes=0, mongo_uri=SecretStr("mongodb://127.0.0.1:1/")) as client:
+        for path in paths:
+            async with client.get(path) as response:
+                assert (response.status, await response.read()) == (200, bodies[0])
+                etag = response.headers["ETag"]
+            async with client.get(path, headers={"If-None-Match": etag}) as response:
+                assert response.status == 304
 
 
 async def test_thumbs_by_id_come_in_the_format_that_is_named(
