@@ -17,6 +17,7 @@ import pytest
 from edge.cache import DiskCache, Entry
 from edge.cache.__main__ import main as command
 from tagify.metrics import Metrics
+from tagify.up.environment import keep
 from tests.support.cache_probe import key, value
 from tests.support.servers import missing
 
@@ -24,9 +25,11 @@ PROBE = (sys.executable, "-m", "tests.support.cache_probe")
 
 
 @asynccontextmanager
-async def cache(folder: Path, size_bytes: int = 100_000_000) -> AsyncIterator[tuple[DiskCache, Metrics]]:
+async def cache(
+    folder: Path, size_bytes: int = 100_000_000, *, handing_over: bool = False
+) -> AsyncIterator[tuple[DiskCache, Metrics]]:
     metrics = Metrics()
-    made = DiskCache(folder, size_bytes, metrics)
+    made = DiskCache(folder, size_bytes, metrics, handing_over=handing_over)
     await made.open()
     try:
         yield made, metrics
@@ -225,6 +228,48 @@ async def test_the_command_tells_and_clears(
     assert "3 variants removed" in capsys.readouterr().out
     assert [*folder.rglob("*.val")] == []
     assert command(["burn"]) == 2
+
+
+async def tagify(*argv: str, **settings: str) -> tuple[int, str]:
+    """Status and output of the command as a user types it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tagify.cli", *argv,
+        env={**os.environ, **settings}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+@pytest.mark.parametrize("handing_over", [False, True])
+async def test_the_command_line_tells_and_clears(tmp_path: Path, handing_over: bool) -> None:
+    folder = tmp_path / "cache"
+    settings = {
+        "TAGIFY_EDGE_CACHE_DIR": str(folder),
+        "TAGIFY_EDGE_X_ACCEL": str(handing_over),
+        "XDG_DATA_HOME": str(tmp_path),
+    }
+    async with cache(folder, handing_over=handing_over) as (held, _):
+        for number in range(2):
+            await held.put(key(number), value(number))
+    assert await tagify("cache", "stats", **settings) == (
+        0,
+        f"{folder}: 2 variants, 0.1 MB of at most 10000 MB\n",
+    )
+    status, said = await tagify("cache", "clear", **settings)
+    assert (status, "2 variants removed" in said) == (0, True)
+    assert not [place for place in folder.rglob("*.*") if place.suffix in (".val", ".body", ".block")]
+    assert "0 variants" in (await tagify("cache", "stats", **settings))[1]
+    assert (await tagify("cache", "burn", **settings))[0] == 2
+    assert (await tagify("cache", "stats", **settings, TAGIFY_EDGE_CACHE_BYTES="none"))[0] == 2
+
+
+async def test_the_command_line_finds_the_cache_of_a_data_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "cache" / "edge"
+    keep(tmp_path / "data", {"TAGIFY_EDGE_CACHE_DIR": str(folder)})
+    async with cache(folder) as (held, _):
+        await held.put(key(1), value(1))
+    status, said = await tagify("cache", "stats", "--data-dir", str(tmp_path / "data"))
+    assert (status, said.startswith(f"{folder}: 1 variants")) == (0, True)
 
 
 async def test_the_keys_of_entries_have_an_end(tmp_path: Path) -> None:
