@@ -26,11 +26,14 @@ from edge.keys import (
 from edge.lookup import Lookup
 from edge.making import Maker
 from edge.memory import Memory
+from edge.nginx import NginxCaches, purging_session
 from edge.origin import Origin, upstream_session
+from edge.purging import UNDER_WAY_S, Follower
 from edge.redirects import Redirects
 from edge.variants import Variants
+from edge.wanted import all_of
 from tagify.blobs import Blobs
-from tagify.catalog import Catalog
+from tagify.catalog import Catalog, Purge
 from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
@@ -66,7 +69,7 @@ def build(settings: EdgeSettings) -> web.Application:
     app[MEMORY] = Memory(settings.edge_memory_bytes, held)
     front = from_memory(app[MEMORY], app[REQUEST_SECONDS], app[LAYERS], app[BYTES_OUT])
     app.middlewares.insert(0, front)
-    app.cleanup_ctx.extend([_stores, _origin, _sandbox, _variants])
+    app.cleanup_ctx.extend([_stores, _origin, _sandbox, _variants, _purging])
     for part in (variants, originals, thumbs):
         app.add_routes(part.routes)
     return app
@@ -140,3 +143,25 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
     yield
     await app[VARIANTS].close()
     await app[CACHE].close()
+
+
+async def _purging(app: web.Application) -> AsyncIterator[None]:
+    settings, purges = app[SETTINGS], app[CATALOG].purges
+    folder, widths = settings.edge_cache_dir, settings.media_widths
+    forgotten = app[METRICS].counter(
+        "edge_forgotten_total", "Removed contents that a cache has forgotten, by cache.", labelled=True
+    )
+
+    async def forget(purge: Purge) -> None:
+        await app[VARIANTS].forget(all_of(purge.content, widths))
+
+    async with purging_session() as session:
+        front = NginxCaches(session, settings.edge_purge_url, widths=widths, origins=settings.cors_origins)
+        followers = [Follower(purges, folder / "edge.purged", forget, forgotten, age_s=UNDER_WAY_S)]
+        if settings.edge_purge_url:
+            # NGINX is filled from here: it forgets after every edge has.
+            later = 2 * UNDER_WAY_S
+            followers.append(Follower(purges, folder / "nginx.purged", front.purge, forgotten, age_s=later))
+        tasks = [asyncio.create_task(follower.run()) for follower in followers]
+        yield
+        await end(*tasks)

@@ -33,12 +33,17 @@ class Memory:
         cost = answer.size + OVERHEAD
         if cost > self._size // LARGEST_SHARE:
             return
-        before = self._answers.pop(name, None)
-        if before is not None:
-            self._left += before.size + OVERHEAD
+        self.drop(name)
         self._answers[name] = answer
         self._left -= cost
         while self._left < 0:
             _, oldest = self._answers.popitem(last=False)
             self._left += oldest.size + OVERHEAD
         self._held.set(self._size - self._left)
+
+    def drop(self, name: str) -> None:
+        """Keep it no longer."""
+        answer = self._answers.pop(name, None)
+        if answer is not None:
+            self._left += answer.size + OVERHEAD
+            self._held.set(self._size - self._left)

@@ -1,6 +1,7 @@
 """Variants: other widths and formats of an image, made once and kept."""
 
 import asyncio
+from collections.abc import Sequence
 
 from edge.answers import Answer, handed_answer, immutable_answer
 from edge.cache import DiskCache, Entry
@@ -9,7 +10,7 @@ from edge.making import Maker, SameAs
 from edge.memory import Memory
 from edge.refusals import Refusals
 from edge.wanted import Wanted
-from tagify.errors import Busy, Problem
+from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics
 from tagify.tasks import end
 
@@ -58,6 +59,14 @@ class Variants:
             self._layers.add(layer="disk")
             return kept
         return await self._made(wanted)
+
+    async def forget(self, several: Sequence[Wanted]) -> None:
+        """Keep these no longer. Raises Unavailable where the disk does not let go of them, Busy."""
+        keys = [key for wanted in several for key in (wanted.key, wanted.width_key)]
+        if not await self._cache.forget(keys):
+            raise Unavailable("the disk cache cannot be written")
+        for wanted in several:
+            self._memory.drop(wanted.path)
 
     async def close(self) -> None:
         """Write what is still to be written."""

@@ -1,5 +1,6 @@
 """A variant by what names it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -54,3 +55,8 @@ class Wanted:
     def thumb_may_do(self) -> bool:
         """Whether a thumb can be large enough for it."""
         return self.width <= THUMB_SIZE
+
+
+def all_of(content: Content, widths: Sequence[int]) -> list[Wanted]:
+    """Every variant that there can be of a content, on a ladder of these widths."""
+    return [Wanted(content, width, ending) for width in (THUMB, *widths) for ending in VARIANT_MIMES]

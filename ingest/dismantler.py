@@ -40,6 +40,6 @@ class Dismantler:
     async def _remove_objects(self) -> int:
         return await remove_condemned(self._catalog, self._blobs, self._condemned_s)
 
-    def _objects_of(self, content: Content) -> Iterator[StoredObject]:
-        for bucket in Bucket:
-            yield StoredObject(bucket, self._blobs.key(bucket, content), content)
+    def _objects_of(self, content: Content, length: int) -> Iterator[StoredObject]:
+        yield StoredObject(Bucket.ORIGINALS, self._blobs.key(Bucket.ORIGINALS, content), content, length)
+        yield StoredObject(Bucket.THUMBS, self._blobs.key(Bucket.THUMBS, content), content)

@@ -56,10 +56,11 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object in a listing. `content` is None where its key is none of ours."""
+    """An object in a listing, of `length` bytes. `content` is None where its key is none of ours."""
 
     key: str
     modified: datetime
+    length: int
     content: Content | None
 
 
@@ -187,7 +188,12 @@ class Blobs:
             bucket, prefix=self._objects.prefix or None, recursive=True, start_after=after or None
         )
         return [
-            Listed(item.object_name, item.last_modified, self._objects.content_of(item.object_name))
+            Listed(
+                item.object_name,
+                item.last_modified,
+                item.size or 0,
+                self._objects.content_of(item.object_name),
+            )
             for item in itertools.islice(objects, limit)
             if item.object_name and item.last_modified
         ]

@@ -81,7 +81,7 @@ class Sweep:
         while True:
             listing = await self._blobs.listed(bucket, after, CHUNK)
             old = [item for item in listing if item.modified <= before]
-            yield [StoredObject(bucket, item.key, item.content) for item in old if item.content]
+            yield [StoredObject(bucket, item.key, item.content, item.length) for item in old if item.content]
             if len(listing) < CHUNK:
                 return
             after = listing[-1].key
@@ -90,7 +90,8 @@ class Sweep:
 async def remove_condemned(catalog: Catalog, blobs: Blobs, age_s: float) -> int:
     """Remove the objects of what was condemned so long ago and is still not referred to; how many.
 
-    Raises Unavailable. What is left then is removed by whoever comes next.
+    What is gone is noted for those who keep copies. Raises Unavailable; what is left then is removed
+    by whoever comes next.
     """
     removed, by = 0, secrets.token_hex(8)
     while objects := await catalog.condemned.claim(age_s, by):
@@ -103,5 +104,6 @@ async def remove_condemned(catalog: Catalog, blobs: Blobs, age_s: float) -> int:
             some = doomed[start : start + AT_ONCE]
             await asyncio.gather(*(blobs.remove_key(item.bucket, item.key) for item in some))
             removed += len(some)
+        await catalog.purges.note(doomed)
         await catalog.condemned.pardon((item.content for item in objects), by)
     return removed

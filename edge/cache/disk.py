@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -96,6 +96,10 @@ class DiskCache:
         else:
             self._writes.add(outcome="kept" if kept else "failed")
 
+    async def forget(self, keys: Sequence[str]) -> bool:
+        """Keep the values of these keys no longer; whether that is so. Raises Busy."""
+        return bool(await self._writing("forget", self._drop, keys))
+
     async def close(self) -> None:
         """Let the folder go, once what waits is written."""
         if self._ledger is not None:
@@ -113,6 +117,16 @@ class DiskCache:
         if evicted:
             self._evict_seconds.observe(time.perf_counter() - start)
             self._evicted.add(evicted)
+        self._bytes.set(ledger.size)
+        return True
+
+    def _drop(self, keys: Sequence[str]) -> bool:
+        ledger = self._books()
+        if ledger is None:
+            return False
+        for key in keys:
+            if self._files.holds(key):
+                ledger.forget(key)
         self._bytes.set(ledger.size)
         return True
 

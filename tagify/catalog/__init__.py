@@ -12,6 +12,7 @@ from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.jobs import Claim, JobLost, Jobs
 from tagify.catalog.listing import Page
 from tagify.catalog.orders import Place
+from tagify.catalog.purges import Purge, Purges
 from tagify.catalog.recount import Fault, Miscount, Misspelling
 from tagify.catalog.retag import Tagged
 from tagify.catalog.tags import Changed
@@ -38,6 +39,8 @@ __all__ = [
     "Move",
     "Page",
     "Place",
+    "Purge",
+    "Purges",
     "ServerFacts",
     "Sort",
     "Store",

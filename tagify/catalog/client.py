@@ -20,6 +20,7 @@ from tagify.catalog.jobs import Jobs
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.listing import Listing
+from tagify.catalog.purges import Purges
 from tagify.catalog.recount import Recount
 from tagify.catalog.tags import Tags
 from tagify.catalog.transactions import Transactions
@@ -85,6 +86,7 @@ class Catalog:
         self.libraries = Libraries(self._database, transactions)
         self.dismantling = Dismantling(self._database, transactions)
         self.condemned = Condemned(self._database)
+        self.purges = Purges(self._database)
         self.leases = Leases(self._database)
         self.changes = Changes(self._database)
 

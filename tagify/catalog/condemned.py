@@ -28,11 +28,19 @@ Two that remove the same could remove what was stored anew in between.
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object of the store: the bytes of a content, or their thumb by some recipe."""
+    """An object of the store: the bytes of a content, or their thumb by some recipe.
+
+    `length` in bytes, 0 where nobody said.
+    """
 
     bucket: Bucket
     key: str
     content: Content
+    length: int = 0
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in its content's document."""
+        return {"bucket": self.bucket.value, "key": self.key, "length": self.length}
 
 
 class Condemned:
@@ -74,7 +82,7 @@ class Condemned:
         )
         cursor = self._condemned.find({"_id": {"$in": names}, "claimed_by": by})
         return [
-            StoredObject(Bucket(item["bucket"]), item["key"], Content(doc["_id"]))
+            StoredObject(Bucket(item["bucket"]), item["key"], Content(doc["_id"]), item.get("length", 0))
             async for doc in cursor
             for item in doc["objects"]
         ]
@@ -95,9 +103,8 @@ async def condemned_of(
 
 
 def _condemn(item: StoredObject) -> UpdateOne:
-    place: dict[str, Any] = {"bucket": item.bucket.value, "key": item.key}
     return UpdateOne(
         {"_id": item.content},
-        {"$currentDate": {"at": True}, "$addToSet": {"objects": place}},
+        {"$currentDate": {"at": True}, "$addToSet": {"objects": item.document()}},
         upsert=True,
     )

@@ -26,10 +26,10 @@ BATCH = 500
 COUNT_TIMEOUT_S = 60.0
 """Deadline of counting a library's images."""
 
-ObjectsOf = Callable[[Content], Iterable[StoredObject]]
-"""Where the objects of a content are stored."""
+ObjectsOf = Callable[[Content, int], Iterable[StoredObject]]
+"""Where the objects of a content of so many bytes are stored."""
 
-_FIELDS = {"tags": 1, "library_id": 1, "state": 1, "content": 1}
+_FIELDS = {"tags": 1, "library_id": 1, "state": 1, "content": 1, "size": 1}
 
 
 class Dismantling:
@@ -94,7 +94,7 @@ class Dismantling:
         await tallies.apply(self._database, session)
         names = [doc["_id"] for doc in docs]
         await self._images.delete_many({"_id": {"$in": names}}, session=session)
-        contents = {Content(doc["content"]) for doc in docs if doc.get("content")}
+        contents = {Content(doc["content"]): int(doc["size"]) for doc in docs if doc.get("content")}
         await self._condemn(library_id, contents, objects_of, session)
         done = {"$inc": {"removal.done": len(docs)}}
         await self._libraries.update_one({"_id": library}, done, session=session)
@@ -103,7 +103,7 @@ class Dismantling:
     async def _condemn(
         self,
         library_id: LibraryId,
-        contents: set[Content],
+        contents: dict[Content, int],
         objects_of: ObjectsOf,
         session: AsyncClientSession,
     ) -> None:
@@ -112,9 +112,9 @@ class Dismantling:
             {"$group": {"_id": "$content"}},
         ]
         async for doc in await self._images.aggregate(in_use, session=session):
-            contents.discard(Content(doc["_id"]))
+            contents.pop(Content(doc["_id"]), None)
         if contents:
-            updates = [_condemned(library_id, list(objects_of(content))) for content in sorted(contents)]
+            updates = [_condemned(library_id, list(objects_of(*item))) for item in sorted(contents.items())]
             await self._condemned.bulk_write(updates, ordered=False, session=session)
 
     async def _finish(self, library_id: LibraryId, session: AsyncClientSession) -> None:
@@ -124,7 +124,7 @@ class Dismantling:
 
 
 def _condemned(library_id: LibraryId, objects: Sequence[StoredObject]) -> UpdateOne:
-    places = [{"bucket": item.bucket.value, "key": item.key} for item in objects]
+    places = [item.document() for item in objects]
     return UpdateOne(
         {"_id": objects[0].content},
         {

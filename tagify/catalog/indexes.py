@@ -9,6 +9,7 @@ from tagify.catalog.completion import fill_in
 from tagify.catalog.database import Database
 from tagify.catalog.orders import ORDERS
 from tagify.catalog.plans import index_name
+from tagify.catalog.purges import KEPT
 from tagify.catalog.retag import UNDO_LIFETIME
 from tagify.model import ImageState
 
@@ -60,6 +61,11 @@ JOBS = [
 
 LIBRARIES = [IndexModel([("path", ASCENDING)], name="path", unique=True)]
 
+PURGES = [
+    IndexModel([("at", ASCENDING), ("_id", ASCENDING)], name="oldest"),
+    IndexModel([("at", ASCENDING)], name="expiry", expireAfterSeconds=int(KEPT.total_seconds())),
+]
+
 _MOST_USED = [("count", DESCENDING), ("key", ASCENDING)]
 
 TAGS = [
@@ -82,4 +88,5 @@ async def ensure(database: Database) -> None:
     await database.tags.create_indexes(TAGS)
     await database.undos.create_indexes(UNDOS)
     await database.jobs.create_indexes(JOBS)
+    await database.purges.create_indexes(PURGES)
     await fill_in(database.tags)

@@ -6,13 +6,18 @@ from collections.abc import Collection, Iterator
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from tagify.settings import PREFIX, SERVICES, CommonSettings
+from tagify.settings import PREFIX, SERVICES, CommonSettings, NginxSettings
 
 HEAD = """\
 # Tagify's settings: one NAME=value a line. What is commented out is the default.
 # After a change: tagify restart (drops no request), and tagify install for those of NGINX.
 # Passwords do not belong here: they are in /etc/tagify/credentials, which root alone reads.
 """
+
+HERE = {
+    "edge_purge_url": f"http://127.0.0.1:{NginxSettings.model_fields['nginx_internal_port'].default}",
+}
+"""Settings that are not the default on a host with NGINX in front."""
 
 SECRETS = ("mongo_uri", "s3_access_key", "s3_secret_key")
 """Settings that lie in files of their own."""
@@ -36,7 +41,8 @@ def _section(title: str, model: type[CommonSettings], known: Collection[str]) ->
 
 def _setting(name: str, field: FieldInfo) -> str:
     meaning = textwrap.fill(field.description or "", 98, initial_indent="# ", subsequent_indent="# ")
-    return f"{meaning}\n#{PREFIX}{name.upper()}={written(field.default)}\n"
+    mark, value = ("", HERE[name]) if name in HERE else ("#", written(field.default))
+    return f"{meaning}\n{mark}{PREFIX}{name.upper()}={value}\n"
 
 
 def written(value: object) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tagify.nginx.blocks import internal, listen, real_ip, redirect, servers, tls
 from tagify.nginx.handover import handover, sendfile_type, variant_zone
-from tagify.nginx.purging import load_module
+from tagify.nginx.purging import SLICE, load_module
 from tagify.settings import NginxSettings
 
 TEMPLATES = Path(__file__).parent / "conf"
@@ -19,7 +19,6 @@ FILES = tuple(sorted(path.name for path in TEMPLATES.glob("*.conf") if path.name
 _VALUE = re.compile(r"@\{(\w+)\}")
 
 SMALLEST_ANSWER = 16 << 10
-SLICE = 1 << 20
 KEYS_PER_MB = 8000
 """Of a zone of NGINX's shared memory."""
 
@@ -78,6 +77,7 @@ def _values(folder: Path, settings: NginxSettings) -> dict[str, str]:
         "original_cache_bytes": str(settings.nginx_original_cache_bytes),
         "media_zone_mb": _zone_mb(settings.nginx_cache_bytes, SMALLEST_ANSWER),
         "originals_zone_mb": _zone_mb(settings.nginx_original_cache_bytes, SLICE),
+        "slice": str(SLICE),
         "requests_per_s": str(settings.nginx_requests_per_s),
         "burst": str(settings.nginx_requests_per_s * BURST_S),
         "streams_per_client": str(settings.nginx_streams_per_client),

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tagify.settings.fields import Formats, Port, SocketPath, Widths
+from tagify.settings.fields import BaseUrl, Formats, Port, SocketPath, Widths
 from tagify.settings.media import MediaCacheSettings
 
 
@@ -39,6 +39,11 @@ class EdgeSettings(MediaCacheSettings):
     )
     edge_decode_s: int = Field(
         20, ge=1, le=600, description="Longest time for one variant, in seconds; then its worker is replaced."
+    )
+    edge_purge_url: BaseUrl = Field(
+        "",
+        description="Where the caches of NGINX in front are purged of what was removed: http://127.0.0.1 "
+        "and TAGIFY_NGINX_INTERNAL_PORT; empty for nowhere.",
     )
     edge_thumb_formats: Formats = Field(
         ("webp",), description="Formats of thumbs by id, best first, for clients that name them: avif, webp."

@@ -210,7 +210,7 @@ async def test_https_speaks_http_2_and_http_leads_to_it(tmp_path: Path) -> None:
         "-days", "2", *subject, "-keyout", str(key), "-out", str(certificate), stderr=subprocess.DEVNULL,
     )  # fmt: skip
     assert await made.wait() == 0
-    tls = {"nginx_tls_certificate": str(certificate), "nginx_tls_key": str(key)}
+    tls: dict[str, Any] = {"nginx_tls_certificate": str(certificate), "nginx_tls_key": str(key)}
     async with serving(plain, tmp_path / "api.sock"), nginx(tmp_path, scheme="https", **tls) as front:
         trust = ssl.create_default_context(cafile=str(certificate))
         trust.set_alpn_protocols(["h2", "http/1.1"])

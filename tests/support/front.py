@@ -83,11 +83,14 @@ async def serving(handler: Handler, path: Path) -> AsyncIterator[Standin]:
 
 
 @asynccontextmanager
-async def nginx(folder: Path, *, scheme: str = "http", **values: Any) -> AsyncIterator[Front]:
-    """nginx with our configuration and these settings, ended with the block."""
+async def nginx(folder: Path, *, scheme: str = "http", port: int = 0, **values: Any) -> AsyncIterator[Front]:
+    """nginx with our configuration and these settings, ended with the block.
+
+    `port`: the first of three that are free, where they have to be known before.
+    """
     if BINARY is None:
         missing("nginx", "sudo apt-get install nginx")
-    port = free_block(3, start=26_000)
+    port = port or free_block(3, start=26_000)
     defaults: dict[str, Any] = {
         "nginx_listen": f"127.0.0.1:{port}",
         "nginx_tls_listen": f"127.0.0.1:{port + 2}",

@@ -30,7 +30,7 @@ def _store(library: Library, name: int, keywords: Sequence[str]) -> Store:
 async def dismantle(catalog: Catalog, library: Library) -> None:
     """Take the library out, as ingest does, but for the objects."""
     await catalog.dismantling.begin(library.id)
-    while await catalog.dismantling.images(library.id, {}, lambda content: [_original(content)]):
+    while await catalog.dismantling.images(library.id, {}, lambda content, _: [_original(content)]):
         pass
     await catalog.dismantling.finish(library.id)
 

@@ -1,0 +1,82 @@
+"""NGINX's caches in front of this edge, purged by the exact keys of its configuration."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+
+import aiohttp
+from yarl import URL
+
+from edge.wanted import all_of
+from tagify.catalog import Purge
+from tagify.errors import Unavailable
+from tagify.nginx.purging import ACCEPTS, SLICE
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 8
+"""Requests to NGINX at the same time."""
+
+TIMEOUT_S = 5.0
+
+_DONE = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}
+"""Purged, or nothing of this key was there."""
+
+
+class NginxCaches:
+    """The caches of the NGINX that answers at this URL, a site of its own on loopback."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, *, widths: Sequence[int], origins: Sequence[str]
+    ) -> None:
+        """`origins`: those that may see answers, for which NGINX keeps copies of their own."""
+        self._session = session
+        self._url = url
+        self._widths = widths
+        self._origins = ("", *origins)
+        self._told = False
+
+    async def purge(self, purge: Purge) -> None:
+        """Take all that can be there of a content out of them. Raises Unavailable.
+
+        Where NGINX has no such module nothing is done: what it keeps goes with its age.
+        """
+        if await self._ask("") != HTTPStatus.NO_CONTENT:
+            if not self._told:
+                logger.info("NGINX at %s keeps what was removed: it has no module to purge", self._url)
+                self._told = True
+            return
+        targets = self._targets(purge)
+        while some := list(itertools.islice(targets, AT_ONCE)):
+            statuses = await asyncio.gather(*(self._ask(target) for target in some))
+            if refused := set(statuses) - _DONE:
+                raise Unavailable(f"NGINX answered {min(refused)} to a purge")
+
+    def _targets(self, purge: Purge) -> Iterator[str]:
+        content = purge.content
+        for origin in self._origins:
+            for wanted in all_of(content, self._widths):
+                if wanted.width:
+                    yield f"{wanted.path}?origin={origin}"
+            for accept in ACCEPTS:
+                yield f"/thumb/{content}?origin={origin}&accept={accept}"
+            for first in range(0, purge.length, SLICE):
+                part = f"bytes={first}-{first + SLICE - 1}"
+                yield f"/media/{content}/original?origin={origin}&slice={part}"
+
+    async def _ask(self, target: str) -> int:
+        try:
+            # As it is written: the keys hold the arguments undecoded.
+            async with self._session.get(URL(f"{self._url}/purge{target}", encoded=True)) as answer:
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(f"NGINX does not answer at {self._url}") from error
+
+
+def purging_session() -> aiohttp.ClientSession:
+    """A client for NGINX's site on loopback."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=AT_ONCE), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
+    )

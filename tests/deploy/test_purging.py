@@ -1,0 +1,218 @@
+"""What is removed leaves every cache: the edge's memory and disk, and NGINX's, by exact keys."""
+
+import asyncio
+import hashlib
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from edge.keys import MEMORY
+from ingest.dismantler import Dismantler
+from tagify.blobs import Blobs
+from tagify.catalog import Catalog, Gone, ImageFilter, Store
+from tagify.embedded.ports import free_block
+from tagify.embedded.s3 import S3Server
+from tagify.imaging import derive
+from tagify.model import Bucket, Content, FileFacts, Image, LibraryId
+from tagify.nginx.purging import MODULE, SLICE
+from tagify.settings import EdgeSettings
+from tagify.sweep import Sweep
+from tests.conftest import Values
+from tests.support import pictures
+from tests.support.front import BINARY, Front, nginx
+from tests.support.originals import Client, edge
+from tests.support.servers import Servers, missing
+from tests.support.waiting import until
+
+OURS = "https://photos.example.org"
+LENGTH = 2 * SLICE + 12_345
+BROWSERS = ("*/*", "image/webp,*/*", "image/avif,image/webp,*/*")
+Remove = Callable[[Catalog, Blobs, Image], Awaitable[None]]
+
+
+@pytest.fixture
+def s3(servers: Servers) -> S3Server:
+    """Caches do not tell stores apart: one will do."""
+    return servers.s3("weed")
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.app.UNDER_WAY_S", 0.3)
+    monkeypatch.setattr("edge.purging.POLL_S", 0.1)
+
+
+async def stored(catalog: Catalog, blobs: Blobs, seed: int) -> Image:
+    """An image as ingest leaves it, in a library of its own; its original takes three slices."""
+    data = pictures.jpeg(800, 600, seed=seed).ljust(LENGTH, b"\0")
+    content = Content(hashlib.sha256(data).hexdigest())
+    derived = derive(data, max_pixels=10_000_000)
+    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
+    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
+    library = await catalog.libraries.create("Test", f"/srv/{seed}")
+    await catalog.images.write(
+        [Store(library.id, FileFacts("a.jpg", LENGTH, 1, seed), content, derived.picture)]
+    )
+    return (await catalog.listing.newest(ImageFilter(library_id=library.id), limit=1))[0]
+
+
+async def by_sweep(catalog: Catalog, blobs: Blobs, image: Image) -> None:
+    """Its file has gone, its time is over, and its objects are swept."""
+    await catalog.images.write([Gone(image.id, image.library_id, image.file.path)])
+    await Sweep(catalog, blobs, forget=timedelta(), grace=timedelta(), condemned_s=0).run()
+
+
+async def by_library(catalog: Catalog, blobs: Blobs, image: Image) -> None:
+    """Its library is taken out."""
+    await catalog.libraries.begin_removal(image.library_id)
+    lease = await catalog.leases.take(image.library_id, "test", 60)
+    library = await catalog.libraries.get(LibraryId(image.library_id))
+    assert library is not None
+    await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
+
+
+def questions(image: Image) -> list[tuple[str, dict[str, str]]]:
+    """What browsers may ask of an image: path and headers."""
+    by_content = [f"/media/{image.content}/{name}" for name in ("320.webp", "768.jpg", "original")]
+    by_id = f"/api/images/{image.id}/thumb?v={image.content}"
+    asked = [(path, {"Accept": "*/*"}) for path in by_content]
+    asked += [(by_id, {"Accept": accept}) for accept in BROWSERS]
+    return asked + [(path, {**headers, "Origin": OURS}) for path, headers in asked]
+
+
+def kept_of(image: Image, *folders: Path) -> list[Path]:
+    """The files of caches that hold something of its content."""
+    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    found = [path for path in found if path.suffix != ".purged"]
+    return [path for path in found if f"{image.content}".encode() in _head(path)]
+
+
+def _head(path: Path) -> bytes:
+    try:
+        return path.read_bytes()[:1000]
+    except FileNotFoundError:
+        return b""
+
+
+@asynccontextmanager
+async def running(tmp_path: Path, values: Values, *, port: int = 0) -> AsyncIterator[tuple[Client, Front]]:
+    """An edge, and nginx in front of it, with what their caches in this folder hold."""
+    port = port or free_block(3, start=26_700)
+    settings = EdgeSettings(
+        **values,
+        edge_cache_dir=tmp_path / "edge",
+        cors_origins=(OURS,),
+        edge_purge_url=f"http://127.0.0.1:{port + 1}",
+    )
+    async with edge(settings) as behind:
+        place = (f"127.0.0.1:{behind.port}",)
+        async with nginx(tmp_path, port=port, nginx_edge=place, cors_origins=(OURS,)) as front:
+            yield behind, front
+
+
+async def all_cached(front: Front, image: Image) -> None:
+    """Ask until NGINX has all there is to have."""
+    for path, headers in questions(image) * 2:
+        answer, _ = await front.get(path, headers=headers)
+        assert answer.status == 200, (path, headers)
+    assert answer.headers["X-Cache"] == "HIT"
+
+
+@pytest.mark.parametrize("remove", [by_sweep, by_library])
+async def test_a_removed_image_leaves_all_caches_and_its_sister_stays(
+    tmp_path: Path, catalog: Catalog, blobs: Blobs, mongo_values: Values, s3_values: Values, remove: Remove
+) -> None:
+    if not MODULE.exists():
+        missing("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
+    gone, stays = await stored(catalog, blobs, 1), await stored(catalog, blobs, 2)
+    caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
+    async with running(tmp_path, {**mongo_values, **s3_values}) as (behind, front):
+        for image in (gone, stays):
+            await all_cached(front, image)
+        assert len(kept_of(gone, caches[0])) == 2 * (2 + 3 + len(BROWSERS))
+        before = kept_of(stays, *caches)
+        await remove(catalog, blobs, gone)
+
+        async def forgotten() -> bool:
+            return not kept_of(gone, *caches)
+
+        await until(forgotten, timeout_s=10)
+        for path, headers in questions(gone):
+            assert (await front.get(path, headers=headers))[0].status == 404
+        assert behind.app[MEMORY].get(f"/media/{gone.content}/320.webp") is None
+        assert kept_of(stays, *caches) == before
+        answer, _ = await front.get(f"/media/{stays.content}/320.webp")
+        assert answer.headers["X-Cache"] == "HIT"
+
+
+async def test_an_nginx_without_the_module_runs_and_keeps_until_its_time(
+    tmp_path: Path,
+    catalog: Catalog,
+    blobs: Blobs,
+    mongo_values: Values,
+    s3_values: Values,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tagify.nginx.purging.MODULE", tmp_path / "none.so")
+    gone = await stored(catalog, blobs, 1)
+    caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
+    async with running(tmp_path, {**mongo_values, **s3_values}) as (behind, front):
+        config = tmp_path / "nginx" / "nginx.conf"
+        assert "purge" not in "".join(path.read_text() for path in config.parent.glob("*.conf"))
+        assert BINARY is not None
+        checked = await asyncio.create_subprocess_exec(BINARY, "-t", "-q", "-c", str(config))
+        assert await checked.wait() == 0
+        await all_cached(front, gone)
+        kept = len(kept_of(gone, caches[0]))
+        await by_sweep(catalog, blobs, gone)
+        await until(lambda: has_forgotten(behind, "nginx"))
+        assert not kept_of(gone, caches[1])
+        assert len(kept_of(gone, caches[0])) == kept
+        assert await catalog.images.get(gone.id) is None
+
+
+async def has_forgotten(client: Client, cache: str) -> bool:
+    """Whether the edge says that this cache has forgotten something."""
+    async with client.get("/metrics") as answer:
+        return f'edge_forgotten_total{{cache="{cache}"}}' in await answer.text()
+
+
+async def test_a_removal_waits_for_no_cache_and_none_is_left_out(
+    tmp_path: Path,
+    catalog: Catalog,
+    blobs: Blobs,
+    mongo_values: Values,
+    s3_values: Values,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """NGINX hangs, then it is away, then an edge is; each catches up once it is back."""
+    if not MODULE.exists():
+        missing("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
+    monkeypatch.setattr("edge.nginx.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("edge.purging.LONGEST_WAIT_S", 0.2)
+    first, second = await stored(catalog, blobs, 1), await stored(catalog, blobs, 2)
+    caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
+    values = {**mongo_values, **s3_values}
+    async with running(tmp_path, values) as (behind, front):
+        for image in (first, second):
+            await all_cached(front, image)
+        port = front.internal_port - 1
+        os.kill(front.process.pid, signal.SIGSTOP)
+        try:
+            await asyncio.wait_for(by_sweep(catalog, blobs, first), 30)
+            await until(lambda: has_forgotten(behind, "edge"))
+        finally:
+            os.kill(front.process.pid, signal.SIGCONT)
+    assert kept_of(first, caches[0])
+    await by_sweep(catalog, blobs, second)
+    async with running(tmp_path, values, port=port):
+
+        async def forgotten() -> bool:
+            return not kept_of(first, *caches) and not kept_of(second, *caches)
+
+        await until(forgotten, timeout_s=60)
