@@ -69,7 +69,7 @@ PURGES = [
 _MOST_USED = [("count", DESCENDING), ("key", ASCENDING)]
 
 TAGS = [
-    # With the name, so that the list of tags is read from the index alone.
+    # With the name, so that the list of a library's tags is read from the index alone; a null never is.
     IndexModel([("library_id", ASCENDING), *_MOST_USED, ("name", ASCENDING)], name="most_used_names"),
     IndexModel([("library_id", ASCENDING), ("heads", ASCENDING), *_MOST_USED], name="completion"),
     IndexModel([("key", ASCENDING)], name="key"),

@@ -73,7 +73,8 @@ class Listing:
         if plan is None:
             return ()
         cursor = self._images.find(plan.served | plan.sift, hint=plan.index).sort(plan.order.sort())
-        return tuple(image_of(doc) for doc in await cursor.skip(offset).limit(limit).to_list())
+        found = await cursor.skip(offset).limit(limit).batch_size(limit).to_list()
+        return tuple(map(image_of, found))
 
     async def _plan(self, which: ImageFilter, sort: Sort) -> Plan | None:
         names = (*which.tags, *which.exclude)
@@ -106,7 +107,9 @@ class Listing:
         docs: list[Doc] = []
         for leg in legs:
             cursor = self._images.find(_both(plan.served, leg.filter) | plan.sift, fields, hint=plan.index)
-            docs += await cursor.sort(leg.sort).limit(limit - len(docs)).to_list()
+            left = limit - len(docs)
+            # All at once: 101 is what the server begins with.
+            docs += await cursor.sort(leg.sort).limit(left).batch_size(left).to_list()
             if len(docs) == limit:
                 break
         return docs

@@ -72,7 +72,8 @@ class Tags:
         """The most used tags of a library, or of all, that start with `prefix` in any case."""
         query = {"library_id": object_id(library_id) if library_id else None, **beginning_with(prefix)}
         cursor = self._tags.find(query, {"name": 1, "count": 1, "_id": 0})
-        found = await cursor.sort([("count", -1), ("key", 1)]).limit(limit).to_list()
+        cursor = cursor.sort([("count", -1), ("key", 1)]).limit(limit)
+        found = await cursor.batch_size(limit).to_list()  # all at once: 101 is what the server begins with
         return [TagCount(doc["name"], doc["count"]) for doc in found]
 
     async def change(self, ids: Iterable[ImageId], add: Sequence[str], remove: Sequence[str]) -> Changed:

@@ -4,16 +4,19 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from api.items import Items
 from api.query import image_filter, sort_of
 from bench import million
 from tagify.catalog import Catalog, ImageFilter, Page, Place, Sort
 from tagify.catalog.listing import SIFTED
 from tagify.errors import BadRequest
+from tagify.model import LibraryId
 from tagify.settings import CommonSettings
 from tests.conftest import Values
 
@@ -59,10 +62,11 @@ QUERIES = [
 
 
 class Costs:
-    """What the server's profiler says of the questions about images since it was last asked."""
+    """What the server's profiler says of the questions about a collection since it was last asked."""
 
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
+    def __init__(self, database: Database[dict[str, Any]], collection: str = "images") -> None:
         self._database = database
+        self._name = f"{database.name}.{collection}"
 
     def begin(self) -> None:
         self._database.command("profile", 0)
@@ -71,7 +75,7 @@ class Costs:
 
     def taken(self) -> list[dict[str, Any]]:
         self._database.command("profile", 0)
-        return list(self._database.system.profile.find({"ns": f"{self._database.name}.images"}))
+        return list(self._database.system.profile.find({"ns": self._name}))
 
 
 @pytest.fixture
@@ -130,3 +134,42 @@ def _is_cheap(query: str, which: ImageFilter, page: Page, costs: list[dict[str, 
     assert all(cost["planSummary"].startswith("IXSCAN") for cost in costs), (query, costs)
     if not sifted:
         assert examined <= len(page.tiles) + 1, (query, costs)
+
+
+@pytest.mark.parametrize("images", [5_000])
+async def test_lists_of_tags_are_read_from_an_index_and_never_counted(
+    filled: Database[dict[str, Any]], mongo_values: Values
+) -> None:
+    catalog = Catalog(CommonSettings(**mongo_values))
+    await catalog.ensure_indexes()
+    tags, images = Costs(filled, "tags"), Costs(filled)
+    try:
+        for library in (None, LibraryId(str(million.library_id(0)))):
+            for prefix, limit in (("", 500), ("", 20), ("t", 20), ("TAG 1", 20), ("tag 10", 5), ("x", 20)):
+                tags.begin()
+                found = await catalog.tags.counts(library, prefix=prefix, limit=limit)
+                (cost,) = tags.taken()
+                assert cost["op"] == "query"
+                assert cost["planSummary"].startswith("IXSCAN"), cost
+                assert cost["keysExamined"] <= len(found) + 1, (prefix, cost)
+                assert not cost.get("hasSortStage"), cost
+                # Of a library the index says all that is told, where no prefix is given.
+                most = 0 if library and not prefix else len(found)
+                assert cost["docsExamined"] <= most, (prefix, cost)
+                assert images.taken() == []
+    finally:
+        await catalog.close()
+
+
+@pytest.mark.parametrize("images", [500])
+async def test_an_item_of_a_list_is_small(filled: Database[dict[str, Any]], mongo_values: Values) -> None:
+    catalog = Catalog(CommonSettings(**mongo_values))
+    await catalog.ensure_indexes()
+    page = await catalog.listing.page(ImageFilter(), limit=200)
+    await catalog.close()
+    items = Items("https://media.example.org", (160, 320, 512, 1024))
+    sizes = [len(orjson.dumps(items.tile(tile))) for tile in page.tiles]
+    assert len(page.tiles[0].placeholder) == 25
+    assert len(sizes) == 200
+    assert sum(sizes) / len(sizes) < 350
+    assert filled.images.count_documents({}) == 500
