@@ -64,7 +64,9 @@ async def _by_offset(request: web.Request, which: ImageFilter, sort: Sort, limit
         raise BadRequest(f"{error.detail}; to go deeper use next_cursor of the list") from error
     images = await request.app[CATALOG].listing.newest(which, offset=offset, limit=limit)
     items = request.app[ITEMS]
-    return json_response([items.plain(image) for image in images], headers={"Deprecation": DEPRECATED_SINCE})
+    response = JsonBody([items.plain(image) for image in images]).answer(request)
+    response.headers["Deprecation"] = DEPRECATED_SINCE
+    return response
 
 
 @routes.get("/api/images/{id}")

@@ -8,7 +8,7 @@ from api.keys import CATALOG, DISK, ITEMS, SETTINGS
 from api.roots import admit
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Library, LibraryId, is_id
-from tagify.web import json_response, read_json
+from tagify.web import JsonBody, json_response, read_json
 
 MAX_NAME = 100
 """Characters in a library's name, at most."""
@@ -19,7 +19,8 @@ routes = web.RouteTableDef()
 @routes.get("/api/libraries")
 async def list_libraries(request: web.Request) -> web.Response:
     items = request.app[ITEMS]
-    return json_response([items.library(library) for library in await request.app[CATALOG].libraries.all()])
+    found = await request.app[CATALOG].libraries.all()
+    return JsonBody([items.library(library) for library in found]).answer(request)
 
 
 @routes.post("/api/libraries")

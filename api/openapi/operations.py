@@ -153,7 +153,14 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         ),
     ),
     ("GET", "/api/libraries"): Operation(
-        "libraries", "All libraries", (Answer(200, "The libraries.", list[models.Library]),)
+        "libraries",
+        "All libraries",
+        (
+            Answer(
+                200, "The libraries.", list[models.Library], headers={"ETag": "Changes with any of them."}
+            ),
+            _KNOWN,
+        ),
     ),
     ("POST", "/api/libraries"): _of_library("Add a library", 201, "It is there.", models.NewLibrary),
     ("PATCH", "/api/libraries/{id}"): _of_library("Rename a library", 200, "As it is now.", models.NewName),

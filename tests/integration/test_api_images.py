@@ -157,11 +157,14 @@ async def test_the_deprecated_form_is_a_bare_array(
     await fill(catalog, library, 5)
     async with client.get("/api/images?offset=1&limit=2") as response:
         assert response.headers["Deprecation"].startswith("@")
-        items = await response.json()
+        items, etag = await response.json(), response.headers["ETag"]
     assert [set(item) for item in items] == [{"_id", "path", "width", "height"}] * 2
     assert items[0]["path"] == "00003.jpg"
+    async with client.get("/api/images?offset=1&limit=2", headers={"If-None-Match": etag}) as response:
+        assert response.status == 304
+        assert response.headers["Deprecation"].startswith("@")
     async with client.get("/metrics") as response:
-        assert "api_offset_lists_total 1" in await response.text()
+        assert "api_offset_lists_total 2" in await response.text()
 
 
 async def test_a_folder_is_walked_by_path_and_nothing_beside_it(

@@ -50,6 +50,9 @@ async def test_a_library_lives_and_goes(client: Client, tmp_path: Path) -> None:
         assert response.status == 202
     async with client.get("/api/libraries") as response:
         assert [item["state"] for item in await response.json()] == ["removing"]
+        etag = response.headers["ETag"]
+    async with client.get("/api/libraries", headers={"If-None-Match": etag}) as response:
+        assert response.status == 304
 
 
 async def test_paths_that_are_no_library_are_refused_with_the_reason(client: Client, tmp_path: Path) -> None:
