@@ -149,3 +149,27 @@ async def test_completion_is_by_any_case_and_most_used_first(
     assert await complete("seaside V") == ["SEASIDE view"]
     assert await complete("sea.") == ["sea.*"]
     assert await complete("shore") == []
+
+
+async def test_more_than_may_be_changed_at_once_is_refused(client: Client) -> None:
+    body = {"ids": [f"{number:024x}" for number in range(10_001)], "add": ["sea"]}
+    assert "at most 10000 images" in (await post(client, "/api/images/tags", body, 400))["detail"]
+    body = {"ids": [], "add": [f"t{number}" for number in range(101)]}
+    assert "at most 100 tags" in (await post(client, "/api/images/tags", body, 400))["detail"]
+
+
+@pytest.mark.slow
+async def test_ten_thousand_images_change_at_once_and_back(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
+    ids = await fill(catalog, library, 10_000, "old")
+    await catalog.tags.change(ids[::2], ["new"], [])
+    answer = await post(client, "/api/images/tags", {"ids": ids, "add": ["new"], "remove": ["old"]})
+    assert (answer["changed"], answer["added"], answer["removed"]) == (10_000, {"new": 5000}, {"old": 10_000})
+    # Only what it changed: half of them had the tag already, and one has been changed since.
+    await post(client, f"/api/tags/remove/{ids[1]}", ["new"])
+    back = await post(client, "/api/tags/undo", {"undo": answer["undo"]})
+    assert (back["added"], back["removed"]) == ({"old": 10_000}, {"new": 4999})
+    counts = {tag.name: tag.count for tag in await catalog.tags.counts(limit=9)}
+    assert counts == {"old": 10_000, "new": 5000}
+    await counts_are_exact(catalog)

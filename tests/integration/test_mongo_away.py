@@ -5,11 +5,14 @@ import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
+from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 import tagify.catalog.client
@@ -20,6 +23,7 @@ from tagify.model import Content, FileFacts, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
 from tests.support.chaos import Chaos, chaos
+from tests.support.killable import mongod, running
 from tests.support.shelf import dismantle
 from tests.support.waiting import until
 
@@ -88,6 +92,28 @@ async def test_readiness_does_not_wait_longer_than_a_second_for_a_silent_server(
         start = time.perf_counter()
         assert await _status(client, "/readyz", 503)
         assert time.perf_counter() - start < DEADLINE_S - 1
+
+
+async def test_a_server_that_is_no_primary_is_told_of_and_waited_out(tmp_path: Path) -> None:
+    program, uri = mongod(tmp_path)
+    settings = ApiSettings(
+        mongo_uri=SecretStr(uri), mongo_database="test", mongo_timeout_s=DEADLINE_S, library_roots=(tmp_path,)
+    )
+    async with running(program), TestClient(TestServer(build(settings))) as client:
+        await until(lambda: _status(client, "/readyz", 200))
+        async with AsyncMongoClient[dict[str, Any]](uri) as server:
+            await server.admin.command("replSetStepDown", 6, secondaryCatchUpPeriodSecs=0, force=True)
+        start = time.perf_counter()
+        async with client.get("/readyz") as response:
+            checks = (await response.json())["checks"]
+        assert (response.status, checks) == (503, {"mongo": "MongoDB answers, but is no primary"})
+        assert time.perf_counter() - start < DEADLINE_S - 1
+        async with client.post("/api/libraries", json={"path": str(tmp_path)}) as response:
+            assert (response.status, int(response.headers["Retry-After"]) > 0) == (503, True)
+        await until(lambda: _status(client, "/readyz", 200), timeout_s=60)
+        async with client.post("/api/libraries", json={"path": str(tmp_path)}) as response:
+            assert response.status == 201
+    gc.collect()
 
 
 class Seen(CommandListener):
