@@ -14,13 +14,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from bson import ObjectId
 from pymongo import AsyncMongoClient
 
+from bench import million
 from bench.servers import DATABASE, mongod, opened
-from tagify.catalog import Catalog, ImageFilter
+from tagify.catalog import Catalog, ImageFilter, Place
+from tagify.model import ImageId
 
 ROUNDS = 5
 PAGE = 60
+MIDDLE = Place(None, ImageId(str(million.image_id(500_000))))
 FILTERS = {
     "a rare tag": ImageFilter(tags=("tag 480",)),
     "a common tag and a rare one": ImageFilter(tags=("day", "tag 480")),
@@ -39,15 +43,17 @@ async def timed(work: Callable[[], Awaitable[Any]]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-async def examined(client: AsyncMongoClient[dict[str, Any]], work: Callable[[], Awaitable[Any]]) -> int:
-    """The documents that the server looks at for it, as its own profiler counts them."""
+async def examined(client: AsyncMongoClient[dict[str, Any]], work: Callable[[], Awaitable[Any]]) -> str:
+    """The keys and documents that the server looks at for it, as its own profiler counts them."""
     database = client.get_database(DATABASE)
+    await database.command("profile", 0)
     await database.drop_collection("system.profile")
     await database.command("profile", 2)
     await work()
     await database.command("profile", 0)
     costs = await database["system.profile"].find({"ns": f"{DATABASE}.images"}).to_list()
-    return sum(cost["docsExamined"] for cost in costs)
+    keys, docs = (sum(cost[name] for cost in costs) for name in ("keysExamined", "docsExamined"))
+    return f"{keys} keys and {docs} images looked at"
 
 
 def as_it_stands(which: ImageFilter) -> dict[str, Any]:
@@ -57,19 +63,22 @@ def as_it_stands(which: ImageFilter) -> dict[str, Any]:
 
 
 async def compare(catalog: Catalog, client: AsyncMongoClient[dict[str, Any]]) -> None:
-    """Print both sides of each filter, and how long a page that sifts may be."""
+    """Print both sides of each filter, of its first page and of one in the middle."""
     images = client.get_database(DATABASE).images
     for what, which in FILTERS.items():
-        ours, theirs = [], []
-        for _ in range(ROUNDS):
-            ours.append(await timed(functools.partial(catalog.listing.page, which, limit=PAGE)))
-            query = images.find(as_it_stands(which)).sort("_id", -1).limit(PAGE)
-            theirs.append(await timed(query.to_list))
-        page = await catalog.listing.page(which, limit=PAGE)
-        kind = "" if len(page.tiles) == PAGE or page.next is None else f" (a short page of {len(page.tiles)})"
-        print(
-            f"{what}: {statistics.median(ours):.1f} ms{kind}, as it stands {statistics.median(theirs):.1f} ms"
-        )
+        for where, place in {"first page": None, "a page in the middle": MIDDLE}.items():
+            query = as_it_stands(which) | ({"_id": {"$lt": ObjectId(place.id)}} if place else {})
+            page = functools.partial(catalog.listing.page, which, limit=PAGE, after=place)
+            ours, theirs = [], []
+            for _ in range(ROUNDS):
+                ours.append(await timed(page))
+                theirs.append(await timed(images.find(query).sort("_id", -1).limit(PAGE).to_list))
+            found = await page()
+            short = f" (a short page of {len(found.tiles)})" if found.next and len(found.tiles) < PAGE else ""
+            print(
+                f"{what}, {where}: {statistics.median(ours):.1f} ms{short}, "
+                f"{await examined(client, page)}; as it stands {statistics.median(theirs):.1f} ms"
+            )
 
 
 async def main(folder: Path, images: int) -> None:

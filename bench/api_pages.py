@@ -10,8 +10,9 @@ import functools
 import statistics
 import sys
 import tempfile
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,13 @@ from tagify.embedded.process import Process
 
 ROUNDS = 3
 PAGE = 60
+DIFFERENT = 64
+"""Pages that clients ask for in turns, twice as many as there are clients: no two share an answer."""
+
 STEADY_RATE = 250
 STEADY_S = 20
 Measure = Callable[[], Awaitable[float]]
-Bear = Callable[[str], Awaitable[Borne]]
+Bear = Callable[[Sequence[str]], Awaitable[Borne]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,10 @@ class Sides:
     baseline: Process
     mongod: Process
 
-    async def load(self, server: Process, path: str, costs: list[float], bear: Bear) -> float:
+    async def load(self, server: Process, paths: Sequence[str], costs: list[float], bear: Bear) -> float:
         """Answers a second; notes what CPU one costs, in ms."""
         before = cpu_s(server.pid) + cpu_s(self.mongod.pid)
-        borne = await bear(server.program.name + path)
+        borne = await bear([server.program.name + path for path in paths])
         costs.append((cpu_s(server.pid) + cpu_s(self.mongod.pid) - before) / borne.answers * 1000)
         return borne.rate
 
@@ -69,20 +73,26 @@ async def throughput(sides: Sides, uri: str, offset: int) -> None:
     """Answers a second at full load, on page 1 and deep down, and of the list of tags."""
     deep = await cursor_at(uri, offset)
     ours, baseline = sides.ours, sides.baseline
-    pages: dict[str, tuple[str, str, Bear]] = {
-        "page 1": (f"/api/images?limit={PAGE}", f"/images?limit={PAGE}", full),
+    many = [(await cursor_at(uri, number * PAGE), number * PAGE) for number in range(1, DIFFERENT + 1)]
+    pages: dict[str, tuple[list[str], list[str], Bear]] = {
+        "page 1": ([f"/api/images?limit={PAGE}"], [f"/images?limit={PAGE}"], full),
+        f"pages 2 to {DIFFERENT + 1} in turns": (
+            [f"/api/images?limit={PAGE}&after={cursor}" for cursor, _ in many],
+            [f"/images?limit={PAGE}&skip={skip}" for _, skip in many],
+            full,
+        ),
         f"offset {offset:,}": (
-            f"/api/images?limit={PAGE}&after={deep}",
-            f"/images?limit={PAGE}&skip={offset}",
+            [f"/api/images?limit={PAGE}&after={deep}"],
+            [f"/images?limit={PAGE}&skip={offset}"],
             alone,
         ),
-        "tags": ("/api/tags?limit=500", "/tags", alone),
+        "tags": (["/api/tags?limit=500"], ["/tags"], alone),
     }
-    for what, (path, theirs, bear) in pages.items():
+    for what, (paths, theirs, bear) in pages.items():
         costs: defaultdict[str, list[float]] = defaultdict(list)
         found = await in_turns(
             {
-                "ours": functools.partial(sides.load, ours, path, costs["ours"], full),
+                "ours": functools.partial(sides.load, ours, paths, costs["ours"], full),
                 "baseline": functools.partial(sides.load, baseline, theirs, costs["baseline"], bear),
             }
         )
@@ -112,7 +122,7 @@ async def depth(uri: str, ours: str, page: int) -> None:
 
 async def rate(url: str, connections: int) -> float:
     """Answers a second."""
-    return (await full(url, connections=connections)).rate
+    return (await full([url], connections=connections)).rate
 
 
 async def latency(uri: str, ours: str, images: int) -> None:
@@ -130,18 +140,26 @@ async def latency(uri: str, ours: str, images: int) -> None:
     print(f"{STEADY_RATE}/s with an import running: p50 {half:.2f} ms, p95 {most:.2f} ms")
 
 
-async def scaling(uri: str, ours: str, second: str, offset: int) -> None:
-    """Answers a second of one process and of two, of pages that are not the same."""
+async def scaling(sides: Sides, second: Process, uri: str, offset: int) -> None:
+    """Answers a second of one process and of two, of pages that are not the same, and who takes the CPU."""
     deep = await cursor_at(uri, offset)
     pages = (f"/api/images?limit={PAGE}", f"/api/images?limit={PAGE}&after={deep}")
+    shares: dict[str, list[str]] = {"one": [], "two": []}
 
-    async def halves(first: str, other: str) -> float:
-        loads = (rate(first + pages[0], 16), rate(other + pages[1], 16))
-        return sum(await asyncio.gather(*loads))
+    async def halves(name: str, other: Process) -> float:
+        pids = [sides.ours.pid, second.pid, sides.mongod.pid]
+        before, start = [cpu_s(pid) for pid in pids], time.perf_counter()
+        loads = (rate(sides.ours.program.name + pages[0], 16), rate(other.program.name + pages[1], 16))
+        answers = sum(await asyncio.gather(*loads))
+        seconds = time.perf_counter() - start
+        used = [(cpu_s(pid) - was) / seconds for pid, was in zip(pids, before, strict=True)]
+        shares[name].append("ours {:.2f} and {:.2f}, mongod {:.2f}".format(*used))
+        return answers
 
-    found = await in_turns({"alone": lambda: halves(ours, ours), "both": lambda: halves(ours, second)})
-    ratio = found["both"] / found["alone"]
-    print(f"one process {found['alone']:.0f}/s, two {found['both']:.0f}/s, ratio {ratio:.2f}")
+    found = await in_turns({"one": lambda: halves("one", sides.ours), "two": lambda: halves("two", second)})
+    for name in found:
+        print(f"{name} at work: {found[name]:.0f}/s, cores taken by {shares[name][-1]}")
+    print(f"ratio {found['two'] / found['one']:.2f}")
 
 
 @asynccontextmanager
@@ -158,11 +176,11 @@ async def importing(uri: str) -> AsyncIterator[None]:
 
 async def main(folder: Path, images: int) -> None:
     async with mongod(folder, images) as (uri, server), served(folder, uri) as processes:
-        ours, second = (processes[name].program.name for name in ("ours", "second"))
+        ours, sides = processes["ours"].program.name, Sides(processes["ours"], processes["baseline"], server)
         await depth(uri, ours, images // 100)
         await latency(uri, ours, images)
-        await throughput(Sides(processes["ours"], processes["baseline"], server), uri, images // 10)
-        await scaling(uri, ours, second, images // 10)
+        await throughput(sides, uri, images // 10)
+        await scaling(sides, processes["second"], uri, images // 10)
         sizes = ", ".join(f"{memory_mb(processes[name].pid):.0f}" for name in ("ours", "second"))
         print(f"memory of our processes after it: {sizes} MB")
 

@@ -36,6 +36,11 @@ def library_id(number: int) -> ObjectId:
     return _id(number, 0)
 
 
+def image_id(number: int) -> ObjectId:
+    """The id of an image."""
+    return _id(number, 1)
+
+
 def _id(number: int, kind: int) -> ObjectId:
     """Ids in order of number, a thousand a second."""
     return ObjectId(struct.pack(">IIHH", 1_600_000_000 + number // 1000, kind, 0, number % 1000))
@@ -59,7 +64,7 @@ def _image(number: int, library: int, tags: list[str], chance: random.Random) ->
     path = f"{taken.year}/{taken:%m}-{chance.choice(FOLDERS)}/IMG_{number:07}.jpg"
     picture = Picture("image/jpeg", 4032, 3024, chance.randbytes(25), taken, camera="Pixel 7")
     return {
-        "_id": _id(number, 1),
+        "_id": image_id(number),
         "library_id": library_id(library),
         **file_fields(FileFacts(path, 3_000_000 + number, number * 1_000_000_000, number + 1)),
         **picture_fields(picture),

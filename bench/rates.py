@@ -5,6 +5,7 @@ import itertools
 import re
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,22 +24,40 @@ class Borne:
     rate: float
 
 
-async def full(url: str, *, seconds: int = 4, connections: int = 32) -> Borne:
-    """What is borne when so many connections ask again and again. Fails where any answer did."""
-    process = await asyncio.create_subprocess_exec(
-        *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", url),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    said = (await process.communicate())[0].decode()
+async def full(urls: Sequence[str], *, seconds: int = 4, connections: int = 32) -> Borne:
+    """What is borne when so many connections ask again and again, for the URLs in turns.
+
+    The URLs are of one server. Fails where any answer did.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(in_turns(urls))
+        script.flush()
+        process = await asyncio.create_subprocess_exec(
+            *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s"),
+            *("-s", script.name, urls[0]),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said = (await process.communicate())[0].decode()
     assert "Non-2xx" not in said, said
     assert "Socket errors" not in said, said
     answers = int(re.findall(r"(\d+) requests in", said)[0])
-    assert answers, f"no answer of {url} within {seconds} s"
+    assert answers, f"no answer of {urls[0]} within {seconds} s"
     return Borne(answers, float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0]))
 
 
-async def alone(url: str, *, seconds: int = 4) -> Borne:
+def in_turns(urls: Sequence[str]) -> str:
+    """A script for wrk that asks for the URLs of one server in turns; each request is made once."""
+    paths = ", ".join(f'"{urlsplit(url)._replace(scheme="", netloc="").geturl()}"' for url in urls)
+    return (
+        f"local paths, requests, n = {{{paths}}}, {{}}, 0\n"
+        "init = function() for i, path in ipairs(paths) do requests[i] = wrk.format(nil, path) end end\n"
+        "request = function() n = n % #requests + 1; return requests[n] end\n"
+    )
+
+
+async def alone(urls: Sequence[str], *, seconds: int = 4) -> Borne:
     """What is borne of one client that waits for each answer, however long: it gets one at least."""
+    (url,) = urls
     start, answers = time.perf_counter(), 0
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(120), raise_for_status=True) as session:
         while not answers or time.perf_counter() - start < seconds:
