@@ -42,7 +42,10 @@ class Cursors:
             raise BadRequest(
                 "the cursor is damaged, or belongs to another filter or sort: start again without it"
             )
-        return Place(self._unpacked(body[_ID_BYTES:]), ImageId(body[:_ID_BYTES].hex()))
+        try:
+            return Place(self._unpacked(body[_ID_BYTES:]), ImageId(body[:_ID_BYTES].hex()))
+        except (ValueError, OverflowError) as error:
+            raise BadRequest("the cursor is of no place in this list: start again without it") from error
 
     def _unpacked(self, value: bytes) -> datetime | str | None:
         match self.sort:

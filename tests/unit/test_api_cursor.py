@@ -1,5 +1,6 @@
 """Cursors: what comes back is what went out, and nothing else is taken for one."""
 
+import base64
 from datetime import UTC, datetime
 
 import pytest
@@ -65,3 +66,16 @@ def test_any_time_can_be_a_place(moment: datetime) -> None:
 def test_an_older_version_is_told_as_such() -> None:
     with pytest.raises(BadRequest, match="another version"):
         Cursors(ImageFilter(), Sort.NEWEST).decode("AQ")
+
+
+@pytest.mark.parametrize("sort", Sort)
+@given(st.binary(min_size=12, max_size=12), st.binary(max_size=20))
+def test_a_cursor_that_somebody_made_is_a_place_or_refused(sort: Sort, name: bytes, value: bytes) -> None:
+    cursors = Cursors(ImageFilter(), sort)
+    raw = b"\x02" + cursors._sum(name + value) + name + value
+    try:
+        place = cursors.decode(base64.urlsafe_b64encode(raw).decode().rstrip("="))
+    except BadRequest as refused:
+        assert "start again" in refused.detail
+    else:
+        assert place.id == name.hex()
