@@ -6,7 +6,7 @@ from api.handlers.images import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
 from api.openapi import models
 from api.openapi.operation import Answer, Operation, Query, Schema
 from api.query import MAX_FOLDER, MAX_TAGS
-from tagify.catalog import Sort
+from tagify.catalog import WALKED, Sort
 from tagify.model import ImageState
 from tagify.tagnames import MAX_LENGTH
 
@@ -48,7 +48,8 @@ _FILTER: Final = (
     Query("limit", "Images on a page.", _range(1, MAX_LIMIT, DEFAULT_LIMIT)),
     Query(
         "offset",
-        "Deprecated: so many are passed over, and the answer is a bare array.",
+        "Deprecated: so many are passed over, and the answer is a bare array. With several tags or exclude "
+        f"it holds what is among the newest {WALKED:,} images, and only cursors lead further.",
         _range(0, MAX_OFFSET),
     ),
 )

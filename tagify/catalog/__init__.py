@@ -10,7 +10,7 @@ from tagify.catalog.condemned import StoredObject
 from tagify.catalog.failures import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.jobs import Claim, JobLost, Jobs
-from tagify.catalog.listing import Page
+from tagify.catalog.listing import WALKED, Page
 from tagify.catalog.orders import Place
 from tagify.catalog.purges import Purge, Purges
 from tagify.catalog.recount import Fault, Miscount, Misspelling
@@ -19,6 +19,7 @@ from tagify.catalog.tags import Changed
 from tagify.catalog.writes import Gone, Move, Store, Write
 
 __all__ = [
+    "WALKED",
     "Catalog",
     "CatalogError",
     "Change",

@@ -18,6 +18,10 @@ SIFTED = 20
 """Images that are looked at for each one that a page may hold, at most: a page that has found fewer by
 then is short, and the walk goes on from where it stopped."""
 
+WALKED = 20_000
+"""Images that are looked at for a list by offset, at most: one that sifts many holds no more than it finds
+in the newest so many, whatever the offset, and only a walk by cursors goes on behind them."""
+
 Doc = dict[str, Any]
 
 
@@ -72,7 +76,9 @@ class Listing:
         plan = await self._plan(which, Sort.NEWEST)
         if plan is None:
             return ()
-        cursor = self._images.find(plan.served | plan.sift, hint=plan.index).sort(plan.order.sort())
+        end = await self._end(plan, None, forward=True, budget=WALKED)
+        (leg,) = plan.order.legs(None, end)
+        cursor = self._images.find(_both(plan.served, leg.filter) | plan.sift, hint=plan.index).sort(leg.sort)
         found = await cursor.skip(offset).limit(limit).batch_size(limit).to_list()
         return tuple(map(image_of, found))
 

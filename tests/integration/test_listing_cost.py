@@ -1,6 +1,7 @@
 """What every list that the API can be asked for costs the server, as its own profiler counts it."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from pymongo.database import Database
 from api.items import Items
 from api.query import image_filter, sort_of
 from bench import million
-from tagify.catalog import Catalog, ImageFilter, Page, Place, Sort
+from tagify.catalog import Catalog, ImageFilter, Page, Place, Sort, listing
 from tagify.catalog.listing import SIFTED
 from tagify.errors import BadRequest
 from tagify.model import LibraryId
@@ -134,6 +135,39 @@ def _is_cheap(query: str, which: ImageFilter, page: Page, costs: list[dict[str, 
     assert all(cost["planSummary"].startswith("IXSCAN") for cost in costs), (query, costs)
     if not sifted:
         assert examined <= len(page.tiles) + 1, (query, costs)
+
+
+@pytest.mark.parametrize("images", [5_000])
+async def test_a_list_by_offset_looks_at_a_bounded_number_of_images(
+    filled: Database[dict[str, Any]], mongo_values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "WALKED", 1000)
+    catalog = Catalog(CommonSettings(**mongo_values))
+    await catalog.ensure_indexes()
+    costs, offset = Costs(filled), 100
+    try:
+        for query in (query for query in QUERIES if not re.search("sort|path|taken", query)):
+            which = image_filter(make_mocked_request("GET", f"/api/images?{query}"))
+            costs.begin()
+            found = await catalog.listing.newest(which, offset=offset, limit=LIMIT)
+            taken = costs.taken()
+            sifted = bool(which.exclude) or (which.logic == "and" and len(which.tags) > 1)
+            examined = sum(cost["docsExamined"] for cost in taken)
+            assert examined <= (1000 if sifted else offset + LIMIT), (query, taken)
+            assert not any(cost.get("hasSortStage") for cost in taken), (query, taken)
+            assert len(found) == LIMIT or examined < 1000 or sifted, (query, taken)
+        # It is the same list whatever the offset.
+        both = ImageFilter(tags=("day", "tag 000"))
+        whole = [image.id for image in await catalog.listing.newest(both, limit=1000)]
+        parts = [
+            image.id
+            for start in range(0, 1000, 50)
+            for image in await catalog.listing.newest(both, offset=start, limit=50)
+        ]
+        assert 0 < len(whole) < 1000
+        assert parts == whole
+    finally:
+        await catalog.close()
 
 
 @pytest.mark.parametrize("images", [5_000])
