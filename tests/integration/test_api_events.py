@@ -3,9 +3,10 @@
 import asyncio
 import hashlib
 import json
+import re
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -146,6 +147,17 @@ async def test_many_who_come_back_share_one_look_into_the_past(
     assert answers == [[f"{number:05}.jpg" for number in range(5)]] * 40
     assert opened.count(last) == 1
     assert len(opened) <= 2
+
+
+async def test_any_number_of_clients_listens_to_one_stream_of_changes(mongo_values: Values) -> None:
+    async with running(mongo_values) as client, AsyncExitStack() as clients:
+        for _ in range(30):
+            await anext(await clients.enter_async_context(listening(client)))
+        async with client.get("/metrics") as response:
+            page = await response.text()
+    assert "api_event_clients 30" in page
+    opened = re.findall(r'mongo_command_seconds_count\{.*command="aggregate".*\} (\d+)', page)
+    assert opened == ["1"]
 
 
 @pytest.mark.parametrize("last", ["nonsense", "8200000000000000", "82" + "0" * 60, "x" * 5000])

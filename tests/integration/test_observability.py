@@ -73,15 +73,39 @@ async def series(client: Client) -> set[str]:
     return {line.rpartition(" ")[0] for line in lines if line and not line.startswith("#")}
 
 
-async def test_promtool_finds_nothing_to_mend(client: Client) -> None:
+async def checked(page: str) -> tuple[int | None, str]:
+    """What promtool says of a page of metrics."""
     promtool = shutil.which("promtool") or missing("promtool", "sudo apt-get install prometheus")
-    await asyncio.gather(*(text(client, path) for path in ("/livez", "/readyz", "/nothing", "/api/images")))
-    page = await text(client, "/metrics")
     check = await asyncio.create_subprocess_exec(
         promtool, "check", "metrics", stdin=-1, stdout=-1, stderr=asyncio.subprocess.STDOUT
     )
     said, _ = await check.communicate(page.encode())
-    assert (check.returncode, said.decode()) == (0, "")
+    return check.returncode, said.decode()
+
+
+async def test_promtool_finds_nothing_to_mend(client: Client) -> None:
+    await asyncio.gather(*(text(client, path) for path in ("/livez", "/readyz", "/nothing", "/api/images")))
+    assert await checked(await text(client, "/metrics")) == (0, "")
+
+
+async def test_promtool_finds_nothing_to_mend_in_what_is_told_of_mongodb(
+    mongo_values: Values, tmp_path: Path
+) -> None:
+    async with running("api", mongo_values, tmp_path) as client:
+        for path in ("/readyz", "/api/images?tags=sea", "/api/images?offset=1", "/api/tags", "/metrics"):
+            await text(client, path)
+        async with client.get("/api/events") as events:
+            await events.content.readuntil(b"\n\n")
+            page = await text(client, "/metrics")
+    assert await checked(page) == (0, "")
+    for name in (
+        'http_request_seconds_bucket{le="0.005",route="/api/images",status="2xx"}',
+        'mongo_command_seconds_count{collection="tags",command="find",outcome="ok"}',
+        "http_requests_in_flight",
+        "api_offset_lists_total 1",
+        "api_event_clients 1",
+    ):
+        assert name in page
 
 
 async def test_a_storm_of_odd_urls_makes_no_new_series(client: Client) -> None:
