@@ -151,7 +151,7 @@ class Ours:
 
             await until(lambda: _is((seen, lambda scanning, _: scanning)), every_s=0.005)
             clock = Clock(daemon.pid, self._servers)
-            await until(lambda: _is((seen, lambda _, count: count >= number)), timeout_s=600, every_s=0.02)
+            await until(lambda: _is((seen, lambda _, count: count >= number)), timeout_s=600, every_s=0.1)
             return clock.run(number)
 
 
@@ -221,15 +221,15 @@ def report(size: str, runs: dict[str, list[Run]]) -> None:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=120, help="images of each round (%(default)s)")
+    parser.add_argument("--images", type=int, default=120, help="12 MP images of each round, six times as many of 2 MP (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (%(default)s)")
     parsed = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tagify-bench-") as text:
         servers = Servers(Path(text) / "servers")
         try:
-            for size in SIZES:
-                folder = Path(text)
-                report(size, await measure(size, parsed.images, parsed.rounds, servers, folder))
+            for size, (width, height) in SIZES.items():
+                images = parsed.images * 12_000_000 // (width * height)
+                report(size, await measure(size, images, parsed.rounds, servers, Path(text)))
         finally:
             servers.close()
 
