@@ -1,7 +1,9 @@
 """Too few watches: said once with its remedy, and what is not watched is polled."""
 
+import asyncio
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ from tests.support.servers import missing
 from tests.support.waiting import until
 
 WATCHES = 20
+
+STOPPED_S = 30.0
+"""How long the daemon is stopped, in seconds, while files are written."""
 
 
 async def test_folders_beyond_the_limit_are_polled(house: House, tmp_path: Path) -> None:
@@ -56,9 +61,12 @@ async def test_events_lost_while_the_daemon_was_stopped_lose_no_file(house: Hous
     async with process(house.settings, tmp_path / "ingest.log") as daemon:
         await until(house.scanned)
         daemon.send_signal(signal.SIGSTOP)
+        stopped = time.monotonic()
         for number in range(50_000):
             # 50 contents: the store is not what is tested here.
             (house.root / f"{number:05}.jpg").write_bytes(data[number % 20] + bytes((number % 50,)))
+        # The stop is what is tested, and is long by itself: as a machine's is that was put to sleep.
+        await asyncio.sleep(max(0.0, stopped + STOPPED_S - time.monotonic()))
         daemon.send_signal(signal.SIGCONT)
 
         async def all_in() -> bool:

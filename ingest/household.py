@@ -1,0 +1,82 @@
+"""What lives as long as a library is kept, wired together from what lives as long as the process."""
+
+import time
+from dataclasses import dataclass
+
+from ingest.ageing import Ageing
+from ingest.guard import Guard
+from ingest.intake import Intake, Libraries
+from ingest.keeper import Keeper, Rhythm
+from ingest.paths import Exclusions
+from ingest.pipeline import Pipeline
+from ingest.removals import Removals
+from ingest.settle import Note, Settling
+from ingest.watcher import Watcher
+from ingest.writer import Writer
+from tagify.catalog import Catalog
+from tagify.metrics import Counter
+from tagify.model import Library
+from tagify.settings import IngestSettings
+from tagify.threads import Threads
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all libraries of a process share."""
+
+    settings: IngestSettings
+    catalog: Catalog
+    libraries: Libraries
+    threads: Threads
+    watcher: Watcher
+    pipeline: Pipeline
+    writer: Writer
+    lost: Counter
+
+
+def keeper(library: Library, shared: Shared) -> Keeper:
+    """The keeper of a library, with parts of its own."""
+    settings = shared.settings
+    settling = Settling(settings.ingest_settle_s)
+    return Keeper(
+        _guard(library, shared),
+        catalog=shared.catalog,
+        watcher=shared.watcher,
+        threads=shared.threads,
+        exclusions=Exclusions(settings.ingest_exclude),
+        settling=settling,
+        intake=_intake(library, settling, shared),
+        rhythm=Rhythm(
+            settings.ingest_reconcile_s,
+            settings.ingest_poll_s,
+            frozenset(settings.ingest_poll_filesystems),
+        ),
+        lost=shared.lost,
+    )
+
+
+def _intake(library: Library, settling: Settling, shared: Shared) -> Intake:
+    return Intake(
+        library.id,
+        library.path,
+        libraries=shared.libraries,
+        catalog=shared.catalog,
+        pipeline=shared.pipeline,
+        writer=shared.writer,
+        threads=shared.threads,
+        ageing=Ageing(shared.settings.ingest_settle_s),
+        is_unquiet=settling.waits_for,
+        again=lambda path, sign: settling.note(Note(path, sign), time.monotonic()),
+    )
+
+
+def _guard(library: Library, shared: Shared) -> Guard:
+    def removals(guard: Guard) -> Removals:
+        return Removals(
+            shared.catalog,
+            lambda: guard.library,
+            wait_s=shared.settings.ingest_removal_wait_s,
+            clock=time.monotonic,
+        )
+
+    return Guard(library, shared.catalog, shared.threads, removals)
