@@ -7,7 +7,7 @@ from dataclasses import replace
 from ingest.patience import patiently
 from ingest.removals import Removals
 from ingest.roots import Sight, look, mark, why_suspended
-from tagify.catalog import Catalog
+from tagify.catalog import Keeping
 from tagify.model import Library, LibraryState, RootIdentity
 from tagify.threads import Threads
 
@@ -18,10 +18,10 @@ class Guard:
     """One library's root and its removals."""
 
     def __init__(
-        self, library: Library, catalog: Catalog, threads: Threads, removals: Callable[["Guard"], Removals]
+        self, library: Library, keeping: Keeping, threads: Threads, removals: Callable[["Guard"], Removals]
     ) -> None:
         self.library = library
-        self._catalog = catalog
+        self._keeping = keeping
         self._threads = threads
         self.removals = removals(self)
         self._logged = library.state
@@ -65,7 +65,7 @@ class Guard:
         sight = await self._sight()
         if sight is not None:
             identity = sight.identity
-            await patiently("catalog", lambda: self._catalog.libraries.set_identity(library.id, identity))
+            await patiently("catalog", lambda: self._keeping.set_identity(identity))
             self.library = replace(self.library, identity=identity)
         return sight
 
@@ -81,5 +81,5 @@ class Guard:
                 logger.warning("library suspended: %s", reason)
             else:
                 logger.info("library is back: %s", library.path)
-        await patiently("catalog", lambda: self._catalog.libraries.set_state(library.id, state, reason))
+        await patiently("catalog", lambda: self._keeping.set_state(state, reason))
         self.library = replace(self.library, state=state, scan_error=reason)

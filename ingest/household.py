@@ -12,8 +12,8 @@ from ingest.pipeline import Pipeline
 from ingest.removals import Removals
 from ingest.settle import Note, Settling
 from ingest.watcher import Watcher
-from ingest.writer import Writer
-from tagify.catalog import Catalog
+from ingest.writer import Leases, Writer
+from tagify.catalog import Catalog, Keeping
 from tagify.metrics import Counter
 from tagify.model import Library
 from tagify.settings import IngestSettings
@@ -27,6 +27,7 @@ class Shared:
     settings: IngestSettings
     catalog: Catalog
     libraries: Libraries
+    fences: Leases
     threads: Threads
     watcher: Watcher
     pipeline: Pipeline
@@ -38,8 +39,10 @@ def keeper(library: Library, shared: Shared) -> Keeper:
     """The keeper of a library, with parts of its own."""
     settings = shared.settings
     settling = Settling(settings.ingest_settle_s)
+    keeping = shared.catalog.keeping(library.id, lambda: shared.fences([library.id])[library.id])
     return Keeper(
-        _guard(library, shared),
+        _guard(library, keeping, shared),
+        keeping=keeping,
         catalog=shared.catalog,
         watcher=shared.watcher,
         threads=shared.threads,
@@ -70,13 +73,13 @@ def _intake(library: Library, settling: Settling, shared: Shared) -> Intake:
     )
 
 
-def _guard(library: Library, shared: Shared) -> Guard:
+def _guard(library: Library, keeping: Keeping, shared: Shared) -> Guard:
     def removals(guard: Guard) -> Removals:
         return Removals(
-            shared.catalog,
+            keeping,
             lambda: guard.library,
             wait_s=shared.settings.ingest_removal_wait_s,
             clock=time.monotonic,
         )
 
-    return Guard(library, shared.catalog, shared.threads, removals)
+    return Guard(library, keeping, shared.threads, removals)

@@ -11,11 +11,12 @@ from ingest.guard import Guard
 from ingest.intake import Intake
 from ingest.mounts import file_system_type
 from ingest.paths import Exclusions
+from ingest.patience import patiently
 from ingest.progress import Progress
 from ingest.settle import Settling
 from ingest.walk import count
 from ingest.watcher import NotWatched, Watch, Watcher
-from tagify.catalog import Catalog
+from tagify.catalog import Catalog, Keeping
 from tagify.logs import fields
 from tagify.metrics import Counter
 from tagify.model import Library, LibraryState, RootIdentity
@@ -50,6 +51,7 @@ class Keeper:
         self,
         guard: Guard,
         *,
+        keeping: Keeping,
         catalog: Catalog,
         watcher: Watcher,
         threads: Threads,
@@ -61,7 +63,7 @@ class Keeper:
     ) -> None:
         self._guard = guard
         self._root = guard.library.path
-        self._catalog = catalog
+        self._keeping = keeping
         self._watcher = watcher
         self._threads = threads
         self._exclusions = exclusions
@@ -99,6 +101,7 @@ class Keeper:
     async def run(self) -> None:
         """Watch, compare and follow until cancelled."""
         self._wanted.set()
+        await patiently("catalog", self._keeping.begin)
         try:
             await self._attend()
             async with asyncio.TaskGroup() as group:
@@ -185,7 +188,7 @@ class Keeper:
             await self._watcher.complete(self._watch)
         library = self._guard.library
         total = await self._threads.run(count, self._root, self._exclusions)
-        async with Progress(self._catalog, library.id, self._intake, total) as progress:
+        async with Progress(self._keeping, self._intake, total) as progress:
             if await self._comparer.tree("", self._guard, progress):
                 await self._guard.removals.settled()
                 self._refusals = 0

@@ -57,6 +57,7 @@ class Parts:
             settings,
             self.catalog,
             self.daemon.library,
+            self.daemon.fences,
             self.threads,
             self.watcher,
             self.pipeline,

@@ -8,9 +8,8 @@ from typing import Self
 
 from ingest.intake import Intake
 from ingest.patience import patiently
-from tagify.catalog import Catalog
+from tagify.catalog import Keeping
 from tagify.errors import TagifyError
-from tagify.model import LibraryId
 from tagify.tasks import end
 
 logger = logging.getLogger(__name__)
@@ -21,9 +20,8 @@ REPORT_S = 0.5
 class Progress:
     """One scan: `async with` it, and count `passed` up for each file that was compared."""
 
-    def __init__(self, catalog: Catalog, library_id: LibraryId, intake: Intake, total: int) -> None:
-        self._catalog = catalog
-        self._id = library_id
+    def __init__(self, keeping: Keeping, intake: Intake, total: int) -> None:
+        self._keeping = keeping
         self._intake = intake
         self._total = total
         self._task: asyncio.Task[None] | None = None
@@ -31,7 +29,7 @@ class Progress:
         self.error = ""
 
     async def __aenter__(self) -> Self:
-        await patiently("catalog", lambda: self._catalog.libraries.begin_scan(self._id))
+        await patiently("catalog", self._keeping.begin_scan)
         self._task = asyncio.create_task(self._report())
         return self
 
@@ -45,7 +43,7 @@ class Progress:
         reason = self.error or (str(error) if isinstance(error, TagifyError) else "")
         reason = reason or ("the scan was broken off" if error else "")
         with suppress(TagifyError):
-            await self._catalog.libraries.end_scan(self._id, reason)
+            await self._keeping.end_scan(reason)
 
     async def _report(self) -> None:
         while True:
@@ -55,4 +53,4 @@ class Progress:
 
     async def _tell(self) -> None:
         done = max(0, self.passed - self._intake.in_flight)
-        await self._catalog.libraries.report_scan(self._id, max(self._total, self.passed), done)
+        await self._keeping.report_scan(max(self._total, self.passed), done)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ingest.patience import patiently
-from tagify.catalog import Catalog
+from tagify.catalog import Keeping
 from tagify.logs import fields
 from tagify.model import Library
 
@@ -26,10 +26,10 @@ class Removals:
     """One library's removals. What is more than the usual waits for approval, or for a time."""
 
     def __init__(
-        self, catalog: Catalog, library: Callable[[], Library], *, wait_s: float, clock: Callable[[], float]
+        self, keeping: Keeping, library: Callable[[], Library], *, wait_s: float, clock: Callable[[], float]
     ) -> None:
         """`wait_s`: what waits goes ahead by itself after this many seconds; 0 for never."""
-        self._catalog = catalog
+        self._keeping = keeping
         self._library = library
         self._wait = timedelta(seconds=wait_s)
         self._clock = clock
@@ -64,7 +64,7 @@ class Removals:
         if library.removal_waiting or self._told or self.approved:
             self._told = False
             self._used = library.approvals
-            await patiently("catalog", lambda: self._catalog.libraries.end_removal(library.id, self._used))
+            await patiently("catalog", lambda: self._keeping.end_removal(self._used))
 
     def _has_waited(self, library: Library) -> bool:
         since = library.removal_since
@@ -78,4 +78,4 @@ class Removals:
                 extra=fields(library=library.name, path=library.path, files=number),
             )
         self._told = True
-        await patiently("catalog", lambda: self._catalog.libraries.hold_removal(library.id, number))
+        await patiently("catalog", lambda: self._keeping.hold_removal(number))

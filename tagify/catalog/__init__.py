@@ -10,6 +10,7 @@ from tagify.catalog.condemned import StoredObject
 from tagify.catalog.failures import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.jobs import Claim, JobLost, Jobs
+from tagify.catalog.keeping import Keeping
 from tagify.catalog.listing import WALKED, Page
 from tagify.catalog.orders import Place
 from tagify.catalog.purges import Purge, Purges
@@ -33,6 +34,7 @@ __all__ = [
     "ImageFilter",
     "JobLost",
     "Jobs",
+    "Keeping",
     "LeaseLost",
     "Mark",
     "Miscount",

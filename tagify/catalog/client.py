@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from tagify.catalog.dismantling import Dismantling
 from tagify.catalog.failures import carried_out, translated
 from tagify.catalog.images import Images
 from tagify.catalog.jobs import Jobs
+from tagify.catalog.keeping import Keeping
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.listing import Listing
@@ -26,6 +28,7 @@ from tagify.catalog.tags import Tags
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Unavailable
 from tagify.metrics import Metrics
+from tagify.model import LibraryId
 from tagify.settings import CommonSettings
 from tagify.tasks import end
 
@@ -89,6 +92,10 @@ class Catalog:
         self.purges = Purges(self._database)
         self.leases = Leases(self._database)
         self.changes = Changes(self._database)
+
+    def keeping(self, library_id: LibraryId, token: Callable[[], int]) -> Keeping:
+        """What may be told of a library under the lease whose token that is."""
+        return Keeping(self._database, library_id, token)
 
     @translated
     async def ensure_indexes(self) -> None:

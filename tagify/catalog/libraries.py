@@ -1,4 +1,4 @@
-"""Libraries: watched root folders and how far their scans came."""
+"""Libraries: watched root folders, and what is asked of those who keep them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,11 +11,11 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.documents import identity_fields, library_of, object_id
+from tagify.catalog.documents import library_of, object_id
 from tagify.catalog.failures import translated
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Conflict
-from tagify.model import Library, LibraryId, LibraryState, RootIdentity
+from tagify.model import Library, LibraryId, LibraryState
 
 CREATE_TIMEOUT_S = 10.0
 """Deadline of adding a library, repeats after conflicts included."""
@@ -78,14 +78,6 @@ class Libraries:
         """Mark the library as one to be removed; ingest does the rest. None where there is none."""
         return await self._set(library_id, {"state": LibraryState.REMOVING.value})
 
-    async def set_state(self, library_id: LibraryId, state: LibraryState, error: str = "") -> None:
-        """The state that ingest found the root in, and why. A library being removed stays so."""
-        await self._set(library_id, {"state": state.value, "scan_error": error})
-
-    async def set_identity(self, library_id: LibraryId, identity: RootIdentity) -> None:
-        """What its root is known by from now on. Raises Unavailable."""
-        await self._set(library_id, {"identity": identity_fields(identity)})
-
     @translated
     async def approve(self, library_id: LibraryId) -> Library | None:
         """What waits may be removed, and the root is right as it is now; ingest does the rest.
@@ -93,35 +85,6 @@ class Libraries:
         None where there is no such library. Raises Unavailable.
         """
         return await self._updated(library_id, {"$inc": {"approvals": 1, "rescan_requested": 1}})
-
-    @translated
-    async def hold_removal(self, library_id: LibraryId, number: int) -> None:
-        """So many images wait for an approval before they are removed. Raises Unavailable."""
-        name = object_id(library_id)
-        await self._libraries.update_one({"_id": name}, {"$set": {"removal_waiting": number}})
-        await self._libraries.update_one(
-            {"_id": name, "removal_since": None}, {"$set": {"removal_since": datetime.now(UTC)}}
-        )
-
-    async def end_removal(self, library_id: LibraryId, approvals_used: int) -> None:
-        """Nothing waits for an approval any more, and so many have been used. Raises Unavailable."""
-        fields = {"removal_waiting": 0, "removal_since": None, "approvals_used": approvals_used}
-        await self._set(library_id, fields)
-
-    async def begin_scan(self, library_id: LibraryId) -> None:
-        """A comparison of folder and catalog begins. Raises Unavailable."""
-        await self._set(library_id, {"scanning": True, "scan_total": 0, "scan_done": 0})
-
-    async def report_scan(self, library_id: LibraryId, total: int, done: int) -> None:
-        """Files to be read and files read so far in this scan. Raises Unavailable."""
-        await self._set(library_id, {"scan_total": total, "scan_done": done})
-
-    async def end_scan(self, library_id: LibraryId, error: str = "") -> None:
-        """The comparison is over; `error` says why it could not be finished. Raises Unavailable."""
-        fields: dict[str, Any] = {"scanning": False, "scan_error": error}
-        if not error:
-            fields["last_scanned"] = datetime.now(UTC)
-        await self._set(library_id, fields)
 
     @translated
     async def request_rescan(self, library_id: LibraryId) -> Library | None:
@@ -160,10 +123,4 @@ class Libraries:
 
     @translated
     async def _set(self, library_id: LibraryId, fields: dict[str, Any]) -> Library | None:
-        query: dict[str, Any] = {"_id": object_id(library_id)}
-        if fields.get("state", LibraryState.REMOVING) != LibraryState.REMOVING:
-            query["state"] = {"$ne": LibraryState.REMOVING.value}
-        doc = await self._libraries.find_one_and_update(
-            query, {"$set": fields}, return_document=ReturnDocument.AFTER
-        )
-        return library_of(doc) if doc else None
+        return await self._updated(library_id, {"$set": fields})

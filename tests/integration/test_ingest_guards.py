@@ -17,7 +17,8 @@ from tests.support import pictures
 from tests.support.house import House
 from tests.support.waiting import until
 
-MANY = [f"{number:03}.jpg" for number in range(FEW + 10)]
+MANY = [f"{number:03}.jpg" for number in range(2 * FEW + 10)]
+"""Where events come in two lots and the first may go, the rest is more than may go after a restart too."""
 
 
 def fill(folder: Path) -> None:

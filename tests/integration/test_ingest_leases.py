@@ -1,12 +1,13 @@
 """One writer for each library: who holds its lease, who waits, and who writes nothing more."""
 
 import subprocess
+from functools import partial
 
 import pytest
 
 from ingest import lease
 from tagify.catalog import Catalog, ImageFilter, LeaseLost, Store
-from tagify.model import Content, FileFacts, Library, Picture
+from tagify.model import Content, FileFacts, Library, LibraryState, Picture
 from tests.support import pictures
 from tests.support.house import House
 from tests.support.waiting import until
@@ -44,6 +45,29 @@ async def test_a_writer_that_lost_its_lease_writes_nothing_more(catalog: Catalog
     assert not await catalog.listing.newest(ImageFilter(), limit=1)
     await catalog.images.write([store(library)], {library.id: new.token})
     assert await catalog.listing.newest(ImageFilter(), limit=1)
+
+
+async def test_a_keeper_that_lost_its_lease_tells_nothing_more_of_the_library(
+    catalog: Catalog, library: Library
+) -> None:
+    tokens = [(await catalog.leases.take(library.id, owner, 0)).token for owner in ("a", "b")]
+    old, new = (catalog.keeping(library.id, partial(int, token)) for token in tokens)
+    await old.begin()
+    await old.begin_scan()
+    await new.begin()
+    await new.report_scan(10, 5)
+    await old.begin()
+    await old.report_scan(3, 3)
+    await old.set_state(LibraryState.SUSPENDED, "it was away, long ago")
+    await old.hold_removal(7)
+    await old.end_scan()
+    found = await catalog.libraries.get(library.id)
+    assert found is not None
+    assert (found.scanning, found.scan_total, found.scan_done) == (True, 10, 5)
+    assert (found.state, found.removal_waiting) == (LibraryState.ACTIVE, 0)
+    await new.end_scan()
+    found = await catalog.libraries.get(library.id)
+    assert found is not None and not found.scanning and found.last_scanned
 
 
 async def test_the_lease_of_a_process_that_has_died_is_taken_over_at_once(
