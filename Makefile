@@ -40,6 +40,8 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.signing
 	$(BIN)/python -m bench.tag_changes
 	$(BIN)/python -m bench.tag_prefix
+	$(BIN)/python -m bench.front
+	$(BIN)/python -m bench.rolling
 
 screenshot: .venv/dev.stamp
 	$(BIN)/python -m docs.screenshot

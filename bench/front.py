@@ -1,8 +1,9 @@
 """NGINX in front, in figures: `python -m bench.front`.
 
-Warm hits a second through our configuration, beside the same nginx serving the same bytes as a
-static file and from a plain `proxy_cache`, interleaved, medians of several rounds; and the share
-of media requests that reach the edge in a browse of 10,000 thumbs seen twice.
+Warm hits a second through our configuration, with its access log, beside the same nginx serving the
+same bytes as a static file, from a plain `proxy_cache` without a log, and from one with nginx's own
+log; interleaved, medians of several rounds. And the share of media requests that reach the edge in
+a browse of 10,000 thumbs seen twice.
 """
 
 import asyncio
@@ -38,6 +39,14 @@ server {{
 server {{
     listen 127.0.0.1:{plain};
     access_log off;
+    location / {{
+        proxy_cache plain;
+        proxy_pass http://tagify_edge;
+    }}
+}}
+server {{
+    listen 127.0.0.1:{logged};
+    access_log "{folder}/combined.log";
     location / {{
         proxy_cache plain;
         proxy_pass http://tagify_edge;
@@ -86,7 +95,7 @@ def configured(folder: Path, port: int) -> Path:
         nginx_cache_dir=str(folder / "cache"),
     )
     config = render(folder, settings, whole=True)
-    peers = PEERS.format(folder=folder, static=port + 1, plain=port + 2)
+    peers = PEERS.format(folder=folder, static=port + 1, plain=port + 2, logged=port + 3)
     config.write_text(config.read_text().rstrip().removesuffix("}") + peers + "}\n")
     static = folder / "static" / "media" / CONTENT
     static.mkdir(parents=True)
@@ -104,7 +113,7 @@ async def main() -> None:
 
         async with serving(thumb, folder / "edge.sock") as edge:
             front = await Process.start(
-                Program(name="nginx", argv=argv, log=folder / "log", ready=lambda: accepts(port + 2))
+                Program(name="nginx", argv=argv, log=folder / "log", ready=lambda: accepts(port + 3))
             )
             try:
                 await warm_hits(port)
@@ -118,7 +127,12 @@ async def main() -> None:
 
 
 async def warm_hits(port: int) -> None:
-    sides = {"Tagify": port, "a static file": port + 1, "plain proxy_cache": port + 2}
+    sides = {
+        "Tagify": port,
+        "a static file, no log": port + 1,
+        "plain proxy_cache, no log": port + 2,
+        "plain proxy_cache, nginx's own log": port + 3,
+    }
     found: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(ROUNDS + 1):
         for name, place in sides.items():

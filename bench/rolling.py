@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.deploy.conftest import MAKE_INSTALL, SITE
 from tests.support import pictures, release
-from tests.support.box import Box, box
+from tests.support.box import Box, box, refusal
 
 IMAGES = 200
 
@@ -42,6 +42,9 @@ async def measure(host: Box) -> None:
 
 
 def main() -> None:
+    if why := refusal():
+        print(f"no rolling restart is measured: {why}")
+        return
     folder = Path(tempfile.mkdtemp())
     try:
         rootfs = folder / "rootfs"

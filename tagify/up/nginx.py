@@ -16,8 +16,20 @@ def installed() -> Path | None:
     return Path(found) if found else None
 
 
-def configure(folder: Path, *, host: str, port: int, api_port: int, edge_port: int, edge_cache: Path) -> Path:
-    """Write the configuration for these ports into a folder; the path of its main file."""
+def configure(
+    folder: Path,
+    *,
+    host: str,
+    port: int,
+    internal_port: int,
+    api_port: int,
+    edge_port: int,
+    edge_cache: Path,
+) -> Path:
+    """Write the configuration for these ports into a folder; the path of its main file.
+
+    `internal_port`: on loopback, where the edge has removed images purged.
+    """
     settings = NginxSettings(
         nginx_listen=f"{host}:{port}",
         nginx_api=(f"127.0.0.1:{api_port}",),
@@ -25,7 +37,8 @@ def configure(folder: Path, *, host: str, port: int, api_port: int, edge_port: i
         nginx_cache_dir=str(folder / "cache"),
         nginx_cache_bytes=1 << 30,
         nginx_original_cache_bytes=1 << 30,
-        nginx_internal_port=0,
+        nginx_ingest="",
+        nginx_internal_port=internal_port,
         nginx_access_log="",
         edge_cache_dir=edge_cache,
     )

@@ -79,6 +79,7 @@ def _with_services(
     binary = nginx.installed() if wishes.use_nginx else None
     api_port = folder.port("api") if binary else wishes.port
     edge_port, ingest_port = folder.port("edge"), folder.port("ingest")
+    internal_port = folder.port("nginx") if binary else 0
     url = f"http://{wishes.host}:{wishes.port}"
     # Behind nginx the services are on loopback; without it browsers come to both of them.
     bind = "127.0.0.1" if binary else wishes.host
@@ -89,6 +90,7 @@ def _with_services(
         "edge_host": bind,
         "edge_port": str(edge_port),
         "edge_cache_dir": str(folder.sub("cache", "edge")),
+        "edge_purge_url": f"http://127.0.0.1:{internal_port}" if binary else "",
         "media_base_url": "" if binary else f"http://{wishes.host}:{edge_port}",
     }
     environment = {PREFIX + name.upper(): value for name, value in values.items()}
@@ -103,6 +105,7 @@ def _with_services(
             folder.sub("nginx"),
             host=wishes.host,
             port=wishes.port,
+            internal_port=internal_port,
             api_port=api_port,
             edge_port=edge_port,
             edge_cache=folder.sub("cache", "edge"),

@@ -15,9 +15,16 @@ from tagify.web.routes import route_of
 logger = logging.getLogger(__name__)
 
 
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""A problem may repeat what a client sent; no browser shall make anything of it."""
+
+
 def problem_response(problem: Problem) -> web.Response:
     """The problem as `application/problem+json`, with Retry-After where it names a time."""
-    headers = {hdrs.CACHE_CONTROL: "no-store"}
+    headers = {**SAFE, hdrs.CACHE_CONTROL: "no-store"}
     if problem.retry_after_s is not None:
         headers[hdrs.RETRY_AFTER] = str(problem.retry_after_s)
     return json_response(

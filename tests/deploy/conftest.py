@@ -2,30 +2,54 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from tagify.embedded import find
 from tests.support import pictures, release
 from tests.support.box import Box, box
+from tests.support.servers import missing
 
-MAKE_INSTALL = (
-    "cd /usr/src/tagify && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels "
-    "make install PYTHON=/usr/bin/python3 EXTRAS='[embedded]' INSTALL=--with-servers"
-)
 SITE = "http://127.0.0.1"
+LARGE = 12_000_000
+"""Length of one of the originals, in bytes: more than what sockets hold on the way."""
+
+
+def make_install(words: str = "--with-servers") -> str:
+    """The command line that installs the working tree, from wheels that lie on the host."""
+    return (
+        "cd /usr/src/tagify && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels "
+        f"make install PYTHON=/usr/bin/python3 EXTRAS='[embedded]' INSTALL='{words}'"
+    )
+
+
+MAKE_INSTALL = make_install()
+
+
+@contextmanager
+def bare_host(folder: Path, minio: Path | None) -> Iterator[Box]:
+    """A booted box with the working tree and a library of seven images on it, and a MinIO where one is given."""
+    rootfs = folder / "rootfs"
+    release.source(rootfs / "usr/src/tagify")
+    shutil.copytree(release.wheels(), rootfs / "opt/wheels")
+    if minio is not None:
+        (rootfs / "usr/local/bin").mkdir(parents=True)
+        shutil.copy2(minio, rootfs / "usr/local/bin/minio")
+    library = rootfs / "srv/photos"
+    library.mkdir(parents=True)
+    for number in range(7):
+        data = pictures.jpeg(800, 600, seed=number)
+        (library / f"{number}.jpg").write_bytes(data if number else data.ljust(LARGE, b"\0"))
+    with box(folder / "box", rootfs) as booted:
+        yield booted
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """A booted box where `make install` was run on the working tree."""
-    folder = tmp_path_factory.mktemp("host")
-    rootfs = folder / "rootfs"
-    release.source(rootfs / "usr/src/tagify")
-    shutil.copytree(release.wheels(), rootfs / "opt/wheels")
-    library = rootfs / "srv/photos"
-    library.mkdir(parents=True)
-    for number in range(6):
-        (library / f"{number}.jpg").write_bytes(pictures.jpeg(800, 600, seed=number))
-    with box(folder / "box", rootfs) as booted:
+    """A box where `make install` was run, with a MongoDB and a MinIO of its own."""
+    minio = find.minio() or missing("minio", "make minio")
+    with bare_host(tmp_path_factory.mktemp("host"), minio) as booted:
         booted.shell(MAKE_INSTALL, timeout_s=300)
         yield booted

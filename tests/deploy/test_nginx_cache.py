@@ -96,28 +96,39 @@ async def test_thumbs_by_id_are_kept_by_content_and_by_what_the_client_takes(tmp
         assert edge.asked[f"{path}?v={OTHER}"] == 2
 
 
-async def test_stale_is_served_while_the_edge_is_dead_and_what_was_kept_stays(tmp_path: Path) -> None:
-    headers = {"Cache-Control": "public, max-age=1"}
+@pytest.mark.parametrize("fault", ["dead", "silent", "500", "503"])
+async def test_stale_is_served_while_the_edge_cannot_answer(tmp_path: Path, fault: str) -> None:
+    faulty = asyncio.Event()
 
     async def short(request: web.Request) -> web.Response:
-        return web.Response(body=request.path.encode(), headers=headers)
+        if faulty.is_set():
+            if fault == "silent":
+                await asyncio.sleep(30)
+            return web.Response(status=int(fault) if fault.isdigit() else 504)
+        return web.Response(body=request.path.encode(), headers={"Cache-Control": "public, max-age=1"})
 
     path = f"/media/{CONTENT}/320.webp"
     async with serving(short, tmp_path / "edge.sock") as edge, nginx(tmp_path) as front:
         await front.get(path)
-        await edge.stop()
+        faulty.set()
+        if fault == "dead":
+            await edge.stop()
 
         async def is_stale() -> bool:
-            answer, body = await front.get(path)
+            async with asyncio.timeout(10):
+                # nginx takes no further request on a connection while the update goes on that one began.
+                answer, body = await front.get(path, headers={"Connection": "close"})
             assert (answer.status, body) == (200, path.encode())
             return answer.headers["X-Cache"] in ("STALE", "UPDATING")
 
-        await until(is_stale)
-        answer, body = await front.get(f"/media/{OTHER}/320.webp")
-        assert answer.status == 503
-        assert answer.content_type == "application/problem+json"
-        assert b"urn:tagify:problem:unavailable" in body
-        assert answer.headers["Retry-After"] == "2"
+        for _ in range(5):
+            await until(is_stale)
+        if fault == "dead":
+            answer, body = await front.get(f"/media/{OTHER}/320.webp")
+            assert answer.status == 503
+            assert answer.content_type == "application/problem+json"
+            assert b"urn:tagify:problem:unavailable" in body
+            assert answer.headers["Retry-After"] == "2"
 
 
 async def test_an_answer_that_is_old_is_asked_about_and_not_fetched_again(tmp_path: Path) -> None:
@@ -138,15 +149,28 @@ async def test_an_answer_that_is_old_is_asked_about_and_not_fetched_again(tmp_pa
         assert edge.sent == 1000
 
 
-async def test_errors_are_not_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("status", "caching"), [(404, "no-store"), (404, "max-age=60"), (422, "max-age=60")])
+async def test_errors_are_not_kept(tmp_path: Path, status: int, caching: str) -> None:
     async def failing(_: web.Request) -> web.Response:
-        return web.Response(status=404, headers={"Cache-Control": "no-store"})
+        return web.Response(status=status, headers={"Cache-Control": caching})
 
-    path = f"/media/{CONTENT}/320.webp"
+    paths = (f"/media/{CONTENT}/320.webp", f"/media/{CONTENT}/original")
     async with serving(failing, tmp_path / "edge.sock") as edge, nginx(tmp_path) as front:
-        for _ in range(3):
-            assert (await front.get(path))[0].status == 404
-        assert edge.asked[path] == 3
+        for path in paths:
+            for _ in range(3):
+                assert (await front.get(path))[0].status == status
+            assert edge.asked[path] == 3
+
+
+async def test_a_question_about_a_variant_is_answered_from_the_cache_too(tmp_path: Path) -> None:
+    path = f"/media/{CONTENT}/320.webp"
+    async with serving(named, tmp_path / "edge.sock") as edge, nginx(tmp_path) as front:
+        for method in ("HEAD", "GET", "HEAD"):
+            async with front.client.request(method, path) as answer:
+                assert answer.status == 200
+                assert answer.headers["Content-Length"] == str(len(path))
+                assert await answer.read() == (b"" if method == "HEAD" else path.encode())
+        assert edge.asked == {path: 1}
 
 
 async def test_cross_origin_answers_are_kept_apart_and_strangers_share_one(tmp_path: Path) -> None:

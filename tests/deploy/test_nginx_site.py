@@ -3,8 +3,7 @@
 import asyncio
 import io
 import json
-import shutil
-import ssl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 from aiohttp import web
 
 import api.pages
+from edge.headers import SAFE
 from tagify.settings import NginxSettings
 from tests.support.front import BINARY, Front, nginx, serving
-from tests.support.servers import missing
 from tests.support.waiting import until
 
 PROBLEM = "application/problem+json"
@@ -64,17 +63,23 @@ async def test_headers_that_protect_are_on_every_answer_and_not_doubled(tmp_path
             body=b"<p>", headers={"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}
         )
 
+    async def safe(request: web.Request) -> web.Response:
+        return web.Response(body=b"x", headers=SAFE if request.path.endswith("webp") else {})
+
     async with (
         serving(page, tmp_path / "api.sock"),
-        serving(plain, tmp_path / "edge.sock"),
+        serving(safe, tmp_path / "edge.sock"),
         nginx(tmp_path) as front,
     ):
         answer, _ = await front.get("/")
         assert answer.headers.getall("Content-Security-Policy") == [policy]
         assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]
-        for path in ("/media/x", "/metrics"):
+        variant = f"/media/{'ab' * 32}/320.webp"
+        policies = dict.fromkeys(("/media/x", "/metrics"), "default-src 'none'; frame-ancestors 'none'")
+        for path, told in {**policies, variant: SAFE["Content-Security-Policy"]}.items():
             answer, _ = await front.get(path)
-            assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+            assert answer.headers.getall("Content-Security-Policy") == [told]
+            assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]
             assert answer.headers["X-Frame-Options"] == "DENY"
             assert answer.headers["Referrer-Policy"] == "no-referrer"
             assert answer.headers["Server"] == "nginx"
@@ -159,6 +164,7 @@ async def test_a_request_has_one_id_from_client_to_log(tmp_path: Path) -> None:
         assert [line["request_id"] for line in lines] == ["from-outside-1", made]
         assert lines[0]["status"] == 200
         assert lines[0]["upstream_s"]
+        assert {"cache", "upstream_connect_s", "upstream_header_s", "upstream_status"} <= lines[0].keys()
         assert lines[0]["uri"].startswith("/api/tags?prefix=")
 
 
@@ -184,6 +190,43 @@ async def test_a_client_is_whom_a_trusted_proxy_names_and_nobody_else(tmp_path: 
         assert (await _logged(front, 1))[0]["client"] == ("192.0.2.7" if trusted else "127.0.0.1")
 
 
+async def test_connections_to_the_services_are_kept(tmp_path: Path) -> None:
+    seen: set[int] = set()
+
+    async def noting(request: web.Request) -> web.Response:
+        seen.add(id(request.transport))
+        return await plain(request)
+
+    async with (
+        serving(noting, tmp_path / "api.sock"),
+        serving(noting, tmp_path / "edge.sock"),
+        nginx(tmp_path) as front,
+    ):
+        for path in ("/api/tags", "/media/x"):
+            seen.clear()
+            for _ in range(30):
+                assert (await front.get(path))[0].status == 200
+            # One for each of nginx's workers at most.
+            assert len(seen) <= (os.cpu_count() or 1)
+
+
+async def test_an_answer_that_a_client_has_is_not_sent_again(tmp_path: Path) -> None:
+    async def tagged(request: web.Request) -> web.Response:
+        if request.headers.get("If-None-Match", "").removeprefix("W/") == '"1"':
+            return web.Response(status=304, headers={"ETag": '"1"'})
+        answer = await plain(request)
+        answer.headers["ETag"] = '"1"'
+        return answer
+
+    wish = {"Accept-Encoding": "gzip"}
+    async with serving(tagged, tmp_path / "api.sock") as inner, nginx(tmp_path) as front:
+        answer, _ = await front.get("/api/tags", headers=wish)
+        tag = answer.headers["ETag"]
+        answer, body = await front.get("/api/tags", headers={**wish, "If-None-Match": tag})
+        assert (answer.status, body) == (304, b"")
+        assert inner.asked["/api/tags"] == 2
+
+
 async def test_a_dead_instance_is_unnoticed(tmp_path: Path) -> None:
     places = tuple(f"unix:{tmp_path}/{name}.sock" for name in ("one", "two"))
     async with (
@@ -199,31 +242,6 @@ async def test_a_dead_instance_is_unnoticed(tmp_path: Path) -> None:
             async with front.client.post("/api/tags/apply/x", json=["a"]) as answer:
                 assert answer.status == 200
             await dead.start(tmp_path / f"{name}.sock")
-
-
-async def test_https_speaks_http_2_and_http_leads_to_it(tmp_path: Path) -> None:
-    openssl = shutil.which("openssl") or missing("openssl", "sudo apt-get install openssl")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = await asyncio.create_subprocess_exec(
-        openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-        "-days", "2", *subject, "-keyout", str(key), "-out", str(certificate), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert await made.wait() == 0
-    tls: dict[str, Any] = {"nginx_tls_certificate": str(certificate), "nginx_tls_key": str(key)}
-    async with serving(plain, tmp_path / "api.sock"), nginx(tmp_path, scheme="https", **tls) as front:
-        trust = ssl.create_default_context(cafile=str(certificate))
-        trust.set_alpn_protocols(["h2", "http/1.1"])
-        _, writer = await asyncio.open_connection("127.0.0.1", front.port + 2, ssl=trust)
-        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
-        # nginx has said its first words of HTTP/2 by now: nobody reads them here.
-        writer.transport.abort()
-        answer, _ = await front.get("/api/tags")
-        assert answer.status == 200
-        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
-        async with front.client.get(f"http://127.0.0.1:{front.port}/x?y=1", allow_redirects=False) as moved:
-            assert moved.status == 308
-            assert moved.headers["Location"] == f"https://127.0.0.1:{front.port + 2}/x?y=1"
 
 
 async def test_the_page_is_there_while_the_api_is_away(tmp_path: Path) -> None:

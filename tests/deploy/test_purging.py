@@ -87,8 +87,9 @@ def questions(image: Image) -> list[tuple[str, dict[str, str]]]:
 
 def kept_of(image: Image, *folders: Path) -> list[Path]:
     """The files of caches that hold something of its content."""
-    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    found = [path for path in found if path.suffix != ".purged"]
+    # os.walk passes over folders that go while it is at it.
+    walks = [walk for folder in folders for walk in os.walk(folder)]
+    found = [Path(top) / name for top, _, names in walks for name in names if not name.endswith(".purged")]
     return [path for path in found if f"{image.content}".encode() in _head(path)]
 
 

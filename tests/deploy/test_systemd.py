@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.deploy.conftest import MAKE_INSTALL, SITE
+from tests.deploy.conftest import LARGE, MAKE_INSTALL, SITE
 from tests.support.box import Box
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,8 @@ SOCKETS = {
     "tagify-api@1": "/run/tagify/api-1.sock",
     "tagify-edge@1": "/run/tagify/edge-1.sock",
 }
-IMAGES = 6
+SERVERS = ("tagify-mongod", "tagify-s3")
+IMAGES = 7
 TAGIFY = "/usr/local/bin/tagify"
 
 
@@ -59,6 +60,9 @@ def test_after_the_installation_everything_runs_and_a_library_is_served(host: Bo
     inside = "http://127.0.0.1:8089"
     pages = [f"{inside}/{name}/readyz" for name in ("api/1", "api/2", "edge/1", "edge/2", "ingest/1")]
     assert statuses(host, *pages) == {"200"}
+    assert statuses(host, f"{inside}/purge") == {"204"}
+    assert host.run("cat", "/var/lib/tagify/s3/server").strip() == "minio"
+    assert [host.show(name, "ActiveState") for name in SERVERS] == ["active"] * 2
 
 
 def test_the_settings_file_names_every_setting_and_the_secrets_are_roots(host: Box) -> None:
@@ -69,6 +73,28 @@ def test_the_settings_file_names_every_setting_and_the_secrets_are_roots(host: B
     code, _ = host.try_("runuser", "-u", "tagify", "--", "cat", "/etc/tagify/credentials/tagify_mongo_uri")
     assert code == 1
     assert "mongodb://" not in host.run("systemctl", "show", "tagify-api@1")
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_passwords_come_as_credentials_that_only_the_service_reads(host: Box, unit: str) -> None:
+    pid = host.show(unit, "MainPID")
+    assert b"mongodb://" not in host.run("cat", f"/proc/{pid}/environ").encode()
+    place = f"/run/credentials/{unit}.service/tagify_mongo_uri"
+    assert host.run("cat", place) == host.run("cat", "/etc/tagify/credentials/tagify_mongo_uri")
+    code, _ = host.try_("runuser", "-u", "www-data", "--", "cat", place)
+    assert code == 1
+
+
+@pytest.mark.parametrize("unit", (*SERVICES, *SERVERS))
+def test_memory_and_tasks_are_limited_by_the_kernel(host: Box, unit: str) -> None:
+    group = host.show(unit, "ControlGroup")
+    memory = host.run("cat", f"/sys/fs/cgroup/memory{group}/memory.limit_in_bytes").strip()
+    tasks = host.run("cat", f"/sys/fs/cgroup/pids{group}/pids.max").strip()
+    assert (memory, tasks) == (host.show(unit, "MemoryMax"), host.show(unit, "TasksMax"))
+    assert memory.isdigit()
+    assert tasks.isdigit()
+    wanted = "continue" if unit.startswith("tagify-edge") else "stop"
+    assert host.show(unit, "OOMPolicy") == wanted
 
 
 def test_a_second_installation_changes_nothing(host: Box) -> None:
@@ -147,6 +173,30 @@ with socket.socket(socket.AF_UNIX) as client:
 """
 
 
+DOWNLOAD = """
+import socket, subprocess
+with socket.socket(socket.AF_UNIX) as client:
+    client.settimeout(60)
+    client.connect("/run/tagify/edge-1.sock")
+    client.sendall(b"GET /media/{content}/original HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    answer = client.recv(65536)
+    restart = subprocess.Popen(["systemctl", "restart", "tagify-edge@1.service"])
+    while "deactivating" not in subprocess.run(
+        ["systemctl", "is-active", "tagify-edge@1.service"], capture_output=True, text=True
+    ).stdout:
+        pass
+    while part := client.recv(65536):
+        answer += part
+    print(len(answer.partition(b"\\r\\n\\r\\n")[2]), restart.wait())
+"""
+
+
+def test_a_download_under_way_is_finished_through_a_restart(host: Box) -> None:
+    (content,) = [image["content"] for image in images(host) if image["path"] == "0.jpg"]
+    said = host.run("/opt/tagify/current/bin/python", "-c", DOWNLOAD.replace("{content}", content))
+    assert said.split() == [str(LARGE), "0"]
+
+
 def test_a_request_under_way_is_held_through_a_restart(host: Box) -> None:
     image = images(host)[0]["_id"]
     said = host.run("/opt/tagify/current/bin/python", "-c", HELD.replace("{image}", image))
@@ -163,21 +213,66 @@ def test_a_service_that_is_killed_is_back_and_nobody_noticed(host: Box, unit: st
     host.wait(f"systemctl is-active -q {unit}.service && [ $(systemctl show -P MainPID {unit}) != {before} ]")
 
 
+@pytest.mark.parametrize("unit", SERVERS)
+def test_a_server_that_is_killed_is_back_and_the_services_with_it(host: Box, unit: str) -> None:
+    before, services = host.show(unit, "MainPID"), [host.show(name, "MainPID") for name in SERVICES]
+    host.run("kill", "-KILL", before)
+    host.wait(f"systemctl is-active -q {unit} && [ $(systemctl show -P MainPID {unit}) != {before} ]", 120)
+    inside = "http://127.0.0.1:8089"
+    for page in ("api/1", "api/2", "edge/1", "edge/2", "ingest/1"):
+        host.wait(f"curl -sf {inside}/{page}/readyz", 60)
+    urls = [*media(host), *(f"{SITE}/media/{image['content']}/160.jpg" for image in images(host))]
+    assert statuses(host, *urls) == {"200"}
+    assert [host.show(name, "MainPID") for name in SERVICES] == services
+
+
+def test_an_edge_whose_worker_is_killed_goes_on(host: Box) -> None:
+    before = host.show("tagify-edge@1", "MainPID")
+    group = host.show("tagify-edge@1", "ControlGroup")
+    pids = host.run("cat", f"/sys/fs/cgroup/pids{group}/cgroup.procs").split()
+    workers = [pid for pid in pids if pid != before]
+    assert workers
+    host.run("kill", "-KILL", *workers)
+    content = images(host)[0]["content"]
+    ask = f"curl -sf -o /dev/null --unix-socket {SOCKETS['tagify-edge@1']} http://x/media/{content}/512.avif"
+    host.wait(ask, 60)
+    assert host.show("tagify-edge@1", "MainPID") == before
+
+
+STUCK = (
+    "import runpy, signal, time; "
+    "signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600)); "
+    "runpy.run_module('{name}', run_name='__main__')"
+)
+"""The service, and a signal after which its event loop does not come round again: its process lives on."""
+
+
 @pytest.mark.parametrize("unit", ["tagify-ingest", "tagify-api@2", "tagify-edge@2"])
 def test_a_loop_that_is_stuck_is_restarted(host: Box, unit: str) -> None:
+    name = unit.partition("-")[2].partition("@")[0]
+    folder = f"/run/systemd/system/{unit}.service.d"
+    start = f'/opt/tagify/current/bin/python -P -c "{STUCK.format(name=name)}"'
+    host.shell(
+        f"mkdir -p {folder}; printf '%s\\n' '[Service]' 'ExecStart=' \"$0\" > {folder}/stuck.conf; "
+        f"systemctl daemon-reload; systemctl restart {unit}",
+        f"ExecStart={start}",
+    )
     before = host.show(unit, "MainPID")
-    host.run("kill", "-STOP", before)
+    host.run("kill", "-USR1", before)
+    assert host.run("cat", f"/proc/{before}/stat").split()[2] in "SR"
     host.wait(f"[ $(systemctl show -P MainPID {unit}) != {before} ] && systemctl is-active -q {unit}", 90)
     assert "Watchdog timeout" in host.journal(unit)
+    host.shell(f"rm -r {folder}; systemctl daemon-reload; systemctl restart {unit}")
 
 
-def test_a_reload_takes_over_what_can_be_and_keeps_the_process(host: Box) -> None:
-    before = host.show("tagify-api@1", "MainPID")
-    host.shell("echo TAGIFY_LOG_LEVEL=debug >> /etc/tagify/tagify.env; systemctl reload tagify-api@1")
-    host.wait("journalctl -u tagify-api@1 -o cat | grep -q 'settings read again: log_level'")
-    host.shell("sed -i /^TAGIFY_LOG_LEVEL/d /etc/tagify/tagify.env; systemctl reload tagify-api@1")
-    host.wait("systemctl is-active -q tagify-api@1")
-    assert host.show("tagify-api@1", "MainPID") == before
+@pytest.mark.parametrize("unit", SOCKETS)
+def test_a_reload_takes_over_what_can_be_and_keeps_the_process(host: Box, unit: str) -> None:
+    before = host.show(unit, "MainPID")
+    host.shell(f"echo TAGIFY_LOG_LEVEL=debug >> /etc/tagify/tagify.env; systemctl reload {unit}")
+    host.wait(f"journalctl -u {unit} -o cat | grep -q 'settings read again: log_level'")
+    host.shell(f"sed -i /^TAGIFY_LOG_LEVEL/d /etc/tagify/tagify.env; systemctl reload {unit}")
+    host.wait(f"systemctl is-active -q {unit}")
+    assert host.show(unit, "MainPID") == before
 
 
 def test_the_journal_can_be_read_by_people_and_programs(host: Box) -> None:
@@ -194,6 +289,27 @@ def test_the_nightly_care_succeeds(host: Box) -> None:
     assert host.show("tagify-maintenance.service", "Result") == "success"
     assert "every count is exact" in host.journal("tagify-maintenance.service")
     assert host.show("tagify-maintenance.timer", "ActiveState") == "active"
+
+
+def test_a_certificate_makes_it_https_and_a_reload_renews_it(host: Box) -> None:
+    make = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={} "
+        "-addext subjectAltName=IP:127.0.0.1 -keyout /etc/tagify/tls.key -out /etc/tagify/tls.pem 2>/dev/null"
+    )
+    shown = "openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout -subject"
+    names = ("TAGIFY_NGINX_TLS_CERTIFICATE=/etc/tagify/tls.pem", "TAGIFY_NGINX_TLS_KEY=/etc/tagify/tls.key")
+    host.shell(make.format("first"))
+    host.shell(f"printf '%s\\n' {' '.join(names)} >> /etc/tagify/tagify.env; {TAGIFY} install --with-servers")
+    host.wait("curl -sf --cacert /etc/tagify/tls.pem https://127.0.0.1/api/tags")
+    assert statuses(host, f"{SITE}/api/tags") == {"308"}
+    assert "first" in host.shell(shown)
+    host.shell(make.format("second"))
+    host.run("systemctl", "reload", "nginx")
+    host.wait(f"{shown} | grep -q second")
+    host.shell(
+        f"sed -i /TLS_CERTIFICATE=.etc/d\\;/TLS_KEY=.etc/d /etc/tagify/tagify.env; {TAGIFY} install --with-servers"
+    )
+    host.wait(f"curl -sf {SITE}/api/tags")
 
 
 def test_all_stop_in_time_with_clients_that_stay(host: Box) -> None:
@@ -217,7 +333,7 @@ async def test_an_upgrade_under_load_fails_no_request_and_keeps_all(host: Box) -
         await host.start("nice", "-n19", "wrk", "-t1", "-c2", "-d600s", "--timeout", "30s", url)
         for url in urls
     ]
-    await asyncio.to_thread(host.shell, MAKE_INSTALL, 300)
+    await asyncio.to_thread(host.shell, MAKE_INSTALL, timeout_s=300)
     # Under load to the very end, and a moment more; wrk reports when it is interrupted.
     await asyncio.sleep(2)
     host.shell("pkill -INT -x wrk")

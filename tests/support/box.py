@@ -53,8 +53,9 @@ class Box:
             raise BoxError(f"{shlex.join(argv)}: status {code}: {out}")
         return out
 
-    def shell(self, script: str, timeout_s: float = 120) -> str:
-        return self.run("bash", "-c", script, timeout_s=timeout_s)
+    def shell(self, script: str, *words: str, timeout_s: float = 120) -> str:
+        """The output of a script that succeeds; the words are its `$0`, `$1` and so on."""
+        return self.run("bash", "-c", script, *words, timeout_s=timeout_s)
 
     async def start(self, *argv: str) -> asyncio.subprocess.Process:
         """A command that goes on beside the test."""
@@ -100,7 +101,7 @@ class Box:
         self.booted()
 
 
-def _refusal() -> str:
+def refusal() -> str:
     """Why no box can be booted here; empty where one can."""
     if os.geteuid() != 0:
         return "only root may make namespaces with cgroups"
@@ -116,7 +117,7 @@ def _refusal() -> str:
 @contextmanager
 def box(folder: Path, rootfs: Path) -> Iterator[Box]:
     """A booted box with these files laid over its root; all of it is gone afterwards."""
-    if why := _refusal():
+    if why := refusal():
         pytest.skip(f"no box can be booted here: {why}")
     name = f"tagify-box-{secrets.token_hex(4)}"
     folder.mkdir(exist_ok=True)
