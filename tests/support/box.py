@@ -19,6 +19,7 @@ SCRIPT = Path(__file__).with_name("box.sh")
 CGROUPS = Path("/sys/fs/cgroup")
 HIERARCHIES = ("systemd", "unified", "pids", "memory", "cpu")
 BOOT_S = 90.0
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class BoxError(AssertionError):
@@ -34,7 +35,7 @@ class Box:
     def command(self, *argv: str) -> list[str]:
         """The command as it is run from outside."""
         entered = ["nsenter", "-t", self.leader(), *["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w/", "--"]]
-        return [*entered, "env", "-i", "-C", "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", *argv]
+        return [*entered, "env", "-i", "-C", "/", f"PATH={PATH}", "LANG=C.UTF-8", *argv]
 
     def leader(self) -> str:
         return (self._folder / "leader").read_text().strip()
