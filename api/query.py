@@ -36,6 +36,9 @@ def image_filter(request: web.Request) -> ImageFilter:
     )
     if which.folder and which.library_id is None:
         raise BadRequest("path names a folder of one library: give library_id too")
+    # Clients of the deprecated form know no refusal here; there no_tags goes before tags.
+    if which.no_tags and which.tags and "offset" not in query:
+        raise BadRequest("no_tags and tags exclude each other: leave one of them out")
     return which
 
 

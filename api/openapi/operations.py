@@ -35,7 +35,7 @@ _FILTER: Final = (
         "logic", "Whether all of the tags are asked for, or any.", {"type": "string", "enum": ["and", "or"]}
     ),
     Query("exclude", "Without these tags.", _TAGS, many=True),
-    Query("no_tags", "1: only without any tag.", _FLAG),
+    Query("no_tags", "1: only without any tag; not along with tags.", _FLAG),
     Query(
         "path", "Only below this folder; asks for library_id.", {"type": "string", "maxLength": MAX_FOLDER}
     ),

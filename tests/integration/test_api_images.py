@@ -123,6 +123,7 @@ async def test_filters_by_tags_library_and_none(client: Client, catalog: Catalog
     assert await number("tags=sea&tags=sun") == 2
     assert await number("tags=SEA&tags=sun&logic=or") == 9
     assert await number("no_tags=1") == 1
+    assert len(await answer(client, "/api/images?no_tags=1&tags=sea&offset=0")) == 1
     assert await number(f"library_id={other.id}&tags=sun") == 4
     assert await number("tags=unknown") == 0
     assert await number("state=failed") == 0
@@ -205,6 +206,7 @@ async def test_a_folder_is_walked_by_path_and_nothing_beside_it(
         ("sort=taken_at&state=failed", "state=ready"),
         ("sort=taken_at&offset=1", "sort=newest"),
         ("sort=size", "newest, taken_at, path"),
+        ("no_tags=1&tags=sea", "exclude each other"),
         ("taken_from=yesterday", "2024-07-01"),
         ("library_id=000000000000000000000000&path=../x", "folder"),
     ],
