@@ -89,15 +89,17 @@ class Ledger:
 
     def enter(self, key: str, entry: Entry) -> None:
         """Write the value's file and book it. Raises one of FAULTS, and nothing is left then."""
-        if key in self._cache:
-            if self._files.holds(key):
-                return  # another process was first; the bytes are the same
-            self._cache.delete(key)
-        try:
-            self._cache.set(key, entry)
-        except BaseException:
-            self._files.remove(key)
-            raise
+        # One transaction: setting what another process has just set would remove the file of both.
+        with self._cache.transact():
+            if key in self._cache:
+                if self._files.holds(key):
+                    return  # another process was first; the bytes are the same
+                self._cache.delete(key)
+            try:
+                self._cache.set(key, entry)
+            except BaseException:
+                self._files.remove(key)
+                raise
 
     def forget(self, key: str) -> None:
         """Remove a value, booked or not. Raises one of FAULTS."""
