@@ -11,6 +11,8 @@ BIN = .venv/bin
 PINNED = pyproject.toml constraints.txt
 
 EXTRAS ?=
+# Where bench/peers.py says how to install the servers that variants are compared with.
+PEERS ?= .bench/peers
 INSTALL ?=
 
 .PHONY: up install test test-slow lint minio bench screenshot clean
@@ -34,6 +36,9 @@ lint: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench.first_path
 	$(BIN)/python -m bench.edge_ranges
+	$(BIN)/python -m bench.edge_cache
+	$(BIN)/python -m bench.edge_variants $(PEERS)
+	$(BIN)/python -m bench.edge_handover
 	$(BIN)/python -m bench.api_pages --folder .bench
 	$(BIN)/python -m bench.api_filters --folder .bench
 	$(BIN)/python -m bench.event_clients

@@ -218,4 +218,4 @@ async def compared(
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "/tmp/peers")))
+    asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else ".bench/peers")))

@@ -213,6 +213,21 @@ async def test_hostile_originals_are_refused_and_free_their_worker(
                 assert response.status == 200
 
 
+async def test_avif_has_places_of_its_own_and_others_pass(settings: EdgeSettings, blobs: Blobs) -> None:
+    bad, good = await put(blobs, pictures.endless()), await put(blobs, pictures.jpeg(800, 600))
+    async with (
+        edge(settings, edge_workers=2, edge_avif_workers=1, edge_decode_s=6) as client,
+        asking(client, f"/media/{bad}/768.avif") as slow,
+        asking(client, f"/media/{good}/768.avif") as behind,
+    ):
+        await becomes(client, "edge_variants_making", 2)
+        async with client.get(f"/media/{good}/768.webp") as response:
+            assert response.status == 200
+        assert not slow.done()
+        assert not behind.done()
+        assert [await slow, await behind] == [422, 200]
+
+
 async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
     settings: EdgeSettings, catalog: Catalog, blobs: Blobs, proxy: Chaos
 ) -> None:

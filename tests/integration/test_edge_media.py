@@ -89,6 +89,9 @@ async def test_variants_have_their_width_and_format(
 async def test_other_names_are_404(client: Client, stored: Stored, path: str) -> None:
     async with client.get(f"/media/{stored.content}/{path}") as response:
         assert response.status == 404
+        if path == "161.webp":
+            detail = (await response.json(content_type=None))["detail"]
+            assert "160, 320, 512, 768, 1024, 1600, 2048, 3072" in detail
     async with client.get("/media/nonsense/160.webp") as response:
         assert response.status == 404
 
@@ -151,16 +154,30 @@ async def test_by_id_is_immutable_only_where_the_url_names_the_content(
         )
 
 
-async def test_fifty_askers_at_once_are_one_making(client: Client, stored: Stored) -> None:
+async def test_a_thousand_askers_at_once_are_one_fetch_and_one_making(client: Client, stored: Stored) -> None:
     async def ask() -> bytes:
         async with client.get(f"/media/{stored.content}/1024.webp") as response:
             assert response.status == 200
             return await response.read()
 
-    bodies = await asyncio.gather(*(ask() for _ in range(50)))
+    bodies = await asyncio.gather(*(ask() for _ in range(1000)))
     assert len(set(bodies)) == 1
     async with client.get("/metrics") as response:
-        assert 'edge_encode_seconds_count{format="webp"} 1' in await response.text()
+        lines = (await response.text()).splitlines()
+    assert 'edge_encode_seconds_count{format="webp"} 1.0' in lines
+    assert 'edge_upstream_seconds_count{method="GET"} 1.0' in lines
+    assert 'edge_variant_answers_total{layer="made"} 1' in lines
+
+
+async def test_the_thumb_is_the_source_where_it_is_wide_enough(client: Client, stored: Stored) -> None:
+    variants = [f"/media/{stored.content}/{width}.jpg" for width in (512, 768)]
+    for path in (*variants, f"/api/images/{stored.image.id}/thumb"):
+        async with client.get(path) as response:
+            assert response.status == 200
+    async with client.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
+    for source in ("thumb", "original", "thumb_as_it_is"):
+        assert f'edge_variant_sources_total{{source="{source}"}} 1' in lines
 
 
 async def test_the_cache_serves_after_a_restart_with_the_store_away(
