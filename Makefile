@@ -35,6 +35,9 @@ lint: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench.first_path
+	$(BIN)/python -m bench.ingest
+	$(BIN)/python -m bench.live
+	$(BIN)/python -m bench.reconcile
 	$(BIN)/python -m bench.edge_ranges
 	$(BIN)/python -m bench.edge_cache
 	$(BIN)/python -m bench.edge_variants $(PEERS)

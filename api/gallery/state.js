@@ -39,5 +39,6 @@ export function matches(item) {
   const { library, tags, untagged } = current();
   if (library && item.library_id !== library) return false;
   if (untagged) return item.tags.length === 0;
-  return tags.every((tag) => item.tags.includes(tag));
+  const names = new Set(item.tags.map((name) => name.toLowerCase()));
+  return tags.every((tag) => names.has(tag.toLowerCase()));
 }
