@@ -15,14 +15,19 @@ BASELINE = Path(__file__).with_name("cache_suite.json")
 VARY = "Vary is not looked at: what the edge varies by, Accept and Origin, is in the key in a few forms"
 STALE = "what has grown old is served once more while it is asked about (stale while revalidate)"
 SECRET = "credentials are not passed to the edge, so that no answer can depend on them"
+FAILURE = "failures are not kept: they may be over, and look different to a script and to an <img>"
+PROTECT = "what a browser may do with media is said here, the same for all, whatever the edge says"
 REASONS = {
     "freshness-expires-present": STALE,
     "freshness-max-age-ignore-quoted-rev": STALE,
     "freshness-max-age-s-maxage-shared-longer": STALE,
     "freshness-max-age-s-maxage-shared-longer-multiple": STALE,
     "freshness-max-age-s-maxage-shared-longer-reversed": STALE,
+    **{f"status-{status}-fresh": FAILURE for status in (400, 404, 410, 499, 500, 502, 503, 504, 599)},
     "surrogate-max-age-space-after-equals": STALE,
     "surrogate-max-age-space-before-equals": STALE,
+    "headers-store-Content-Security-Policy": PROTECT,
+    "headers-store-X-Frame-Options": PROTECT,
     "other-authorization-must-revalidate": SECRET,
     "other-authorization-public": SECRET,
     "other-authorization-smaxage": SECRET,
