@@ -1,21 +1,26 @@
 """S3 or MongoDB goes in the middle of an import: the daemon waits, says so, and goes on; nothing is dropped."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
 
+from tagify.catalog import Catalog
 from tagify.embedded.minio import minio_server
+from tagify.embedded.mongod import mongo_server
 from tagify.embedded.ports import free_block
 from tests.support import pictures
 from tests.support.chaos import Chaos, chaos
 from tests.support.history import History
 from tests.support.house import House
-from tests.support.killable import running
+from tests.support.killable import Killable, running
 from tests.support.mounts import mount_namespace
 from tests.support.pages import Pages
 from tests.support.servers import binary
@@ -164,3 +169,60 @@ async def test_a_store_whose_disk_is_full_is_waited_for_until_it_has_room(
                 assert 0 < (await house.state()).indexed_count < FILES // 2
                 await mounts.run("mount", "-o", "remount,size=512m", disk)
                 await indexed(house, FILES // 2)
+
+
+@asynccontextmanager
+async def elsewhere(house: House, uri: str) -> AsyncIterator[House]:
+    """The same folder, kept in another MongoDB."""
+    settings = house.settings.model_copy(update={"mongo_uri": SecretStr(uri)})
+    catalog = Catalog(settings)
+    try:
+        await catalog.ensure_indexes()
+        library = await catalog.libraries.create("Test", str(house.root))
+        yield House(house.root, catalog, library, settings)
+    finally:
+        await catalog.close()
+
+
+async def until_it_dies(mongod: Killable, uri: str) -> None:
+    """A mongod ends where it finds no room for a checkpoint, which it makes when asked to."""
+    async with AsyncMongoClient[dict[str, object]](uri, timeoutMS=5_000) as client:
+
+        async def has_died() -> bool:
+            with suppress(PyMongoError):
+                await client.admin.command("fsync")
+            try:
+                await asyncio.wait_for(mongod.ended(), 0.2)
+            except TimeoutError:
+                return False
+            return True
+
+        await until(has_died, timeout_s=90)
+
+
+async def test_a_mongod_that_dies_of_a_full_disk_is_waited_for_until_it_runs_again(
+    house: House, tmp_path: Path
+) -> None:
+    server = mongo_server(binary("mongod"), tmp_path / "small", free_block(1), tmp_path / "mongod.log")
+    disk = tmp_path / "small" / "db"
+    async with mount_namespace() as mounts:
+        await mounts.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)
+        program = replace(server.program, argv=mounts.inside(*server.program.argv))
+        async with running(program) as mongod, elsewhere(house, server.uri) as small:
+            async with small.daemon() as daemon:
+                write(house, 0, FILES // 2)
+                await indexed(small, 5)
+                await mounts.run("sh", "-c", f"cat /dev/zero > {disk}/ballast 2> /dev/null || true")
+                write(house, FILES // 2, FILES)
+                await until_it_dies(mongod, server.uri)
+
+                async def told() -> bool:
+                    status, body = await Pages.of(daemon).ready()
+                    return status == 503 and "catalog" in body["checks"]["progress"]
+
+                await until(told, timeout_s=60)
+                await mounts.run("rm", disk / "ballast")
+                await mongod.start()
+                await indexed(small, FILES)
+            assert len(await small.images()) == FILES
+            assert not await small.catalog.recount.verify()

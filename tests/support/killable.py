@@ -29,6 +29,11 @@ class Killable:
         self._process.kill()
         await self._process.wait()
 
+    async def ended(self) -> None:
+        """Return when it has ended by itself."""
+        assert self._process is not None
+        await self._process.wait()
+
     async def stop(self) -> None:
         if self._process is not None:
             await self._process.stop()
