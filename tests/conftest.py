@@ -1,5 +1,6 @@
 """Fixtures that all tests share: real servers, a database and a prefix for each test."""
 
+import gc
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -87,6 +88,13 @@ async def house(
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("TAGIFY_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def garbage_collected() -> Iterator[None]:
+    """What a test leaves to the garbage collector is found within it, not in the middle of the next one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,12 @@ from tests.support.originals import Client, Listed, edge, listed
 from tests.support.waiting import until
 
 # One store is enough: what is tested here comes before it.
-pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
+# The driver leaves a connection whose making it gave up to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.usefixtures("garbage_collected"),
+    pytest.mark.parametrize("s3", ["minio"], indirect=True),
+]
 
 LENGTH = 3_000_000
 STORM = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"

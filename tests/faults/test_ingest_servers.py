@@ -26,7 +26,12 @@ from tests.support.pages import Pages
 from tests.support.servers import binary
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
+# The driver leaves a connection whose making it gave up to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.usefixtures("garbage_collected"),
+    pytest.mark.parametrize("s3", ["minio"], indirect=True),
+]
 
 FILES = 120
 QUEUE = 20

@@ -70,6 +70,9 @@ class Storm:
             self._tokens = [*self._tokens[-200:], answer["undo"]]
 
 
+# The driver leaves a connection whose making it gave up to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.usefixtures("garbage_collected")
 @pytest.mark.slow
 async def test_counts_are_exact_after_a_storm_with_kills(tmp_path: Path) -> None:
     program, uri = mongod(tmp_path)

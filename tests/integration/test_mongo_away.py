@@ -29,8 +29,11 @@ from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
 
-# The driver leaves a connection whose handshake it gave up to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+# The driver leaves a connection whose making it gave up to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.usefixtures("garbage_collected"),
+]
 
 DEADLINE_S = 5.0
 

@@ -31,8 +31,11 @@ from tests.support.servers import missing
 
 Client = TestClient[Any, Any]
 
-# The driver leaves a connection whose handshake it gave up to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+# The driver leaves a connection whose making it gave up to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.usefixtures("garbage_collected"),
+]
 NOWHERE: Values = {
     "mongo_uri": "mongodb://127.0.0.1:1/?directConnection=true",
     "mongo_timeout_s": 0.3,

@@ -154,8 +154,10 @@ async def test_the_page_shows_pictures_of_the_store_itself(
     settings = ApiSettings(**mongo_values, **s3_values, media_mode="presigned")
     async with TestClient(TestServer(build(settings))) as client, browser_page() as (page, troubles):
         await page.goto(str(client.make_url("/")))
-        await page.wait_for_function("document.querySelector('.tile img')?.naturalWidth === 400")
-        shown = await page.locator(".tile img").get_attribute("src")
+        there = page.locator(".tile img.there")
+        await there.wait_for()
+        assert await there.evaluate("image => image.naturalWidth") == 400
+        shown = await there.get_attribute("src")
         assert shown is not None
         assert shown.startswith(f"{s3_values['s3_endpoint']}/tagify-thumbs/")
         assert troubles == []

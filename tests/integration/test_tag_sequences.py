@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tagify.catalog import Catalog
+from tagify.catalog import Catalog, Miscount
 from tagify.model import ImageId, Library
 from tagify.tagnames import key_of
 from tests.support.shelf import counts_are_exact, dismantle, fill, tags_of
@@ -109,6 +109,7 @@ class Model:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(sequence=sequences)
+@example(sequence=[("change", set(range(NUMBER)), ["sea"], []), ("rename", "sea", "Sea", False)])
 async def test_changes_undos_and_renames_in_any_order(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, sequence: list[tuple[Any, ...]]
 ) -> None:
@@ -144,7 +145,8 @@ async def rename(
     assert claim is not None
     assert claim.job.id == job.id
     while await catalog.jobs.step(claim):
-        await counts_are_exact(catalog)
+        # Halfway through, a tag is spelt in two ways; what is counted is exact at each step.
+        assert not [fault for fault in await catalog.recount.verify() if isinstance(fault, Miscount)]
     assert await catalog.jobs.claim() is None
 
 
