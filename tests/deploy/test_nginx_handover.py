@@ -1,7 +1,6 @@
 """Variants that NGINX sends from the edge's cache itself: the same to every client, and nothing else."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from aiohttp import hdrs, web
 
 from edge.app import build
 from tagify.blobs import Blobs
-from tagify.catalog import Catalog, ImageFilter, Store
-from tagify.imaging import derive
-from tagify.model import Bucket, Content, FileFacts, Image
+from tagify.catalog import Catalog
+from tagify.model import Image
 from tagify.settings import EdgeSettings
 from tagify.web import METRICS
 from tagify.web.accel import CACHED, SENDFILE_TYPE, X_ACCEL_REDIRECT
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.front import Front, nginx, serving
+from tests.support.shelf import shown
 from tests.support.waiting import until
 
 over_minio = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -33,15 +32,7 @@ LONG_AGO, TO_COME = "Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 
 
 @pytest.fixture
 async def image(catalog: Catalog, blobs: Blobs) -> Image:
-    data = pictures.jpeg(1200, 800)
-    content, derived = Content(hashlib.sha256(data).hexdigest()), derive(data, max_pixels=10_000_000)
-    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
-    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
-    library = await catalog.libraries.create("Test", "/srv/test")
-    facts = FileFacts("a.jpg", len(data), 1, 1)
-    await catalog.images.write([Store(library.id, facts, content, derived.picture)])
-    (listed,) = await catalog.listing.newest(ImageFilter(), limit=1)
-    return listed
+    return await shown(catalog, blobs, pictures.jpeg(1200, 800))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What is removed leaves every cache: the edge's memory and disk, and NGINX's, by exact keys."""
 
 import asyncio
-import hashlib
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,11 +13,10 @@ import pytest
 from edge.keys import MEMORY
 from ingest.dismantler import Dismantler
 from tagify.blobs import Blobs
-from tagify.catalog import Catalog, Gone, ImageFilter, Store
+from tagify.catalog import Catalog, Gone
 from tagify.embedded.ports import free_block
 from tagify.embedded.s3 import S3Server
-from tagify.imaging import derive
-from tagify.model import Bucket, Content, FileFacts, Image, LibraryId
+from tagify.model import Image, LibraryId
 from tagify.nginx.purging import MODULE, SLICE
 from tagify.settings import EdgeSettings
 from tagify.sweep import Sweep
@@ -27,6 +25,7 @@ from tests.support import pictures
 from tests.support.front import BINARY, Front, nginx
 from tests.support.originals import Client, edge
 from tests.support.servers import Servers, missing
+from tests.support.shelf import shown
 from tests.support.waiting import until
 
 OURS = "https://photos.example.org"
@@ -48,17 +47,9 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def stored(catalog: Catalog, blobs: Blobs, seed: int) -> Image:
-    """An image as ingest leaves it, in a library of its own; its original takes three slices."""
+    """An image in a library of its own; its original takes three slices."""
     data = pictures.jpeg(800, 600, seed=seed).ljust(LENGTH, b"\0")
-    content = Content(hashlib.sha256(data).hexdigest())
-    derived = derive(data, max_pixels=10_000_000)
-    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
-    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
-    library = await catalog.libraries.create("Test", f"/srv/{seed}")
-    await catalog.images.write(
-        [Store(library.id, FileFacts("a.jpg", LENGTH, 1, seed), content, derived.picture)]
-    )
-    return (await catalog.listing.newest(ImageFilter(library_id=library.id), limit=1))[0]
+    return await shown(catalog, blobs, data, root=f"/srv/{seed}")
 
 
 async def by_sweep(catalog: Catalog, blobs: Blobs, image: Image) -> None:

@@ -1,6 +1,5 @@
 """Cancellation at every await of the edge: nothing is left behind, and the next request is answered."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from edge.keys import ORIGIN, VARIANTS
 from edge.making import Maker
 from edge.origin import UPSTREAMS
 from tagify.blobs import Blobs
-from tagify.catalog import Catalog, ImageFilter, Store
-from tagify.imaging import derive
-from tagify.model import Bucket, Content, FileFacts, Image
+from tagify.catalog import Catalog
+from tagify.model import Image
 from tagify.settings import EdgeSettings
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.cancelling import Cancelling
+from tests.support.shelf import shown
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -44,15 +43,7 @@ RANGES = ("", "bytes=5-", "bytes=0-9,100-199")
 
 @pytest.fixture
 async def image(catalog: Catalog, blobs: Blobs) -> Image:
-    data = pictures.jpeg(900, 600)
-    content, derived = Content(hashlib.sha256(data).hexdigest()), derive(data, max_pixels=10_000_000)
-    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
-    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
-    library = await catalog.libraries.create("Test", "/srv/test")
-    facts = FileFacts("a.jpg", len(data), 1, 1)
-    await catalog.images.write([Store(library.id, facts, content, derived.picture)])
-    (listed,) = await catalog.listing.newest(ImageFilter(), limit=1)
-    return listed
+    return await shown(catalog, blobs, pictures.jpeg(900, 600))
 
 
 class Edge:

@@ -23,9 +23,8 @@ from edge.circuit import FAILURES
 from edge.keys import VARIANTS
 from edge.wanted import Wanted
 from tagify.blobs import Blobs
-from tagify.catalog import Catalog, ImageFilter, Store
-from tagify.imaging import derive
-from tagify.model import Bucket, Content, FileFacts, Image
+from tagify.catalog import Catalog
+from tagify.model import Bucket, Content
 from tagify.settings import EdgeSettings
 from tests.conftest import Values
 from tests.support import pictures
@@ -33,6 +32,7 @@ from tests.support.browser import browser_page
 from tests.support.chaos import Chaos, chaos
 from tests.support.originals import Client, edge
 from tests.support.servers import Loop
+from tests.support.shelf import shown
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -61,17 +61,6 @@ async def put(blobs: Blobs, data: bytes) -> Content:
     content = Content(hashlib.sha256(data).hexdigest())
     await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
     return content
-
-
-async def shown(catalog: Catalog, blobs: Blobs, data: bytes, name: str = "a.jpg") -> Image:
-    """An image as ingest leaves it."""
-    content, derived = await put(blobs, data), derive(data, max_pixels=10_000_000)
-    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
-    library = await catalog.libraries.create("Test", f"/srv/{name}")
-    facts = FileFacts(name, len(data), 1, 1)
-    await catalog.images.write([Store(library.id, facts, content, derived.picture)])
-    (image,) = await catalog.listing.newest(ImageFilter(library_id=library.id), limit=1)
-    return image
 
 
 async def metric(client: Client, name: str) -> float:

@@ -14,12 +14,12 @@ from PIL import Image as Pixels
 
 from edge.app import build
 from tagify.blobs import Blobs
-from tagify.catalog import Catalog, ImageFilter, Store
-from tagify.imaging import derive
-from tagify.model import Bucket, Content, FileFacts, Image
+from tagify.catalog import Catalog
+from tagify.model import Bucket, Content, Image
 from tagify.settings import EdgeSettings
 from tests.conftest import Values
 from tests.support import pictures
+from tests.support.shelf import shown
 
 Client = TestClient[Any, Any]
 MakeClient = Callable[..., Awaitable[Client]]
@@ -39,16 +39,9 @@ class Stored:
 @pytest.fixture
 async def stored(catalog: Catalog, blobs: Blobs) -> Stored:
     data = pictures.jpeg(1200, 800)
-    content = Content(hashlib.sha256(data).hexdigest())
-    derived = derive(data, max_pixels=10_000_000)
-    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
-    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
-    library = await catalog.libraries.create("Test", "/srv/test")
-    await catalog.images.write(
-        [Store(library.id, FileFacts(f"sub/{NAME}", len(data), 1, 1), content, derived.picture)]
-    )
-    newest = await catalog.listing.newest(ImageFilter(), limit=1)
-    return Stored(newest[0], data, content)
+    image = await shown(catalog, blobs, data, f"sub/{NAME}", root="/srv/test")
+    assert image.content is not None
+    return Stored(image, data, image.content)
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
-"""Images in a catalog without files: as many as a test of tags and lists needs."""
+"""Images in a catalog without files: many for tests of tags and lists, or one with all its objects."""
 
 import hashlib
 from collections.abc import Sequence
 
+from tagify.blobs import Blobs
 from tagify.catalog import Catalog, ImageFilter, Store, StoredObject
+from tagify.imaging import derive
 from tagify.model import Bucket, Content, FileFacts, Image, ImageId, Library, Picture
 
 BATCH = 500
@@ -19,6 +21,21 @@ async def fill(
     found = await catalog.images.under(library.id, "", limit=100_000)
     entries = {entry.file.path: entry.id for entry in found}
     return [entries[f"{name:06}.jpg"] for name in range(start, start + number)]
+
+
+async def shown(
+    catalog: Catalog, blobs: Blobs, data: bytes, path: str = "a.jpg", *, root: str | None = None
+) -> Image:
+    """One image as ingest leaves it, objects and all, in a library of its own."""
+    content = Content(hashlib.sha256(data).hexdigest())
+    derived = derive(data, max_pixels=10_000_000)
+    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
+    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
+    library = await catalog.libraries.create("Test", root or f"/srv/{path}")
+    facts = FileFacts(path, len(data), 1, 1)
+    await catalog.images.write([Store(library.id, facts, content, derived.picture)])
+    (image,) = await catalog.listing.newest(ImageFilter(library_id=library.id), limit=1)
+    return image
 
 
 def _store(library: Library, name: int, keywords: Sequence[str]) -> Store:
