@@ -108,14 +108,7 @@ async def main() -> None:
         folder = Path(text)
         folder.chmod(0o755)
         servers = Servers(folder / "servers")
-        s3 = servers.s3("minio")
-        values = {
-            "mongo_uri": servers.mongo_uri(),
-            "s3_endpoint": s3.endpoint,
-            "s3_access_key": s3.access_key,
-            "s3_secret_key": s3.secret_key,
-            "s3_region": s3.region,
-        }
+        values = {"mongo_uri": servers.mongo_uri(), **servers.s3("minio").settings}
         try:
             await compared(folder, values)
         finally:

@@ -171,13 +171,7 @@ async def main(kind: str) -> None:
         folder = Path(text)
         servers = Servers(folder / "servers")
         try:
-            s3 = servers.s3(kind)
-            values: dict[str, Any] = {
-                "mongo_uri": servers.mongo_uri(),
-                "s3_endpoint": s3.endpoint,
-                "s3_access_key": s3.access_key,
-                "s3_secret_key": s3.secret_key,
-            }
+            values: dict[str, Any] = {"mongo_uri": servers.mongo_uri(), **servers.s3(kind).settings}
             content, url = await stored(CommonSettings(**values), folder)
             async with edge_process(values, folder) as running:
                 sides = (side_of("edge", f"{running.url}/media/{content}/original"), side_of("direct", url))

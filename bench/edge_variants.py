@@ -178,14 +178,7 @@ async def main(where: Path) -> None:
         photos(originals, (4000, 3000), ROUNDS * PER_ROUND + 1)
         names = sorted(file.name for file in originals.glob("*.jpg"))
         servers = Servers(folder)
-        s3 = servers.s3("minio")
-        values = {
-            "mongo_uri": servers.mongo_uri(),
-            "s3_endpoint": s3.endpoint,
-            "s3_access_key": s3.access_key,
-            "s3_secret_key": s3.secret_key,
-            "s3_region": s3.region,
-        }
+        values = {"mongo_uri": servers.mongo_uri(), **servers.s3("minio").settings}
         try:
             async with AsyncExitStack() as held:
                 await compared(held, where, folder, originals, names, values)

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import minio
@@ -194,14 +195,8 @@ async def measure(
 
 
 def settings_of(servers: Servers, folder: Path) -> IngestSettings:
-    s3 = servers.s3("minio")
-    return IngestSettings(
-        mongo_uri=servers.mongo_uri(),
-        mongo_database=f"bench-{folder.name[-8:]}",
-        s3_endpoint=s3.endpoint,
-        s3_access_key=s3.access_key,
-        s3_secret_key=s3.secret_key,
-    )
+    values: dict[str, Any] = {"mongo_uri": servers.mongo_uri(), **servers.s3("minio").settings}
+    return IngestSettings(**values, mongo_database=f"bench-{folder.name[-8:]}")
 
 
 def report(size: str, runs: dict[str, list[Run]]) -> None:

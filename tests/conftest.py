@@ -46,13 +46,7 @@ def mongo_values(servers: Servers) -> Iterator[Values]:
 @pytest.fixture
 def s3_values(s3: S3Server) -> Values:
     """The settings of a key prefix that is this test's alone."""
-    return {
-        "s3_endpoint": s3.endpoint,
-        "s3_access_key": s3.access_key,
-        "s3_secret_key": s3.secret_key,
-        "s3_region": s3.region,
-        "s3_key_prefix": f"{secrets.token_hex(6)}/",
-    }
+    return {**s3.settings, "s3_key_prefix": f"{secrets.token_hex(6)}/"}
 
 
 @pytest.fixture

@@ -23,6 +23,16 @@ class S3Server:
     secret_key: str
     region: str = REGION
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a service is told to connect to it, by the names of its settings."""
+        return {
+            "s3_endpoint": self.endpoint,
+            "s3_access_key": self.access_key,
+            "s3_secret_key": self.secret_key,
+            "s3_region": self.region,
+        }
+
 
 class WrongServer(TagifyError):
     """The data folder was written by another S3 server than the one that could be run."""

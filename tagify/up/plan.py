@@ -56,12 +56,7 @@ def make_plan(wishes: Wishes, folder: DataFolder, roots: tuple[Path, ...]) -> Pl
     else:
         store = _s3(folder)
         servers.append(store.program)
-        values |= {
-            "s3_endpoint": store.endpoint,
-            "s3_access_key": store.access_key,
-            "s3_secret_key": store.secret_key,
-            "s3_region": store.region,
-        }
+        values |= store.settings
     return _with_services(wishes, folder, tuple(servers), values)
 
 
