@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from ingest.ageing import Ageing
+from ingest.comparer import Comparer
 from ingest.guard import Guard
 from ingest.intake import Intake, Libraries
 from ingest.keeper import Keeper, Rhythm
@@ -39,16 +40,24 @@ def keeper(library: Library, shared: Shared) -> Keeper:
     """The keeper of a library, with parts of its own."""
     settings = shared.settings
     settling = Settling(settings.ingest_settle_s)
+    exclusions, intake = Exclusions(settings.ingest_exclude), _intake(library, settling, shared)
     keeping = shared.catalog.keeping(library.id, lambda: shared.fences([library.id])[library.id])
     return Keeper(
         _guard(library, keeping, shared),
         keeping=keeping,
-        catalog=shared.catalog,
+        comparer=Comparer(
+            library.id,
+            library.path,
+            catalog=shared.catalog,
+            threads=shared.threads,
+            exclusions=exclusions,
+            intake=intake,
+        ),
         watcher=shared.watcher,
         threads=shared.threads,
-        exclusions=Exclusions(settings.ingest_exclude),
+        exclusions=exclusions,
         settling=settling,
-        intake=_intake(library, settling, shared),
+        intake=intake,
         rhythm=Rhythm(
             settings.ingest_reconcile_s,
             settings.ingest_poll_s,

@@ -16,7 +16,7 @@ from ingest.progress import Progress
 from ingest.settle import Settling
 from ingest.walk import count
 from ingest.watcher import NotWatched, Watch, Watcher
-from tagify.catalog import Catalog, Keeping
+from tagify.catalog import Keeping
 from tagify.logs import fields
 from tagify.metrics import Counter
 from tagify.model import Library, LibraryState, RootIdentity
@@ -52,7 +52,7 @@ class Keeper:
         guard: Guard,
         *,
         keeping: Keeping,
-        catalog: Catalog,
+        comparer: Comparer,
         watcher: Watcher,
         threads: Threads,
         exclusions: Exclusions,
@@ -71,14 +71,7 @@ class Keeper:
         self._intake = intake
         self._rhythm = rhythm
         self._lost = lost
-        self._comparer = Comparer(
-            guard.library.id,
-            self._root,
-            catalog=catalog,
-            threads=threads,
-            exclusions=exclusions,
-            intake=intake,
-        )
+        self._comparer = comparer
         self._watch: Watch | None = None
         self._watch_again_at = 0.0
         self._watched: RootIdentity | None = None
