@@ -36,10 +36,8 @@ class Purge:
     @staticmethod
     def known_place(text: str) -> str:
         """The text where it is a place. Raises ValueError."""
-        at, _, content = text.partition(" ")
-        if not is_content(content):
-            raise ValueError("no place of a removal")
-        return f"{datetime.fromisoformat(at).isoformat()} {content}"
+        at, content = _parted(text)
+        return f"{at.isoformat()} {content}"
 
 
 class Purges:
@@ -75,6 +73,12 @@ class Purges:
 def _behind(place: str) -> dict[str, Any]:
     if not place:
         return {}
-    text, _, content = place.partition(" ")
-    at = datetime.fromisoformat(text)
+    at, content = _parted(place)
     return {"at": {"$gte": at}, "$or": [{"at": {"$gt": at}}, {"_id": {"$gt": content}}]}
+
+
+def _parted(place: str) -> tuple[datetime, str]:
+    at, _, content = place.partition(" ")
+    if not is_content(content):
+        raise ValueError("no place of a removal")
+    return datetime.fromisoformat(at), content
