@@ -14,7 +14,6 @@ from edge.keys import MEMORY
 from ingest.dismantler import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone
-from tagify.embedded.ports import free_block
 from tagify.embedded.s3 import S3Server
 from tagify.model import Image, LibraryId
 from tagify.nginx.purging import MODULE, SLICE
@@ -24,6 +23,7 @@ from tests.conftest import Values
 from tests.support import pictures
 from tests.support.front import BINARY, Front, nginx
 from tests.support.originals import Client, edge
+from tests.support.ports import free_ports
 from tests.support.servers import Servers, missing
 from tests.support.shelf import shown
 from tests.support.waiting import until
@@ -94,7 +94,7 @@ def _head(path: Path) -> bytes:
 @asynccontextmanager
 async def running(tmp_path: Path, values: Values, *, port: int = 0) -> AsyncIterator[tuple[Client, Front]]:
     """An edge, and nginx in front of it, with what their caches in this folder hold."""
-    port = port or free_block(3, start=26_700)
+    port = port or free_ports()
     settings = EdgeSettings(
         **values,
         edge_cache_dir=tmp_path / "edge",

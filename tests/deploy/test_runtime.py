@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tagify.embedded.ports import free_block
+from tests.support.ports import free_ports
 from tests.support.service import Service, service
 from tests.support.waiting import until
 
@@ -203,7 +203,7 @@ async def test_a_socket_left_behind_is_replaced_and_a_live_one_is_not(tmp_path: 
 
 
 async def test_ports_go_on_to_work(tmp_path: Path) -> None:
-    port = free_block(1, start=27_000)
+    port = free_ports()
     async with service("edge", tmp_path, {**AWAY, "edge_port": port, "edge_cache_dir": tmp_path}) as edge:
         await edge.says("listening")
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tagify.embedded.ports import answers, free_block
+from tagify.embedded.ports import answers
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 
@@ -54,7 +55,7 @@ async def test_a_misspelt_setting_is_one_line_and_status_2() -> None:
 
 @pytest.mark.parametrize("name", ["ingest", "api"])
 async def test_a_service_starts_without_its_servers_and_ends_when_told(name: str) -> None:
-    port = free_block(1, start=27_000)
+    port = free_ports()
     process = await start(name, **AWAY, s3_endpoint="http://127.0.0.1:1", **{f"{name}_port": str(port)})
     url = f"http://127.0.0.1:{port}"
     try:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tagify.embedded.ports import free_block
 from tests.support import pictures
 from tests.support.chaos import chaos
 from tests.support.daemon import process
 from tests.support.house import House
 from tests.support.pages import Pages
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 FIRST = 2000
@@ -65,7 +65,7 @@ async def test_memory_stays_flat_over_an_import_of_twenty_thousand_images(
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 async def test_memory_stays_bounded_while_the_store_is_away(house: House, tmp_path: Path) -> None:
-    port = free_block(1)
+    port = free_ports()
     async with chaos(house.settings.s3_endpoint) as proxy:
         settings = house.settings.model_copy(
             update={"ingest_port": port, "s3_endpoint": proxy.endpoint, "ingest_workers": 4}

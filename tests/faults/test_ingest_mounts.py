@@ -10,13 +10,13 @@ import pytest
 
 from ingest.removals import FEW
 from ingest.roots import MARKER
-from tagify.embedded.ports import free_block
 from tagify.model import LibraryState
 from tests.support import pictures
 from tests.support.daemon import COMMAND, process
 from tests.support.house import House
 from tests.support.mounts import Mounts, mount_namespace
 from tests.support.pages import Pages
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -32,7 +32,7 @@ def fill(folder: Path, names: list[str] = MANY, seed: int = 0) -> None:
 
 @asynccontextmanager
 async def daemon(house: House, mounts: Mounts, log: Path) -> AsyncIterator[Pages]:
-    port = free_block(1)
+    port = free_ports()
     settings = house.settings.model_copy(update={"ingest_port": port})
     async with process(settings, log, mounts.inside(*COMMAND)):
         await until(house.scanned)

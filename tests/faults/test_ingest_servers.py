@@ -15,7 +15,6 @@ from pymongo.errors import PyMongoError
 from tagify.catalog import Catalog
 from tagify.embedded.minio import minio_server
 from tagify.embedded.mongod import mongo_server
-from tagify.embedded.ports import free_block
 from tests.support import pictures
 from tests.support.chaos import Chaos, chaos
 from tests.support.history import History
@@ -23,6 +22,7 @@ from tests.support.house import House
 from tests.support.killable import Killable, running
 from tests.support.mounts import mount_namespace
 from tests.support.pages import Pages
+from tests.support.ports import free_ports
 from tests.support.servers import binary
 from tests.support.waiting import until
 
@@ -149,7 +149,7 @@ async def test_a_server_that_is_slow_slows_the_import_and_nothing_else(house: Ho
 async def test_a_store_whose_disk_is_full_is_waited_for_until_it_has_room(
     house: House, tmp_path: Path
 ) -> None:
-    server = minio_server(binary("minio"), tmp_path / "small", free_block(1), tmp_path / "minio.log")
+    server = minio_server(binary("minio"), tmp_path / "small", free_ports(), tmp_path / "minio.log")
     disk = tmp_path / "small" / "data"
     async with mount_namespace() as mounts:
         await mounts.run("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", disk)
@@ -208,7 +208,7 @@ async def until_it_dies(mongod: Killable, uri: str) -> None:
 async def test_a_mongod_that_dies_of_a_full_disk_is_waited_for_until_it_runs_again(
     house: House, tmp_path: Path
 ) -> None:
-    server = mongo_server(binary("mongod"), tmp_path / "small", free_block(1), tmp_path / "mongod.log")
+    server = mongo_server(binary("mongod"), tmp_path / "small", free_ports(), tmp_path / "mongod.log")
     disk = tmp_path / "small" / "db"
     async with mount_namespace() as mounts:
         await mounts.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tagify.embedded.ports import free_block
 from tests.support import pictures
 from tests.support.daemon import COMMAND, process
 from tests.support.history import History
 from tests.support.house import House
 from tests.support.pages import Pages
+from tests.support.ports import free_ports
 from tests.support.servers import missing
 from tests.support.waiting import until
 
@@ -47,7 +47,7 @@ async def test_a_daemon_that_is_killed_is_followed_by_the_one_that_waits(
 ) -> None:
     if shutil.which(command[0]) is None:
         missing(command[0], "sudo apt-get install util-linux")
-    first_log, second_log, port = tmp_path / "first.log", tmp_path / "second.log", free_block(1)
+    first_log, second_log, port = tmp_path / "first.log", tmp_path / "second.log", free_ports()
     waiting = house.settings.model_copy(update={"ingest_port": port})
     async with process(house.settings, first_log) as first:
         write(house, 0, 1)

@@ -9,10 +9,10 @@ import pytest
 from tagify.catalog import Catalog
 from tagify.embedded import find
 from tagify.embedded.mongod import mongo_server
-from tagify.embedded.ports import free_block
 from tagify.embedded.process import Process, ProcessError
 from tagify.embedded.s3 import S3Server
 from tagify.settings import CommonSettings
+from tests.support.ports import free_ports
 from tests.support.servers import Servers
 
 
@@ -25,7 +25,7 @@ async def test_a_stranger_may_neither_list_nor_read(s3: S3Server, blobs: object)
 
 async def test_mongod_comes_back_on_another_port_with_its_data(tmp_path: Path) -> None:
     binary = find.mongod()
-    first, second = free_block(1, start=26_000), free_block(1, start=26_100)
+    first, second = free_ports(), free_ports()
     server = mongo_server(binary, tmp_path / "mongo", first, tmp_path / "log")
     process = await Process.start(server.program)
     catalog = Catalog(CommonSettings(mongo_uri=server.uri))
@@ -54,10 +54,10 @@ async def test_mongod_lets_no_stranger_in(servers: Servers) -> None:
 
 async def test_a_second_mongod_on_the_folder_says_so(tmp_path: Path) -> None:
     binary = find.mongod()
-    server = mongo_server(binary, tmp_path / "mongo", free_block(1, start=26_200), tmp_path / "log")
+    server = mongo_server(binary, tmp_path / "mongo", free_ports(), tmp_path / "log")
     process = await Process.start(server.program)
     try:
-        other = mongo_server(binary, tmp_path / "mongo", free_block(1, start=26_300), tmp_path / "log2")
+        other = mongo_server(binary, tmp_path / "mongo", free_ports(), tmp_path / "log2")
         with pytest.raises(ProcessError, match="mongod ended with status 100"):
             await Process.start(other.program)
     finally:

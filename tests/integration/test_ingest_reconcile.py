@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tagify.embedded.ports import free_block
 from tests.support import pictures
 from tests.support.daemon import process
 from tests.support.house import House
 from tests.support.pages import Pages
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -34,7 +34,7 @@ async def has(house: House, number: int) -> bool:
 
 async def test_an_import_that_was_killed_reads_only_what_is_not_in(house: House, tmp_path: Path) -> None:
     fill(house)
-    port = free_block(1)
+    port = free_ports()
     settings = house.settings.model_copy(update={"ingest_port": port, "ingest_batch_size": 20})
     async with process(settings, tmp_path / "ingest.log") as first:
         await until(lambda: has(house, FILES // 2))

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tagify.embedded.ports import accepts, free_block
+from tagify.embedded.ports import accepts
 from tagify.embedded.process import Process, Program
 from tagify.nginx import render
 from tagify.settings import NginxSettings
 from tests.support.front import BINARY
+from tests.support.ports import free_ports
 from tests.support.servers import missing
 
 PACKAGE = "http-cache-tests@0.4.5"
@@ -63,7 +64,7 @@ def suite() -> Path:
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
     """The ports of our cache, of the stock one, and of the suite's own server behind both."""
-    package, first = suite(), free_block(4, start=26_000)
+    package, first = suite(), free_ports()
     ours, stock, origin = first + 1, first + 2, first + 3
     settings = NginxSettings(
         nginx_listen=f"127.0.0.1:{first}", nginx_api=(f"127.0.0.1:{origin}",), nginx_edge=(f"127.0.0.1:{origin}",),

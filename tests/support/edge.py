@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagify.embedded.ports import answers, free_block
+from tagify.embedded.ports import answers
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 
@@ -25,7 +26,7 @@ class RunningEdge:
 @asynccontextmanager
 async def edge_process(values: dict[str, Any], folder: Path) -> AsyncIterator[RunningEdge]:
     """An edge with these settings, ended with the block; its cache and its log lie in the folder."""
-    port = free_block(1)
+    port = free_ports()
     settings = {"edge_port": port, "edge_cache_dir": folder / "cache", **values}
     env = {f"TAGIFY_{name.upper()}": str(value) for name, value in settings.items()}
     log = folder / "edge.log"

@@ -13,10 +13,11 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from tagify.embedded.ports import accepts, free_block
+from tagify.embedded.ports import accepts
 from tagify.embedded.process import Process, Program
 from tagify.nginx import render
 from tagify.settings import NginxSettings
+from tests.support.ports import free_ports
 from tests.support.servers import missing
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -90,7 +91,7 @@ async def nginx(folder: Path, *, scheme: str = "http", port: int = 0, **values: 
     """
     if BINARY is None:
         missing("nginx", "sudo apt-get install nginx")
-    port = port or free_block(3, start=26_000)
+    port = port or free_ports()
     defaults: dict[str, Any] = {
         "nginx_listen": f"127.0.0.1:{port}",
         "nginx_tls_listen": f"127.0.0.1:{port + 2}",

@@ -8,8 +8,8 @@ from pathlib import Path
 import aiohttp
 
 from tagify.embedded.mongod import mongo_server
-from tagify.embedded.ports import free_block
 from tagify.embedded.process import Process, Program
+from tests.support.ports import free_ports
 from tests.support.servers import binary
 
 
@@ -52,13 +52,13 @@ async def running(program: Program) -> AsyncIterator[Killable]:
 
 def mongod(folder: Path) -> tuple[Program, str]:
     """A mongod of the test's own, and its URI."""
-    server = mongo_server(binary("mongod"), folder / "mongo", free_block(1), folder / "mongod.log")
+    server = mongo_server(binary("mongod"), folder / "mongo", free_ports(), folder / "mongod.log")
     return server.program, server.uri
 
 
 def api(folder: Path, name: str, **settings: object) -> tuple[Program, str]:
     """An api process with these settings, and its address. It is ready once `/readyz` says so."""
-    port = free_block(1)
+    port = free_ports()
     url = f"http://127.0.0.1:{port}"
 
     async def ready() -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from tagify.embedded.ports import free_block
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 COMMAND = (sys.executable, "-m", "tagify.cli", "up")
@@ -79,7 +79,7 @@ class Up:
 async def running(folder: Path, *arguments: str, command: Sequence[str] = COMMAND) -> AsyncIterator[Up]:
     """`tagify up` with a data folder and a port of its own, ended with the block whatever happens."""
     folder.mkdir(parents=True, exist_ok=True)
-    data, port, output = folder / "data", free_block(1, start=28_000), folder / "output.txt"
+    data, port, output = folder / "data", free_ports(), folder / "output.txt"
     with output.open("ab") as out:
         process = await asyncio.create_subprocess_exec(
             *command,

@@ -12,10 +12,10 @@ import pytest
 from tagify.embedded import find
 from tagify.embedded.minio import minio_server
 from tagify.embedded.mongod import mongo_server
-from tagify.embedded.ports import free_block
 from tagify.embedded.process import Process, Program
 from tagify.embedded.s3 import S3Server
 from tagify.embedded.weed import weed_server
+from tests.support.ports import free_ports
 
 T = TypeVar("T")
 
@@ -52,9 +52,7 @@ class Servers:
     def mongo_uri(self) -> str:
         """The URI of a real mongod."""
         if self._mongo_uri is None:
-            server = mongo_server(
-                binary("mongod"), self._folder / "mongo", free_block(1), self._log("mongod")
-            )
+            server = mongo_server(binary("mongod"), self._folder / "mongo", free_ports(), self._log("mongod"))
             self._start(server.program)
             self._mongo_uri = server.uri
         return self._mongo_uri
@@ -63,8 +61,7 @@ class Servers:
         """A real S3 server, `minio` or `weed`."""
         if kind not in self._s3:
             make = minio_server if kind == "minio" else weed_server
-            length = 1 if kind == "minio" else 10
-            server = make(binary(kind), self._folder / kind, free_block(length), self._log(kind))
+            server = make(binary(kind), self._folder / kind, free_ports(), self._log(kind))
             self._start(server.program)
             self._s3[kind] = server
         return self._s3[kind]
