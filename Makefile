@@ -5,6 +5,8 @@ LIBRARY ?=
 PORT ?= 8000
 DATA ?= .data
 TESTS ?=
+# Each has a mongod and S3 servers of its own, some 600 MB in all.
+WORKERS ?= 2
 MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 BIN = .venv/bin
@@ -21,7 +23,7 @@ up: .venv/up.stamp
 	@exec $(BIN)/tagify up --data-dir "$(DATA)" --port "$(PORT)" $(if $(LIBRARY),--library "$(LIBRARY)")
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -m "not slow" $(TESTS)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal $(TESTS)
 
 test-slow: .venv/dev.stamp
 	$(BIN)/python -m pytest -m slow $(TESTS)

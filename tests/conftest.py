@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
@@ -39,8 +38,7 @@ def mongo_values(servers: Servers) -> Iterator[Values]:
     """The settings of a database that is this test's alone."""
     uri, name = servers.mongo_uri(), f"test-{secrets.token_hex(6)}"
     yield {"mongo_uri": uri, "mongo_database": name}
-    with MongoClient[dict[str, Any]](uri) as client:
-        client.drop_database(name)
+    servers.drop(name)
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import pytest
+from pymongo import AsyncMongoClient
 
 from tagify.embedded import find
 from tagify.embedded.minio import minio_server
@@ -28,9 +30,13 @@ class Loop:
         self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
         self._thread.start()
 
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Have a coroutine run there."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine run there."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(90)
+        return self.begin(work).result(90)
 
     def close(self) -> None:
         """End the loop and its thread."""
@@ -46,7 +52,9 @@ class Servers:
         self._folder = folder
         self._loop = Loop()
         self._running: list[Process] = []
+        self._mongo: AsyncMongoClient[dict[str, Any]] | None = None
         self._mongo_uri: str | None = None
+        self._dropped: list[Future[None]] = []
         self._s3: dict[str, S3Server] = {}
 
     def mongo_uri(self) -> str:
@@ -56,6 +64,10 @@ class Servers:
             self._start(server.program)
             self._mongo_uri = server.uri
         return self._mongo_uri
+
+    def drop(self, database: str) -> None:
+        """Have a database go. Nobody waits for it here: mongod takes a tenth of a second for each."""
+        self._dropped.append(self._loop.begin(self._drop(database)))
 
     def s3(self, kind: str) -> S3Server:
         """A real S3 server, `minio` or `weed`."""
@@ -71,7 +83,23 @@ class Servers:
         return [process.pid for process in self._running]
 
     def close(self) -> None:
-        """End all that were started."""
+        """End all that were started. Raises what a drop did."""
+        try:
+            self._loop.run(self._settle())
+        finally:
+            self._end()
+
+    async def _drop(self, database: str) -> None:
+        if self._mongo is None:
+            self._mongo = AsyncMongoClient(self.mongo_uri())
+        await self._mongo.drop_database(database)
+
+    async def _settle(self) -> None:
+        await asyncio.gather(*map(asyncio.wrap_future, self._dropped))
+        if self._mongo is not None:
+            await self._mongo.close()
+
+    def _end(self) -> None:
         for process in reversed(self._running):
             self._loop.run(process.stop())
         self._loop.close()
