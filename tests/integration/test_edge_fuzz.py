@@ -46,7 +46,9 @@ PATHS = st.one_of(
 
 @pytest.fixture
 async def client(mongo_values: Values, s3_values: Values, tmp_path: Path) -> AsyncIterator[Client]:
-    async with edge(EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache")) as made:
+    served = EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache")
+    # A body that was announced and does not come is waited for before the connection ends: not for long here.
+    async with edge(served, lingering_time=0.1) as made:
         yield made
 
 
@@ -59,7 +61,6 @@ async def status(client: Client, head: str) -> int:
     """The status that the edge answers this with; 0 where it ends the connection without one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     try:
-        # A body that was announced and does not come is waited for, some 10 s, before the connection ends.
         async with asyncio.timeout(30):
             writer.write(f"{head}Connection: close\r\n\r\n".encode("latin-1"))
             line = await reader.readline()

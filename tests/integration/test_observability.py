@@ -59,8 +59,12 @@ async def running(name: str, values: Values, folder: Path) -> AsyncIterator[Clie
 
 
 @pytest.fixture(params=["api", "edge", "ingest"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
+async def client(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Client]:
     """Each of the three, with nothing behind it: what is shown here does not need it."""
+    # The indexes that nobody makes are waited for at the end.
+    monkeypatch.setattr("tagify.catalog.client.CLOSE_S", 0.2)
     async with running(request.param, NOWHERE, tmp_path) as made:
         yield made
     gc.collect()

@@ -16,6 +16,9 @@ from tagify.model import Bucket, Content, FileFacts, Image, Picture
 from tagify.settings import EdgeSettings
 
 Client = TestClient[Any, Any]
+LINGERING_S = 10.0
+"""How long aiohttp waits for the rest of a body that nobody reads, in seconds."""
+
 NAME = 'sea "side" – Küste.jpg'
 
 
@@ -51,11 +54,13 @@ async def listed(
 
 
 @asynccontextmanager
-async def edge(settings: EdgeSettings, **changes: Any) -> AsyncIterator[Client]:
+async def edge(
+    settings: EdgeSettings, *, lingering_time: float = LINGERING_S, **changes: Any
+) -> AsyncIterator[Client]:
     """An edge in this process, served as the runtime serves it."""
     server = TestServer(build(settings.model_copy(update=changes)))
     client: Client = TestClient(server)
-    await client.start_server()
+    await server.start_server(lingering_time=lingering_time)
     try:
         yield client
     finally:
