@@ -5,8 +5,9 @@ LIBRARY ?=
 PORT ?= 8000
 DATA ?= .data
 TESTS ?=
-# Each has a mongod and S3 servers of its own, some 600 MB in all.
-WORKERS ?= 2
+# Tests wait for a good part of their time, so that three keep two cores busy. Each worker has a mongod
+# and S3 servers of its own, some 600 MB in all.
+WORKERS ?= 3
 MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 BIN = .venv/bin
