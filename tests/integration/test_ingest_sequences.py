@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -159,12 +160,18 @@ def disturb(monkeypatch: pytest.MonkeyPatch, random: Random) -> None:
 
 
 async def equal(house: House, disk: Disk) -> dict[str, Image]:
+    """The images, once they are what the folder holds; else what differs, and whether a scan still runs."""
+
+    async def contents() -> dict[str, str | None]:
+        return {path: image.content for path, image in (await house.images()).items()}
+
     async def probe() -> bool:
-        images = await house.images()
-        return {path: image.content for path, image in images.items()} == disk.files()
+        return await contents() == disk.files()
 
     await house.catalog.libraries.request_rescan(house.library.id)
-    await until(probe, timeout_s=60)
+    with suppress(AssertionError):
+        await until(probe, timeout_s=60)
+    assert await contents() == disk.files(), await house.state()
     return await house.images()
 
 
