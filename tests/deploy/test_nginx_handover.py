@@ -1,6 +1,7 @@
 """Variants that NGINX sends from the edge's cache itself: the same to every client, and nothing else."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -135,17 +136,23 @@ async def test_every_answer_is_the_same(sides: tuple[Side, Side], image: Image) 
     assert plain.handed() == 0
 
 
+def held(cache: Path, ending: str) -> list[Path]:
+    """Files of the cache now. Folders that the edge removes meanwhile are passed over, as `rglob` does not."""
+    found = (Path(folder, name) for folder, _, names in os.walk(cache) for name in names)
+    return [place for place in found if place.name.endswith(ending)]
+
+
 @over_minio
 async def test_what_is_gone_from_the_cache_is_made_again(sides: tuple[Side, Side], image: Image) -> None:
     handing, _ = sides
     await warmed(handing, image)
     path = paths(image)[1]
     right = await handing.ask(path)
-    for ending in ("*.body", "*.block"):
-        for place in handing.cache.rglob(ending):
-            place.unlink()
+    for ending in (".body", ".block"):
+        for place in held(handing.cache, ending):
+            place.unlink(missing_ok=True)
         assert await handing.ask(path) == right
-    for place in handing.cache.rglob("*.body"):
+    for place in held(handing.cache, ".body"):
         place.write_bytes(bytes(place.stat().st_size))
     assert await handing.ask(path) == right
 
