@@ -27,9 +27,10 @@ from edge.lookup import Lookup
 from edge.making import Maker
 from edge.memory import Memory
 from edge.nginx import NginxCaches, purging_session
-from edge.origin import Origin, upstream_session
+from edge.origin import UPSTREAMS, Origin, upstream_session
 from edge.purging import UNDER_WAY_S, Follower
 from edge.redirects import Redirects
+from edge.slots import Slots
 from edge.variants import Variants
 from edge.wanted import all_of
 from tagify.blobs import Blobs
@@ -87,14 +88,15 @@ async def _origin(app: web.Application) -> AsyncIterator[None]:
     settings, metrics = app[SETTINGS], app[METRICS]
     state = metrics.gauge("edge_circuit_open", "Whether a server is left alone for failing: 1, by server.")
     refused = metrics.counter("edge_circuit_refused_total", "Calls refused meanwhile.", labelled=True)
+    transfers = metrics.gauge("edge_transfers", "Transfers from the S3 server that are under way.")
     async with upstream_session(settings.s3_timeout_s) as session:
         app[ORIGIN] = Origin(
             session,
             app[BLOBS],
             Circuit("S3", state=state, refused=refused),
+            Slots(UPSTREAMS, wait_s=settings.s3_timeout_s, taken=transfers),
             seconds=metrics.histogram("edge_upstream_seconds", "Time to the S3 server's head, by method."),
             received=metrics.counter("edge_bytes_in_total", "Bytes from the S3 server."),
-            transfers=metrics.gauge("edge_transfers", "Transfers from the S3 server that are under way."),
             wait_s=settings.s3_timeout_s,
         )
         app[LOOKUP] = Lookup(

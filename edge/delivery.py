@@ -86,16 +86,15 @@ class Delivery:
         await self._response.write_eof(closing)
 
     async def _send(self, part: Range, preface: bytes) -> None:
-        first = part.first
-        while first <= part.last:
-            left = Range(first, part.last)
-            async with self._origin.opened(
-                self._content, self._length, None if left.length == self._length else left
-            ) as transfer:
+        first, last = part.first, part.last
+        while first <= last:
+            left = Range(first, last)
+            some = None if left.length == self._length else left
+            with await self._origin.open(self._content, self._length, some) as transfer:
                 await self._begun(transfer, preface)
                 first += await self._copied(transfer)
             preface = b""
-            if first <= part.last and not await self._outlet.has_room(STALL_S):
+            if first <= last and not await self._outlet.has_room(STALL_S):
                 raise Unavailable("the client does not read")
 
     async def _begun(self, transfer: Transfer, preface: bytes) -> None:

@@ -100,7 +100,7 @@ class Maker:
         return self._entry(wanted, made, "original")
 
     async def _fetch(self, content: Content, length: int, sheet: Sheet) -> None:
-        async with self._origin.opened(content, length) as transfer:
+        with await self._origin.open(content, length) as transfer:
             while chunk := await transfer.read():
                 sheet.write(chunk)
 

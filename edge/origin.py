@@ -1,8 +1,5 @@
 """Objects from the store: originals streamed, so that memory does not depend on their size; thumbs whole."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -13,14 +10,14 @@ from aiohttp import hdrs
 from yarl import URL
 
 from edge.circuit import Circuit
-from edge.headers import OPAQUE
 from edge.kept import Kept
 from edge.ranges import Range
+from edge.slots import Slots
 from edge.transfer import Transfer
 from tagify.blobs import Blob, Blobs
-from tagify.errors import Busy, NotFound, Unavailable
+from tagify.errors import NotFound, Unavailable
 from tagify.logs import request_id
-from tagify.metrics import Counter, Gauge, Histogram
+from tagify.metrics import Counter, Histogram
 from tagify.model import Bucket, Content
 from tagify.web import REQUEST_ID
 
@@ -62,109 +59,81 @@ class Origin:
         session: aiohttp.ClientSession,
         blobs: Blobs,
         circuit: Circuit,
+        slots: Slots,
         *,
         seconds: Histogram,
         received: Counter,
-        transfers: Gauge,
         wait_s: float,
     ) -> None:
         self._session = session
         self._blobs = blobs
         self._circuit = circuit
+        self._slots = slots
         self._seconds = seconds
         self._received = received
-        self._transfers = transfers
         self.silence_s = wait_s
-        self._slots = asyncio.Semaphore(UPSTREAMS)
         self._signed: Kept[tuple[str, Bucket, Content], URL] = Kept(SIGNED, REUSE_S)
 
     async def facts(self, content: Content) -> Facts:
         """Length, type and time of an object. Raises NotFound, Unavailable, Busy."""
-        async with self._asked(hdrs.METH_HEAD, Bucket.ORIGINALS, content, {}, HTTPStatus.OK) as response:
-            mime = response.headers.get(hdrs.CONTENT_TYPE, OPAQUE)
-            return Facts(_length(response), mime, _modified(response))
+        with await self._opened(hdrs.METH_HEAD, Bucket.ORIGINALS, content) as transfer:
+            return Facts(transfer.length, transfer.mime, _time(transfer.modified))
 
     async def thumb(self, content: Content) -> Blob:
         """The stored thumb. Raises NotFound, Unavailable, Busy."""
-        async with self._asked(hdrs.METH_GET, Bucket.THUMBS, content, {}, HTTPStatus.OK) as response:
-            length = _length(response)
-            if not 0 < length <= LARGEST_THUMB:
+        with await self._opened(hdrs.METH_GET, Bucket.THUMBS, content) as transfer:
+            if not 0 < transfer.length <= LARGEST_THUMB:
                 raise Unavailable("the S3 server holds no thumb under its name")
-            async with self._transferred(response, length) as transfer:
-                data = await transfer.all()
-            return Blob(data, response.headers.get(hdrs.CONTENT_TYPE, OPAQUE))
+            return Blob(await transfer.all(), transfer.mime)
 
-    @asynccontextmanager
-    async def opened(
-        self, content: Content, length: int, part: Range | None = None
-    ) -> AsyncIterator[Transfer]:
-        """An object of this length, or a part of it; leaving the block ends the transfer.
+    async def open(self, content: Content, length: int, part: Range | None = None) -> Transfer:
+        """An original of this length, or a part of it, on its way; whoever asks closes it.
 
         Raises NotFound, Busy, and Unavailable, also where the object is not what it should be.
         """
-        headers: dict[str, str] = {hdrs.RANGE: f"bytes={part.first}-{part.last}"} if part else {}
-        wanted = HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK
-        async with self._asked(hdrs.METH_GET, Bucket.ORIGINALS, content, headers, wanted) as response:
-            expected = part.length if part else length
-            if _length(response) != expected or (
-                part and response.headers.get(hdrs.CONTENT_RANGE) != part.of(length)
-            ):
-                raise Unavailable("the S3 server holds another length than the catalog")
-            async with self._transferred(response, expected) as transfer:
-                yield transfer
+        transfer = await self._opened(hdrs.METH_GET, Bucket.ORIGINALS, content, part)
+        right = transfer.span == part.of(length) if part else True
+        if right and transfer.length == (part.length if part else length):
+            return transfer
+        transfer.close()
+        raise Unavailable("the S3 server holds another length than the catalog")
 
-    @asynccontextmanager
-    async def _transferred(self, response: aiohttp.ClientResponse, length: int) -> AsyncIterator[Transfer]:
-        transfer = Transfer(response, length)
+    async def _opened(
+        self, method: str, bucket: Bucket, content: Content, part: Range | None = None
+    ) -> Transfer:
+        await self._slots.take()
         try:
-            yield transfer
-        finally:
-            self._received.add(transfer.received)
+            with self._circuit.call():
+                response = await self._asked(method, self._url(method, bucket, content), part)
+        except BaseException:
+            self._slots.give()
+            raise
+        transfer = Transfer(response, self._ended)
+        if response.status == (HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK):
+            return transfer
+        transfer.close()
+        if response.status == HTTPStatus.NOT_FOUND:
+            raise NotFound("there is no such content")
+        raise Unavailable(f"the S3 server answered {response.status}")
 
-    @asynccontextmanager
-    async def _asked(
-        self, method: str, bucket: Bucket, content: Content, headers: dict[str, str], wanted: HTTPStatus
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        await self._room()
-        try:
-            with self._transfers.held():
-                with self._circuit.call():
-                    response = await self._request(method, bucket, content, headers)
-                async with response:
-                    _check(response, wanted)
-                    yield response
-        finally:
-            self._slots.release()
+    def _ended(self, received: int) -> None:
+        self._received.add(received)
+        self._slots.give()
 
-    async def _request(
-        self, method: str, bucket: Bucket, content: Content, headers: dict[str, str]
-    ) -> aiohttp.ClientResponse:
+    async def _asked(self, method: str, url: URL, part: Range | None) -> aiohttp.ClientResponse:
+        # With the id the store's log can be read beside ours.
+        headers = {REQUEST_ID: request_id.get()}
+        if part:
+            headers[hdrs.RANGE] = f"bytes={part.first}-{part.last}"
         try:
             with self._seconds.timed(method=method):
-                response = await self._session.request(
-                    method,
-                    self._url(method, bucket, content),
-                    # So that the store's log can be read beside ours.
-                    headers={REQUEST_ID: request_id.get(), **headers},
-                    allow_redirects=False,
-                )
+                response = await self._session.request(method, url, headers=headers, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("the S3 server does not answer") from error
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             response.close()
             raise Unavailable(f"the S3 server answered {response.status}")
         return response
-
-    async def _room(self) -> None:
-        """Return with one of the slots. Raises Busy."""
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return
-        try:
-            async with asyncio.timeout(self.silence_s):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise Busy(f"{UPSTREAMS} transfers are under way already") from error
 
     def _url(self, method: str, bucket: Bucket, content: Content) -> URL:
         url = self._signed.get((method, bucket, content))
@@ -174,22 +143,9 @@ class Origin:
         return url
 
 
-def _check(response: aiohttp.ClientResponse, wanted: HTTPStatus) -> None:
-    if response.status == HTTPStatus.NOT_FOUND:
-        raise NotFound("there is no such content")
-    if response.status != wanted:
-        raise Unavailable(f"the S3 server answered {response.status}")
-
-
-def _length(response: aiohttp.ClientResponse) -> int:
-    """What it says of its length; -1 where it says nothing."""
-    text = response.headers.get(hdrs.CONTENT_LENGTH, "")
-    return int(text) if text.isascii() and text.isdigit() else -1
-
-
-def _modified(response: aiohttp.ClientResponse) -> datetime:
+def _time(text: str) -> datetime:
     try:
-        return parsedate_to_datetime(response.headers.get(hdrs.LAST_MODIFIED, "")).astimezone(UTC)
+        return parsedate_to_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):
         return EPOCH
 

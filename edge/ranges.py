@@ -7,8 +7,6 @@ PARTS = 8
 """An answer of more parts than this costs more than the whole body, which is sent instead."""
 
 _SPEC = re.compile(r"(\d*)-(\d*)", re.ASCII)
-_DIGITS = 4000
-"""More digits than any length has, and as many as Python reads in one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +38,31 @@ def parse(header: str | None, length: int) -> tuple[Range, ...]:
     one of more than PARTS parts. Raises Unsatisfiable.
     """
     unit, _, listed = (header or "").partition("=")
-    if unit.lower() != "bytes":
-        return ()
     specs = [spec for text in listed.split(",") if (spec := text.strip(" \t"))]
-    matches = [_SPEC.fullmatch(spec) for spec in specs]
-    bounds = [_bounds(match) for match in matches]
-    valid = [bound for bound in bounds if bound is not None]
-    if not valid or len(valid) < len(bounds):
+    if unit.lower() != "bytes" or not specs:
         return ()
-    parts = _coalesced([part for bound in valid if (part := _cut(*bound, length))])
+    try:
+        bounds = [_bounds(spec) for spec in specs]
+    except ValueError:
+        return ()
+    parts = _coalesced([part for first, last in bounds if (part := _cut(first, last, length))])
     if not parts:
         raise Unsatisfiable
     return parts if len(parts) <= PARTS else ()
 
 
-def _bounds(match: re.Match[str] | None) -> tuple[int | None, int | None] | None:
-    """First and last of a range, the last alone of a suffix; None where it is malformed."""
-    if match is None or any(len(number) > _DIGITS for number in match.groups()):
-        return None
+def _bounds(spec: str) -> tuple[int | None, int | None]:
+    """First and last of a range, the last alone of a suffix.
+
+    Raises ValueError where it is malformed, and where a number is longer than Python reads: 4300 digits.
+    """
+    match = _SPEC.fullmatch(spec)
+    if match is None or spec == "-":
+        raise ValueError(spec)
     first, last = (int(number) if number else None for number in match.groups())
-    if last is None:
-        return None if first is None else (first, None)
-    return None if first is not None and last < first else (first, last)
+    if first is not None and last is not None and last < first:
+        raise ValueError(spec)
+    return first, last
 
 
 def _cut(first: int | None, last: int | None, length: int) -> Range | None:
@@ -75,6 +76,8 @@ def _cut(first: int | None, last: int | None, length: int) -> Range | None:
 
 def _coalesced(parts: list[Range]) -> tuple[Range, ...]:
     """Parts that overlap or touch as one, each in the place of the earliest it was made of."""
+    if not parts[1:]:
+        return tuple(parts)
     merged: list[tuple[int, Range]] = []
     for place, part in sorted(enumerate(parts), key=lambda item: item[1].first):
         if merged and part.first <= merged[-1][1].last + 1:

@@ -1,36 +1,61 @@
 """The bytes of one object on their way from the store, and whether they are those that were promised."""
 
+from collections.abc import Callable
+from typing import Self
+
 import aiohttp
 from aiohttp import hdrs
 
+from edge.headers import OPAQUE
 from tagify.errors import Unavailable
 
 
 class Transfer:
-    """The bytes of an object, or of a part of it, on their way."""
+    """The bytes of an object, or of a part of it, on their way. To be closed, as a block does.
 
-    def __init__(self, response: aiohttp.ClientResponse, length: int) -> None:
+    `ended` is told how many were received.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, ended: Callable[[int], None]) -> None:
         self._response = response
-        self._length = length
-        self.modified = response.headers.get(hdrs.LAST_MODIFIED, "")
+        self._ended = ended
+        headers = response.headers
+        self.length = _length(headers.get(hdrs.CONTENT_LENGTH, ""))
+        """How many bytes there are, as the store says; -1 where it says nothing."""
+        self.span = headers.get(hdrs.CONTENT_RANGE)
+        """Which of the object's they are, as HTTP writes it; None where they are all."""
+        self.mime = headers.get(hdrs.CONTENT_TYPE, OPAQUE)
+        """The type that the object was stored with."""
+        self.modified = headers.get(hdrs.LAST_MODIFIED, "")
         """When the store says that it was last modified, as HTTP writes it."""
         self.received = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, whether all has come or not."""
+        self._response.release()
+        self._ended(self.received)
 
     @property
     def left(self) -> int:
         """Bytes that have not been received yet."""
-        return self._length - self.received
+        return self.length - self.received
 
     async def read(self) -> bytes:
         """The next bytes as they came; none once all have come. Raises Unavailable where it breaks."""
-        if self.received == self._length:
+        if self.received == self.length:
             return b""
         try:
             chunk, _ = await self._response.content.readchunk()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("the S3 server broke off") from error
         self.received += len(chunk)
-        if not chunk or self.received > self._length:
+        if not chunk or self.received > self.length:
             raise Unavailable("the S3 server sends another length than it said")
         return chunk
 
@@ -56,3 +81,7 @@ class Transfer:
         connection.protocol.pause_reading()
         self.received += len(here)
         return number, here
+
+
+def _length(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else -1

@@ -8,8 +8,7 @@ for each step, which would be a third of a request that is answered from memory.
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from aioprometheus import collectors
@@ -89,6 +88,11 @@ class Gauge:
         """The value is now this."""
         self._values[_series(labels)] = value
 
+    def add(self, amount: float, **labels: str) -> None:
+        """The value is so much more than it was, or less."""
+        series = _series(labels)
+        self._values[series] = self._values.get(series, 0) + amount
+
     def held(self, **labels: str) -> "_Held":
         """One more for as long as the block lasts."""
         series = _series(labels)
@@ -99,6 +103,21 @@ class Gauge:
         """Hand the values to the page of metrics."""
         for series, value in self._values.items():
             self._collector.set(dict(series), value)
+
+
+class _Timed:
+    """A block whose time is observed. A class: see _Held."""
+
+    __slots__ = ("_observe", "_start")
+
+    def __init__(self, observe: Callable[[float], None]) -> None:
+        self._observe = observe
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._observe(time.perf_counter() - self._start)
 
 
 class Histogram:
@@ -127,14 +146,9 @@ class Histogram:
 
         return observe
 
-    @contextmanager
-    def timed(self, **labels: str) -> Iterator[None]:
+    def timed(self, **labels: str) -> "_Timed":
         """Observe the time that the block takes, whether it succeeds or not."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.observe(time.perf_counter() - start, **labels)
+        return _Timed(self.bound(**labels))
 
     def show(self) -> None:
         """Hand the values to the page of metrics."""

@@ -67,7 +67,7 @@ class Edge:
         links = [place for place in Path("/proc/self/fd").iterdir() if place.is_symlink()]
         return (
             not {"edge_transfers 1", "edge_variants_making 1"}.intersection(lines)
-            and self.app[ORIGIN]._slots._value == UPSTREAMS
+            and self.app[ORIGIN]._slots._free._value == UPSTREAMS
             and not len(self.app[VARIANTS]._flights)
             and not [link for link in links if "memfd:tagify" in str(link.readlink())]
         )
