@@ -1,6 +1,7 @@
 """Bytes of an original on their way to one client, as fast as that client reads and no faster."""
 
 import logging
+from collections.abc import Iterable
 
 from aiohttp import hdrs, web
 
@@ -25,6 +26,10 @@ STALL_S = 60.0
 
 SPLICED = 1 << 20
 """From so many bytes on the kernel passes them on by itself, in bytes: it costs its upstream connection."""
+
+
+Piece = tuple[Range, bytes]
+"""A part of an original, and what is sent before it."""
 
 
 class BrokenOff(Exception):
@@ -67,10 +72,12 @@ class Delivery:
         self._watch = watch
         self._sent = sent
 
-    async def send(self, part: Range, preface: bytes = b"") -> None:
-        """Send a part of the original. Raises NotFound, Busy, Unavailable, BrokenOff."""
+    async def send(self, pieces: Iterable[Piece], closing: bytes = b"") -> None:
+        """Send these parts of the original. Raises NotFound, Busy, Unavailable, BrokenOff."""
         try:
-            await self._send(part, preface)
+            for part, preface in pieces:
+                await self._send(part, preface)
+            await self._response.write_eof(closing)
         except (Problem, ConnectionError) as error:
             if not self._response.prepared:
                 raise
@@ -80,10 +87,6 @@ class Delivery:
             raise BrokenOff from error
         finally:
             self._outlet.close()
-
-    async def end(self, closing: bytes = b"") -> None:
-        """The answer is whole."""
-        await self._response.write_eof(closing)
 
     async def _send(self, part: Range, preface: bytes) -> None:
         first, last = part.first, part.last

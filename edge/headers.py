@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from aiohttp import hdrs
@@ -27,6 +28,7 @@ PASSIVE = re.compile(r"image/(?!svg)[\w.+-]+", re.ASCII)
 """Media types in which no browser runs anything."""
 
 
+@lru_cache(maxsize=64)
 def passive(mime: str) -> str:
     """The type to serve a file under: what a browser might run in is nothing but bytes."""
     return mime if PASSIVE.fullmatch(mime) else OPAQUE

@@ -57,6 +57,8 @@ class Maker:
         self._originals = Budget(LARGEST_ORIGINAL)
         self._avif = asyncio.Semaphore(avif_workers)
         self._seconds = metrics.histogram("edge_encode_seconds", "Time to make a variant, by format.")
+        self._decoding = metrics.gauge("edge_decode_bytes", "Memory that originals are decoded in, in bytes.")
+        self._decoding.set(0)
         self._sources = metrics.counter(
             "edge_variant_sources_total", "Variants made, by what from.", labelled=True
         )
@@ -96,7 +98,8 @@ class Maker:
                 await self._fetch(wanted.content, original.length, sheet)
                 cost = await self._sandbox.run(self._job("measure", wanted), sheet)
                 async with self._pixels.hold(cost.number):
-                    made = await self._sandbox.run(self._job("variant", wanted), sheet)
+                    with self._decoding.held(cost.number):
+                        made = await self._sandbox.run(self._job("variant", wanted), sheet)
         return self._entry(wanted, made, "original")
 
     async def _fetch(self, content: Content, length: int, sheet: Sheet) -> None:

@@ -70,7 +70,7 @@ class Origin:
         self._circuit = circuit
         self._slots = slots
         self._seconds = seconds
-        self._received = received
+        self._received = received.bound()
         self.silence_s = wait_s
         self._signed: Kept[tuple[str, Bucket, Content], URL] = Kept(SIGNED, REUSE_S)
 
@@ -117,7 +117,7 @@ class Origin:
         raise Unavailable(f"the S3 server answered {response.status}")
 
     def _ended(self, received: int) -> None:
-        self._received.add(received)
+        self._received(received)
         self._slots.give()
 
     async def _asked(self, method: str, url: URL, part: Range | None) -> aiohttp.ClientResponse:

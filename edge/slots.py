@@ -13,7 +13,9 @@ class Slots:
         self._places = places
         self._free = asyncio.Semaphore(places)
         self._wait_s = wait_s
-        self._taken = taken
+        self._gauge = taken
+        self.taken = 0
+        """Places that somebody has."""
         taken.set(0)
 
     async def take(self) -> None:
@@ -22,12 +24,16 @@ class Slots:
             await self._waited()
         else:
             await self._free.acquire()
-        self._taken.add(1)
+        self._count(1)
 
     def give(self) -> None:
         """Give a place back."""
-        self._taken.add(-1)
+        self._count(-1)
         self._free.release()
+
+    def _count(self, change: int) -> None:
+        self.taken += change
+        self._gauge.set(self.taken)
 
     async def _waited(self) -> None:
         try:

@@ -64,17 +64,18 @@ class Counter:
 class _Held:
     """A block that counts for as long as it lasts. A class: a generator would take four times as long."""
 
-    __slots__ = ("_series", "_values")
+    __slots__ = ("_amount", "_series", "_values")
 
-    def __init__(self, values: dict[_Series, float], series: _Series) -> None:
+    def __init__(self, values: dict[_Series, float], series: _Series, amount: float) -> None:
         self._values = values
         self._series = series
+        self._amount = amount
 
     def __enter__(self) -> None:
-        self._values[self._series] += 1
+        self._values[self._series] += self._amount
 
     def __exit__(self, *_: object) -> None:
-        self._values[self._series] -= 1
+        self._values[self._series] -= self._amount
 
 
 class Gauge:
@@ -88,16 +89,11 @@ class Gauge:
         """The value is now this."""
         self._values[_series(labels)] = value
 
-    def add(self, amount: float, **labels: str) -> None:
-        """The value is so much more than it was, or less."""
-        series = _series(labels)
-        self._values[series] = self._values.get(series, 0) + amount
-
-    def held(self, **labels: str) -> "_Held":
-        """One more for as long as the block lasts."""
+    def held(self, amount: float = 1, **labels: str) -> "_Held":
+        """So much more for as long as the block lasts."""
         series = _series(labels)
         self._values.setdefault(series, 0)
-        return _Held(self._values, series)
+        return _Held(self._values, series, amount)
 
     def show(self) -> None:
         """Hand the values to the page of metrics."""
@@ -108,16 +104,17 @@ class Gauge:
 class _Timed:
     """A block whose time is observed. A class: see _Held."""
 
-    __slots__ = ("_observe", "_start")
+    __slots__ = ("_histogram", "_labels", "_start")
 
-    def __init__(self, observe: Callable[[float], None]) -> None:
-        self._observe = observe
+    def __init__(self, histogram: "Histogram", labels: Labels) -> None:
+        self._histogram = histogram
+        self._labels = labels
 
     def __enter__(self) -> None:
         self._start = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        self._observe(time.perf_counter() - self._start)
+        self._histogram.observe(time.perf_counter() - self._start, **self._labels)
 
 
 class Histogram:
@@ -148,7 +145,7 @@ class Histogram:
 
     def timed(self, **labels: str) -> "_Timed":
         """Observe the time that the block takes, whether it succeeds or not."""
-        return _Timed(self.bound(**labels))
+        return _Timed(self, labels)
 
     def show(self) -> None:
         """Hand the values to the page of metrics."""

@@ -1,5 +1,6 @@
 """Originals by content, and files by the id of their image: whole or in parts."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.conditions import by_date, failed, not_modified, range_applies
-from edge.delivery import BrokenOff, Delivery, Streamed
+from edge.delivery import BrokenOff, Delivery, Piece, Streamed
 from edge.handlers.naming import cache_control, listed_content, named_content, named_image
 from edge.headers import IMMUTABLE, disposition, media_headers, passive
 from edge.keys import BYTES_OUT, LOOKUP, ORIGIN, REDIRECTS
@@ -159,28 +160,23 @@ async def _deliver(
     )
     with suppress(BrokenOff):
         if len(parts) > 1:
-            await _several(response, delivery, Multipart(parts, length, mime), parts)
+            multipart = Multipart(parts, length, mime)
+            await delivery.send(_several(response, multipart, parts), multipart.closing)
         else:
-            await _one(response, delivery, length, *parts)
+            await delivery.send([_one(response, length, *parts)])
     return response
 
 
-async def _one(
-    response: web.StreamResponse, delivery: Delivery, length: int, part: Range | None = None
-) -> None:
+def _one(response: web.StreamResponse, length: int, part: Range | None = None) -> Piece:
+    """The part, or the whole; the answer says which."""
     if part:
         response.headers[hdrs.CONTENT_RANGE] = part.of(length)
     part = part or Range(0, length - 1)
     response.content_length = part.length
-    await delivery.send(part)
-    await delivery.end()
+    return part, b""
 
 
-async def _several(
-    response: web.StreamResponse, delivery: Delivery, multipart: Multipart, parts: tuple[Range, ...]
-) -> None:
+def _several(response: web.StreamResponse, multipart: Multipart, parts: tuple[Range, ...]) -> Iterable[Piece]:
     response.headers[hdrs.CONTENT_TYPE] = multipart.content_type
     response.content_length = multipart.content_length
-    for part, preface in zip(parts, multipart.prefaces, strict=True):
-        await delivery.send(part, preface)
-    await delivery.end(multipart.closing)
+    return zip(parts, multipart.prefaces, strict=True)

@@ -29,7 +29,7 @@ def measured(seconds: Histogram, in_flight: Gauge) -> Middleware:
 
     What went wrong here is logged as a warning, anything else at debug: NGINX has a line for each.
     """
-    in_flight.set(0)
+    under_way = in_flight.held()
 
     @web.middleware
     async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -37,7 +37,7 @@ def measured(seconds: Histogram, in_flight: Gauge) -> Middleware:
         request_id.set(name)
         start, status, outcome = time.perf_counter(), 0, ABORTED
         try:
-            with in_flight.held():
+            with under_way:
                 response = await handler(request)
             status, outcome = response.status, f"{response.status // 100}xx"
             return response

@@ -12,7 +12,6 @@ from aiohttp.test_utils import TestClient, TestServer
 from edge.app import build
 from edge.keys import ORIGIN, VARIANTS
 from edge.making import Maker
-from edge.origin import UPSTREAMS
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.model import Image
@@ -67,7 +66,7 @@ class Edge:
         links = [place for place in Path("/proc/self/fd").iterdir() if place.is_symlink()]
         return (
             not {"edge_transfers 1", "edge_variants_making 1"}.intersection(lines)
-            and self.app[ORIGIN]._slots._free._value == UPSTREAMS
+            and self.app[ORIGIN]._slots.taken == 0
             and not len(self.app[VARIANTS]._flights)
             and not [link for link in links if "memfd:tagify" in str(link.readlink())]
         )

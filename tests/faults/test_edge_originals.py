@@ -13,7 +13,6 @@ import pytest
 from edge import delivery
 from edge.circuit import FAILURES
 from edge.keys import ORIGIN
-from edge.origin import UPSTREAMS
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.settings import EdgeSettings
@@ -91,7 +90,7 @@ async def at_rest(client: Client) -> None:
     """No transfer is under way, and every slot for one is free."""
     await until(lambda: metric(client, "edge_transfers 0"))
     assert client.app is not None
-    assert client.app[ORIGIN]._slots._value == UPSTREAMS
+    assert client.app[ORIGIN]._slots.taken == 0
 
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse", "storm"])

@@ -217,6 +217,30 @@ async def test_avif_has_places_of_its_own_and_others_pass(settings: EdgeSettings
         assert [await slow, await behind] == [422, 200]
 
 
+async def test_pixels_wait_for_memory_and_what_fits_beside_them_passes(
+    settings: EdgeSettings, blobs: Blobs
+) -> None:
+    hostile = await put(blobs, pictures.endless())
+    large = await put(blobs, pictures.jpeg(3000, 3000, progressive=True))
+    small = await put(blobs, pictures.jpeg(800, 600))
+    ended: list[str] = []
+    async with (
+        # Two of 36 MB do not fit, and a worker is free for each.
+        edge(settings, edge_workers=3, edge_decode_mb=64, edge_decode_s=6) as client,
+        asking(client, f"/media/{hostile}/768.webp") as first,
+    ):
+        await becomes(client, "edge_decode_bytes", 36_000_000)
+        async with asking(client, f"/media/{large}/768.webp") as second:
+            await becomes(client, "edge_variants_making", 2)
+            first.add_done_callback(lambda _: ended.append("hostile"))
+            second.add_done_callback(lambda _: ended.append("large"))
+            async with client.get(f"/media/{small}/768.webp") as response:
+                assert response.status == 200
+            ended.append("small")
+            assert [await first, await second] == [422, 200]
+    assert ended == ["small", "hostile", "large"]
+
+
 async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
     settings: EdgeSettings, catalog: Catalog, blobs: Blobs, proxy: Chaos
 ) -> None:
