@@ -1,7 +1,8 @@
 """Originals through the edge beside the S3 server asked directly: `python -m bench.edge_ranges [minio|weed]`.
 
-One original of 500 MB, both sides in turns: the first byte of random ranges of 64 KB, one at a time
-and 8 at once, whole-file throughput, and the edge's memory while 20 clients read it at once.
+One original of 500 MB, all sides in turns: the first byte of random ranges of 64 KB, one at a time
+and 8 at once, whole-file throughput, and the edge's memory while 20 clients read it at once. Beside the
+edge stands the least that aiohttp's server with aiohttp's client can do (`bench/relay.py`).
 """
 
 import asyncio
@@ -12,13 +13,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench import peers
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Store
 from tagify.model import Bucket, Content, FileFacts, Picture
@@ -148,7 +150,7 @@ def side_of(name: str, url: str) -> Side:
 
 
 async def in_turns(
-    sides: tuple[Side, Side], measure: Callable[[Side], Awaitable[list[float]]]
+    sides: Sequence[Side], measure: Callable[[Side], Awaitable[list[float]]]
 ) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {side.name: [] for side in sides}
     for _ in range(ROUNDS):
@@ -162,8 +164,9 @@ def show(what: str, found: dict[str, list[float]], scale: float, unit: str) -> N
     for name, values in found.items():
         p95 = statistics.quantiles(values, n=20)[-1]
         print(f"{what}, {name}: median {medians[name] * scale:.2f} {unit}, p95 {p95 * scale:.2f} {unit}")
-    edge, direct = medians.values()
-    print(f"{what}: edge / direct {edge / direct:.2f}")
+    *others, direct = medians
+    for name in others:
+        print(f"{what}: {name} / {direct} {medians[name] / medians[direct]:.2f}")
 
 
 async def main(kind: str) -> None:
@@ -173,8 +176,10 @@ async def main(kind: str) -> None:
         try:
             values: dict[str, Any] = {"mongo_uri": servers.mongo_uri(), **servers.s3(kind).settings}
             content, url = await stored(CommonSettings(**values), folder)
-            async with edge_process(values, folder) as running:
-                sides = (side_of("edge", f"{running.url}/media/{content}/original"), side_of("direct", url))
+            async with edge_process(values, folder) as running, peers.relay(url) as relayed:
+                edge = side_of("edge", f"{running.url}/media/{content}/original")
+                relay, direct = side_of("bare relay", relayed), side_of("direct", url)
+                sides = (edge, relay, direct)
                 print(f"S3 server: {kind}")
                 show(
                     "first byte alone",
@@ -183,8 +188,8 @@ async def main(kind: str) -> None:
                     "ms",
                 )
                 show("first byte, 8 at once", await in_turns(sides, together), 1e3, "ms")
-                show("whole", await in_turns(sides, whole), 1, "MB/s")
-                rest, highest = await memory(sides[0], running.pid)
+                show("whole", await in_turns((edge, direct), whole), 1, "MB/s")
+                rest, highest = await memory(edge, running.pid)
                 print(
                     f"memory of the edge: {rest} MB at rest, {highest} MB with {CLIENTS} clients reading all"
                 )

@@ -6,6 +6,7 @@ apt-get install nginx libnginx-mod-http-image-filter wrk
 """
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -101,6 +102,15 @@ async def bare(folder: Path) -> AsyncIterator[Peer]:
         yield Peer("bare aiohttp handler", pid, lambda name: f"http://127.0.0.1:{port}/{name}")
 
 
+@asynccontextmanager
+async def relay(url: str) -> AsyncIterator[str]:
+    """An aiohttp handler that passes on what this URL answers; the URL under which it does."""
+    port = free_block(1)
+    at = f"http://127.0.0.1:{port}"
+    async with running(sys.executable, "-m", "bench.relay", str(port), ready=f"{at}/livez", RELAYED=url):
+        yield f"{at}/"
+
+
 def installed(peers: Path) -> list[Start]:
     """How those are started that are here; the others are named."""
     there: dict[str, tuple[Start, bool]] = {
@@ -115,10 +125,13 @@ def installed(peers: Path) -> list[Start]:
 
 
 @asynccontextmanager
-async def running(*command: str, ready: str) -> AsyncIterator[int]:
-    """A process, once it answers; ended with the block."""
+async def running(*command: str, ready: str, **variables: str) -> AsyncIterator[int]:
+    """A process with these variables, once it answers; ended with the block."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.DEVNULL, start_new_session=True
+        *command,
+        stdout=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, **variables},
     )
 
     async def answering() -> bool:
