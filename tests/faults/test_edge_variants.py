@@ -339,7 +339,7 @@ async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
     address = urlsplit(uri).netloc.rpartition("@")[2]
     async with chaos(f"http://{address}") as mongo:
         behind = SecretStr(uri.replace(address, f"127.0.0.1:{mongo.port}"))
-        changes = {"mongo_uri": behind, "mongo_timeout_s": 2.0, "edge_memory_bytes": 0}
+        changes: Values = {"mongo_uri": behind, "mongo_timeout_s": 2.0, "edge_memory_bytes": 0}
         async with edge(settings, **changes) as client:
             paths = [f"/api/images/{image.id}/thumb" for image in images]
             paths += [f"/media/{image.content}/320.webp" for image in images]
