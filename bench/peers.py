@@ -1,6 +1,10 @@
-"""Servers of the same trade, where they are installed: thumbor, ipx with sharp, nginx's image filter.
+"""Servers of the same trade, where they are installed: thumbor, imagor, ipx with sharp, nginx's image filter.
 
 python3 -m venv PEERS/thumbor && PEERS/thumbor/bin/pip install thumbor
+apt-get install libvips-dev; in an empty folder: go mod init peer, then
+go get github.com/cshum/imagor/cmd/imagor@v1.4.15 and
+GOBIN=PEERS/bin go install github.com/cshum/imagor/cmd/imagor
+(later ones need a later libvips than Debian 12 has)
 mkdir PEERS/ipx && cd PEERS/ipx && npm install ipx sharp
 apt-get install nginx libnginx-mod-http-image-filter wrk
 """
@@ -70,6 +74,17 @@ async def thumbor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[P
 
 
 @asynccontextmanager
+async def imagor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
+    """imagor, with its result storage in files."""
+    port = free_block(1)
+    at = f"http://127.0.0.1:{port}"
+    files = ("-file-loader-base-dir", str(originals), "-file-result-storage-base-dir", str(folder / "imagor"))
+    command = (str(peers / "bin/imagor"), "-imagor-unsafe", "-server-address", "127.0.0.1", *files)
+    async with running(*command, "-port", str(port), ready=f"{at}/unsafe/16x0/000000.jpg") as pid:
+        yield Peer("imagor", pid, lambda name: f"{at}/unsafe/512x0/filters:format(jpeg):quality(82)/{name}")
+
+
+@asynccontextmanager
 async def ipx(peers: Path, _: Path, originals: Path) -> AsyncIterator[Peer]:
     """ipx, which has no cache of its own."""
     port = free_block(1)
@@ -115,6 +130,7 @@ def installed(peers: Path) -> list[Start]:
     """How those are started that are here; the others are named."""
     there: dict[str, tuple[Start, bool]] = {
         "thumbor": (thumbor, (peers / "thumbor/bin/thumbor").exists()),
+        "imagor": (imagor, (peers / "bin/imagor").exists()),
         "ipx": (ipx, (peers / "ipx/node_modules/.bin/ipx").exists()),
         "nginx image_filter": (nginx, FILTER.exists() and bool(shutil.which("nginx"))),
     }
