@@ -39,7 +39,7 @@ from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
 from tagify.tasks import end
-from tagify.web import METRICS, REQUEST_SECONDS, new_app
+from tagify.web import DOOR, METRICS, REQUEST_SECONDS, new_app
 
 BLOB_THREADS = 2
 """The store is asked by Origin; these are for readiness."""
@@ -68,8 +68,9 @@ def build(settings: EdgeSettings) -> web.Application:
     )
     held = metrics.gauge("edge_memory_bytes", "Answers in memory, in bytes.")
     app[MEMORY] = Memory(settings.edge_memory_bytes, held)
-    front = from_memory(app[MEMORY], app[REQUEST_SECONDS], app[LAYERS], app[BYTES_OUT])
-    app.middlewares.insert(0, front)
+    app[DOOR] = from_memory(
+        app[MEMORY], app[REQUEST_SECONDS], app[LAYERS], app[BYTES_OUT], shared=bool(settings.cors_origins)
+    )
     app.cleanup_ctx.extend([_stores, _origin, _sandbox, _variants, _purging])
     for part in (variants, originals, thumbs):
         app.add_routes(part.routes)

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from tagify.metrics import Counter, Gauge
+from tagify.web import DOOR, Door
 
 HEAD_S = 10.0
 """Time for the head of the first request, in seconds."""
@@ -53,7 +54,9 @@ class Gate(web.Server):
     head: whoever has something to ask says so at once.
     """
 
-    def __init__(self, server: web.Server, places: int, *, count: Gauge, ended: Counter) -> None:
+    def __init__(
+        self, server: web.Server, places: int, *, door: Door | None, count: Gauge, ended: Counter
+    ) -> None:
         self._options = server._kwargs  # what the application wants of its connections
         super().__init__(
             self._answered,
@@ -61,6 +64,8 @@ class Gate(web.Server):
             handler_cancellation=server.handler_cancellation,
             **self._options,
         )
+        self.door = door
+        """What is asked first; None leaves all to the application."""
         self._answer: Callable[[Any], Awaitable[web.StreamResponse]] = server.request_handler
         self._places = places
         self._count = count
@@ -109,7 +114,8 @@ class Gate(web.Server):
     async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
         self._waiting.pop(request.protocol, None)
         try:
-            return await self._answer(request)
+            answer = self.door(request) if self.door else None
+            return await self._answer(request) if answer is None else answer
         finally:
             if request.protocol in self._transports:
                 self._waiting[request.protocol] = self._loop.time() + IDLE_S
@@ -138,7 +144,8 @@ class GatedRunner(web.AppRunner):
         self._ended = ended
 
     async def _make_server(self) -> web.Server:
-        self.gate = Gate(await super()._make_server(), self._places, count=self._count, ended=self._ended)
+        server = await super()._make_server()
+        self.gate = Gate(server, self._places, door=self.app.get(DOOR), count=self._count, ended=self._ended)
         return self.gate
 
 

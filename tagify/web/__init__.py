@@ -1,6 +1,6 @@
 """HTTP as all services speak it: JSON, problems, request ids, CORS, health and metrics pages."""
 
-from tagify.web.app import METRICS, REQUEST_SECONDS, new_app
+from tagify.web.app import DOOR, METRICS, REQUEST_SECONDS, Door, new_app
 from tagify.web.bodies import JsonBody
 from tagify.web.clients import Network, client_of
 from tagify.web.conditional import is_known
@@ -12,12 +12,14 @@ from tagify.web.request_ids import REQUEST_ID, accepted
 from tagify.web.routes import route_of
 
 __all__ = [
+    "DOOR",
     "METRICS",
     "READINESS",
     "REQUEST_ID",
     "REQUEST_SECONDS",
     "UNTIMED",
     "Check",
+    "Door",
     "JsonBody",
     "Network",
     "Readiness",

@@ -1,6 +1,6 @@
 """An application with what all services share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -16,6 +16,13 @@ from tagify.web.sizes import sized
 METRICS: Final = web.AppKey("metrics", Metrics)
 REQUEST_SECONDS: Final = web.AppKey("request_seconds", Histogram)
 """For what answers before the middlewares do."""
+
+Door = Callable[[web.BaseRequest], web.StreamResponse | None]
+DOOR: Final[web.AppKey[Door]] = web.AppKey("door")
+"""Asked before a route is looked for; None leaves the answer to the routes.
+
+What answers there is its own in all: no middleware, no problem page, no signal of the application.
+"""
 
 
 def new_app(

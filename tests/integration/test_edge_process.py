@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,8 +14,11 @@ from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.model import Bucket, Content
 from tests.conftest import Values
+from tests.support import pictures
 from tests.support.edge import RunningEdge, edge_process
 from tests.support.originals import listed
+from tests.support.shelf import shown
+from tests.support.waiting import until
 
 BLOCK = 1 << 20
 HUGE = 500
@@ -41,6 +46,62 @@ async def test_large_originals_pass_unchanged(running: RunningEdge, catalog: Cat
     async with aiohttp.ClientSession(running.url) as session:
         for round_ in range(3):
             await asyncio.gather(*(same(session, number * 1_200_001 * round_) for number in range(5)))
+
+
+OWN = {"X-Request-ID", "Date"}
+"""Headers that each answer has of its own."""
+
+
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
+@pytest.mark.parametrize("origins", ["", "https://pages.example"], ids=["alone", "other origins"])
+async def test_what_is_in_memory_is_answered_as_the_routes_answer(
+    mongo_values: Values, s3_values: Values, catalog: Catalog, blobs: Blobs, tmp_path: Path, origins: str
+) -> None:
+    image = await shown(catalog, blobs, pictures.jpeg(900, 600))
+    path = f"/media/{image.content}/320.webp"
+    values = {**mongo_values, **s3_values, **({"cors_origins": origins} if origins else {})}
+    async with edge_process(values, tmp_path) as running, aiohttp.ClientSession(running.url) as session:
+
+        async def asked(**headers: str) -> tuple[dict[str, str], bytes]:
+            async with session.get(path, headers=headers) as response:
+                assert response.status == 200
+                named = {name: text for name, text in response.headers.items() if name not in OWN}
+                return named, await response.read()
+
+        made = await asked()
+        assert await asked() == made
+        async with session.get(path, headers={"X-Request-ID": "named-by-client"}) as response:
+            assert response.headers["X-Request-ID"] == "named-by-client"
+        with_origin, body = await asked(Origin="https://pages.example")
+        assert body == made[1]
+        assert with_origin.get("Access-Control-Allow-Origin") == (origins or None)
+        async with session.get("/metrics") as response:
+            assert 'edge_variant_answers_total{layer="memory"} 3' in await response.text()
+
+
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
+async def test_what_is_in_memory_tells_that_the_edge_ends(
+    running: RunningEdge, catalog: Catalog, blobs: Blobs, tmp_path: Path
+) -> None:
+    image = await shown(catalog, blobs, pictures.jpeg(900, 600))
+    request = f"GET /media/{image.content}/320.webp HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    for _ in range(2):
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"Connection: close" not in head
+        await reader.readexactly(int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]))
+    os.kill(running.pid, signal.SIGTERM)
+    await until(lambda: said(tmp_path / "edge.log", "stopping"))
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"Connection: close" in head
+    writer.close()
+
+
+async def said(log: Path, word: str) -> bool:
+    return word in log.read_text()
 
 
 def memory_mb(pid: int) -> float:
