@@ -2,22 +2,28 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import uvloop
 from aiohttp import web
 
 
-async def main(port: int, bodies: dict[str, bytes]) -> None:
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(body=bodies[request.path], content_type="image/jpeg")
-
+async def serve(port: int, routes: Iterable[web.RouteDef]) -> None:
+    """Nothing but these routes, without end."""
     app = web.Application()
-    app.router.add_get("/{name}", handler)
+    app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     await asyncio.Event().wait()
+
+
+async def main(port: int, bodies: dict[str, bytes]) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=bodies[request.path], content_type="image/jpeg")
+
+    await serve(port, [web.get("/{name}", handler)])
 
 
 if __name__ == "__main__":

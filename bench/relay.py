@@ -12,6 +12,8 @@ import uvloop
 from aiohttp import hdrs, web
 from yarl import URL
 
+from bench.bare import serve
+
 PASSED_ON = (hdrs.CONTENT_LENGTH, hdrs.CONTENT_RANGE, hdrs.CONTENT_TYPE)
 
 
@@ -37,13 +39,7 @@ async def main(port: int, url: URL) -> None:
         return web.Response()
 
     async with aiohttp.ClientSession(auto_decompress=False, read_bufsize=256 << 10) as session:
-        app = web.Application()
-        app.router.add_get("/", handler)
-        app.router.add_get("/livez", alive)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        await asyncio.Event().wait()
+        await serve(port, [web.get("/", handler), web.get("/livez", alive)])
 
 
 if __name__ == "__main__":
