@@ -5,6 +5,8 @@ import contextlib
 
 from aiohttp import hdrs, web
 
+from tagify.runtime.connections import GatedRunner
+
 LINGER_S = 0.5
 """How long connections that are kept alive are still served once the service was told to stop, in
 seconds. NGINX may send a request on one just before it is closed; here it is answered, with
@@ -20,9 +22,11 @@ class Draining:
         self._begun = False
         app.on_response_prepare.append(self._mark)
 
-    async def drain(self, runner: web.AppRunner) -> None:
+    async def drain(self, runner: GatedRunner) -> None:
         """Take no further connection, and wait for those that are there, a little while."""
         self._begun = True
+        # What answers at the door is not marked.
+        runner.gate.door = None
         for site in tuple(runner.sites):
             await site.stop()
         with contextlib.suppress(TimeoutError):

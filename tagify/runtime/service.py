@@ -97,8 +97,6 @@ async def _serve(
                 await stop.wait()
             logger.info("stopping")
             notifier.stopping()
-            # From here on each answer has to say that its connection ends.
-            runner.gate.door = None
             await draining.drain(runner)
         finally:
             await runner.cleanup()
