@@ -27,10 +27,10 @@ from edge.lookup import Lookup
 from edge.making import Maker
 from edge.memory import Memory
 from edge.nginx import NginxCaches, purging_session
-from edge.origin import UPSTREAMS, Origin, upstream_session
+from edge.origin import Origin, upstream_session
 from edge.purging import UNDER_WAY_S, Follower
 from edge.redirects import Redirects
-from edge.slots import Slots
+from edge.slots import UPSTREAMS, Slots
 from edge.variants import Variants
 from edge.wanted import all_of
 from tagify.blobs import Blobs

@@ -21,9 +21,6 @@ from tagify.metrics import Counter, Histogram
 from tagify.model import Bucket, Content
 from tagify.web import REQUEST_ID
 
-UPSTREAMS = 100
-"""Transfers from the S3 server at the same time, at most."""
-
 READ_BUFFER = 256 << 10
 """Bytes of a transfer that wait for a slow client, in bytes; at most three times this is held."""
 
@@ -92,8 +89,8 @@ class Origin:
         Raises NotFound, Busy, and Unavailable, also where the object is not what it should be.
         """
         transfer = await self._opened(hdrs.METH_GET, Bucket.ORIGINALS, content, part)
-        right = transfer.span == part.of(length) if part else True
-        if right and transfer.length == (part.length if part else length):
+        expected = part or Range(0, length - 1)
+        if transfer.length == expected.length and (part is None or transfer.span == part.of(length)):
             return transfer
         transfer.close()
         raise Unavailable("the S3 server holds another length than the catalog")

@@ -5,6 +5,9 @@ import asyncio
 from tagify.errors import Busy
 from tagify.metrics import Gauge
 
+UPSTREAMS = 100
+"""Transfers from the S3 server at the same time, at most."""
+
 
 class Slots:
     """So many places; who comes too late waits for a while."""
@@ -14,8 +17,7 @@ class Slots:
         self._free = asyncio.Semaphore(places)
         self._wait_s = wait_s
         self._gauge = taken
-        self.taken = 0
-        """Places that somebody has."""
+        self._taken = 0
         taken.set(0)
 
     async def take(self) -> None:
@@ -32,8 +34,8 @@ class Slots:
         self._free.release()
 
     def _count(self, change: int) -> None:
-        self.taken += change
-        self._gauge.set(self.taken)
+        self._taken += change
+        self._gauge.set(self._taken)
 
     async def _waited(self) -> None:
         try:

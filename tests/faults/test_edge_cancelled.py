@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from edge.app import build
 from edge.keys import ORIGIN, VARIANTS
 from edge.making import Maker
+from edge.slots import UPSTREAMS
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.model import Image
@@ -73,7 +74,7 @@ class Edge:
             lines = (await response.text()).splitlines()
         return (
             not {"edge_transfers 1", "edge_variants_making 1"}.intersection(lines)
-            and self.app[ORIGIN]._slots.taken == 0
+            and self.app[ORIGIN]._slots._free._value == UPSTREAMS
             and not len(self.app[VARIANTS]._flights)
             and not any("memfd:tagify" in name for name in open_files())
         )

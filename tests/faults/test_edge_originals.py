@@ -13,6 +13,7 @@ import pytest
 from edge import delivery
 from edge.circuit import FAILURES
 from edge.keys import ORIGIN
+from edge.slots import UPSTREAMS
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.settings import EdgeSettings
@@ -90,7 +91,7 @@ async def at_rest(client: Client) -> None:
     """No transfer is under way, and every slot for one is free."""
     await until(lambda: metric(client, "edge_transfers 0"))
     assert client.app is not None
-    assert client.app[ORIGIN]._slots.taken == 0
+    assert client.app[ORIGIN]._slots._free._value == UPSTREAMS
 
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse", "storm"])
