@@ -1,45 +1,43 @@
-"""Answers that are made once and sent many times: body and headers as they go out."""
+"""Answers that are made once and sent many times: body and head as they go out."""
 
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
-from multidict import CIMultiDict
 
 from edge.headers import IMMUTABLE, media_headers
+from tagify.web import Prebuilt, head_of
 from tagify.web.accel import CACHED, X_ACCEL_REDIRECT
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole body, its headers, and its length in bytes."""
+    """A whole body, its headers, its length in bytes, and the head that a prebuilt answer has."""
 
     body: bytes | bytearray
-    headers: CIMultiDict[str]
+    headers: dict[str, str]
     size: int
-
-    @property
-    def etag(self) -> str:
-        """Its entity tag."""
-        return self.headers[hdrs.ETAG]
+    head: bytes
 
     def response(self) -> web.Response:
         """The answer for one request; headers put on it are that request's alone."""
         return web.Response(body=self.body, headers=self.headers)
 
+    def prebuilt(self, lines: str) -> Prebuilt:
+        """The same, with these lines in its head, for a request that it fits."""
+        return Prebuilt(self.head, lines, self.body)
+
 
 def immutable_answer(body: bytes | bytearray, mime: str, etag: str) -> Answer:
     """The answer for a URL that names the content."""
-    return Answer(body, _headers(mime, etag), len(body))
+    headers = _headers(mime, etag)
+    return Answer(body, headers, len(body), head_of(headers, len(body)))
 
 
 def handed_answer(name: str, size: int, mime: str, etag: str) -> Answer:
     """The same where NGINX sends the body: from a file of the cache, under the name that it has there."""
-    headers = _headers(mime, etag)
-    headers[X_ACCEL_REDIRECT] = CACHED + name
-    return Answer(b"", headers, size)
+    headers = _headers(mime, etag) | {X_ACCEL_REDIRECT: CACHED + name}
+    return Answer(b"", headers, size, head_of(headers, 0))
 
 
-def _headers(mime: str, etag: str) -> CIMultiDict[str]:
-    headers = CIMultiDict(media_headers(etag, IMMUTABLE))
-    headers[hdrs.CONTENT_TYPE] = mime
-    return headers
+def _headers(mime: str, etag: str) -> dict[str, str]:
+    return media_headers(etag, IMMUTABLE) | {hdrs.CONTENT_TYPE: mime}

@@ -8,7 +8,7 @@ from aiohttp import web
 from edge.cache import DiskCache
 from edge.circuit import Circuit
 from edge.handlers import originals, thumbs, variants
-from edge.handlers.front import from_memory
+from edge.handlers.front import at_hand
 from edge.keys import (
     BLOBS,
     BYTES_OUT,
@@ -68,9 +68,6 @@ def build(settings: EdgeSettings) -> web.Application:
     )
     held = metrics.gauge("edge_memory_bytes", "Answers in memory, in bytes.")
     app[MEMORY] = Memory(settings.edge_memory_bytes, held)
-    app[DOOR] = from_memory(
-        app[MEMORY], app[REQUEST_SECONDS], app[LAYERS], app[BYTES_OUT], shared=bool(settings.cors_origins)
-    )
     app.cleanup_ctx.extend([_stores, _origin, _sandbox, _variants, _purging])
     for part in (variants, originals, thumbs):
         app.add_routes(part.routes)
@@ -142,7 +139,12 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
         avif_workers=settings.edge_avif_workers,
     )
     room = settings.edge_workers + settings.edge_queue_size
-    app[VARIANTS] = Variants(app[MEMORY], app[CACHE], maker, app[LAYERS], metrics, room=room)
+    app[VARIANTS] = Variants(
+        app[MEMORY], app[CACHE], maker, app[LAYERS], metrics, widths=settings.media_widths, room=room
+    )
+    app[DOOR] = at_hand(
+        app[VARIANTS], app[REQUEST_SECONDS], app[BYTES_OUT], shared=bool(settings.cors_origins)
+    )
     yield
     await app[VARIANTS].close()
     await app[CACHE].close()

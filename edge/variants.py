@@ -1,7 +1,7 @@
 """Variants: other widths and formats of an image, made once and kept."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from edge.answers import Answer, handed_answer, immutable_answer
 from edge.cache import DiskCache, Entry
@@ -9,7 +9,7 @@ from edge.flights import Flights
 from edge.making import Maker, SameAs
 from edge.memory import Memory
 from edge.refusals import Refusals
-from edge.wanted import Wanted
+from edge.wanted import Wanted, named
 from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics
 from tagify.tasks import end
@@ -29,17 +29,44 @@ class Variants:
     """
 
     def __init__(
-        self, memory: Memory, cache: DiskCache, maker: Maker, layers: Counter, metrics: Metrics, *, room: int
+        self,
+        memory: Memory,
+        cache: DiskCache,
+        maker: Maker,
+        layers: Counter,
+        metrics: Metrics,
+        *,
+        widths: Collection[int],
+        room: int,
     ) -> None:
         self._memory = memory
         self._cache = cache
         self._maker = maker
         self._layers = layers
+        self._from_memory = layers.bound(layer="memory")
+        self._from_disk = layers.bound(layer="disk")
+        self._widths = frozenset(widths)
         self._refusals = Refusals()
         self._flights: Flights[Answer] = Flights()
         self._storing: set[asyncio.Task[None]] = set()
         self._room = room
         self._making = metrics.gauge("edge_variants_making", "Variants that are being made or wait for it.")
+
+    def at_hand(self, path: str) -> Answer | None:
+        """What a plain question for this path is answered with where it takes no waiting at all.
+
+        None leaves it to `get`, which knows better.
+        """
+        known = self._memory.get(path)
+        if known is not None:
+            self._from_memory(1)
+            return known
+        wanted = named(path, self._widths)
+        entry = self._cache.at_once(wanted.key) if wanted else None
+        if wanted is None or entry is None:
+            return None
+        self._from_disk(1)
+        return self._remembered(wanted, entry)
 
     async def get(self, wanted: Wanted, *, may_hand_over: bool = False) -> Answer:
         """The variant. Raises NotFound, Unprocessable, Busy when too many wait, Unavailable.
@@ -48,7 +75,7 @@ class Variants:
         """
         known = self._memory.get(wanted.path)
         if known is not None:
-            self._layers.add(layer="memory")
+            self._from_memory(1)
             return known
         place = self._cache.place(wanted.key) if may_hand_over else None
         if place is not None:
@@ -56,7 +83,7 @@ class Variants:
             return handed_answer(*place, wanted.mime, wanted.etag)
         kept = await self._kept(wanted)
         if kept is not None:
-            self._layers.add(layer="disk")
+            self._from_disk(1)
             return kept
         return await self._made(wanted)
 
@@ -116,6 +143,6 @@ class Variants:
         storing.add_done_callback(self._storing.discard)
 
     def _remembered(self, wanted: Wanted, entry: Entry) -> Answer:
-        answer = immutable_answer(entry.body, entry.mime, wanted.etag)
+        answer = immutable_answer(entry.body, wanted.mime, wanted.etag)
         self._memory.put(wanted.path, answer)
         return answer

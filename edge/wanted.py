@@ -1,16 +1,19 @@
 """A variant by what names it."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from tagify.model import THUMB_RECIPE, THUMB_SIZE, VARIANT_MIMES, Content
+from tagify.model import THUMB_RECIPE, THUMB_SIZE, VARIANT_MIMES, Content, is_content
 
 RECIPE = "v2"
 """How variants are made today; a better encoder is another recipe, under other keys."""
 
 THUMB = 0
 """The width that stands for the thumb as it is, in another format."""
+
+_PATH = re.compile(r"/media/([^/]+)/([1-9][0-9]{0,4})\.([^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,15 @@ class Wanted:
     def thumb_may_do(self) -> bool:
         """Whether a thumb can be large enough for it."""
         return self.width <= THUMB_SIZE
+
+
+def named(path: str, widths: Container[int]) -> Wanted | None:
+    """The variant whose path this is, on a ladder of these widths; None where it is none's."""
+    found = _PATH.fullmatch(path)
+    if found is None or not is_content(found[1]) or found[3] not in VARIANT_MIMES:
+        return None
+    width = int(found[2])
+    return Wanted(Content(found[1]), width, found[3]) if width in widths else None
 
 
 def all_of(content: Content, widths: Sequence[int]) -> list[Wanted]:

@@ -1,46 +1,45 @@
-"""What is in memory is answered before a route is looked for: the busiest road of the edge."""
+"""What is at hand is answered before a route is looked for: the busiest road of the edge."""
 
 import time
 
 from aiohttp import hdrs, web
 
-from edge.memory import Memory
+from edge.variants import Variants
 from tagify.metrics import Counter, Histogram
-from tagify.web import REQUEST_ID, Door, accepted
+from tagify.web import REQUEST_ID, Door, Prebuilt, accepted
 
 ROUTE = r"/media/{content}/{width}.{ending}"
 
 
-def from_memory(
-    memory: Memory, seconds: Histogram, layers: Counter, bytes_out: Counter, *, shared: bool
-) -> Door:
-    """What stands before the routes and knows only the memory.
+def at_hand(variants: Variants, seconds: Histogram, bytes_out: Counter, *, shared: bool) -> Door:
+    """What stands before the routes and answers with what takes no waiting.
 
-    It takes plain questions for a variant alone: conditions and other origins have their own
-    handlers further on, which find the same answer. `shared` where other origins may ask: caches
-    on the way have to keep their answers apart.
+    It takes plain questions for a variant alone: conditions, other origins and old clients have
+    their own handlers further on, which find the same answer. `shared` where other origins may ask:
+    caches on the way have to keep their answers apart.
     """
-    hit, sent = layers.bound(layer="memory"), bytes_out.bound()
-    took = seconds.bound(route=ROUTE, status="2xx")
+    vary = f"{hdrs.VARY}: {hdrs.ORIGIN}\r\n" if shared else ""
+    sent, took = bytes_out.bound(), seconds.bound(route=ROUTE, status="2xx")
 
-    def answer(request: web.BaseRequest) -> web.Response | None:
-        start = time.perf_counter()
-        found = memory.get(request.raw_path)
-        headers = request.headers
-        if (
-            found is None
-            or request.method != hdrs.METH_GET
-            or hdrs.IF_NONE_MATCH in headers
-            or hdrs.ORIGIN in headers
-        ):
+    def answer(request: web.BaseRequest) -> web.StreamResponse | None:
+        start, headers = time.perf_counter(), request.headers
+        found = variants.at_hand(request.raw_path) if _plain(request) else None
+        if found is None:
             return None
-        response = found.response()
-        response.headers[REQUEST_ID] = accepted(headers.get(REQUEST_ID, ""))
-        if shared:
-            response.headers[hdrs.VARY] = hdrs.ORIGIN
-        hit(1)
+        name = accepted(headers.get(REQUEST_ID, ""))
+        response = found.prebuilt(f"{vary}{REQUEST_ID}: {name}\r\n")
         sent(found.size)
         took(time.perf_counter() - start)
         return response
 
     return answer
+
+
+def _plain(request: web.BaseRequest) -> bool:
+    headers = request.headers
+    return (
+        request.method == hdrs.METH_GET
+        and Prebuilt.fits(request)
+        and hdrs.IF_NONE_MATCH not in headers
+        and hdrs.ORIGIN not in headers
+    )

@@ -7,6 +7,7 @@ from tagify.web.conditional import is_known
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.json import json_response, query_int, read_json
 from tagify.web.measuring import UNTIMED
+from tagify.web.prebuilt import Prebuilt, head_of
 from tagify.web.problems import problem_response
 from tagify.web.request_ids import REQUEST_ID, accepted
 from tagify.web.routes import route_of
@@ -22,9 +23,11 @@ __all__ = [
     "Door",
     "JsonBody",
     "Network",
+    "Prebuilt",
     "Readiness",
     "accepted",
     "client_of",
+    "head_of",
     "is_known",
     "json_response",
     "new_app",

@@ -88,6 +88,29 @@ async def test_a_damaged_file_is_a_miss_and_made_again(
         assert await held.get(key(1)) == value(1)
 
 
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_at_once_there_is_what_is_sound_and_nothing_is_said_of_the_rest(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    async with cache(tmp_path / "cache") as (held, metrics):
+        assert held.at_once(key(1)) is None
+        await held.put(key(1), value(1))
+        assert held.at_once(key(1)) == value(1)
+        place = only_file(tmp_path)
+        place.write_bytes(damage(place.read_bytes()))
+        assert held.at_once(key(1)) is None
+        assert counted(metrics, "edge_cache_answers_total") == 1
+        shutil.rmtree(tmp_path / "cache")
+        assert held.at_once(key(1)) is None
+
+
+async def test_at_once_there_is_nothing_that_another_server_may_send(tmp_path: Path) -> None:
+    async with cache(tmp_path / "cache", handing_over=True) as (held, _):
+        await held.put(key(1), value(1))
+        assert held.at_once(key(1)) is None
+        assert await held.get(key(1)) == value(1)
+
+
 async def test_a_file_under_the_name_of_another_is_not_served(tmp_path: Path) -> None:
     async with cache(tmp_path / "cache") as (held, _):
         await held.put(key(1), value(1))

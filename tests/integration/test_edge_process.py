@@ -54,12 +54,21 @@ OWN = {"X-Request-ID", "Date"}
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 @pytest.mark.parametrize("origins", ["", "https://pages.example"], ids=["alone", "other origins"])
-async def test_what_is_in_memory_is_answered_as_the_routes_answer(
-    mongo_values: Values, s3_values: Values, catalog: Catalog, blobs: Blobs, tmp_path: Path, origins: str
+@pytest.mark.parametrize(("layer", "memory"), [("memory", 64 << 20), ("disk", 0)], ids=["memory", "disk"])
+async def test_what_is_at_hand_is_answered_as_the_routes_answer(
+    mongo_values: Values,
+    s3_values: Values,
+    catalog: Catalog,
+    blobs: Blobs,
+    tmp_path: Path,
+    origins: str,
+    layer: str,
+    memory: int,
 ) -> None:
     image = await shown(catalog, blobs, pictures.jpeg(900, 600))
     path = f"/media/{image.content}/320.webp"
-    values = {**mongo_values, **s3_values, **({"cors_origins": origins} if origins else {})}
+    values = {**mongo_values, **s3_values, "edge_memory_bytes": memory}
+    values |= {"cors_origins": origins} if origins else {}
     async with edge_process(values, tmp_path) as running, aiohttp.ClientSession(running.url) as session:
 
         async def asked(**headers: str) -> tuple[dict[str, str], bytes]:
@@ -68,15 +77,22 @@ async def test_what_is_in_memory_is_answered_as_the_routes_answer(
                 named = {name: text for name, text in response.headers.items() if name not in OWN}
                 return named, await response.read()
 
+        async def metrics() -> str:
+            async with session.get("/metrics") as response:
+                return await response.text()
+
+        async def stored() -> bool:
+            return 'edge_cache_writes_total{outcome="kept"} 1' in await metrics()
+
         made = await asked()
+        await until(stored)
         assert await asked() == made
         async with session.get(path, headers={"X-Request-ID": "named-by-client"}) as response:
             assert response.headers["X-Request-ID"] == "named-by-client"
         with_origin, body = await asked(Origin="https://pages.example")
         assert body == made[1]
         assert with_origin.get("Access-Control-Allow-Origin") == (origins or None)
-        async with session.get("/metrics") as response:
-            assert 'edge_variant_answers_total{layer="memory"} 3' in await response.text()
+        assert f'edge_variant_answers_total{{layer="{layer}"}} 3' in await metrics()
 
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)

@@ -1,0 +1,77 @@
+"""An answer that is there as bytes arrives as one that aiohttp puts together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from tagify.web import Prebuilt, head_of
+from tests.support.ports import free_ports
+
+BODY = bytes(range(256)) * 400
+HEADERS = {"Content-Type": "image/webp", "ETag": '"one"', "X-Number": "1"}
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """A server that answers `/prebuilt` so where it fits, and anything else as usual."""
+    head = head_of(HEADERS, len(BODY))
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/prebuilt" and Prebuilt.fits(request):
+            return Prebuilt(head, "X-Own: yes\r\n", BODY)
+        return web.Response(body=BODY, headers={**HEADERS, "X-Own": "yes"})
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    port = free_ports()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield port
+    await runner.cleanup()
+
+
+async def read(reader: asyncio.StreamReader) -> tuple[dict[str, str], bytes]:
+    """Status and headers by name, and the body."""
+    lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {"": lines[0]} | dict(line.split(": ", 1) for line in lines[1:-2])
+    assert len(headers) == len(lines) - 2, "a header came twice"
+    headers.pop("Date")
+    return headers, await reader.readexactly(int(headers["Content-Length"]))
+
+
+async def test_heads_and_bodies_are_the_same(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for path in ("/prebuilt", "/usual", "/prebuilt"):
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    first, usual, again = [await read(reader) for _ in range(3)]
+    assert first == usual == again
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "kept"),
+    [
+        ("1.1", "Connection: close\r\n", False),
+        ("1.0", "", False),
+        ("1.0", "Connection: keep-alive\r\n", True),
+    ],
+)
+async def test_connections_that_end_and_old_ones_are_told_so(
+    port: int, version: str, more: str, kept: bool
+) -> None:
+    answers = []
+    for path in ("/prebuilt", "/usual"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET {path} HTTP/{version}\r\nHost: x\r\n{more}\r\n".encode())
+        answers.append(await read(reader))
+        if not kept:
+            assert await reader.read() == b""
+        writer.close()
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("text", ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "\r\n"])
+def test_a_header_is_one_line(text: str) -> None:
+    with pytest.raises(ValueError, match="more than one line"):
+        head_of({"ETag": text}, 1)
