@@ -1,11 +1,14 @@
 """A circuit breaker: a server that fails again and again is left alone for a while."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
 
 from tagify.errors import Unavailable
 from tagify.metrics import Counter, Gauge
+
+logger = logging.getLogger(__name__)
 
 FAILURES = 5
 """The circuit opens after so many failures in a row."""
@@ -65,6 +68,9 @@ class Circuit:
         if error is None or (isinstance(error, Exception) and not isinstance(error, Unavailable)):
             self._succeeded()
         elif isinstance(error, Unavailable):
+            # By its name alone: what an error says may hold a signed URL.
+            cause = type(error.__cause__ or error).__name__
+            logger.warning("%s: a call to this server has failed: %s, %s", self._name, error, cause)
             self._failed(probing=probing)
         else:
             # Whoever asked has left: nothing is known, and the next may probe.

@@ -56,6 +56,14 @@ def test_it_opens_half_opens_and_closes() -> None:
     bench.call()
 
 
+def test_a_failure_is_told_by_its_kind_and_without_what_it_says(caplog: pytest.LogCaptureFixture) -> None:
+    error = Unavailable("down")
+    error.__cause__ = ConnectionResetError("https://s3.example.org/x?X-Amz-Signature=secret")
+    with pytest.raises(Unavailable):
+        Bench().call(error)
+    assert caplog.messages == ["S3: a call to this server has failed: down, ConnectionResetError"]
+
+
 def test_only_failures_in_a_row_count_and_an_answer_is_none() -> None:
     bench = Bench()
     for _ in range(3):
