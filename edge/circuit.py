@@ -54,14 +54,16 @@ class Circuit:
 
     def begun(self) -> bool:
         """A call may begin; whether it is the probe. Raises Unavailable."""
+        if self._probe_at is None:
+            return False
         if self.is_open:
-            left = max(0.0, (self._probe_at or 0.0) - self._clock())
+            left = max(0.0, self._probe_at - self._clock())
             self._refused.add(server=self._name)
             raise Unavailable(
                 f"the {self._name} server fails; it is asked again soon", retry_after_s=math.ceil(left) or 1
             )
-        self._probing = self._probe_at is not None
-        return self._probing
+        self._probing = True
+        return True
 
     def ended(self, error: BaseException | None, *, probing: bool) -> None:
         """A call has ended, with an error or without."""

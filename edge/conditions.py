@@ -24,7 +24,9 @@ def failed(headers: Headers, etag: str, modified: datetime | None) -> bool:
     if hdrs.IF_MATCH in headers:
         tags = _field(headers, hdrs.IF_MATCH)
         return tags != "*" and etag not in _listed(tags)
-    since = _date(headers.get(hdrs.IF_UNMODIFIED_SINCE))
+    if hdrs.IF_UNMODIFIED_SINCE not in headers:
+        return False
+    since = _date(headers[hdrs.IF_UNMODIFIED_SINCE])
     return since is not None and modified is not None and _whole_seconds(modified) > since
 
 
@@ -36,7 +38,9 @@ def not_modified(headers: Headers, etag: str, modified: datetime | None) -> bool
     if hdrs.IF_NONE_MATCH in headers:
         tags = _field(headers, hdrs.IF_NONE_MATCH)
         return tags == "*" or etag in (tag.removeprefix("W/") for tag in _listed(tags))
-    since = _date(headers.get(hdrs.IF_MODIFIED_SINCE))
+    if hdrs.IF_MODIFIED_SINCE not in headers:
+        return False
+    since = _date(headers[hdrs.IF_MODIFIED_SINCE])
     return since is not None and modified is not None and _whole_seconds(modified) <= since
 
 
@@ -57,7 +61,7 @@ def by_date(headers: Headers) -> bool:
         return True
     if hdrs.IF_MODIFIED_SINCE in headers and hdrs.IF_NONE_MATCH not in headers:
         return True
-    return _date(headers.get(hdrs.IF_RANGE)) is not None
+    return hdrs.IF_RANGE in headers and _date(headers[hdrs.IF_RANGE]) is not None
 
 
 def _field(headers: Headers, name: str) -> str:
@@ -74,9 +78,7 @@ def _whole_seconds(modified: datetime) -> datetime:
     return modified.replace(microsecond=0)
 
 
-def _date(text: str | None) -> datetime | None:
-    if not text:
-        return None
+def _date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

@@ -1,5 +1,6 @@
 """Objects from the store: originals streamed, so that memory does not depend on their size; thumbs whole."""
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -66,7 +67,7 @@ class Origin:
         self._blobs = blobs
         self._circuit = circuit
         self._slots = slots
-        self._seconds = seconds
+        self._seconds = {method: seconds.bound(method=method) for method in (hdrs.METH_GET, hdrs.METH_HEAD)}
         self._received = received.bound()
         self.silence_s = wait_s
         self._signed: Kept[tuple[str, Bucket, Content], URL] = Kept(SIGNED, REUSE_S)
@@ -122,11 +123,13 @@ class Origin:
         headers = {REQUEST_ID: request_id.get()}
         if part:
             headers[hdrs.RANGE] = f"bytes={part.first}-{part.last}"
+        start = time.perf_counter()
         try:
-            with self._seconds.timed(method=method):
-                response = await self._session.request(method, url, headers=headers, allow_redirects=False)
+            response = await self._session.request(method, url, headers=headers, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("the S3 server does not answer") from error
+        finally:
+            self._seconds[method](time.perf_counter() - start)
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             response.close()
             raise Unavailable(f"the S3 server answered {response.status}")
@@ -155,7 +158,7 @@ def upstream_session(silence_s: float) -> aiohttp.ClientSession:
             total=None, connect=silence_s, sock_connect=silence_s, sock_read=silence_s
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING),
+        headers={hdrs.ACCEPT_ENCODING: "identity"},
         auto_decompress=False,
         read_bufsize=READ_BUFFER,
     )

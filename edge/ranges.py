@@ -59,7 +59,8 @@ def _bounds(spec: str) -> tuple[int | None, int | None]:
     match = _SPEC.fullmatch(spec)
     if match is None or spec == "-":
         raise ValueError(spec)
-    first, last = (int(number) if number else None for number in match.groups())
+    first = int(match[1]) if match[1] else None
+    last = int(match[2]) if match[2] else None
     if first is not None and last is not None and last < first:
         raise ValueError(spec)
     return first, last

@@ -16,9 +16,8 @@ class Slots:
         self._places = places
         self._free = asyncio.Semaphore(places)
         self._wait_s = wait_s
-        self._gauge = taken
         self._taken = 0
-        taken.set(0)
+        taken.follow(lambda: self._taken)
 
     async def take(self) -> None:
         """Return with a place, which `give` gives back. Raises Busy."""
@@ -26,16 +25,12 @@ class Slots:
             await self._waited()
         else:
             await self._free.acquire()
-        self._count(1)
+        self._taken += 1
 
     def give(self) -> None:
         """Give a place back."""
-        self._count(-1)
+        self._taken -= 1
         self._free.release()
-
-    def _count(self, change: int) -> None:
-        self._taken += change
-        self._gauge.set(self._taken)
 
     async def _waited(self) -> None:
         try:

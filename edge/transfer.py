@@ -24,10 +24,6 @@ class Transfer:
         """How many bytes there are, as the store says; -1 where it says nothing."""
         self.span = headers.get(hdrs.CONTENT_RANGE)
         """Which of the object's they are, as HTTP writes it; None where they are all."""
-        self.mime = headers.get(hdrs.CONTENT_TYPE, OPAQUE)
-        """The type that the object was stored with."""
-        self.modified = headers.get(hdrs.LAST_MODIFIED, "")
-        """When the store says that it was last modified, as HTTP writes it."""
         self.received = 0
 
     def __enter__(self) -> Self:
@@ -40,6 +36,16 @@ class Transfer:
         """End it, whether all has come or not."""
         self._response.release()
         self._ended(self.received)
+
+    @property
+    def mime(self) -> str:
+        """The type that the object was stored with."""
+        return self._response.headers.get(hdrs.CONTENT_TYPE, OPAQUE)
+
+    @property
+    def modified(self) -> str:
+        """When the store says that it was last modified, as HTTP writes it."""
+        return self._response.headers.get(hdrs.LAST_MODIFIED, "")
 
     @property
     def left(self) -> int:

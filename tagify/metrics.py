@@ -84,6 +84,11 @@ class Gauge:
     def __init__(self, collector: collectors.Gauge) -> None:
         self._collector = collector
         self._values: dict[_Series, float] = {}
+        self._followed: Callable[[], float] | None = None
+
+    def follow(self, read: Callable[[], float]) -> None:
+        """The value is what this says whenever it is shown."""
+        self._followed = read
 
     def set(self, value: float, **labels: str) -> None:
         """The value is now this."""
@@ -97,6 +102,8 @@ class Gauge:
 
     def show(self) -> None:
         """Hand the values to the page of metrics."""
+        if self._followed is not None:
+            self.set(self._followed())
         for series, value in self._values.items():
             self._collector.set(dict(series), value)
 

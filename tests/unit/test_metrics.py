@@ -40,6 +40,14 @@ def test_a_gauge_is_held_for_as_long_as_a_block_lasts() -> None:
     assert shown(metrics) == {"in_flight 7"}
 
 
+def test_a_gauge_follows_what_it_is_told_to() -> None:
+    metrics, under_way = Metrics(), [1]
+    metrics.gauge("transfers", "Transfers.").follow(lambda: len(under_way))
+    assert shown(metrics) == {"transfers 1"}
+    under_way.append(2)
+    assert shown(metrics) == {"transfers 2"}
+
+
 def test_a_histogram_counts_up_to_each_bound() -> None:
     metrics = Metrics()
     histogram = metrics.histogram("took_seconds", "Time.", buckets_s=(0.1, 1.0))
