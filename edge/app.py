@@ -69,7 +69,7 @@ def build(settings: EdgeSettings) -> web.Application:
     held = metrics.gauge("edge_memory_bytes", "Answers in memory, in bytes.")
     app[MEMORY] = Memory(settings.edge_memory_bytes, held)
     app.cleanup_ctx.extend([_stores, _origin, _sandbox, _variants, _purging])
-    for part in (variants, originals, thumbs):
+    for part in (originals, variants, thumbs):
         app.add_routes(part.routes)
     return app
 

@@ -9,7 +9,7 @@ from edge.origin import Origin
 from edge.outlet import Outlet
 from edge.ranges import Range
 from edge.splice import Splice
-from edge.stopwatch import Stopwatch
+from edge.stopwatch import SERVER_TIMING, Stopwatch
 from edge.transfer import Transfer
 from tagify.errors import Problem, Unavailable
 from tagify.metrics import Counter
@@ -103,7 +103,7 @@ class Delivery:
     async def _begun(self, transfer: Transfer, preface: bytes) -> None:
         if not self._response.prepared:
             self._watch.lap("s3")
-            self._response.headers["Server-Timing"] = self._watch.header
+            self._response.headers[SERVER_TIMING] = self._watch.header
             if self._dated and transfer.modified:
                 self._response.headers[hdrs.LAST_MODIFIED] = transfer.modified
             await self._response.prepare(self._request)

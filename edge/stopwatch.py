@@ -1,6 +1,11 @@
 """Where the time of one answer went, for its Server-Timing header."""
 
 import time
+from typing import Final
+
+from multidict import istr
+
+SERVER_TIMING: Final = istr("Server-Timing")
 
 
 class Stopwatch:

@@ -14,8 +14,8 @@ ROUTE = r"/media/{content}/{width}.{ending}"
 def at_hand(variants: Variants, seconds: Histogram, bytes_out: Counter, *, shared: bool) -> Door:
     """What stands before the routes and answers with what takes no waiting.
 
-    It takes plain questions for a variant alone: conditions, other origins and old clients have
-    their own handlers further on, which find the same answer. `shared` where other origins may ask:
+    It takes plain questions for a variant alone: conditions, ranges, other origins and old clients
+    have their own handlers further on, which find the same answer. `shared` where other origins may ask:
     caches on the way have to keep their answers apart.
     """
     vary = f"{hdrs.VARY}: {hdrs.ORIGIN}\r\n" if shared else ""
@@ -38,7 +38,8 @@ def at_hand(variants: Variants, seconds: Histogram, bytes_out: Counter, *, share
 def _plain(request: web.BaseRequest) -> bool:
     headers = request.headers
     return (
-        request.method == hdrs.METH_GET
+        hdrs.RANGE not in headers
+        and request.method == hdrs.METH_GET
         and Prebuilt.fits(request)
         and hdrs.IF_NONE_MATCH not in headers
         and hdrs.ORIGIN not in headers

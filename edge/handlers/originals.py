@@ -16,7 +16,7 @@ from edge.keys import BYTES_OUT, LOOKUP, ORIGIN, REDIRECTS
 from edge.multipart import Multipart
 from edge.ranges import Range, Unsatisfiable, parse
 from edge.redirects import KEPT_S, Redirects
-from edge.stopwatch import Stopwatch
+from edge.stopwatch import SERVER_TIMING, Stopwatch
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
 from tagify.model import Content, Original
 from tagify.web import problem_response
@@ -145,7 +145,7 @@ async def _deliver(
     response.headers[hdrs.CONTENT_TYPE] = mime
     if request.method == hdrs.METH_HEAD or not length:
         response.content_length = length
-        response.headers["Server-Timing"] = watch.header
+        response.headers[SERVER_TIMING] = watch.header
         await response.prepare(request)
         return response
     delivery = Delivery(

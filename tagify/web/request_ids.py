@@ -3,8 +3,11 @@
 import itertools
 import re
 import secrets
+from typing import Final
 
-REQUEST_ID = "X-Request-ID"
+from multidict import istr
+
+REQUEST_ID: Final = istr("X-Request-ID")
 """The header that it travels in."""
 
 _PROCESS = secrets.token_hex(8)
