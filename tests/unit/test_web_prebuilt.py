@@ -47,6 +47,7 @@ async def test_heads_and_bodies_are_the_same(port: int) -> None:
     first, usual, again = [await read(reader) for _ in range(3)]
     assert first == usual == again
     writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,7 @@ async def test_connections_that_end_and_old_ones_are_told_so(
         if not kept:
             assert await reader.read() == b""
         writer.close()
+        await writer.wait_closed()
     assert answers[0] == answers[1]
 
 
