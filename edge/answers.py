@@ -11,16 +11,19 @@ from tagify.web.accel import CACHED, X_ACCEL_REDIRECT
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole body, its headers, its length in bytes, and the head that a prebuilt answer has."""
+    """A whole body, its headers, and its length in bytes.
+
+    `head` is that of a prebuilt answer; one whose body NGINX sends has none.
+    """
 
     body: bytes | bytearray
     headers: dict[str, str]
     size: int
-    head: bytes
+    head: bytes = b""
 
     def response(self) -> web.Response:
         """The answer for one request; headers put on it are that request's alone."""
-        return web.Response(body=self.body, headers=self.headers)
+        return _Whole(body=self.body, headers=self.headers)
 
     def prebuilt(self, lines: str) -> Prebuilt:
         """The same, with these lines in its head, for a request that it fits."""
@@ -36,7 +39,15 @@ def immutable_answer(body: bytes | bytearray, mime: str, etag: str) -> Answer:
 def handed_answer(name: str, size: int, mime: str, etag: str) -> Answer:
     """The same where NGINX sends the body: from a file of the cache, under the name that it has there."""
     headers = _headers(mime, etag) | {X_ACCEL_REDIRECT: CACHED + name}
-    return Answer(b"", headers, size, head_of(headers, 0))
+    return Answer(b"", headers, size)
+
+
+class _Whole(web.Response):
+    """An answer that lets its body go once that is sent: the connection holds the answer until the next."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        self.body = None
 
 
 def _headers(mime: str, etag: str) -> dict[str, str]:

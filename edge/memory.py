@@ -8,7 +8,7 @@ from tagify.metrics import Gauge
 LARGEST_SHARE = 8
 """An answer larger than the whole divided by this would push out too many others."""
 
-OVERHEAD = 1024
+OVERHEAD = 1200
 """Bytes that an answer takes beside its body, about."""
 
 

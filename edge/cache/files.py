@@ -8,6 +8,9 @@ from pathlib import Path
 
 from edge.cache.entry import BLOCK, Entry, block, entry_of
 
+AT_ONCE = 512 << 10
+"""The longest file that is read without waiting, in bytes: a third of a millisecond."""
+
 _UNFINISHED = "unfinished"
 _OLD_S = 3600.0
 """An unfinished file of this age, in seconds, is one whose writer has died."""
@@ -40,7 +43,7 @@ class Files:
         """The value, or None where there is none.
 
         Raises BlockingIOError where it must not wait and the kernel does not have the file in
-        memory; Damaged; OSError.
+        memory, or copying and checking it takes too long; Damaged; OSError.
         """
         try:
             before, body = self._content(self.path(key), BLOCK, wait=wait)
@@ -68,7 +71,10 @@ class Files:
         """The first `split` bytes of a file and the others. Raises as `read`, and FileNotFoundError."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            before, body = bytearray(split), bytearray(max(0, os.fstat(fd).st_size - split))
+            size = os.fstat(fd).st_size
+            if size > AT_ONCE and not wait:
+                raise BlockingIOError
+            before, body = bytearray(split), bytearray(max(0, size - split))
             _fill(fd, before, body, wait=wait)
         finally:
             os.close(fd)

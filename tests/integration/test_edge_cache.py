@@ -16,6 +16,7 @@ import pytest
 
 from edge.cache import DiskCache, Entry
 from edge.cache.__main__ import main as command
+from edge.cache.files import AT_ONCE
 from tagify.metrics import Metrics
 from tagify.up.environment import keep
 from tests.support.cache_probe import key, value
@@ -102,6 +103,15 @@ async def test_at_once_there_is_what_is_sound_and_nothing_is_said_of_the_rest(
         assert counted(metrics, "edge_cache_answers_total") == 1
         shutil.rmtree(tmp_path / "cache")
         assert held.at_once(key(1)) is None
+
+
+async def test_a_long_value_is_read_in_a_thread(tmp_path: Path) -> None:
+    long = Entry("image/webp", bytes(AT_ONCE))
+    async with cache(tmp_path / "cache") as (held, metrics):
+        await held.put(key(1), long)
+        assert held.at_once(key(1)) is None
+        assert await held.get(key(1)) == long
+        assert counted(metrics, 'edge_cache_answers_total{outcome="hit",read="thread"}') == 1
 
 
 async def test_at_once_there_is_nothing_that_another_server_may_send(tmp_path: Path) -> None:

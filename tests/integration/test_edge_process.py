@@ -75,6 +75,7 @@ async def test_what_is_at_hand_is_answered_as_the_routes_answer(
             async with session.get(path, headers=headers) as response:
                 assert response.status == 200
                 named = {name: text for name, text in response.headers.items() if name not in OWN}
+                doors.append(list(response.headers)[-1] == "Date")
                 return named, await response.read()
 
         async def metrics() -> str:
@@ -84,6 +85,7 @@ async def test_what_is_at_hand_is_answered_as_the_routes_answer(
         async def stored() -> bool:
             return 'edge_cache_writes_total{outcome="kept"} 1' in await metrics()
 
+        doors: list[bool] = []  # a route's answers have another order of headers
         made = await asked()
         await until(stored)
         assert await asked() == made
@@ -91,8 +93,26 @@ async def test_what_is_at_hand_is_answered_as_the_routes_answer(
             assert response.headers["X-Request-ID"] == "named-by-client"
         with_origin, body = await asked(Origin="https://pages.example")
         assert body == made[1]
+        assert doors == [False, True, False]
         assert with_origin.get("Access-Control-Allow-Origin") == (origins or None)
         assert f'edge_variant_answers_total{{layer="{layer}"}} 3' in await metrics()
+
+
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
+async def test_a_head_between_answers_at_hand_has_no_body(
+    running: RunningEdge, catalog: Catalog, blobs: Blobs
+) -> None:
+    image = await shown(catalog, blobs, pictures.jpeg(900, 600))
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    bodies = []
+    for method in ("GET", "GET", "HEAD", "GET"):
+        writer.write(f"{method} /media/{image.content}/320.webp HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+        bodies.append(await reader.readexactly(length) if method == "GET" else b"")
+    assert bodies[0] == bodies[1] == bodies[3] != bodies[2]
+    writer.close()
 
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)

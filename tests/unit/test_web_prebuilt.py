@@ -73,7 +73,8 @@ async def test_connections_that_end_and_old_ones_are_told_so(
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize("text", ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "\r\n"])
-def test_a_header_is_one_line(text: str) -> None:
-    with pytest.raises(ValueError, match="more than one line"):
-        head_of({"ETag": text}, 1)
+@pytest.mark.parametrize("text", ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "\r\n", "a\0b"])
+@pytest.mark.parametrize("place", ["name", "value"])
+def test_a_header_is_one_line(text: str, place: str) -> None:
+    with pytest.raises(ValueError, match="control character"):
+        head_of({text: "x"} if place == "name" else {"ETag": text}, 1)
