@@ -100,7 +100,7 @@ class Intake:
         files = {path: file for path, file in files.items() if path not in there or there[path].file != file}
         moves = await self._moves(files)
         if moves:
-            await self._writer.write_all(moves)
+            await self._move(moves)
         for path in files.keys() - {move.file.path for move in moves}:
             await self._read(files[path], live=live)
 
@@ -135,9 +135,19 @@ class Intake:
                     continue
                 if await self._threads.run(self._has_left, entry):
                     taken.add(entry.id)
-                    moves.append(Move(entry.id, self._id, file))
+                    moves.append(Move(entry, self._id, file))
                     break
         return moves
+
+    async def _move(self, moves: Sequence[Move]) -> None:
+        """Have them written; look again where an image has been moved by another task meanwhile."""
+        await self._writer.write_all(moves)
+        paths = [move.file.path for move in moves]
+        there = await patiently("catalog", lambda: self._catalog.images.at(self._id, paths))
+        for move in moves:
+            found = there.get(move.file.path)
+            if found is None or found.id != move.entry.id:
+                self._again(move.file.path, Sign.CLOSED)
 
     def _has_left(self, entry: Entry) -> bool:
         """Whether the image's file is not where the catalog has it (a hard link still is)."""

@@ -143,7 +143,8 @@ class Images:
     async def _touched(self, writes: Sequence[Write], session: AsyncClientSession) -> list[dict[str, Any]]:
         """The documents that these writes speak of: by id, by path, and missing ones by content."""
         queries: list[dict[str, Any]] = []
-        ids = [object_id(write.id) for write in writes if isinstance(write, Move | Gone)]
+        ids = [object_id(write.id) for write in writes if isinstance(write, Gone)]
+        ids += [object_id(write.entry.id) for write in writes if isinstance(write, Move)]
         ids += [
             object_id(write.came_from.id) for write in writes if isinstance(write, Store) and write.came_from
         ]

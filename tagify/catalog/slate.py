@@ -14,7 +14,7 @@ from pymongo import InsertOne, UpdateOne
 
 from tagify.catalog.documents import file_fields, object_id, picture_fields
 from tagify.catalog.writes import Gone, Move, Store, Write
-from tagify.model import FileFacts, ImageState
+from tagify.model import Entry, FileFacts, ImageState
 from tagify.tagnames import Spelling
 
 Doc = dict[str, Any]
@@ -95,11 +95,13 @@ class Slate:
         doc["state"] = (ImageState.READY if write.picture else ImageState.FAILED).value
 
     def _move(self, write: Move) -> None:
-        doc = self._docs.get(object_id(write.id))
+        doc = self._docs.get(object_id(write.entry.id))
         if doc is None:
             return
         if doc["state"] == ImageState.MISSING:
             self._revive(doc)
+        elif _place(doc) != _seen_at(write.entry):
+            return
         library = object_id(write.library_id)
         there = self._present.get((library, write.file.path))
         if there is not None and there is not doc:
@@ -113,7 +115,7 @@ class Slate:
         doc = self._docs.get(object_id(entry.id))
         if doc is None or doc["state"] == ImageState.MISSING or doc.get("content") != write.content:
             return None
-        return doc if _place(doc) == (object_id(entry.library_id), entry.file.path) else None
+        return doc if _place(doc) == _seen_at(entry) else None
 
     def _missing(self, library: ObjectId, write: Store) -> Doc | None:
         """The missing image that this file is: of the same content, the nearest one."""
@@ -192,6 +194,10 @@ def _steps_aside(before: Doc, doc: Doc) -> bool:
 
 def _place(doc: Doc) -> Place:
     return doc["library_id"], doc["path"]
+
+
+def _seen_at(entry: Entry) -> Place:
+    return object_id(entry.library_id), entry.file.path
 
 
 def _difference(before: Doc, doc: Doc) -> Doc:

@@ -24,9 +24,12 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The image's file is now here, with the bytes it had."""
+    """The file of the image that was seen as `entry` is now here, with the bytes it had.
 
-    id: ImageId
+    An image that has been moved since is left alone; a missing one is taken up again.
+    """
+
+    entry: Entry
     library_id: LibraryId
     file: FileFacts
 

@@ -298,7 +298,8 @@ async def test_a_moved_image_is_one_that_changed_not_a_new_one(
     image = (await answer(client, "/api/images"))["items"][0]
     listening = asyncio.create_task(_events(client, 1))
     await until(lambda: _listening(client))
-    await catalog.images.write([Move(image["_id"], library.id, FileFacts("moved.jpg", 100, 0, 1))])
+    seen = (await catalog.images.at(library.id, [image["path"]]))[image["path"]]
+    await catalog.images.write([Move(seen, library.id, FileFacts("moved.jpg", 100, 0, 1))])
     event = (await listening)[0]
     assert (event["event"], event["data"]["path"]) == ("image.changed", "moved.jpg")
 

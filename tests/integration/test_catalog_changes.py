@@ -31,8 +31,9 @@ async def test_an_image_that_moves_and_leaves_in_one_batch_is_told_as_removed(ca
     library = await catalog.libraries.create("Test", "/srv/test")
     await catalog.images.write([stored(library, "a.jpg", 1)])
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
+    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
     moved = FileFacts("b.jpg", 1, 1, 1)
-    changes = await told(catalog, [Move(image.id, library.id, moved), Gone(image.id, library.id, "b.jpg")])
+    changes = await told(catalog, [Move(seen, library.id, moved), Gone(image.id, library.id, "b.jpg")])
     assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_REMOVED, image.id)]
 
 
@@ -40,5 +41,6 @@ async def test_a_move_is_told_as_a_change(catalog: Catalog) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
     await catalog.images.write([stored(library, "a.jpg", 1)])
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
-    changes = await told(catalog, [Move(image.id, library.id, FileFacts("b.jpg", 1, 1, 1))])
+    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
+    changes = await told(catalog, [Move(seen, library.id, FileFacts("b.jpg", 1, 1, 1))])
     assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_CHANGED, image.id)]

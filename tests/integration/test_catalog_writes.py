@@ -6,13 +6,18 @@ from random import Random
 import pytest
 
 from tagify.catalog import Catalog, Gone, ImageFilter, Move, Store, Write
-from tagify.model import Content, FileFacts, Image, ImageId, Library, Picture
+from tagify.model import Content, Entry, FileFacts, Image, ImageId, ImageState, Library, Picture
 
 PATHS = [f"{name}.jpg" for name in "abcdef"]
 
 
 def content(number: int) -> Content:
     return Content(hashlib.sha256(str(number).encode()).hexdigest())
+
+
+def entry(image_id: ImageId, library: Library, path: str) -> Entry:
+    """The image as it was seen there."""
+    return Entry(image_id, library.id, facts(path, 0), ImageState.READY)
 
 
 def facts(path: str, number: int) -> FileFacts:
@@ -58,7 +63,7 @@ class Model:
         number, name = self.contents.pop(old), self.ids.pop(old)
         self.ids.pop(new, None)
         self.contents[new], self.ids[new] = number, name
-        return Move(name, self._library.id, facts(new, number))
+        return Move(entry(name, self._library, old), self._library.id, facts(new, number))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -83,3 +88,28 @@ async def test_any_sequence_of_batches_ends_as_the_model_has_it(catalog: Catalog
         fresh = await catalog.libraries.get(library.id)
         assert fresh is not None
         assert fresh.indexed_count == len(images)
+
+
+async def test_a_move_from_where_the_image_is_not_any_more_does_nothing(catalog: Catalog) -> None:
+    library = await catalog.libraries.create("Test", "/srv/test")
+    await catalog.images.write(
+        [Store(library.id, facts("a.jpg", 1), content(1), Picture("image/jpeg", 1, 1, b""))]
+    )
+    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
+    await catalog.images.write([Move(seen, library.id, facts("c.jpg", 1))])
+    await catalog.images.write([Move(seen, library.id, facts("b.jpg", 1))])
+    assert set(await catalog.images.at(library.id, ["a.jpg", "b.jpg", "c.jpg"])) == {"c.jpg"}
+
+
+async def test_a_missing_image_moves_wherever_it_was_seen(catalog: Catalog) -> None:
+    library = await catalog.libraries.create("Test", "/srv/test")
+    await catalog.images.write(
+        [Store(library.id, facts("a.jpg", 1), content(1), Picture("image/jpeg", 1, 1, b""))]
+    )
+    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
+    await catalog.images.write(
+        [Move(seen, library.id, facts("c.jpg", 1)), Gone(seen.id, library.id, "c.jpg")]
+    )
+    await catalog.images.write([Move(seen, library.id, facts("b.jpg", 1))])
+    found = await catalog.images.at(library.id, ["a.jpg", "b.jpg", "c.jpg"])
+    assert {path: image.id for path, image in found.items()} == {"b.jpg": seen.id}

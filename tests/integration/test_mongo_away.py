@@ -164,7 +164,8 @@ async def _everything(catalog: Catalog) -> None:
     await catalog.images.write([Store(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
     tile = (await catalog.listing.page(ImageFilter(tags=("sea",)), limit=10)).tiles[0]
     await catalog.images.get(tile.id)
-    await catalog.images.write([Move(tile.id, library.id, FileFacts("b.jpg", 1, 1, 1))])
+    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
+    await catalog.images.write([Move(seen, library.id, FileFacts("b.jpg", 1, 1, 1))])
     await catalog.tags.change([tile.id], ["sun"], ["sea"])
     await catalog.tags.counts(limit=10)
     assert await catalog.images.under(library.id, "")
