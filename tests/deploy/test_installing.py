@@ -37,11 +37,11 @@ def test_the_wheel_serves_where_there_is_no_minio(host: Box) -> None:
     host.shell(MAKE_INSTALL, timeout_s=300)
     assert host.run("cat", "/var/lib/tagify/s3/server").strip() == "weed"
     body = '{"path": "/srv/photos"}'
-    host.shell(f"curl -sf -H 'Content-Type: application/json' -d '{body}' {SITE}/api/libraries")
+    host.shell(f"curl -sSf -H 'Content-Type: application/json' -d '{body}' {SITE}/api/libraries")
     host.wait(f"curl -s '{SITE}/api/libraries' | grep -q '\"indexed_count\":7'", 120)
     image = host.shell(f"curl -s '{SITE}/api/images?limit=1'").partition('"content":"')[2][:64]
     for kind in ("320.webp", "original"):
-        host.shell(f"curl -sf -o /dev/null {SITE}/media/{image}/{kind}")
+        host.shell(f"curl -sSf -o /dev/null {SITE}/media/{image}/{kind}")
 
 
 def test_the_wheel_that_is_killed_is_back_with_all_it_had(host: Box) -> None:
@@ -50,9 +50,9 @@ def test_the_wheel_that_is_killed_is_back_with_all_it_had(host: Box) -> None:
     host.wait(
         f"[ $(systemctl show -P MainPID tagify-s3) != {before} ] && systemctl is-active -q tagify-s3", 120
     )
-    host.wait(f"curl -sf {SITE}/api/images >/dev/null && curl -sf http://127.0.0.1:8089/edge/1/readyz", 60)
+    host.wait(f"curl -sSf {SITE}/api/images >/dev/null && curl -sSf http://127.0.0.1:8089/edge/1/readyz", 60)
     image = host.shell(f"curl -s '{SITE}/api/images?limit=1'").partition('"content":"')[2][:64]
-    host.wait(f"curl -sf -o /dev/null {SITE}/media/{image}/160.jpg", 60)
+    host.wait(f"curl -sSf -o /dev/null {SITE}/media/{image}/160.jpg", 60)
 
 
 def test_a_removal_is_told_first_too(host: Box) -> None:

@@ -74,9 +74,9 @@ class Box:
     def wait(self, condition: str, timeout_s: float = 60) -> None:
         """Return once a shell condition holds in the box."""
         deadline = time.monotonic() + timeout_s
-        while self.try_("bash", "-c", condition)[0]:
+        while (last := self.try_("bash", "-c", condition))[0]:
             if time.monotonic() > deadline:
-                raise BoxError(f"not within {timeout_s:g} s: {condition}")
+                raise BoxError(f"not within {timeout_s:g} s: {condition}: {last[1].strip()}")
             time.sleep(0.1)
 
     def booted(self) -> None:
