@@ -333,8 +333,11 @@ def test_all_stop_in_time_with_clients_that_stay(host: Box) -> None:
 
 
 async def test_an_upgrade_under_load_fails_no_request_and_keeps_all(host: Box) -> None:
+    workers = host.shell("pgrep -f 'nginx: worker'").split()
     host.shell("echo TAGIFY_NGINX_REQUESTS_PER_S=100000 >> /etc/tagify/tagify.env")
     host.run(TAGIFY, "install", "--with-servers")
+    # Those of the old configuration take connections for a moment more, and end them when they end.
+    host.wait(f"! kill -0 {' '.join(workers)}")
     before = (host.run("readlink", "/opt/tagify/current"), images(host))
     urls = [f"{SITE}/api/images?limit=5", f"{SITE}/api/tags", f"{SITE}/api/images/{before[1][0]['_id']}/file"]
     loads = [
