@@ -40,11 +40,6 @@ class Circuit:
         self._probing = False
         state.set(0, server=name)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether calls are refused now."""
-        return self._probe_at is not None and (self._probing or self._clock() < self._probe_at)
-
     def call(self) -> "_Call":
         """The block is one call; Unavailable is its failure, any other end means that the server answers.
 
@@ -56,8 +51,8 @@ class Circuit:
         """A call may begin; whether it is the probe. Raises Unavailable."""
         if self._probe_at is None:
             return False
-        if self.is_open:
-            left = max(0.0, self._probe_at - self._clock())
+        left = max(0.0, self._probe_at - self._clock())
+        if self._probing or left:
             self._refused.add(server=self._name)
             raise Unavailable(
                 f"the {self._name} server fails; it is asked again soon", retry_after_s=math.ceil(left) or 1

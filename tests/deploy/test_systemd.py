@@ -292,17 +292,17 @@ def test_the_nightly_care_succeeds(host: Box) -> None:
 
 
 @pytest.fixture
-def certified(host: Box) -> Iterator[Box]:
-    """A box whose NGINX may be told of a certificate; it knows of none before and afterwards."""
-    yield host
+def certificates_end(host: Box) -> Iterator[None]:
+    """A certificate that NGINX is told of in a test is not there for the next one."""
+    yield
     host.shell(
         f"sed -i /TLS_CERTIFICATE=.etc/d\\;/TLS_KEY=.etc/d /etc/tagify/tagify.env; {TAGIFY} install --with-servers"
     )
     host.wait(f"curl -sSf {SITE}/api/tags")
 
 
-def test_a_certificate_makes_it_https_and_a_reload_renews_it(certified: Box) -> None:
-    host = certified
+@pytest.mark.usefixtures("certificates_end")
+def test_a_certificate_makes_it_https_and_a_reload_renews_it(host: Box) -> None:
     make = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={} "
         "-addext subjectAltName=IP:127.0.0.1 -keyout /etc/tagify/tls.key -out /etc/tagify/tls.pem 2>/dev/null"

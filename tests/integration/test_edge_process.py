@@ -109,8 +109,7 @@ async def test_a_head_between_answers_at_hand_has_no_body(
         writer.write(f"{method} /media/{image.content}/320.webp HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ")
-        length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
-        bodies.append(await reader.readexactly(length) if method == "GET" else b"")
+        bodies.append(await reader.readexactly(length_of(head)) if method == "GET" else b"")
     assert bodies[0] == bodies[1] == bodies[3] != bodies[2]
     writer.close()
 
@@ -126,7 +125,7 @@ async def test_what_is_in_memory_tells_that_the_edge_ends(
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"Connection: close" not in head
-        await reader.readexactly(int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]))
+        await reader.readexactly(length_of(head))
     os.kill(running.pid, signal.SIGTERM)
     await until(lambda: said(tmp_path / "edge.log", "stopping"))
     writer.write(request)
@@ -134,6 +133,10 @@ async def test_what_is_in_memory_tells_that_the_edge_ends(
     assert head.startswith(b"HTTP/1.1 200 ")
     assert b"Connection: close" in head
     writer.close()
+
+
+def length_of(head: bytes) -> int:
+    return int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
 
 
 async def said(log: Path, word: str) -> bool:

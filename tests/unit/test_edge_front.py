@@ -8,14 +8,13 @@ import pytest
 from aiohttp import HttpVersion10, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
-from aiohttp.test_utils import make_mocked_request
+from aiohttp.test_utils import RawTestServer, make_mocked_request
 
 from edge.answers import Answer, immutable_answer
 from edge.handlers.front import at_hand
 from edge.variants import Variants
 from tagify.metrics import Metrics
 from tagify.web import Door, Prebuilt
-from tests.support.ports import free_ports
 
 PATH = "/media/abc/320.webp"
 BODY = bytes(1000)
@@ -86,24 +85,20 @@ async def test_a_connection_that_waits_holds_no_answer(way: str) -> None:
         made = immutable_answer(bytearray(LARGE), "image/webp", '"one"')
         return made.prebuilt("") if way == "at the door" else made.response()
 
-    runner = web.ServerRunner(web.Server(answer))
-    await runner.setup()
-    port = free_ports()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    tracemalloc.start()
-    clients = []
-    for _ in range(CLIENTS):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert b"200 OK" in head
-        await reader.readexactly(LARGE)
-        clients.append(writer)
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    for writer in clients:
-        writer.close()
-        await writer.wait_closed()
-    await runner.cleanup()
+    async with RawTestServer(answer) as server:
+        tracemalloc.start()
+        clients = []
+        for _ in range(CLIENTS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b"200 OK" in head
+            await reader.readexactly(LARGE)
+            clients.append(writer)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        for writer in clients:
+            writer.close()
+            await writer.wait_closed()
     # Which answer is the last one's, and what clients read into, is not let go of at once.
     assert held < CLIENTS * LARGE / 4

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
 from tagify.web import Prebuilt, head_of
-from tests.support.ports import free_ports
 
 BODY = bytes(range(256)) * 400
 HEADERS = {"Content-Type": "image/webp", "ETag": '"one"', "X-Number": "1"}
@@ -23,12 +23,9 @@ async def port() -> AsyncIterator[int]:
             return Prebuilt(head, "X-Own: yes\r\n", BODY)
         return web.Response(body=BODY, headers={**HEADERS, "X-Own": "yes"})
 
-    runner = web.ServerRunner(web.Server(answer))
-    await runner.setup()
-    port = free_ports()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield port
-    await runner.cleanup()
+    async with RawTestServer(answer) as server:
+        assert server.port
+        yield server.port
 
 
 async def read(reader: asyncio.StreamReader) -> tuple[dict[str, str], bytes]:
