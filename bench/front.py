@@ -16,9 +16,9 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from tagify.deploy.nginx import render
 from tagify.embedded.ports import accepts
 from tagify.embedded.process import Process, Program
-from tagify.nginx import render
 from tagify.settings import NginxSettings
 from tests.support.front import BINARY, serving
 

@@ -11,8 +11,8 @@ from yarl import URL
 
 from edge.wanted import all_of
 from tagify.catalog import Purge
+from tagify.deploy.nginx.purging import ACCEPTS, SLICE
 from tagify.errors import Unavailable
-from tagify.nginx.purging import ACCEPTS, SLICE
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _render(parsed: argparse.Namespace) -> int:
-    from tagify.nginx import render  # noqa: PLC0415
+    from tagify.deploy.nginx import render  # noqa: PLC0415
     from tagify.settings import NginxSettings, load  # noqa: PLC0415
 
     print(render(parsed.folder, load(NginxSettings), whole=parsed.whole))

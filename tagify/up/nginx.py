@@ -4,9 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
+from tagify.deploy.nginx import render
 from tagify.embedded.ports import answers
 from tagify.embedded.process import Program
-from tagify.nginx import render
 from tagify.settings import NginxSettings
 
 

@@ -14,9 +14,9 @@ from edge.keys import MEMORY
 from ingest.dismantler import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone
+from tagify.deploy.nginx.purging import MODULE, SLICE
 from tagify.embedded.s3 import S3Server
 from tagify.model import Image, LibraryId
-from tagify.nginx.purging import MODULE, SLICE
 from tagify.settings import EdgeSettings
 from tagify.sweep import Sweep
 from tests.conftest import Values
@@ -150,7 +150,7 @@ async def test_an_nginx_without_the_module_runs_and_keeps_until_its_time(
     s3_values: Values,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tagify.nginx.purging.MODULE", tmp_path / "none.so")
+    monkeypatch.setattr("tagify.deploy.nginx.purging.MODULE", tmp_path / "none.so")
     gone = await stored(catalog, blobs, 1)
     caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
     async with running(tmp_path, {**mongo_values, **s3_values}) as (behind, front):

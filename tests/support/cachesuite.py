@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tagify.deploy.nginx import render
 from tagify.embedded.ports import accepts
 from tagify.embedded.process import Process, Program
-from tagify.nginx import render
 from tagify.settings import NginxSettings
 from tests.support.front import BINARY
 from tests.support.ports import free_ports

@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tagify.deploy.nginx import render
 from tagify.embedded.ports import accepts
 from tagify.embedded.process import Process, Program
-from tagify.nginx import render
 from tagify.settings import NginxSettings
 from tests.support.ports import free_ports
 from tests.support.servers import missing

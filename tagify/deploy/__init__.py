@@ -1,0 +1,1 @@
+"""Installation on a host: systemd units, NGINX configuration, install steps."""
