@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tagify.deploy.systemd import sysusers
 from tagify.install import places, servers
 from tagify.install.plan import USER, enabling, host_steps, instances, nginx_steps, removal
 from tagify.install.rolling import restart as restart_all
 from tagify.install.steps import File, Gone, InstallError, Run, carry_out
 from tagify.settings import NginxSettings, load
 from tagify.settings.environment import FILE
-from tagify.systemd import sysusers
 
 RELEASES_KEPT = 2
 """The one that runs, and the one before it."""

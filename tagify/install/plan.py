@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from tagify.deploy.nginx import rendered
+from tagify.deploy.systemd import sysusers, units
 from tagify.install import places
 from tagify.install.settings_file import SECRETS, settings_file, written
 from tagify.install.steps import File, Folder, Gone, Link, Run, Step
 from tagify.settings import PREFIX, CommonSettings, NginxSettings
-from tagify.systemd import sysusers, units
 
 USER = "tagify"
 OWNED = f"{USER}:{USER}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tagify.systemd import sysusers, units
+from tagify.deploy.systemd import sysusers, units
 from tests.support.box import Box, box
 
 OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text()

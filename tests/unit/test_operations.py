@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagify.systemd import units
+from tagify.deploy.systemd import units
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text()
