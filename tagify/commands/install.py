@@ -26,18 +26,18 @@ def _add_dry_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _install(parsed: argparse.Namespace) -> int:
-    from tagify.install.command import install  # noqa: PLC0415
+    from tagify.deploy.install.command import install  # noqa: PLC0415
 
     return install(dry_run=parsed.dry_run, own_servers=parsed.with_servers, start=not parsed.no_start)
 
 
 def _uninstall(parsed: argparse.Namespace) -> int:
-    from tagify.install.command import uninstall  # noqa: PLC0415
+    from tagify.deploy.install.command import uninstall  # noqa: PLC0415
 
     return uninstall(dry_run=parsed.dry_run)
 
 
 def _restart(_: argparse.Namespace) -> int:
-    from tagify.install.command import restart  # noqa: PLC0415
+    from tagify.deploy.install.command import restart  # noqa: PLC0415
 
     return restart()

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tagify.deploy.install import places, servers
+from tagify.deploy.install.plan import USER, enabling, host_steps, instances, nginx_steps, removal
+from tagify.deploy.install.rolling import restart as restart_all
+from tagify.deploy.install.steps import File, Gone, InstallError, Run, carry_out
 from tagify.deploy.systemd import sysusers
-from tagify.install import places, servers
-from tagify.install.plan import USER, enabling, host_steps, instances, nginx_steps, removal
-from tagify.install.rolling import restart as restart_all
-from tagify.install.steps import File, Gone, InstallError, Run, carry_out
 from tagify.settings import NginxSettings, load
 from tagify.settings.environment import FILE
 

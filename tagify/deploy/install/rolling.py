@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Sequence
 
-from tagify.install.steps import InstallError
+from tagify.deploy.install.steps import InstallError
 
 
 def restart(instances: Sequence[str]) -> None:

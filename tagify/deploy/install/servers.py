@@ -6,11 +6,11 @@ import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
+from tagify.deploy.install import places
 from tagify.embedded import find, s3
 from tagify.embedded.minio import minio_server
 from tagify.embedded.mongod import MongoServer, mongo_server
 from tagify.embedded.weed import weed_server
-from tagify.install import places
 
 MONGO_PORT = 27017
 S3_PORT = 9000

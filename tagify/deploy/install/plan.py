@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
+from tagify.deploy.install import places
+from tagify.deploy.install.settings_file import SECRETS, settings_file, written
+from tagify.deploy.install.steps import File, Folder, Gone, Link, Run, Step
 from tagify.deploy.nginx import rendered
 from tagify.deploy.systemd import sysusers, units
-from tagify.install import places
-from tagify.install.settings_file import SECRETS, settings_file, written
-from tagify.install.steps import File, Folder, Gone, Link, Run, Step
 from tagify.settings import PREFIX, CommonSettings, NginxSettings
 
 USER = "tagify"
