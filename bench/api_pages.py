@@ -23,7 +23,7 @@ from bench.load import cpu_s, memory_mb
 from bench.rates import Borne, alone, full, steady
 from bench.servers import mongod, opened, served
 from tagify.catalog import ImageFilter, Place, Sort
-from tagify.embedded.process import Process
+from tagify.servers.process import Process
 
 ROUNDS = 3
 PAGE = 60

@@ -19,9 +19,9 @@ from pathlib import Path
 from aiohttp import web
 
 from tagify.catalog import Catalog, Store
-from tagify.embedded.ports import free_block
 from tagify.model import Content, FileFacts, Library, Picture
 from tagify.runtime.connections import places
+from tagify.servers.ports import free_block
 from tagify.settings import CommonSettings
 from tests.support.servers import Servers
 from tests.support.waiting import until

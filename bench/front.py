@@ -17,8 +17,8 @@ import aiohttp
 from aiohttp import web
 
 from tagify.deploy.nginx import render
-from tagify.embedded.ports import accepts
-from tagify.embedded.process import Process, Program
+from tagify.servers.ports import accepts
+from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
 from tests.support.front import BINARY, serving
 

@@ -18,7 +18,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagify.embedded.ports import answers, free_block
+from tagify.servers.ports import answers, free_block
 from tests.support.waiting import until
 
 FILTER = Path("/usr/lib/nginx/modules/ngx_http_image_filter_module.so")

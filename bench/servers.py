@@ -11,10 +11,10 @@ from pydantic import SecretStr
 
 from bench import million
 from tagify.catalog import Catalog
-from tagify.embedded import find
-from tagify.embedded.mongod import mongo_server
-from tagify.embedded.ports import accepts, free_block
-from tagify.embedded.process import Process, Program
+from tagify.servers import find
+from tagify.servers.mongod import mongo_server
+from tagify.servers.ports import accepts, free_block
+from tagify.servers.process import Process, Program
 from tagify.settings import CommonSettings
 
 CACHE_GB = "2"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tagify.embedded.ports import free_block
+from tagify.servers.ports import free_block
 
 PICTURE = Path(__file__).parent / "gallery.png"
 SIZE = {"width": 1280, "height": 800}

@@ -11,7 +11,7 @@ import pytest
 
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
-from tagify.embedded.s3 import S3Server
+from tagify.servers.s3 import S3Server
 from tagify.settings import CommonSettings, IngestSettings
 from tests.support.deadlines import watched
 from tests.support.house import House

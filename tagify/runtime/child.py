@@ -5,8 +5,8 @@ import dataclasses
 import os
 import signal
 
-from tagify.embedded.process import Process, Program
 from tagify.runtime.notify import Notifier
+from tagify.servers.process import Process, Program
 from tagify.tasks import end
 
 READY_S = 240.0

@@ -6,9 +6,9 @@ import os
 import signal
 from pathlib import Path
 
-from tagify.embedded.ports import is_free
 from tagify.errors import TagifyError
 from tagify.sample import make_sample
+from tagify.servers.ports import is_free
 from tagify.tasks import end
 from tagify.up.folder import DataFolder
 from tagify.up.library import register, watch_first_scan

@@ -7,8 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
-from tagify.embedded.ports import free_block, is_free
 from tagify.errors import TagifyError
+from tagify.servers.ports import free_block, is_free
 
 LEAST_FREE = 500 << 20
 """Free bytes below which nothing is started."""

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from tagify.deploy.nginx import render
-from tagify.embedded.ports import answers
-from tagify.embedded.process import Program
+from tagify.servers.ports import answers
+from tagify.servers.process import Program
 from tagify.settings import NginxSettings
 
 

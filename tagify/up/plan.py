@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagify.embedded import find, s3
-from tagify.embedded.minio import minio_server
-from tagify.embedded.mongod import mongo_server
-from tagify.embedded.ports import answers
-from tagify.embedded.process import Program
-from tagify.embedded.weed import weed_server
+from tagify.servers import find, s3
+from tagify.servers.minio import minio_server
+from tagify.servers.mongod import mongo_server
+from tagify.servers.ports import answers
+from tagify.servers.process import Program
+from tagify.servers.weed import weed_server
 from tagify.settings import PREFIX
 from tagify.up import nginx
 from tagify.up.environment import keep

@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from tagify.embedded.process import Process, ProcessError, Program
 from tagify.errors import TagifyError
+from tagify.servers.process import Process, ProcessError, Program
 from tagify.tasks import end
 
 FIRST_WAIT_S = 0.5

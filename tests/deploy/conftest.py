@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagify.embedded import find
+from tagify.servers import find
 from tests.support import pictures, release
 from tests.support.box import Box, box
 from tests.support.servers import missing

@@ -15,8 +15,8 @@ from ingest.dismantler import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone
 from tagify.deploy.nginx.purging import MODULE, SLICE
-from tagify.embedded.s3 import S3Server
 from tagify.model import Image, LibraryId
+from tagify.servers.s3 import S3Server
 from tagify.settings import EdgeSettings
 from tagify.sweep import Sweep
 from tests.conftest import Values

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tagify.embedded.ports import answers
+from tagify.servers.ports import answers
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tagify.embedded.ports import answers
-from tagify.embedded.s3 import S3Server
+from tagify.servers.ports import answers
+from tagify.servers.s3 import S3Server
 from tests.support import pictures
 from tests.support.browser import browser_page
 from tests.support.running import COMMAND, Up, alive, running

@@ -13,8 +13,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from tagify.catalog import Catalog
-from tagify.embedded.minio import minio_server
-from tagify.embedded.mongod import mongo_server
+from tagify.servers.minio import minio_server
+from tagify.servers.mongod import mongo_server
 from tests.support import pictures
 from tests.support.chaos import Chaos, chaos
 from tests.support.history import History

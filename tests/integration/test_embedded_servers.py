@@ -7,10 +7,10 @@ import aiohttp
 import pytest
 
 from tagify.catalog import Catalog
-from tagify.embedded import find
-from tagify.embedded.mongod import mongo_server
-from tagify.embedded.process import Process, ProcessError
-from tagify.embedded.s3 import S3Server
+from tagify.servers import find
+from tagify.servers.mongod import mongo_server
+from tagify.servers.process import Process, ProcessError
+from tagify.servers.s3 import S3Server
 from tagify.settings import CommonSettings
 from tests.support.ports import free_ports
 from tests.support.servers import Servers

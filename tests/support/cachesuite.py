@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tagify.deploy.nginx import render
-from tagify.embedded.ports import accepts
-from tagify.embedded.process import Process, Program
+from tagify.servers.ports import accepts
+from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
 from tests.support.front import BINARY
 from tests.support.ports import free_ports

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ROOMS = {
-    "pymongo": ("tagify/catalog/", "tagify/embedded/"),
+    "pymongo": ("tagify/catalog/", "tagify/servers/"),
     "bson": ("tagify/catalog/",),
     "minio": ("tagify/blobs.py",),
     "pillow_heif": ("tagify/imaging/",),

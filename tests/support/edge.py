@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagify.embedded.ports import answers
+from tagify.servers.ports import answers
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tagify.embedded.mongod import mongo_server
-from tagify.embedded.process import Process, Program
+from tagify.servers.mongod import mongo_server
+from tagify.servers.process import Process, Program
 from tests.support.ports import free_ports
 from tests.support.servers import binary
 

@@ -6,7 +6,7 @@ import random
 import socket
 from collections import deque
 
-from tagify.embedded.ports import FIRST, is_free
+from tagify.servers.ports import FIRST, is_free
 
 LEAST = 10_000
 """Searched from here to where programs begin to look for ports by themselves."""

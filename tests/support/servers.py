@@ -11,12 +11,12 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 from pymongo import AsyncMongoClient
 
-from tagify.embedded import find
-from tagify.embedded.minio import minio_server
-from tagify.embedded.mongod import mongo_server
-from tagify.embedded.process import Process, Program
-from tagify.embedded.s3 import S3Server
-from tagify.embedded.weed import weed_server
+from tagify.servers import find
+from tagify.servers.minio import minio_server
+from tagify.servers.mongod import mongo_server
+from tagify.servers.process import Process, Program
+from tagify.servers.s3 import S3Server
+from tagify.servers.weed import weed_server
 from tests.support.ports import free_ports
 
 T = TypeVar("T")

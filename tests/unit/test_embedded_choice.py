@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tagify.embedded import find, s3
+from tagify.servers import find, s3
 
 
 def have(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tagify.embedded.ports import FIRST
+from tagify.servers.ports import FIRST
 from tests.support import ports
 
 OTHER = (

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tagify.deploy.install import places
-from tagify.embedded import find, s3
-from tagify.embedded.minio import minio_server
-from tagify.embedded.mongod import MongoServer, mongo_server
-from tagify.embedded.weed import weed_server
+from tagify.servers import find, s3
+from tagify.servers.minio import minio_server
+from tagify.servers.mongod import MongoServer, mongo_server
+from tagify.servers.weed import weed_server
 
 MONGO_PORT = 27017
 S3_PORT = 9000

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from tagify.embedded import find
-from tagify.embedded.process import Program
 from tagify.errors import TagifyError
+from tagify.servers import find
+from tagify.servers.process import Program
 
 Kind = Literal["minio", "weed"]
 REGION = "us-east-1"
