@@ -25,8 +25,8 @@ from api.keys import (
     SHARED,
     STORE_URLS,
 )
-from api.limits import Buckets, Gate, costly, limited, tell_limits
 from api.media import StoreUrls
+from api.rate_limit import Buckets, Gate, costly, limited, tell_limits
 from api.shared import Shared
 from api.working import Worker
 from tagify import __version__

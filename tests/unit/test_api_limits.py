@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import api.limits.buckets
-import api.limits.gate
-from api.limits import Buckets, Gate
+import api.rate_limit.buckets
+import api.rate_limit.gate
+from api.rate_limit import Buckets, Gate
 from tagify.errors import Busy
 from tagify.web import client_of
 
@@ -61,7 +61,7 @@ def test_who_waits_as_long_as_told_is_let_in() -> None:
 
 
 def test_the_clients_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.limits.buckets, "MOST_CLIENTS", 100)
+    monkeypatch.setattr(api.rate_limit.buckets, "MOST_CLIENTS", 100)
     buckets = Buckets(1, 1, Clock())
     for number in range(10_000):
         assert buckets.take(str(number)).allowed
@@ -99,7 +99,7 @@ def test_no_header_breaks_it(peer: str, forwarded: list[str]) -> None:
 
 
 async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.limits.gate, "WAITING_FOR_EACH", 1)
+    monkeypatch.setattr(api.rate_limit.gate, "WAITING_FOR_EACH", 1)
     gate, inside, free = Gate(2), [], asyncio.Event()
 
     async def visit(number: int) -> None:
@@ -118,7 +118,7 @@ async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch
 
 
 async def test_nobody_waits_at_a_gate_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.limits.gate, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(api.rate_limit.gate, "LONGEST_WAIT_S", 0.05)
     gate = Gate(1)
     async with gate.passed():
         with pytest.raises(Busy):
