@@ -12,7 +12,7 @@ from ingest.paths import Exclusions
 from ingest.pipeline import Pipeline
 from ingest.removals import Removals
 from ingest.settle import Note, Settling
-from ingest.watcher import Watcher
+from ingest.watch import Watcher
 from ingest.writer import Leases, Writer
 from tagify.catalog import Catalog, Keeping
 from tagify.metrics import Counter

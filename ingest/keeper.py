@@ -15,7 +15,7 @@ from ingest.patience import patiently
 from ingest.progress import Progress
 from ingest.settle import Settling
 from ingest.walk import count
-from ingest.watcher import NotWatched, Watch, Watcher
+from ingest.watch import NotWatched, Watch, Watcher
 from tagify.catalog import Keeping
 from tagify.logs import fields
 from tagify.metrics import Counter

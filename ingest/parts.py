@@ -10,7 +10,7 @@ from ingest.keeper import Keeper
 from ingest.patience import WAITS, Waits, patiently
 from ingest.pipeline import Bounds, Pipeline
 from ingest.sweeper import Sweeper
-from ingest.watcher import Watcher
+from ingest.watch import Watcher
 from ingest.writer import Writer
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog

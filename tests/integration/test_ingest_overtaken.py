@@ -8,7 +8,7 @@ import pytest
 
 from ingest.intake import Intake
 from ingest.walk import facts_at
-from ingest.watcher.inbox import Inbox
+from ingest.watch.inbox import Inbox
 from tagify.catalog import Move
 from tagify.model import FileFacts
 from tests.support import pictures

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingest.reader import read
-from ingest.watcher import NotWatched, Watch, Watcher
+from ingest.watch import NotWatched, Watch, Watcher
 from tagify.model import Image
 from tests.support import pictures
 from tests.support.history import History

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from ingest.paths import Exclusions
-from ingest.watcher import Watch, Watcher
+from ingest.watch import Watch, Watcher
 from tests.support.waiting import until
 
 

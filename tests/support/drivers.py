@@ -12,7 +12,7 @@ ROOMS = {
     "minio": ("tagify/blobs.py",),
     "pillow_heif": ("tagify/imaging/",),
     "PIL": ("tagify/imaging/", "tagify/sample/"),
-    "watchdog": ("ingest/watcher/",),
+    "watchdog": ("ingest/watch/",),
     "diskcache": ("edge/cache/",),
     "aioprometheus": ("tagify/metrics.py",),
 }

@@ -4,6 +4,6 @@ The observer's thread does as little as can be: it notes the path. When more is 
 can be held, or the kernel lost events, the details are dropped and the loss itself is told.
 """
 
-from ingest.watcher.watcher import NotWatched, Watch, Watcher
+from ingest.watch.watcher import NotWatched, Watch, Watcher
 
 __all__ = ["NotWatched", "Watch", "Watcher"]
