@@ -31,7 +31,7 @@ from edge.origin import Origin, upstream_session
 from edge.purging import UNDER_WAY_S, Follower
 from edge.redirects import Redirects
 from edge.slots import UPSTREAMS, Slots
-from edge.variants import Variants
+from edge.variants.service import Variants
 from edge.wanted import all_of
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Purge

@@ -9,7 +9,7 @@ from edge.lookup import Lookup
 from edge.memory import Memory
 from edge.origin import Origin
 from edge.redirects import Redirects
-from edge.variants import Variants
+from edge.variants.service import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.metrics import Counter

@@ -4,7 +4,7 @@ import time
 
 from aiohttp import hdrs, web
 
-from edge.variants import Variants
+from edge.variants.service import Variants
 from tagify.metrics import Counter, Histogram
 from tagify.web import REQUEST_ID, Door, Prebuilt, accepted
 

@@ -1,0 +1,1 @@
+"""Variants: cache lookup, rendering, negative cache."""
