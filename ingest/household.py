@@ -9,7 +9,7 @@ from ingest.guard import Guard
 from ingest.intake import Intake, Libraries
 from ingest.keeper import Keeper, Rhythm
 from ingest.paths import Exclusions
-from ingest.pipeline import Pipeline
+from ingest.pipeline.pipeline import Pipeline
 from ingest.removals import Removals
 from ingest.settle import Note, Settling
 from ingest.watch import Watcher

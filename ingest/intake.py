@@ -12,7 +12,7 @@ from functools import partial
 from ingest.ageing import Ageing
 from ingest.job import Job, Outcome, Twins
 from ingest.patience import patiently
-from ingest.pipeline import Pipeline
+from ingest.pipeline.pipeline import Pipeline
 from ingest.reconcile import Arrival
 from ingest.roots import look, why_suspended
 from ingest.settle import Sign

@@ -8,7 +8,7 @@ from ingest.dismantler import Dismantler
 from ingest.household import Shared, keeper
 from ingest.keeper import Keeper
 from ingest.patience import WAITS, Waits, patiently
-from ingest.pipeline import Bounds, Pipeline
+from ingest.pipeline.pipeline import Bounds, Pipeline
 from ingest.sweeper import Sweeper
 from ingest.watch import Watcher
 from ingest.writer import Writer

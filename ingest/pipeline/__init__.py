@@ -1,0 +1,1 @@
+"""From a file to its blobs and its document: queue, import, batch write."""
