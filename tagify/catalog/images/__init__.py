@@ -1,0 +1,1 @@
+"""Image documents: repository, write commands, the unit of work that applies them."""
