@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tagify.catalog import Catalog
-from tagify.catalog import tags as tags_room
+from tagify.catalog.tags.repository import repository as tags_room
 from tagify.errors import Unavailable
 from tagify.model import ImageId
 from tagify.settings import CommonSettings

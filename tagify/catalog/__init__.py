@@ -16,7 +16,7 @@ from tagify.catalog.orders import Place
 from tagify.catalog.purges import Purge, Purges
 from tagify.catalog.recount import Fault, Miscount, Misspelling
 from tagify.catalog.retag import Tagged
-from tagify.catalog.tags import Changed
+from tagify.catalog.tags.repository import Changed
 from tagify.catalog.writes import Gone, Move, Store, Write
 
 __all__ = [

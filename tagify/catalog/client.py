@@ -24,7 +24,7 @@ from tagify.catalog.libraries import Libraries
 from tagify.catalog.listing import Listing
 from tagify.catalog.purges import Purges
 from tagify.catalog.recount import Recount
-from tagify.catalog.tags import Tags
+from tagify.catalog.tags.repository import Tags
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Unavailable
 from tagify.metrics import Metrics

@@ -93,7 +93,7 @@ async def test_after_an_hour_nothing_is_taken_back(
 async def test_a_change_that_is_broken_off_tells_how_far_it_came(
     client: Client, catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagify.catalog.tags.BATCH", 2)
+    monkeypatch.setattr("tagify.catalog.tags.repository.BATCH", 2)
     ids = await fill(catalog, library, 5)
     run, runs = Transactions.run, 0
 

@@ -1,0 +1,1 @@
+"""Tags: repository, edits, batch writes, renames, undo log, count verification."""
