@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 from api import openapi, pages
 from api.events import Events
 from api.handlers import docs, events, images, jobs, libraries, page, tags
-from api.indexing import Indexing
+from api.index_builder import Indexing
 from api.items import Items
 from api.keys import (
     CATALOG,

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from api.events import Events
-from api.indexing import Indexing
+from api.index_builder import Indexing
 from api.items import Items
 from api.media import StoreUrls
 from api.pages import PageFile
