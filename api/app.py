@@ -10,7 +10,6 @@ from api import openapi, pages
 from api.events import Events
 from api.handlers import docs, events, images, jobs, libraries, page, tags
 from api.index_builder import Indexing
-from api.items import Items
 from api.keys import (
     CATALOG,
     DISK,
@@ -27,6 +26,7 @@ from api.keys import (
 )
 from api.media import StoreUrls
 from api.rate_limit import Buckets, Gate, costly, limited, tell_limits
+from api.serializers import Items
 from api.shared import Shared
 from api.working import Worker
 from tagify import __version__

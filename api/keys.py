@@ -7,9 +7,9 @@ from aiohttp import web
 
 from api.events import Events
 from api.index_builder import Indexing
-from api.items import Items
 from api.media import StoreUrls
 from api.pages import PageFile
+from api.serializers import Items
 from api.shared import Shared
 from tagify.catalog import Catalog
 from tagify.metrics import Counter

@@ -13,7 +13,7 @@ from api.events import wire
 from api.events.backlog import Backlog, Event
 from api.events.past import Follows, Past
 from api.events.reader import Reader
-from api.items import Items
+from api.serializers import Items
 from tagify.catalog import Change, ChangeKind, ChangesLost, Mark
 from tagify.errors import Busy, TagifyError
 from tagify.metrics import Metrics

@@ -3,9 +3,9 @@
 from aiohttp import hdrs, web
 
 from api.cursor import Cursors
-from api.items import Items, Json
 from api.keys import CATALOG, ITEMS, OFFSET_USES, SETTINGS, SHARED, STORE_URLS
 from api.query import image_filter, sort_of
+from api.serializers import Items, Json
 from tagify.catalog import ImageFilter, Page, Sort
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Bucket, Image, ImageId, ImageState, is_id

@@ -2,8 +2,8 @@
 
 from aiohttp import hdrs, web
 
-from api.items import Json
 from api.keys import CATALOG, ITEMS
+from api.serializers import Json
 from tagify.errors import BadRequest, NotFound
 from tagify.model import JobId, LibraryId, is_id
 from tagify.tagnames import clean, key_of

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from api import query
-from api.items import Json
 from api.keys import CATALOG, ITEMS, SHARED
+from api.serializers import Json
 from tagify.catalog import Changed, Tagged
 from tagify.errors import BadRequest, NotFound
 from tagify.model import ImageId, is_id

@@ -19,8 +19,8 @@ import api.events.past
 import api.handlers.events
 from api.app import build
 from api.events import Events
-from api.items import Items
 from api.keys import EVENTS
+from api.serializers import Items
 from tagify.catalog import Catalog, Change, ChangeKind, ChangesLost, Mark, Store
 from tagify.metrics import Metrics
 from tagify.model import Content, FileFacts, ImageId, Library, Picture

@@ -1,6 +1,6 @@
 """What the API is sent and what it answers, as types: the schemas of the OpenAPI document.
 
-Answers are written by `api.items` and the handlers; a test holds that what they write is this
+Answers are written by `api.serializers` and the handlers; a test holds that what they write is this
 and nothing beside it.
 """
 
