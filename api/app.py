@@ -7,10 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from api import openapi, pages
-from api.events import Events
-from api.handlers import docs, events, images, jobs, libraries, page, tags
-from api.index_builder import Indexing
-from api.keys import (
+from api.app_keys import (
     CATALOG,
     DISK,
     DOCS,
@@ -24,6 +21,9 @@ from api.keys import (
     SHARED,
     STORE_URLS,
 )
+from api.events import Events
+from api.handlers import docs, events, images, jobs, libraries, page, tags
+from api.index_builder import Indexing
 from api.media import StoreUrls
 from api.rate_limit import Buckets, Gate, costly, limited, tell_limits
 from api.serializers import Items

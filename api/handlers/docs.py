@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from api import pages
-from api.keys import DOCS, OPENAPI
+from api.app_keys import DOCS, OPENAPI
 
 routes = web.RouteTableDef()
 

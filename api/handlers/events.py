@@ -4,8 +4,8 @@ import asyncio
 
 from aiohttp import hdrs, web
 
+from api.app_keys import EVENTS
 from api.events import Reader, wire
-from api.keys import EVENTS
 from tagify.errors import Unavailable
 from tagify.web import UNTIMED
 

@@ -2,7 +2,7 @@
 
 from aiohttp import hdrs, web
 
-from api.keys import CATALOG, ITEMS
+from api.app_keys import CATALOG, ITEMS
 from api.serializers import Json
 from tagify.errors import BadRequest, NotFound
 from tagify.model import JobId, LibraryId, is_id

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from aiohttp import web
 
-from api.keys import CATALOG, DISK, ITEMS, SETTINGS
+from api.app_keys import CATALOG, DISK, ITEMS, SETTINGS
 from api.roots import admit
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Library, LibraryId, is_id

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from api import pages
-from api.keys import PAGES, SETTINGS, STORE_URLS
+from api.app_keys import PAGES, SETTINGS, STORE_URLS
 from tagify.web import json_response
 
 routes = web.RouteTableDef()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from api import query
-from api.keys import CATALOG, ITEMS, SHARED
+from api.app_keys import CATALOG, ITEMS, SHARED
 from api.serializers import Json
 from tagify.catalog import Changed, Tagged
 from tagify.errors import BadRequest, NotFound

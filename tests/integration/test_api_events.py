@@ -18,8 +18,8 @@ import api.events.hub
 import api.events.past
 import api.handlers.events
 from api.app import build
+from api.app_keys import EVENTS
 from api.events import Events
-from api.keys import EVENTS
 from api.serializers import Items
 from tagify.catalog import Catalog, Change, ChangeKind, ChangesLost, Mark, Store
 from tagify.metrics import Metrics

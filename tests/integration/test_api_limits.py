@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 import api.rate_limit.gate
 import tagify.web.json
 from api.app import build
-from api.keys import CATALOG
+from api.app_keys import CATALOG
 from tagify.settings import ApiSettings
 from tagify.web.sizes import LONGEST_LINE
 from tests.conftest import Values
