@@ -24,7 +24,7 @@ from api.app_keys import (
 from api.events import Events
 from api.handlers import docs, events, images, jobs, libraries, page, tags
 from api.index_builder import Indexing
-from api.media import StoreUrls
+from api.presigned_urls import StoreUrls
 from api.rate_limit import Buckets, Gate, costly, limited, tell_limits
 from api.serializers import Items
 from api.shared import Shared

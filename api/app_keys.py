@@ -7,8 +7,8 @@ from aiohttp import web
 
 from api.events import Events
 from api.index_builder import Indexing
-from api.media import StoreUrls
 from api.pages import PageFile
+from api.presigned_urls import StoreUrls
 from api.serializers import Items
 from api.shared import Shared
 from tagify.catalog import Catalog

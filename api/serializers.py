@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from datetime import datetime
 
-from api.media import StoreUrls
+from api.presigned_urls import StoreUrls
 from tagify.model import (
     Bucket,
     Content,

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import minio
 
-from api.media import StoreUrls
+from api.presigned_urls import StoreUrls
 from tagify.model import Bucket, Content
 from tagify.objects import Objects
 from tagify.settings import CommonSettings

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from api.app import build
-from api.media import StoreUrls
+from api.presigned_urls import StoreUrls
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Store
 from tagify.model import Bucket, Content, FileFacts, Picture
