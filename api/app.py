@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from api import openapi, pages
+from api import openapi, static_pages
 from api.app_keys import (
     CATALOG,
     DISK,
@@ -60,8 +60,8 @@ def build(settings: ApiSettings) -> web.Application:
     app[STORE_URLS] = StoreUrls(settings)
     signed = app[STORE_URLS] if settings.media_mode == "presigned" else None
     app[ITEMS] = Items(settings.media_base_url, settings.media_widths, signed)
-    app[PAGES] = pages.load(pages.GALLERY)
-    app[DOCS] = pages.load(pages.REFERENCE)
+    app[PAGES] = static_pages.load(static_pages.GALLERY)
+    app[DOCS] = static_pages.load(static_pages.REFERENCE)
     app[OFFSET_USES] = metrics.counter("api_offset_lists_total", "Lists asked for in the deprecated form.")
     joined = metrics.counter("api_answers_shared_total", "Questions answered along with another one.")
     app[SHARED] = Shared(joined)

@@ -7,10 +7,10 @@ from aiohttp import web
 
 from api.events import Events
 from api.index_builder import Indexing
-from api.pages import PageFile
 from api.presigned_urls import StoreUrls
 from api.serializers import Items
 from api.shared import Shared
+from api.static_pages import PageFile
 from tagify.catalog import Catalog
 from tagify.metrics import Counter
 from tagify.settings import ApiSettings

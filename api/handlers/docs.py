@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from api import pages
+from api import static_pages
 from api.app_keys import DOCS, OPENAPI
 
 routes = web.RouteTableDef()
@@ -15,9 +15,9 @@ async def openapi(request: web.Request) -> web.Response:
 
 @routes.get("/api/docs")
 async def index(request: web.Request) -> web.Response:
-    return pages.answer(request, request.app[DOCS], pages.INDEX, pages.policy())
+    return static_pages.answer(request, request.app[DOCS], static_pages.INDEX, static_pages.policy())
 
 
 @routes.get("/api/docs/{name}")
 async def page_file(request: web.Request) -> web.Response:
-    return pages.answer(request, request.app[DOCS], request.match_info["name"], pages.policy())
+    return static_pages.answer(request, request.app[DOCS], request.match_info["name"], static_pages.policy())

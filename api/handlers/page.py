@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from api import pages
+from api import static_pages
 from api.app_keys import PAGES, SETTINGS, STORE_URLS
 from tagify.web import json_response
 
@@ -11,7 +11,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/")
 async def index(request: web.Request) -> web.Response:
-    return _answer(request, pages.INDEX)
+    return _answer(request, static_pages.INDEX)
 
 
 @routes.get("/gallery/{name}")
@@ -27,8 +27,8 @@ async def health(_: web.Request) -> web.Response:
 def _policy(app: web.Application) -> str:
     settings = app[SETTINGS]
     store = app[STORE_URLS].origin if settings.media_mode == "presigned" else ""
-    return pages.policy(settings.media_base_url, store)
+    return static_pages.policy(settings.media_base_url, store)
 
 
 def _answer(request: web.Request, name: str) -> web.Response:
-    return pages.answer(request, request.app[PAGES], name, _policy(request.app))
+    return static_pages.answer(request, request.app[PAGES], name, _policy(request.app))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-import api.pages
+import api.static_pages
 from edge.headers import SAFE
 from tagify.settings import NginxSettings
 from tests.support.front import BINARY, Front, nginx, serving
@@ -56,7 +56,7 @@ async def _raw(front: Front, path: str) -> bytes:
 
 
 async def test_headers_that_protect_are_on_every_answer_and_not_doubled(tmp_path: Path) -> None:
-    policy = api.pages.policy("")
+    policy = api.static_pages.policy("")
 
     async def page(_: web.Request) -> web.Response:
         return web.Response(
