@@ -4,7 +4,7 @@ from aiohttp import hdrs, web
 
 from api.app_keys import CATALOG, ITEMS, OFFSET_USES, SETTINGS, SHARED, STORE_URLS
 from api.cursor import Cursors
-from api.query import image_filter, sort_of
+from api.query_params import image_filter, sort_of
 from api.serializers import Items, Json
 from tagify.catalog import ImageFilter, Page, Sort
 from tagify.errors import BadRequest, NotFound

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from api import query
+from api import query_params
 from api.app_keys import CATALOG, ITEMS, SHARED
 from api.serializers import Json
 from tagify.catalog import Changed, Tagged
@@ -26,7 +26,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/api/tags")
 async def list_tags(request: web.Request) -> web.Response:
-    library, prefix = query.library(request), request.query.get("prefix", "")[:100]
+    library, prefix = query_params.library(request), request.query.get("prefix", "")[:100]
     limit = query_int(request, "limit", 500, 1, 5000)
 
     async def counts() -> JsonBody:
@@ -53,9 +53,9 @@ async def change_many(request: web.Request) -> web.Response:
     if not isinstance(body, dict) or body.keys() - {"ids", "add", "remove"}:
         raise BadRequest('the body must be {"ids": [...], "add": [...], "remove": [...]}')
     changed = await request.app[CATALOG].tags.change(
-        query.image_ids(body.get("ids"), MAX_IMAGES),
-        query.tag_names(body.get("add", []), "add", MAX_TAGS),
-        query.tag_names(body.get("remove", []), "remove", MAX_TAGS),
+        query_params.image_ids(body.get("ids"), MAX_IMAGES),
+        query_params.tag_names(body.get("add", []), "add", MAX_TAGS),
+        query_params.tag_names(body.get("remove", []), "remove", MAX_TAGS),
     )
     return json_response(_told(changed))
 
@@ -70,7 +70,7 @@ async def undo(request: web.Request) -> web.Response:
 
 
 async def _names(request: web.Request) -> tuple[str, ...]:
-    return query.tag_names(await read_json(request), "the body", MAX_TAGS)
+    return query_params.tag_names(await read_json(request), "the body", MAX_TAGS)
 
 
 async def _change_one(request: web.Request, add: Sequence[str], remove: Sequence[str]) -> web.Response:

@@ -5,7 +5,7 @@ from typing import Final
 from api.handlers.images import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
 from api.openapi import models
 from api.openapi.operation import Answer, Operation, Query, Schema
-from api.query import MAX_FOLDER, MAX_TAGS
+from api.query_params import MAX_FOLDER, MAX_TAGS
 from tagify.catalog import WALKED, Sort
 from tagify.model import ImageState
 from tagify.tagnames import MAX_LENGTH

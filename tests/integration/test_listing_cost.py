@@ -11,7 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from api.query import image_filter, sort_of
+from api.query_params import image_filter, sort_of
 from api.serializers import Items
 from bench import million
 from tagify.catalog import Catalog, ImageFilter, Page, Place, Sort, listing
