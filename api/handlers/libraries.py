@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from aiohttp import web
 
 from api.app_keys import CATALOG, DISK, ITEMS, SETTINGS
-from api.roots import admit
+from api.library_roots import admit
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Library, LibraryId, is_id
 from tagify.web import JsonBody, json_response, read_json
