@@ -24,11 +24,11 @@ from api.app_keys import (
 from api.events import Events
 from api.handlers import docs, events, images, jobs, libraries, page, tags
 from api.index_builder import Indexing
+from api.job_worker import Worker
 from api.presigned_urls import StoreUrls
 from api.rate_limit import Buckets, Gate, costly, limited, tell_limits
 from api.serializers import Items
 from api.shared import Shared
-from api.working import Worker
 from tagify import __version__
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics
