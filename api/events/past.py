@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
-from api.events.backlog import Backlog, Event
+from api.events.replay_buffer import Backlog, Event
 from api.events.wire import is_token
 from tagify.catalog import CatalogError, Change, ChangesLost, Mark
 

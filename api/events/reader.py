@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from api.events import wire
-from api.events.backlog import Overtaken
+from api.events.replay_buffer import Overtaken
 
 
 class Source(Protocol):

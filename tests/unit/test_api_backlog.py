@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.events.backlog import CHUNK, Backlog, Event, Overtaken
+from api.events.replay_buffer import CHUNK, Backlog, Event, Overtaken
 
 
 def event(number: int, size: int = 1) -> Event:
