@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 import api.events.hub
-import api.events.past
+import api.events.replay
 import api.handlers.events
 from api.app import build
 from api.app_keys import EVENTS
@@ -273,7 +273,7 @@ async def test_when_the_history_is_lost_all_are_told_to_reload() -> None:
 async def test_too_much_to_catch_up_with_is_a_reload_and_is_looked_for_once(
     catalog: Catalog, library: Library, mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.events.past, "MOST", 3)
+    monkeypatch.setattr(api.events.replay, "MOST", 3)
     async with running(mongo_values) as client, listening(client) as blocks:
         last = (await anext(blocks))["id"]
     await catalog.images.write([image(library, number) for number in range(10)])
