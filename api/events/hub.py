@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
 from api.events import wire
-from api.events.reader import Reader
 from api.events.replay import Follows, Past
 from api.events.replay_buffer import Backlog, Event
+from api.events.subscriber import Reader
 from api.serializers import Items
 from tagify.catalog import Change, ChangeKind, ChangesLost, Mark
 from tagify.errors import Busy, TagifyError
