@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
-from api.events import wire
+from api.events import sse
 from api.events.replay import Follows, Past
 from api.events.replay_buffer import Backlog, Event
 from api.events.subscriber import Reader
@@ -142,7 +142,7 @@ class Events:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            self._tell(Event(self.head, wire.heartbeat(self.head)))
+            self._tell(Event(self.head, sse.heartbeat(self.head)))
 
     def _tell(self, event: Event) -> None:
         self._backlog.append(event)
@@ -156,7 +156,7 @@ class Events:
         news.set()
 
     def _event(self, change: Change) -> Event:
-        return Event(change.token, wire.event(change.token, change.kind, self._data(change)))
+        return Event(change.token, sse.event(change.token, change.kind, self._data(change)))
 
     def _data(self, change: Change) -> dict[str, object]:
         if change.kind is ChangeKind.LIBRARY_CHANGED and change.library:

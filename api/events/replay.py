@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from api.events.replay_buffer import Backlog, Event
-from api.events.wire import is_token
+from api.events.sse import is_token
 from tagify.catalog import CatalogError, Change, ChangesLost, Mark
 
 REACH_BACK_S = 5.0

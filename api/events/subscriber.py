@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from api.events import wire
+from api.events import sse
 from api.events.replay_buffer import Overtaken
 
 
@@ -45,4 +45,4 @@ class Reader:
         """The end of the stream for a client that cannot be told all: it shall ask for everything again."""
         self._source.drop()
         self.ended = True
-        return wire.reload(self._source.head)
+        return sse.reload(self._source.head)

@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import hdrs, web
 
 from api.app_keys import EVENTS
-from api.events import Reader, wire
+from api.events import Reader, sse
 from tagify.errors import Unavailable
 from tagify.web import UNTIMED
 
@@ -33,7 +33,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         except (Unavailable, TimeoutError):
             # Any other answer than a stream that ends would keep a browser from coming again.
             return response
-        await response.write(wire.hello(reader.token))
+        await response.write(sse.hello(reader.token))
         await _pass_on(request, response, reader)
         return response
 
