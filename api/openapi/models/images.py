@@ -5,7 +5,7 @@ from typing import Annotated, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.openapi.models.words import Content, Count, Id, Time, exact
+from api.openapi.models.fields import Content, Count, Id, Time, exact
 from tagify.model import ImageState
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.handlers.libraries import MAX_NAME
-from api.openapi.models.words import Count, Id, Time, exact
+from api.openapi.models.fields import Count, Id, Time, exact
 from tagify.model import LibraryState
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.openapi.models.words import exact
+from api.openapi.models.fields import exact
 
 
 @exact

@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.handlers.tags import MAX_IMAGES, MAX_TAGS, MAX_TOKEN
-from api.openapi.models.words import Count, Id, Time, exact
+from api.openapi.models.fields import Count, Id, Time, exact
 from tagify.model import JobState
 from tagify.tagnames import MAX_LENGTH
 
