@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from api.rate_limit.buckets import Buckets, Grant
+from api.rate_limit.token_bucket import Buckets, Grant
 from tagify.errors import TooManyRequests
 from tagify.metrics import Counter
 from tagify.web import Network, client_of, route_of

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import api.rate_limit.buckets
 import api.rate_limit.gate
+import api.rate_limit.token_bucket
 from api.rate_limit import Buckets, Gate
 from tagify.errors import Busy
 from tagify.web import client_of
@@ -61,7 +61,7 @@ def test_who_waits_as_long_as_told_is_let_in() -> None:
 
 
 def test_the_clients_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.rate_limit.buckets, "MOST_CLIENTS", 100)
+    monkeypatch.setattr(api.rate_limit.token_bucket, "MOST_CLIENTS", 100)
     buckets = Buckets(1, 1, Clock())
     for number in range(10_000):
         assert buckets.take(str(number)).allowed
