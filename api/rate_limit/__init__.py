@@ -1,6 +1,6 @@
 """What one client may ask of the API, and what all of them together."""
 
-from api.rate_limit.gate import Gate, costly
+from api.rate_limit.concurrency import Gate, costly
 from api.rate_limit.rates import limited, tell_limits
 from api.rate_limit.token_bucket import Buckets
 

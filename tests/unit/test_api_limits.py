@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import api.rate_limit.gate
+import api.rate_limit.concurrency
 import api.rate_limit.token_bucket
 from api.rate_limit import Buckets, Gate
 from tagify.errors import Busy
@@ -99,7 +99,7 @@ def test_no_header_breaks_it(peer: str, forwarded: list[str]) -> None:
 
 
 async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.rate_limit.gate, "WAITING_FOR_EACH", 1)
+    monkeypatch.setattr(api.rate_limit.concurrency, "WAITING_FOR_EACH", 1)
     gate, inside, free = Gate(2), [], asyncio.Event()
 
     async def visit(number: int) -> None:
@@ -118,7 +118,7 @@ async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch
 
 
 async def test_nobody_waits_at_a_gate_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.rate_limit.gate, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(api.rate_limit.concurrency, "LONGEST_WAIT_S", 0.05)
     gate = Gate(1)
     async with gate.passed():
         with pytest.raises(Busy):
