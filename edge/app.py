@@ -5,11 +5,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from edge.cache import DiskCache
-from edge.circuit import Circuit
-from edge.handlers import originals, thumbs, variants
-from edge.handlers.front import at_hand
-from edge.keys import (
+from edge.app_keys import (
     BLOBS,
     BYTES_OUT,
     CACHE,
@@ -23,6 +19,10 @@ from edge.keys import (
     SETTINGS,
     VARIANTS,
 )
+from edge.cache import DiskCache
+from edge.circuit import Circuit
+from edge.handlers import originals, thumbs, variants
+from edge.handlers.front import at_hand
 from edge.lookup import Lookup
 from edge.making import Maker
 from edge.memory import Memory

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from edge.app_keys import LOOKUP
 from edge.headers import IMMUTABLE, REVALIDATE
-from edge.keys import LOOKUP
 from tagify.errors import NotFound
 from tagify.model import Content, Image, ImageId, ImageState, is_content, is_id
 

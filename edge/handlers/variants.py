@@ -4,11 +4,11 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
+from edge.app_keys import BYTES_OUT, SETTINGS, VARIANTS
 from edge.conditions import not_modified
 from edge.handlers.broken import broken
 from edge.handlers.naming import named_content
 from edge.headers import IMMUTABLE, media_headers
-from edge.keys import BYTES_OUT, SETTINGS, VARIANTS
 from edge.wanted import Wanted
 from tagify.errors import NotFound, Unprocessable
 from tagify.model import VARIANT_MIMES

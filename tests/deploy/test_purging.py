@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.keys import MEMORY
+from edge.app_keys import MEMORY
 from ingest.dismantler import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from edge.app import build
-from edge.keys import ORIGIN, VARIANTS
+from edge.app_keys import ORIGIN, VARIANTS
 from edge.making import Maker
 from edge.slots import UPSTREAMS
 from tagify.blobs import Blobs

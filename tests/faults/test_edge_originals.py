@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from edge import delivery
+from edge.app_keys import ORIGIN
 from edge.circuit import FAILURES
-from edge.keys import ORIGIN
 from edge.slots import UPSTREAMS
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog

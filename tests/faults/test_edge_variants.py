@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image as Pixels
 from pydantic import SecretStr
 
+from edge.app_keys import VARIANTS
 from edge.circuit import FAILURES
-from edge.keys import VARIANTS
 from edge.wanted import Wanted
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
