@@ -23,9 +23,9 @@ from edge.cache import DiskCache
 from edge.circuit import Circuit
 from edge.handlers import originals, thumbs, variants
 from edge.handlers.front import at_hand
-from edge.lookup import Lookup
 from edge.making import Maker
 from edge.memory import Memory
+from edge.metadata_cache import Lookup
 from edge.nginx import NginxCaches, purging_session
 from edge.origin import Origin, upstream_session
 from edge.purging import UNDER_WAY_S, Follower

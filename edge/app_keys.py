@@ -5,8 +5,8 @@ from typing import Final
 from aiohttp import web
 
 from edge.cache import DiskCache
-from edge.lookup import Lookup
 from edge.memory import Memory
+from edge.metadata_cache import Lookup
 from edge.origin import Origin
 from edge.redirects import Redirects
 from edge.variants.service import Variants

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from edge.cache import Entry
-from edge.lookup import Lookup
+from edge.metadata_cache import Lookup
 from edge.origin import Origin
 from edge.wanted import THUMB, Wanted
 from tagify.blobs import Blob

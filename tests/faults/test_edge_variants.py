@@ -348,7 +348,7 @@ async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
             await mongo.sever()
             await proxy.sever()
             # As if a minute had passed: what was said is neither fresh nor good while it is asked again.
-            monkeypatch.setattr("edge.lookup.REVALIDATE_S", 0.0)
+            monkeypatch.setattr("edge.metadata_cache.REVALIDATE_S", 0.0)
             assert [await body(client, path) for path in paths] == seen
             assert await metric(client, "edge_stale_total") == 3
             async with client.get("/readyz") as response:
