@@ -16,7 +16,7 @@ import diskcache
 
 from edge.cache import DiskCache, Entry
 from edge.cache.files import Files
-from edge.cache.ledger import Ledger
+from edge.cache.index import Ledger
 from tagify.metrics import Metrics
 
 VALUES = 500

@@ -2,7 +2,7 @@
 
 import sys
 
-from edge.cache.ledger import FAULTS, Ledger, NamedBodies, NamedFiles
+from edge.cache.index import FAULTS, Ledger, NamedBodies, NamedFiles
 from tagify.errors import SettingsError
 from tagify.settings import EdgeSettings, load
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from edge.cache.bodies import Bodies
 from edge.cache.entry import Damaged, Entry
 from edge.cache.files import Files
-from edge.cache.ledger import Ledger, NamedBodies, NamedFiles, is_ruined
+from edge.cache.index import Ledger, NamedBodies, NamedFiles, is_ruined
 from tagify.errors import Busy
 from tagify.metrics import Metrics
 from tagify.threads import Threads
