@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from edge.cache.bodies import Bodies
 from edge.cache.entry import Damaged, Entry
 from edge.cache.files import Files
 from edge.cache.index import Ledger, NamedBodies, NamedFiles, is_ruined
+from edge.cache.x_accel_files import Bodies
 from tagify.errors import Busy
 from tagify.metrics import Metrics
 from tagify.threads import Threads

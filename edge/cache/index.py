@@ -9,9 +9,9 @@ from typing import Any
 import diskcache
 from diskcache.core import MODE_BINARY
 
-from edge.cache.bodies import Bodies
 from edge.cache.entry import Entry
 from edge.cache.files import Files
+from edge.cache.x_accel_files import Bodies
 
 LOCK_WAIT_S = 5.0
 """Longest wait for another process that writes to the same folder."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.cache import DiskCache, Entry
-from edge.cache.bodies import SOUND, Bodies
+from edge.cache.x_accel_files import SOUND, Bodies
 from tagify.metrics import Metrics
 from tests.support.cache_probe import key, value
 
@@ -105,7 +105,7 @@ async def test_the_setting_may_be_changed_over_one_folder(tmp_path: Path) -> Non
 
 
 def test_what_is_known_of_files_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.cache.bodies.SOUND", 10)
+    monkeypatch.setattr("edge.cache.x_accel_files.SOUND", 10)
     bodies = Bodies(tmp_path)
     for number in range(25):
         bodies.write(key(number), Entry("image/webp", b"x" * number))
