@@ -5,7 +5,7 @@ read at once. The ledger (diskcache) bounds the size and decides what goes, acro
 of either costs a miss and a count, never an error to a client.
 """
 
-from edge.cache.disk import DiskCache
+from edge.cache.disk_cache import DiskCache
 from edge.cache.entry import Entry
 
 __all__ = ["DiskCache", "Entry"]
