@@ -22,7 +22,7 @@ from edge.app_keys import (
 from edge.cache import DiskCache
 from edge.circuit import Circuit
 from edge.handlers import originals, thumbs, variants
-from edge.handlers.front import at_hand
+from edge.handlers.fast_path import at_hand
 from edge.making import Maker
 from edge.memory import Memory
 from edge.metadata_cache import Lookup

@@ -11,7 +11,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.test_utils import RawTestServer, make_mocked_request
 
 from edge.answers import Answer, immutable_answer
-from edge.handlers.front import at_hand
+from edge.handlers.fast_path import at_hand
 from edge.variants.service import Variants
 from tagify.metrics import Metrics
 from tagify.web import Door, Prebuilt
