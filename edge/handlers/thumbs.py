@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from edge.app_keys import SETTINGS
 from edge.conditions import not_modified
 from edge.handlers.error_image import broken
-from edge.handlers.naming import cache_control, listed_content, named_image
+from edge.handlers.path_params import cache_control, listed_content, named_image
 from edge.handlers.variants import found
 from edge.headers import media_headers
 from edge.negotiation import chosen
