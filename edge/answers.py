@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from edge.headers import IMMUTABLE, media_headers
+from edge.http.headers import IMMUTABLE, media_headers
 from tagify.web import Prebuilt, head_of
 from tagify.web.accel import CACHED, X_ACCEL_REDIRECT
 

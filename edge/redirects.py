@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from edge.headers import passive
+from edge.http.headers import passive
 from tagify.model import Bucket, Content, Original
 from tagify.objects import Objects
 from tagify.settings import EdgeSettings

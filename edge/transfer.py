@@ -6,7 +6,7 @@ from typing import Self
 import aiohttp
 from aiohttp import hdrs
 
-from edge.headers import OPAQUE
+from edge.http.headers import OPAQUE
 from tagify.errors import Unavailable
 
 

@@ -2,7 +2,7 @@
 
 from aiohttp import hdrs, web
 
-from edge.headers import SAFE
+from edge.http.headers import SAFE
 from edge.negotiation import takes_pictures
 from tagify.errors import Problem
 from tagify.web import problem_response

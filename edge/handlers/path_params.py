@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from edge.app_keys import LOOKUP
-from edge.headers import IMMUTABLE, REVALIDATE
+from edge.http.headers import IMMUTABLE, REVALIDATE
 from tagify.errors import NotFound
 from tagify.model import Content, Image, ImageId, ImageState, is_content, is_id
 

@@ -9,7 +9,7 @@ from edge.conditions import not_modified
 from edge.handlers.error_image import broken
 from edge.handlers.path_params import cache_control, listed_content, named_image
 from edge.handlers.variants import found
-from edge.headers import media_headers
+from edge.http.headers import media_headers
 from edge.negotiation import chosen
 from edge.wanted import THUMB, Wanted
 from tagify.errors import Unprocessable

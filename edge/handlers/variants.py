@@ -8,7 +8,7 @@ from edge.app_keys import BYTES_OUT, SETTINGS, VARIANTS
 from edge.conditions import not_modified
 from edge.handlers.error_image import broken
 from edge.handlers.path_params import named_content
-from edge.headers import IMMUTABLE, media_headers
+from edge.http.headers import IMMUTABLE, media_headers
 from edge.wanted import Wanted
 from tagify.errors import NotFound, Unprocessable
 from tagify.model import VARIANT_MIMES

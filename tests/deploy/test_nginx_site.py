@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 import api.static_pages
-from edge.headers import SAFE
+from edge.http.headers import SAFE
 from tagify.settings import NginxSettings
 from tests.support.front import BINARY, Front, nginx, serving
 from tests.support.waiting import until

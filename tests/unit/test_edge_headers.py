@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.headers import disposition, passive
+from edge.http.headers import disposition, passive
 from edge.multipart import Multipart
 from edge.ranges import Range
 

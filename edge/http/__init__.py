@@ -1,0 +1,1 @@
+"""HTTP semantics: headers, ranges, conditional requests, content negotiation."""
