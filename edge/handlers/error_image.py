@@ -2,8 +2,8 @@
 
 from aiohttp import hdrs, web
 
+from edge.http.content_negotiation import takes_pictures
 from edge.http.headers import SAFE
-from edge.negotiation import takes_pictures
 from tagify.errors import Problem
 from tagify.web import problem_response
 

@@ -9,8 +9,8 @@ from edge.conditions import not_modified
 from edge.handlers.error_image import broken
 from edge.handlers.path_params import cache_control, listed_content, named_image
 from edge.handlers.variants import found
+from edge.http.content_negotiation import chosen
 from edge.http.headers import media_headers
-from edge.negotiation import chosen
 from edge.wanted import THUMB, Wanted
 from tagify.errors import Unprocessable
 
