@@ -9,9 +9,9 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.app_keys import BYTES_OUT, LOOKUP, ORIGIN, REDIRECTS
-from edge.conditions import by_date, failed, not_modified, range_applies
 from edge.delivery import BrokenOff, Delivery, Piece, Streamed
 from edge.handlers.path_params import cache_control, listed_content, named_content, named_image
+from edge.http.conditional import by_date, failed, not_modified, range_applies
 from edge.http.headers import IMMUTABLE, disposition, media_headers, passive
 from edge.multipart import Multipart
 from edge.ranges import Range, Unsatisfiable, parse

@@ -5,10 +5,10 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.app_keys import SETTINGS
-from edge.conditions import not_modified
 from edge.handlers.error_image import broken
 from edge.handlers.path_params import cache_control, listed_content, named_image
 from edge.handlers.variants import found
+from edge.http.conditional import not_modified
 from edge.http.content_negotiation import chosen
 from edge.http.headers import media_headers
 from edge.wanted import THUMB, Wanted

@@ -5,9 +5,9 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.app_keys import BYTES_OUT, SETTINGS, VARIANTS
-from edge.conditions import not_modified
 from edge.handlers.error_image import broken
 from edge.handlers.path_params import named_content
+from edge.http.conditional import not_modified
 from edge.http.headers import IMMUTABLE, media_headers
 from edge.wanted import Wanted
 from tagify.errors import NotFound, Unprocessable
