@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from aiohttp import hdrs, web
 
+from edge.http.ranges import Range
 from edge.origin import Origin
 from edge.outlet import Outlet
-from edge.ranges import Range
 from edge.splice import Splice
 from edge.stopwatch import SERVER_TIMING, Stopwatch
 from edge.transfer import Transfer

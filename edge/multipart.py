@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 
-from edge.ranges import Range
+from edge.http.ranges import Range
 
 
 class Multipart:

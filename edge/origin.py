@@ -11,8 +11,8 @@ from aiohttp import hdrs
 from yarl import URL
 
 from edge.circuit import Circuit
+from edge.http.ranges import Range
 from edge.kept import Kept
-from edge.ranges import Range
 from edge.slots import Slots
 from edge.transfer import Transfer
 from tagify.blobs import Blob, Blobs

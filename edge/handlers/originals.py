@@ -13,8 +13,8 @@ from edge.delivery import BrokenOff, Delivery, Piece, Streamed
 from edge.handlers.path_params import cache_control, listed_content, named_content, named_image
 from edge.http.conditional import by_date, failed, not_modified, range_applies
 from edge.http.headers import IMMUTABLE, disposition, media_headers, passive
+from edge.http.ranges import Range, Unsatisfiable, parse
 from edge.multipart import Multipart
-from edge.ranges import Range, Unsatisfiable, parse
 from edge.redirects import KEPT_S, Redirects
 from edge.stopwatch import SERVER_TIMING, Stopwatch
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable

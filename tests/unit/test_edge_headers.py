@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.http.headers import disposition, passive
+from edge.http.ranges import Range
 from edge.multipart import Multipart
-from edge.ranges import Range
 
 
 @given(st.text(max_size=50))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from edge.http.conditional import by_date, failed, not_modified, range_applies
-from edge.ranges import PARTS, Range, Unsatisfiable, parse
+from edge.http.ranges import PARTS, Range, Unsatisfiable, parse
 from tests.support.asking import near, requests
 from tests.support.rfc9110 import Answer, Asked, Spec, answer
 
