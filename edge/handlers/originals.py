@@ -11,10 +11,10 @@ from aiohttp import hdrs, web
 from edge.app_keys import BYTES_OUT, LOOKUP, ORIGIN, REDIRECTS
 from edge.delivery import BrokenOff, Delivery, Piece, Streamed
 from edge.handlers.path_params import cache_control, listed_content, named_content, named_image
+from edge.http.byteranges import Multipart
 from edge.http.conditional import by_date, failed, not_modified, range_applies
 from edge.http.headers import IMMUTABLE, disposition, media_headers, passive
 from edge.http.ranges import Range, Unsatisfiable, parse
-from edge.multipart import Multipart
 from edge.redirects import KEPT_S, Redirects
 from edge.stopwatch import SERVER_TIMING, Stopwatch
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable

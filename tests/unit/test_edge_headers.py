@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.http.byteranges import Multipart
 from edge.http.headers import disposition, passive
 from edge.http.ranges import Range
-from edge.multipart import Multipart
 
 
 @given(st.text(max_size=50))
