@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from aiohttp import hdrs, web
 
 from edge.http.ranges import Range
+from edge.http.server_timing import SERVER_TIMING, Stopwatch
 from edge.origin import Origin
 from edge.outlet import Outlet
 from edge.splice import Splice
-from edge.stopwatch import SERVER_TIMING, Stopwatch
 from edge.transfer import Transfer
 from tagify.errors import Problem, Unavailable
 from tagify.metrics import Counter
