@@ -9,13 +9,13 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.app_keys import BYTES_OUT, LOOKUP, ORIGIN, REDIRECTS
-from edge.delivery import BrokenOff, Delivery, Piece, Streamed
 from edge.handlers.path_params import cache_control, listed_content, named_content, named_image
 from edge.http.byteranges import Multipart
 from edge.http.conditional import by_date, failed, not_modified, range_applies
 from edge.http.headers import IMMUTABLE, disposition, media_headers, passive
 from edge.http.ranges import Range, Unsatisfiable, parse
 from edge.http.server_timing import SERVER_TIMING, Stopwatch
+from edge.originals.streaming import BrokenOff, Delivery, Piece, Streamed
 from edge.redirects import KEPT_S, Redirects
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
 from tagify.model import Content, Original

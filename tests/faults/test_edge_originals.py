@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from edge import delivery
 from edge.app_keys import ORIGIN
 from edge.circuit import FAILURES
+from edge.originals import streaming
 from edge.slots import UPSTREAMS
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
@@ -298,7 +298,7 @@ class Reader:
 async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
     client: Client, catalog: Catalog, blobs: Blobs, store: Chaos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(streaming, "PATIENCE_S", 0.05)
     image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)
     await reader.ask(image.by_content)
     await until(lambda: metric(client, "edge_transfers 1"))
@@ -310,8 +310,8 @@ async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
 async def test_a_client_that_never_reads_is_left(
     client: Client, catalog: Catalog, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(delivery, "STALL_S", 0.1)
+    monkeypatch.setattr(streaming, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(streaming, "STALL_S", 0.1)
     image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)
     await reader.ask(image.by_content)
     await until(lambda: metric(client, "edge_transfers 1"))

@@ -1,0 +1,1 @@
+"""Originals: streaming from the object store to clients."""
