@@ -27,7 +27,7 @@ from edge.making import Maker
 from edge.memory import Memory
 from edge.metadata_cache import Lookup
 from edge.nginx import NginxCaches, purging_session
-from edge.origin import Origin, upstream_session
+from edge.originals.upstream import Origin, upstream_session
 from edge.purging import UNDER_WAY_S, Follower
 from edge.redirects import Redirects
 from edge.slots import UPSTREAMS, Slots

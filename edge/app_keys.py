@@ -7,7 +7,7 @@ from aiohttp import web
 from edge.cache import DiskCache
 from edge.memory import Memory
 from edge.metadata_cache import Lookup
-from edge.origin import Origin
+from edge.originals.upstream import Origin
 from edge.redirects import Redirects
 from edge.variants.service import Variants
 from tagify.blobs import Blobs

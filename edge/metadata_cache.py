@@ -10,7 +10,7 @@ from typing import TypeVar
 from edge.circuit import Circuit
 from edge.flights import Flights
 from edge.kept import Kept
-from edge.origin import Origin
+from edge.originals.upstream import Origin
 from tagify.catalog import Catalog
 from tagify.errors import Unavailable
 from tagify.metrics import Counter

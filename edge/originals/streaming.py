@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from edge.http.ranges import Range
 from edge.http.server_timing import SERVER_TIMING, Stopwatch
-from edge.origin import Origin
+from edge.originals.upstream import Origin
 from edge.outlet import Outlet
 from edge.splice import Splice
 from edge.transfer import Transfer
