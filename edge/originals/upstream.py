@@ -13,8 +13,8 @@ from yarl import URL
 from edge.circuit import Circuit
 from edge.http.ranges import Range
 from edge.kept import Kept
+from edge.originals.transfer import Transfer
 from edge.slots import Slots
-from edge.transfer import Transfer
 from tagify.blobs import Blob, Blobs
 from tagify.errors import NotFound, Unavailable
 from tagify.logs import request_id
