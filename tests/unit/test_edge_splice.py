@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from edge.splice import Splice
+from edge.originals.splice import Splice
 
 DATA = Random(3).randbytes(3_000_000)
 Pair = tuple[socket.socket, socket.socket]
