@@ -7,10 +7,10 @@ from aiohttp import hdrs, web
 
 from edge.http.ranges import Range
 from edge.http.server_timing import SERVER_TIMING, Stopwatch
+from edge.originals.client_writer import Outlet
 from edge.originals.splice import Splice
 from edge.originals.transfer import Transfer
 from edge.originals.upstream import Origin
-from edge.outlet import Outlet
 from tagify.errors import Problem, Unavailable
 from tagify.metrics import Counter
 from tagify.model import Content
