@@ -27,9 +27,9 @@ from edge.making import Maker
 from edge.memory import Memory
 from edge.metadata_cache import Lookup
 from edge.nginx import NginxCaches, purging_session
+from edge.originals.presigned_redirect import Redirects
 from edge.originals.upstream import Origin, upstream_session
 from edge.purging import UNDER_WAY_S, Follower
-from edge.redirects import Redirects
 from edge.slots import UPSTREAMS, Slots
 from edge.variants.service import Variants
 from edge.wanted import all_of

@@ -7,8 +7,8 @@ from aiohttp import web
 from edge.cache import DiskCache
 from edge.memory import Memory
 from edge.metadata_cache import Lookup
+from edge.originals.presigned_redirect import Redirects
 from edge.originals.upstream import Origin
-from edge.redirects import Redirects
 from edge.variants.service import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog

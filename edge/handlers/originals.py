@@ -15,8 +15,8 @@ from edge.http.conditional import by_date, failed, not_modified, range_applies
 from edge.http.headers import IMMUTABLE, disposition, media_headers, passive
 from edge.http.ranges import Range, Unsatisfiable, parse
 from edge.http.server_timing import SERVER_TIMING, Stopwatch
+from edge.originals.presigned_redirect import KEPT_S, Redirects
 from edge.originals.streaming import BrokenOff, Delivery, Piece, Streamed
-from edge.redirects import KEPT_S, Redirects
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
 from tagify.model import Content, Original
 from tagify.web import problem_response
