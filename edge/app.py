@@ -29,7 +29,7 @@ from edge.metadata_cache import Lookup
 from edge.nginx import NginxCaches, purging_session
 from edge.originals.presigned_redirect import Redirects
 from edge.originals.upstream import Origin, upstream_session
-from edge.purging import UNDER_WAY_S, Follower
+from edge.purge.follower import UNDER_WAY_S, Follower
 from edge.slots import UPSTREAMS, Slots
 from edge.variants.service import Variants
 from edge.wanted import all_of

@@ -43,7 +43,7 @@ def s3(servers: Servers) -> S3Server:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.app.UNDER_WAY_S", 0.3)
-    monkeypatch.setattr("edge.purging.POLL_S", 0.1)
+    monkeypatch.setattr("edge.purge.follower.POLL_S", 0.1)
 
 
 async def stored(catalog: Catalog, blobs: Blobs, seed: int) -> Image:
@@ -186,7 +186,7 @@ async def test_a_removal_waits_for_no_cache_and_none_is_left_out(
     if not MODULE.exists():
         missing("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
     monkeypatch.setattr("edge.nginx.TIMEOUT_S", 0.2)
-    monkeypatch.setattr("edge.purging.LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr("edge.purge.follower.LONGEST_WAIT_S", 0.2)
     first, second = await stored(catalog, blobs, 1), await stored(catalog, blobs, 2)
     caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
     values = {**mongo_values, **s3_values}

@@ -1,0 +1,1 @@
+"""Cache invalidation: follows the purge log, purges the edge's and NGINX's caches."""
