@@ -26,10 +26,10 @@ from edge.handlers.fast_path import at_hand
 from edge.making import Maker
 from edge.memory import Memory
 from edge.metadata_cache import Lookup
-from edge.nginx import NginxCaches, purging_session
 from edge.originals.presigned_redirect import Redirects
 from edge.originals.upstream import Origin, upstream_session
 from edge.purge.follower import UNDER_WAY_S, Follower
+from edge.purge.nginx import NginxCaches, purging_session
 from edge.slots import UPSTREAMS, Slots
 from edge.variants.service import Variants
 from edge.wanted import all_of

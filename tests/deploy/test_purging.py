@@ -185,7 +185,7 @@ async def test_a_removal_waits_for_no_cache_and_none_is_left_out(
     """NGINX hangs, then it is away, then an edge is; each catches up once it is back."""
     if not MODULE.exists():
         missing("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
-    monkeypatch.setattr("edge.nginx.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("edge.purge.nginx.TIMEOUT_S", 0.2)
     monkeypatch.setattr("edge.purge.follower.LONGEST_WAIT_S", 0.2)
     first, second = await stored(catalog, blobs, 1), await stored(catalog, blobs, 2)
     caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
