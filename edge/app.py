@@ -31,8 +31,8 @@ from edge.originals.upstream import Origin, upstream_session
 from edge.purge.follower import UNDER_WAY_S, Follower
 from edge.purge.nginx import NginxCaches, purging_session
 from edge.slots import UPSTREAMS, Slots
+from edge.variants.key import all_of
 from edge.variants.service import Variants
-from edge.wanted import all_of
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Purge
 from tagify.metrics import Metrics

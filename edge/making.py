@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge.cache import Entry
 from edge.metadata_cache import Lookup
 from edge.originals.upstream import Origin
-from edge.wanted import THUMB, Wanted
+from edge.variants.key import THUMB, Wanted
 from tagify.blobs import Blob
 from tagify.budget import Budget
 from tagify.errors import NotFound, Undecodable, Unprocessable

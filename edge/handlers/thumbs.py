@@ -11,7 +11,7 @@ from edge.handlers.variants import found
 from edge.http.conditional import not_modified
 from edge.http.content_negotiation import chosen
 from edge.http.headers import media_headers
-from edge.wanted import THUMB, Wanted
+from edge.variants.key import THUMB, Wanted
 from tagify.errors import Unprocessable
 
 routes = web.RouteTableDef()

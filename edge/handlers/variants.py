@@ -9,7 +9,7 @@ from edge.handlers.error_image import broken
 from edge.handlers.path_params import named_content
 from edge.http.conditional import not_modified
 from edge.http.headers import IMMUTABLE, media_headers
-from edge.wanted import Wanted
+from edge.variants.key import Wanted
 from tagify.errors import NotFound, Unprocessable
 from tagify.model import VARIANT_MIMES
 from tagify.web.accel import SENDFILE_TYPE, X_ACCEL_REDIRECT

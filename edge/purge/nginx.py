@@ -9,7 +9,7 @@ from http import HTTPStatus
 import aiohttp
 from yarl import URL
 
-from edge.wanted import all_of
+from edge.variants.key import all_of
 from tagify.catalog import Purge
 from tagify.deploy.nginx.purging import ACCEPTS, SLICE
 from tagify.errors import Unavailable

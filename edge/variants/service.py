@@ -9,7 +9,7 @@ from edge.flights import Flights
 from edge.making import Maker, SameAs
 from edge.memory import Memory
 from edge.refusals import Refusals
-from edge.wanted import Wanted, named
+from edge.variants.key import Wanted, named
 from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics
 from tagify.tasks import end

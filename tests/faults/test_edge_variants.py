@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from edge.app_keys import VARIANTS
 from edge.circuit import FAILURES
-from edge.wanted import Wanted
+from edge.variants.key import Wanted
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.model import Bucket, Content

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.wanted import THUMB, Wanted, all_of, named
+from edge.variants.key import THUMB, Wanted, all_of, named
 from tagify.model import VARIANT_MIMES, Content
 
 WIDTHS = (160, 320, 3072)
