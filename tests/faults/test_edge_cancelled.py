@@ -12,8 +12,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from edge.app import build
 from edge.app_keys import ORIGIN, VARIANTS
-from edge.making import Maker
 from edge.slots import UPSTREAMS
+from edge.variants.renderer import Maker
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.model import Image
