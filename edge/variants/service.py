@@ -7,8 +7,8 @@ from edge.answers import Answer, handed_answer, immutable_answer
 from edge.cache import DiskCache, Entry
 from edge.flights import Flights
 from edge.memory import Memory
-from edge.refusals import Refusals
 from edge.variants.key import Wanted, named
+from edge.variants.negative_cache import Refusals
 from edge.variants.renderer import Maker, SameAs
 from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics
