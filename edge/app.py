@@ -23,7 +23,6 @@ from edge.cache import DiskCache
 from edge.circuit import Circuit
 from edge.handlers import originals, thumbs, variants
 from edge.handlers.fast_path import at_hand
-from edge.memory import Memory
 from edge.metadata_cache import Lookup
 from edge.originals.presigned_redirect import Redirects
 from edge.originals.upstream import Origin, upstream_session
@@ -31,6 +30,7 @@ from edge.purge.follower import UNDER_WAY_S, Follower
 from edge.purge.nginx import NginxCaches, purging_session
 from edge.slots import UPSTREAMS, Slots
 from edge.variants.key import all_of
+from edge.variants.memory_cache import Memory
 from edge.variants.renderer import Maker
 from edge.variants.service import Variants
 from tagify.blobs import Blobs

@@ -5,10 +5,10 @@ from typing import Final
 from aiohttp import web
 
 from edge.cache import DiskCache
-from edge.memory import Memory
 from edge.metadata_cache import Lookup
 from edge.originals.presigned_redirect import Redirects
 from edge.originals.upstream import Origin
+from edge.variants.memory_cache import Memory
 from edge.variants.service import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from edge.answers import Answer, handed_answer, immutable_answer
 from edge.cache import DiskCache, Entry
 from edge.flights import Flights
-from edge.memory import Memory
 from edge.variants.key import Wanted, named
+from edge.variants.memory_cache import Memory
 from edge.variants.negative_cache import Refusals
 from edge.variants.renderer import Maker, SameAs
 from tagify.errors import Busy, Problem, Unavailable
