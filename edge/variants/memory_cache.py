@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from edge.answers import Answer
+from edge.variants.cached_response import Answer
 from tagify.metrics import Gauge
 
 LARGEST_SHARE = 8

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
-from edge.answers import Answer, handed_answer, immutable_answer
 from edge.cache import DiskCache, Entry
 from edge.flights import Flights
+from edge.variants.cached_response import Answer, handed_answer, immutable_answer
 from edge.variants.key import Wanted, named
 from edge.variants.memory_cache import Memory
 from edge.variants.negative_cache import Refusals

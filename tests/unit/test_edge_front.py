@@ -10,8 +10,8 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 from aiohttp.test_utils import RawTestServer, make_mocked_request
 
-from edge.answers import Answer, immutable_answer
 from edge.handlers.fast_path import at_hand
+from edge.variants.cached_response import Answer, immutable_answer
 from edge.variants.service import Variants
 from tagify.metrics import Metrics
 from tagify.web import Door, Prebuilt

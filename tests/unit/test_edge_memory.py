@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.answers import Answer, immutable_answer
 from edge.http.content_negotiation import FALLBACK, chosen, takes_pictures
+from edge.variants.cached_response import Answer, immutable_answer
 from edge.variants.memory_cache import LARGEST_SHARE, OVERHEAD, Memory
 from edge.variants.negative_cache import Refusals
 from tagify.errors import Busy, NotFound, Problem, Unprocessable
