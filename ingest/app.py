@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from ingest.parts import Parts
+from ingest.container import Parts
 from tagify.errors import TagifyError
 from tagify.metrics import Metrics
 from tagify.settings import IngestSettings

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from ingest.parts import Parts
+from ingest.container import Parts
 from tagify.catalog import ImageFilter
 from tagify.errors import TagifyError
 from tagify.metrics import Metrics

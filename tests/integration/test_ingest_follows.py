@@ -211,7 +211,7 @@ async def test_hostile_names_and_symlink_loops_are_taken_for_what_they_are(house
 async def test_a_removed_library_takes_its_documents_and_counts_along(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.parts.CONDEMNED_S", 0)
+    monkeypatch.setattr("ingest.container.CONDEMNED_S", 0)
     (house.root / "a.jpg").write_bytes(pictures.with_keywords("sea"))
     async with house.daemon():
         await house.holds("a.jpg")

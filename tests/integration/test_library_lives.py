@@ -36,7 +36,7 @@ async def ingest(
     mongo_values: Values, s3_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], Any]:
     """A daemon; what it condemns goes at once."""
-    monkeypatch.setattr("ingest.parts.CONDEMNED_S", 0)
+    monkeypatch.setattr("ingest.container.CONDEMNED_S", 0)
 
     @asynccontextmanager
     async def run() -> AsyncIterator[None]:
