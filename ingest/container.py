@@ -3,12 +3,12 @@
 import asyncio
 from datetime import timedelta
 
-from ingest.daemon import Daemon
 from ingest.dismantler import Dismantler
 from ingest.household import Shared, keeper
 from ingest.keeper import Keeper
 from ingest.patience import WAITS, Waits, patiently
 from ingest.pipeline.pipeline import Bounds, Pipeline
+from ingest.supervisor import Daemon
 from ingest.sweeper import Sweeper
 from ingest.watch import Watcher
 from ingest.writer import Writer
