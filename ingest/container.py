@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from ingest.dismantler import Dismantler
 from ingest.household import Shared, keeper
-from ingest.keeper import Keeper
+from ingest.library_worker import Keeper
 from ingest.patience import WAITS, Waits, patiently
 from ingest.pipeline.pipeline import Bounds, Pipeline
 from ingest.supervisor import Daemon

@@ -7,7 +7,7 @@ from ingest.ageing import Ageing
 from ingest.comparer import Comparer
 from ingest.guard import Guard
 from ingest.intake import Intake, Libraries
-from ingest.keeper import Keeper, Rhythm
+from ingest.library_worker import Keeper, Rhythm
 from ingest.paths import Exclusions
 from ingest.pipeline.pipeline import Pipeline
 from ingest.removals import Removals

@@ -171,7 +171,7 @@ async def test_a_folder_that_is_renamed_never_waits_for_approval(
 async def test_a_folder_of_ten_thousand_files_goes_everywhere_and_is_never_sent_again(
     house: House, tmp_path: Path, sent: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.keeper.RECHECK_S", 3)
+    monkeypatch.setattr("ingest.library_worker.RECHECK_S", 3)
     house.settings = house.settings.model_copy(update={"ingest_workers": 8})
     second = await second_library(house, tmp_path)
     (house.root / "keep.jpg").write_bytes(pictures.jpeg(16, 12, seed=1 << 21))
