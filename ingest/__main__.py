@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ingest.app import build
-from ingest.once import once
+from ingest.import_once import once
 from tagify.runtime import Address, run, serve
 from tagify.settings import IngestSettings
 
