@@ -4,12 +4,12 @@ import asyncio
 from datetime import timedelta
 
 from ingest.dismantler import Dismantler
+from ingest.gc_loop import Sweeper
 from ingest.household import Shared, keeper
 from ingest.library_worker import Keeper
 from ingest.patience import WAITS, Waits, patiently
 from ingest.pipeline.pipeline import Bounds, Pipeline
 from ingest.supervisor import Daemon
-from ingest.sweeper import Sweeper
 from ingest.watch import Watcher
 from ingest.writer import Writer
 from tagify.blobs import Blobs
