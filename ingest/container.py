@@ -3,9 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-from ingest.dismantler import Dismantler
 from ingest.gc_loop import Sweeper
 from ingest.household import Shared, keeper
+from ingest.library_removal import Dismantler
 from ingest.library_worker import Keeper
 from ingest.patience import WAITS, Waits, patiently
 from ingest.pipeline.pipeline import Bounds, Pipeline

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from ingest.dismantler import Dismantler
 from ingest.lease import give_back, keep, owner_name, take
+from ingest.library_removal import Dismantler
 from ingest.library_worker import Keeper
 from ingest.patience import patiently
 from tagify.catalog import Catalog, LeaseLost

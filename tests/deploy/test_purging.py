@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.app_keys import MEMORY
-from ingest.dismantler import Dismantler
+from ingest.library_removal import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone
 from tagify.deploy.nginx.purging import MODULE, SLICE

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import build
 from ingest.app import build as build_ingest
-from ingest.dismantler import Dismantler
+from ingest.library_removal import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, LeaseLost
 from tagify.model import Bucket, Content

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ingest.dismantler import Dismantler
+from ingest.library_removal import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone, ImageFilter, Store, StoredObject
 from tagify.model import Bucket, Content, FileFacts, ImageState, Library, Picture
