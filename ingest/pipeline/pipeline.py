@@ -4,9 +4,9 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from ingest.importer import Importer
 from ingest.job import Job, Outcome
 from ingest.lanes import Lanes
+from ingest.pipeline.importer import Importer
 from ingest.reader import IN_MEMORY, Unsettled
 from ingest.writer import Writer
 from tagify.blobs import PART_SIZE, Blobs

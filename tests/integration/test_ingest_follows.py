@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from ingest import importer, reader
+from ingest import reader
 from ingest.paths import to_catalog
+from ingest.pipeline import importer
 from ingest.reader import Reading
 from tagify.blobs import Blobs
 from tagify.model import Bucket, Image, ImageState
@@ -247,7 +248,7 @@ async def test_a_file_that_cannot_be_read_is_failed_and_tried_again_at_every_sca
             raise PermissionError(errno.EACCES, "Permission denied", place)
         return reader.read(place, path)
 
-    monkeypatch.setattr("ingest.importer.read", read)
+    monkeypatch.setattr("ingest.pipeline.importer.read", read)
     (house.root / "locked.jpg").write_bytes(pictures.jpeg())
     (house.root / "open.jpg").write_bytes(pictures.jpeg(seed=2))
     async with house.daemon():
