@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingest.job import Job
 from ingest.patience import patiently
-from ingest.reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
+from ingest.pipeline.file_reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
 from ingest.turns import Turns
 from tagify.blobs import Blobs, as_binary
 from tagify.budget import Budget

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ingest.job import Job, Outcome
 from ingest.lanes import Lanes
+from ingest.pipeline.file_reader import IN_MEMORY, Unsettled
 from ingest.pipeline.importer import Importer
-from ingest.reader import IN_MEMORY, Unsettled
 from ingest.writer import Writer
 from tagify.blobs import PART_SIZE, Blobs
 from tagify.budget import Budget

@@ -5,10 +5,9 @@ import os
 
 import pytest
 
-from ingest import reader
 from ingest.paths import to_catalog
-from ingest.pipeline import importer
-from ingest.reader import Reading
+from ingest.pipeline import file_reader, importer
+from ingest.pipeline.file_reader import Reading
 from tagify.blobs import Blobs
 from tagify.model import Bucket, Image, ImageState
 from tests.support import pictures
@@ -103,7 +102,7 @@ async def test_a_file_that_is_moved_onto_one_that_is_about_to_be_read_keeps_its_
     def read_late(place: str, path: str) -> Reading:
         if path == "a.jpg" and moved.exists():
             moved.rename(edited)
-        return reader.read(place, path)
+        return file_reader.read(place, path)
 
     async with house.daemon():
         edited.write_bytes(pictures.jpeg(seed=1))
@@ -246,7 +245,7 @@ async def test_a_file_that_cannot_be_read_is_failed_and_tried_again_at_every_sca
     def read(place: str, path: str) -> Reading:
         if refused and path == "locked.jpg":
             raise PermissionError(errno.EACCES, "Permission denied", place)
-        return reader.read(place, path)
+        return file_reader.read(place, path)
 
     monkeypatch.setattr("ingest.pipeline.importer.read", read)
     (house.root / "locked.jpg").write_bytes(pictures.jpeg())

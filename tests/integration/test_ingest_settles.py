@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.reader import read
+from ingest.pipeline.file_reader import read
 from ingest.watch import NotWatched, Watch, Watcher
 from tagify.model import Image
 from tests.support import pictures

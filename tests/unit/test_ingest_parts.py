@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.paths import Exclusions, to_catalog, to_os
-from ingest.reader import Unsettled, VerifiedReader, read
+from ingest.pipeline.file_reader import Unsettled, VerifiedReader, read
 from ingest.reconcile import Arrival, Departure, Same, compare
 from ingest.settle import CLOSED_S, OPEN_FACTOR, Note, Settling, Sign
 from ingest.walk import Found, Unreadable, walk
