@@ -8,10 +8,10 @@ from ingest.household import Shared, keeper
 from ingest.library_removal import Dismantler
 from ingest.library_worker import Keeper
 from ingest.patience import WAITS, Waits, patiently
+from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.pipeline import Bounds, Pipeline
 from ingest.supervisor import Daemon
 from ingest.watch import Watcher
-from ingest.writer import Writer
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.metrics import Metrics

@@ -9,11 +9,11 @@ from ingest.guard import Guard
 from ingest.intake import Intake, Libraries
 from ingest.library_worker import Keeper, Rhythm
 from ingest.paths import Exclusions
+from ingest.pipeline.batch_writer import Leases, Writer
 from ingest.pipeline.pipeline import Pipeline
 from ingest.removals import Removals
 from ingest.settle import Note, Settling
 from ingest.watch import Watcher
-from ingest.writer import Leases, Writer
 from tagify.catalog import Catalog, Keeping
 from tagify.metrics import Counter
 from tagify.model import Library

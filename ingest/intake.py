@@ -12,12 +12,12 @@ from functools import partial
 from ingest.ageing import Ageing
 from ingest.job import Job, Outcome, Twins
 from ingest.patience import patiently
+from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.pipeline import Pipeline
 from ingest.reconcile import Arrival
 from ingest.roots import look, why_suspended
 from ingest.settle import Sign
 from ingest.walk import facts_at
-from ingest.writer import Writer
 from tagify.catalog import Catalog, Gone, Move
 from tagify.model import Content, Entry, FileFacts, ImageState, Library, LibraryId, LibraryState
 from tagify.threads import Threads

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ingest.job import Job, Outcome
 from ingest.lanes import Lanes
+from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.file_reader import IN_MEMORY, Unsettled
 from ingest.pipeline.importer import Importer
-from ingest.writer import Writer
 from tagify.blobs import PART_SIZE, Blobs
 from tagify.budget import Budget
 from tagify.logs import fields

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from pymongo import MongoClient
 
-from ingest.writer import Writer
+from ingest.pipeline.batch_writer import Writer
 from tagify.catalog import Catalog, CatalogError, Store
 from tagify.metrics import Metrics
 from tagify.model import Content, FileFacts, Library, Picture
