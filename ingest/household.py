@@ -3,13 +3,13 @@
 import time
 from dataclasses import dataclass
 
-from ingest.ageing import Ageing
 from ingest.comparer import Comparer
 from ingest.guard import Guard
 from ingest.intake import Intake, Libraries
 from ingest.library_worker import Keeper, Rhythm
 from ingest.paths import Exclusions
 from ingest.pipeline.batch_writer import Leases, Writer
+from ingest.pipeline.delay_queue import Ageing
 from ingest.pipeline.pipeline import Pipeline
 from ingest.removals import Removals
 from ingest.settle import Note, Settling

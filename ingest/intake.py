@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from ingest.ageing import Ageing
 from ingest.job import Job, Outcome, Twins
 from ingest.patience import patiently
 from ingest.pipeline.batch_writer import Writer
+from ingest.pipeline.delay_queue import Ageing
 from ingest.pipeline.pipeline import Pipeline
 from ingest.reconcile import Arrival
 from ingest.roots import look, why_suspended

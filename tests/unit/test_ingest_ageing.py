@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from ingest.ageing import Ageing
 from ingest.job import Job, Outcome, Twins
+from ingest.pipeline.delay_queue import Ageing
 from ingest.settle import CLOSED_S
 from tagify.model import Content, FileFacts, LibraryId
 
