@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass
 
-from ingest.comparer import Comparer
 from ingest.guard import Guard
 from ingest.intake import Intake, Libraries
 from ingest.library_worker import Keeper, Rhythm
@@ -13,6 +12,7 @@ from ingest.pipeline.delay_queue import Ageing
 from ingest.pipeline.pipeline import Pipeline
 from ingest.removals import Removals
 from ingest.settle import Note, Settling
+from ingest.sync.reconciler import Comparer
 from ingest.watch import Watcher
 from tagify.catalog import Catalog, Keeping
 from tagify.metrics import Counter

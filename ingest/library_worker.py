@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ingest.comparer import Comparer
 from ingest.guard import Guard
 from ingest.intake import Intake
 from ingest.mounts import file_system_type
@@ -14,6 +13,7 @@ from ingest.paths import Exclusions
 from ingest.patience import patiently
 from ingest.progress import Progress
 from ingest.settle import Settling
+from ingest.sync.reconciler import Comparer
 from ingest.walk import count
 from ingest.watch import NotWatched, Watch, Watcher
 from tagify.catalog import Keeping

@@ -1,0 +1,1 @@
+"""Keeps the catalog equal to a folder: walk, diff, root and deletion guards."""
