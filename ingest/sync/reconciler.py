@@ -10,7 +10,7 @@ from ingest.intake import Intake
 from ingest.paths import Exclusions, to_os
 from ingest.patience import patiently
 from ingest.progress import Progress
-from ingest.reconcile import Arrival, Departure, Difference, Same, compare, in_chunks
+from ingest.sync.diff import Arrival, Departure, Difference, Same, compare, in_chunks
 from ingest.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
 from tagify.model import Entry, FileFacts, LibraryId
