@@ -17,7 +17,7 @@ from ingest.pipeline.pipeline import Pipeline
 from ingest.roots import look, why_suspended
 from ingest.settle import Sign
 from ingest.sync.diff import Arrival
-from ingest.walk import facts_at
+from ingest.sync.walk import facts_at
 from tagify.catalog import Catalog, Gone, Move
 from tagify.model import Content, Entry, FileFacts, ImageState, Library, LibraryId, LibraryState
 from tagify.threads import Threads

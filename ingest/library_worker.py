@@ -14,7 +14,7 @@ from ingest.patience import patiently
 from ingest.progress import Progress
 from ingest.settle import Settling
 from ingest.sync.reconciler import Comparer
-from ingest.walk import count
+from ingest.sync.walk import count
 from ingest.watch import NotWatched, Watch, Watcher
 from tagify.catalog import Keeping
 from tagify.logs import fields

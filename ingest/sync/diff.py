@@ -8,7 +8,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
-from ingest.walk import Found, Unreadable
+from ingest.sync.walk import Found, Unreadable
 from tagify.model import Entry, FileFacts
 from tagify.threads import Threads
 

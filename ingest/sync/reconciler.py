@@ -11,7 +11,7 @@ from ingest.paths import Exclusions, to_os
 from ingest.patience import patiently
 from ingest.progress import Progress
 from ingest.sync.diff import Arrival, Departure, Difference, Same, compare, in_chunks
-from ingest.walk import Found, Unreadable, facts_at, walk
+from ingest.sync.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
 from tagify.model import Entry, FileFacts, LibraryId
 from tagify.threads import Threads

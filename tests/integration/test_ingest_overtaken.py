@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.intake import Intake
-from ingest.walk import facts_at
+from ingest.sync.walk import facts_at
 from ingest.watch.inbox import Inbox
 from tagify.catalog import Move
 from tagify.model import FileFacts
