@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 
 from ingest.guard import Guard
-from ingest.intake import Intake, Libraries
 from ingest.library_worker import Keeper, Rhythm
 from ingest.paths import Exclusions
 from ingest.pipeline.batch_writer import Leases, Writer
@@ -12,6 +11,7 @@ from ingest.pipeline.delay_queue import Ageing
 from ingest.pipeline.pipeline import Pipeline
 from ingest.removals import Removals
 from ingest.settle import Note, Settling
+from ingest.sync.change_applier import Intake, Libraries
 from ingest.sync.reconciler import Comparer
 from ingest.watch import Watcher
 from tagify.catalog import Catalog, Keeping

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ingest.guard import Guard
-from ingest.intake import Intake
 from ingest.mounts import file_system_type
 from ingest.paths import Exclusions
 from ingest.patience import patiently
 from ingest.progress import Progress
 from ingest.settle import Settling
+from ingest.sync.change_applier import Intake
 from ingest.sync.reconciler import Comparer
 from ingest.sync.walk import count
 from ingest.watch import NotWatched, Watch, Watcher

@@ -6,8 +6,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from ingest.intake import Intake
 from ingest.patience import patiently
+from ingest.sync.change_applier import Intake
 from tagify.catalog import Keeping
 from tagify.errors import TagifyError
 from tagify.tasks import end

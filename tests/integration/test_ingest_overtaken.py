@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.intake import Intake
+from ingest.sync.change_applier import Intake
 from ingest.sync.walk import facts_at
 from ingest.watch.inbox import Inbox
 from tagify.catalog import Move
