@@ -10,9 +10,9 @@ from ingest.guard import Guard
 from ingest.mounts import file_system_type
 from ingest.paths import Exclusions
 from ingest.patience import patiently
-from ingest.progress import Progress
 from ingest.settle import Settling
 from ingest.sync.change_applier import Intake
+from ingest.sync.progress import Progress
 from ingest.sync.reconciler import Comparer
 from ingest.sync.walk import count
 from ingest.watch import NotWatched, Watch, Watcher

@@ -8,9 +8,9 @@ from functools import partial
 from ingest.guard import Guard
 from ingest.paths import Exclusions, to_os
 from ingest.patience import patiently
-from ingest.progress import Progress
 from ingest.sync.change_applier import Intake
 from ingest.sync.diff import Arrival, Departure, Difference, Same, compare, in_chunks
+from ingest.sync.progress import Progress
 from ingest.sync.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
 from tagify.model import Entry, FileFacts, LibraryId
