@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass
 
-from ingest.guard import Guard
 from ingest.library_worker import Keeper, Rhythm
 from ingest.paths import Exclusions
 from ingest.pipeline.batch_writer import Leases, Writer
@@ -13,6 +12,7 @@ from ingest.removals import Removals
 from ingest.settle import Note, Settling
 from ingest.sync.change_applier import Intake, Libraries
 from ingest.sync.reconciler import Comparer
+from ingest.sync.root_guard import Guard
 from ingest.watch import Watcher
 from tagify.catalog import Catalog, Keeping
 from tagify.metrics import Counter

@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ingest.guard import Guard
 from ingest.mounts import file_system_type
 from ingest.paths import Exclusions
 from ingest.patience import patiently
@@ -14,6 +13,7 @@ from ingest.settle import Settling
 from ingest.sync.change_applier import Intake
 from ingest.sync.progress import Progress
 from ingest.sync.reconciler import Comparer
+from ingest.sync.root_guard import Guard
 from ingest.sync.walk import count
 from ingest.watch import NotWatched, Watch, Watcher
 from tagify.catalog import Keeping
