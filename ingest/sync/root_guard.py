@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ingest.patience import patiently
 from ingest.removals import Removals
-from ingest.roots import Sight, look, mark, why_suspended
+from ingest.sync.root_identity import Sight, look, mark, why_suspended
 from tagify.catalog import Keeping
 from tagify.model import Library, LibraryState, RootIdentity
 from tagify.threads import Threads

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.removals import FEW
-from ingest.roots import MARKER
+from ingest.sync.root_identity import MARKER
 from tagify.model import LibraryState
 from tests.support import pictures
 from tests.support.daemon import COMMAND, process

@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import build
 from ingest.removals import FEW
-from ingest.roots import MARKER
+from ingest.sync.root_identity import MARKER
 from tagify.admin import libraries
 from tagify.model import LibraryState
 from tagify.settings import ApiSettings
