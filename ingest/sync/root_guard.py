@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ingest.patience import patiently
-from ingest.removals import Removals
+from ingest.sync.deletion_guard import Removals
 from ingest.sync.root_identity import Sight, look, mark, why_suspended
 from tagify.catalog import Keeping
 from tagify.model import Library, LibraryState, RootIdentity

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.removals import FEW
+from ingest.sync.deletion_guard import FEW
 from ingest.sync.root_identity import MARKER
 from tagify.model import LibraryState
 from tests.support import pictures

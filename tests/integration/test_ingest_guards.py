@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import build
-from ingest.removals import FEW
+from ingest.sync.deletion_guard import FEW
 from ingest.sync.root_identity import MARKER
 from tagify.admin import libraries
 from tagify.model import LibraryState

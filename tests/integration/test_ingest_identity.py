@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from ingest.removals import FEW
+from ingest.sync.deletion_guard import FEW
 from tagify.blobs import Blobs
 from tagify.model import Library
 from tests.support import pictures
