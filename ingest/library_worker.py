@@ -6,11 +6,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ingest.mounts import file_system_type
 from ingest.paths import Exclusions
 from ingest.patience import patiently
 from ingest.settle import Settling
 from ingest.sync.change_applier import Intake
+from ingest.sync.mounts import file_system_type
 from ingest.sync.progress import Progress
 from ingest.sync.reconciler import Comparer
 from ingest.sync.root_guard import Guard
