@@ -24,7 +24,7 @@ from watchdog.observers.api import ObservedWatch
 
 from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog
 from ingest.settle import Note, Sign
-from ingest.watch.inbox import Inbox
+from ingest.watch.event_buffer import Inbox
 from ingest.watch.inotify import Terms, TreeObserver
 from tagify.errors import TagifyError
 from tagify.threads import Threads

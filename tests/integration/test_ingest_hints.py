@@ -4,7 +4,7 @@ import pytest
 
 from ingest.settle import Note
 from ingest.sync.mounts import file_system_type
-from ingest.watch.inbox import Inbox
+from ingest.watch.event_buffer import Inbox
 from tests.support import pictures
 from tests.support.house import House
 from tests.support.pages import Pages
@@ -25,7 +25,7 @@ def write(house: House) -> list[str]:
 async def test_more_events_than_can_be_held_lead_to_a_comparison(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.watch.inbox.NOTES_LIMIT", 50)
+    monkeypatch.setattr("ingest.watch.event_buffer.NOTES_LIMIT", 50)
     async with house.daemon() as running:
         # The loop that would take the notes is held up meanwhile.
         names = write(house)

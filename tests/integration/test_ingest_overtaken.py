@@ -8,7 +8,7 @@ import pytest
 
 from ingest.sync.change_applier import Intake
 from ingest.sync.walk import facts_at
-from ingest.watch.inbox import Inbox
+from ingest.watch.event_buffer import Inbox
 from tagify.catalog import Move
 from tagify.model import FileFacts
 from tests.support import pictures

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ingest.settle import Note
-from ingest.watch.inbox import Inbox
+from ingest.watch.event_buffer import Inbox
 from tagify.model import Image
 from tests.support import pictures
 from tests.support.house import House
