@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from api.app import build
 from bench.ingest import SIZES, settings_of
 from bench.photos import photo, photos
-from ingest.settle import CLOSED_S
+from ingest.watch.debounce import CLOSED_S
 from tagify.catalog import Catalog
 from tagify.settings import ApiSettings, IngestSettings
 from tests.support.daemon import process

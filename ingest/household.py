@@ -8,12 +8,12 @@ from ingest.paths import Exclusions
 from ingest.pipeline.batch_writer import Leases, Writer
 from ingest.pipeline.delay_queue import Ageing
 from ingest.pipeline.pipeline import Pipeline
-from ingest.settle import Note, Settling
 from ingest.sync.change_applier import Intake, Libraries
 from ingest.sync.deletion_guard import Removals
 from ingest.sync.reconciler import Comparer
 from ingest.sync.root_guard import Guard
 from ingest.watch import Watcher
+from ingest.watch.debounce import Note, Settling
 from tagify.catalog import Catalog, Keeping
 from tagify.metrics import Counter
 from tagify.model import Library

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from ingest.paths import Exclusions
 from ingest.patience import patiently
-from ingest.settle import Settling
 from ingest.sync.change_applier import Intake
 from ingest.sync.mounts import file_system_type
 from ingest.sync.progress import Progress
@@ -16,6 +15,7 @@ from ingest.sync.reconciler import Comparer
 from ingest.sync.root_guard import Guard
 from ingest.sync.walk import count
 from ingest.watch import NotWatched, Watch, Watcher
+from ingest.watch.debounce import Settling
 from tagify.catalog import Keeping
 from tagify.logs import fields
 from tagify.metrics import Counter

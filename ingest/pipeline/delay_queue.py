@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from ingest.job import Job, Outcome
-from ingest.settle import CLOSED_S
+from ingest.watch.debounce import CLOSED_S
 
 LIMIT = 1000
 """Jobs that wait to be old enough; who has more waits for room."""

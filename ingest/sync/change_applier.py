@@ -14,10 +14,10 @@ from ingest.patience import patiently
 from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.delay_queue import Ageing
 from ingest.pipeline.pipeline import Pipeline
-from ingest.settle import Sign
 from ingest.sync.diff import Arrival
 from ingest.sync.root_identity import look, why_suspended
 from ingest.sync.walk import facts_at
+from ingest.watch.debounce import Sign
 from tagify.catalog import Catalog, Gone, Move
 from tagify.model import Content, Entry, FileFacts, ImageState, Library, LibraryId, LibraryState
 from tagify.threads import Threads

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from ingest.settle import Note
+from ingest.watch.debounce import Note
 
 NOTES_LIMIT = 100_000
 """Notes that are held for the loop; more than that and they are forgotten for a comparison of the tree."""

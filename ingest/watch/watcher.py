@@ -23,7 +23,7 @@ from watchdog.events import (
 from watchdog.observers.api import ObservedWatch
 
 from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog
-from ingest.settle import Note, Sign
+from ingest.watch.debounce import Note, Sign
 from ingest.watch.event_buffer import Inbox
 from ingest.watch.inotify import Terms, TreeObserver
 from tagify.errors import TagifyError

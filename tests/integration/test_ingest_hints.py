@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingest.settle import Note
 from ingest.sync.mounts import file_system_type
+from ingest.watch.debounce import Note
 from ingest.watch.event_buffer import Inbox
 from tests.support import pictures
 from tests.support.house import House

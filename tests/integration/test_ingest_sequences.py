@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ingest.settle import Note
+from ingest.watch.debounce import Note
 from ingest.watch.event_buffer import Inbox
 from tagify.model import Image
 from tests.support import pictures

@@ -6,7 +6,7 @@ import pytest
 
 from ingest.job import Job, Outcome, Twins
 from ingest.pipeline.delay_queue import Ageing
-from ingest.settle import CLOSED_S
+from ingest.watch.debounce import CLOSED_S
 from tagify.model import Content, FileFacts, LibraryId
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ingest.paths import Exclusions, to_catalog, to_os
 from ingest.pipeline.file_reader import Unsettled, VerifiedReader, read
-from ingest.settle import CLOSED_S, OPEN_FACTOR, Note, Settling, Sign
 from ingest.sync.diff import Arrival, Departure, Same, compare
 from ingest.sync.walk import Found, Unreadable, walk
+from ingest.watch.debounce import CLOSED_S, OPEN_FACTOR, Note, Settling, Sign
 from tagify.model import Entry, FileFacts, ImageId, ImageState, LibraryId
 from tagify.up.supervisor import HEALTHY_S, MOST_DEATHS, Backoff
 
