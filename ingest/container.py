@@ -14,10 +14,10 @@ from ingest.supervisor import Daemon
 from ingest.watch import Watcher
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
+from tagify.gc import CONDEMNED_S, Sweep
 from tagify.metrics import Metrics
 from tagify.model import Library
 from tagify.settings import IngestSettings
-from tagify.sweep import CONDEMNED_S, Sweep
 from tagify.threads import Threads
 
 STAT_THREADS = 4

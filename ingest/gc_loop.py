@@ -5,9 +5,9 @@ import logging
 import random
 
 from tagify.errors import TagifyError
+from tagify.gc import Sweep
 from tagify.logs import fields
 from tagify.metrics import Metrics
-from tagify.sweep import Sweep
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from ingest.patience import patiently
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, StoredObject
+from tagify.gc import remove_condemned
 from tagify.logs import fields
 from tagify.model import Bucket, Content, Library
-from tagify.sweep import remove_condemned
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
+from tagify.gc import CONDEMNED_S, Sweep, Swept
 from tagify.settings import IngestSettings, load
-from tagify.sweep import CONDEMNED_S, Sweep, Swept
 from tagify.up.environment import adopt
 
 

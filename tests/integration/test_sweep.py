@@ -9,8 +9,8 @@ import pytest
 from ingest.library_removal import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone, ImageFilter, Store, StoredObject
+from tagify.gc import Sweep, Swept
 from tagify.model import Bucket, Content, FileFacts, ImageState, Library, Picture
-from tagify.sweep import Sweep, Swept
 
 DATA = b"original"
 CONTENT = Content(hashlib.sha256(DATA).hexdigest())
