@@ -13,7 +13,7 @@ from tagify.metrics import Metrics
 from tagify.model import ImageState, Library, LibraryState
 from tagify.settings import IngestSettings
 from tagify.tasks import end
-from tagify.up.terminal import Terminal
+from tagify.terminal import Terminal
 
 LOOK_S = 0.25
 """Time between two looks at how far it is, in seconds."""

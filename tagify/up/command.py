@@ -10,11 +10,11 @@ from tagify.errors import TagifyError
 from tagify.sample import make_sample
 from tagify.servers.ports import is_free
 from tagify.tasks import end
+from tagify.terminal import Terminal
 from tagify.up.folder import DataFolder
 from tagify.up.library import register, watch_first_scan
 from tagify.up.plan import Plan, Wishes, make_plan
 from tagify.up.supervisor import Supervisor
-from tagify.up.terminal import Terminal
 
 STOP_S = 9.0
 """All children have ended after this time, with force where they must."""

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 
 from tagify.errors import TagifyError
-from tagify.up.terminal import Terminal
+from tagify.terminal import Terminal
 
 POLL_S = 0.25
 _CREATED = 201
