@@ -11,7 +11,6 @@ from pymongo import AsyncMongoClient
 
 from tagify.catalog import indexes
 from tagify.catalog.changes import Changes
-from tagify.catalog.commands import Commands
 from tagify.catalog.condemned import Condemned
 from tagify.catalog.database import Database
 from tagify.catalog.dismantling import Dismantling
@@ -22,6 +21,7 @@ from tagify.catalog.keeping import Keeping
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.listing import Listing
+from tagify.catalog.monitoring import Commands
 from tagify.catalog.purges import Purges
 from tagify.catalog.recount import Recount
 from tagify.catalog.tags.repository import Tags

@@ -22,7 +22,7 @@ import edge.app
 import ingest.app
 import tagify.catalog.client
 from tagify.catalog import Catalog, ImageFilter
-from tagify.catalog.commands import Commands, shape
+from tagify.catalog.monitoring import Commands, shape
 from tagify.logs import JsonFormatter, request_id
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings, EdgeSettings, IngestSettings
@@ -175,7 +175,7 @@ async def test_a_slow_query_is_logged_with_its_shape_its_request_and_no_value(
     catalog = Catalog(ApiSettings(**mongo_values), metrics)
     library = await catalog.libraries.create("Holidays", "/srv/holidays")
     request_id.set("from-the-proxy-1")
-    with caplog.at_level(logging.WARNING, "tagify.catalog.commands"):
+    with caplog.at_level(logging.WARNING, "tagify.catalog.monitoring"):
         await catalog.listing.page(ImageFilter(tags=("beach", "secret"), logic="or"), limit=5)
         await catalog.listing.page(ImageFilter(library_id=library.id), limit=5)
         lines = [json.loads(JsonFormatter("api").format(record)) for record in caplog.records]

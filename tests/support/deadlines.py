@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from pymongo.monitoring import CommandStartedEvent
 
-from tagify.catalog.commands import Commands
+from tagify.catalog.monitoring import Commands
 
 ENDING = {"endSessions", "killCursors"}
 """Commands that end what has been done; nobody waits for their outcome."""
