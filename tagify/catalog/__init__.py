@@ -7,7 +7,7 @@ not in time), CatalogError (refused) or ChangesLost.
 from tagify.catalog.changes import Change, ChangeKind, Mark
 from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.condemned import StoredObject
-from tagify.catalog.failures import CatalogError, ChangesLost, ContentCondemned, LeaseLost
+from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.jobs import Claim, JobLost, Jobs
 from tagify.catalog.keeping import Keeping

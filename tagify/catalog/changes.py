@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 
 from tagify.catalog.database import Database
 from tagify.catalog.documents import image_of, library_of
-from tagify.catalog.failures import translate
+from tagify.catalog.errors import translate
 from tagify.catalog.slate import MOVING
 from tagify.model import Image, ImageId, ImageState, Library, LibraryId
 

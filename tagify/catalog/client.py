@@ -14,7 +14,7 @@ from tagify.catalog.changes import Changes
 from tagify.catalog.condemned import Condemned
 from tagify.catalog.database import Database
 from tagify.catalog.dismantling import Dismantling
-from tagify.catalog.failures import carried_out, translated
+from tagify.catalog.errors import carried_out, translated
 from tagify.catalog.images.repository import Images
 from tagify.catalog.jobs import Jobs
 from tagify.catalog.keeping import Keeping

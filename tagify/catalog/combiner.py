@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from tagify.catalog.failures import CatalogError
+from tagify.catalog.errors import CatalogError
 from tagify.errors import Busy, Unavailable
 
 Op = TypeVar("Op")

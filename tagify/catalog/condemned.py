@@ -14,7 +14,7 @@ from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.failures import translated
+from tagify.catalog.errors import translated
 from tagify.model import Bucket, Content
 
 BATCH = 500

@@ -15,7 +15,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from tagify.catalog.condemned import StoredObject
 from tagify.catalog.database import Database
 from tagify.catalog.documents import object_id
-from tagify.catalog.failures import translated
+from tagify.catalog.errors import translated
 from tagify.catalog.leases import Fences, hold_to
 from tagify.catalog.tallies import Tallies
 from tagify.catalog.transactions import Transactions

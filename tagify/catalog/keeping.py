@@ -10,7 +10,7 @@ from typing import Any
 
 from tagify.catalog.database import Database
 from tagify.catalog.documents import identity_fields, object_id
-from tagify.catalog.failures import translated
+from tagify.catalog.errors import translated
 from tagify.model import LibraryId, LibraryState, RootIdentity
 
 

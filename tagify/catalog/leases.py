@@ -8,7 +8,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
 from tagify.catalog.documents import object_id
-from tagify.catalog.failures import LeaseLost, translated
+from tagify.catalog.errors import LeaseLost, translated
 from tagify.model import Lease, LibraryId
 
 Fences = Mapping[LibraryId, int]

@@ -6,7 +6,7 @@ from typing import Any
 
 from tagify.catalog.database import Database
 from tagify.catalog.documents import TILE_FIELDS, image_of, object_id, tile_of
-from tagify.catalog.failures import translated
+from tagify.catalog.errors import translated
 from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.orders import Leg, Place
 from tagify.catalog.plans import KnownTag, Plan, plan_of

@@ -13,7 +13,7 @@ from pymongo import UpdateOne
 
 from tagify.catalog.condemned import StoredObject
 from tagify.catalog.database import Database
-from tagify.catalog.failures import translated
+from tagify.catalog.errors import translated
 from tagify.model import Bucket, Content, is_content
 
 KEPT = timedelta(days=30)

@@ -17,7 +17,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.failures import translated
+from tagify.catalog.errors import translated
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.rename import Step
 from tagify.catalog.tallies import first_fields, tag_id
