@@ -17,7 +17,7 @@ from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from tagify.catalog.documents import file_fields, picture_fields
+from tagify.catalog.mapping import file_fields, picture_fields
 from tagify.model import FileFacts, Picture
 from tagify.tagnames import key_of
 

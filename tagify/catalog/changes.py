@@ -9,8 +9,8 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from tagify.catalog.database import Database
-from tagify.catalog.documents import image_of, library_of
 from tagify.catalog.errors import translate
+from tagify.catalog.mapping import image_of, library_of
 from tagify.catalog.slate import MOVING
 from tagify.model import Image, ImageId, ImageState, Library, LibraryId
 

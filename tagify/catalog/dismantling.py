@@ -14,9 +14,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.condemned import StoredObject
 from tagify.catalog.database import Database
-from tagify.catalog.documents import object_id
 from tagify.catalog.errors import translated
 from tagify.catalog.leases import Fences, hold_to
+from tagify.catalog.mapping import object_id
 from tagify.catalog.tallies import Tallies
 from tagify.catalog.transactions import Transactions
 from tagify.model import Content, LibraryId

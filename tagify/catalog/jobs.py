@@ -17,8 +17,8 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.documents import object_id
 from tagify.catalog.errors import translated
+from tagify.catalog.mapping import object_id
 from tagify.catalog.rename import Step
 from tagify.catalog.tallies import tag_id
 from tagify.catalog.transactions import Transactions

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tagify.catalog.database import Database
-from tagify.catalog.documents import identity_fields, object_id
 from tagify.catalog.errors import translated
+from tagify.catalog.mapping import identity_fields, object_id
 from tagify.model import LibraryId, LibraryState, RootIdentity
 
 

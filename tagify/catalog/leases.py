@@ -7,8 +7,8 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.documents import object_id
 from tagify.catalog.errors import LeaseLost, translated
+from tagify.catalog.mapping import object_id
 from tagify.model import Lease, LibraryId
 
 Fences = Mapping[LibraryId, int]

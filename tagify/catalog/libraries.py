@@ -11,8 +11,8 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.documents import library_of, object_id
 from tagify.catalog.errors import translated
+from tagify.catalog.mapping import library_of, object_id
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Conflict
 from tagify.model import Library, LibraryId, LibraryState

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tagify.catalog.documents import object_id
 from tagify.catalog.filters import ImageFilter, Sort
+from tagify.catalog.mapping import object_id
 from tagify.catalog.orders import ORDERS, Order
 from tagify.tagnames import key_of
 

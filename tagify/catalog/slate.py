@@ -12,7 +12,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import InsertOne, UpdateOne
 
-from tagify.catalog.documents import file_fields, object_id, picture_fields
+from tagify.catalog.mapping import file_fields, object_id, picture_fields
 from tagify.catalog.writes import Gone, Move, Store, Write
 from tagify.model import Entry, FileFacts, ImageState
 from tagify.tagnames import Spelling

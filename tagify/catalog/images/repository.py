@@ -10,10 +10,10 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.condemned import condemned_of
 from tagify.catalog.database import Database
-from tagify.catalog.documents import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
 from tagify.catalog.errors import translated
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.leases import Fences, hold_to
+from tagify.catalog.mapping import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
 from tagify.catalog.slate import Slate
 from tagify.catalog.tallies import Tallies, spelling
 from tagify.catalog.transactions import Transactions

@@ -14,8 +14,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from tagify.catalog.combiner import Combiner
 from tagify.catalog.completion import beginning_with
 from tagify.catalog.database import Database
-from tagify.catalog.documents import object_id
 from tagify.catalog.errors import translated
+from tagify.catalog.mapping import object_id
 from tagify.catalog.retag import Tagged
 from tagify.catalog.tagchanges import BATCH, Begun, Change, Undo
 from tagify.catalog.tagwrites import TagSlate
