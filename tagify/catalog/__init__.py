@@ -4,7 +4,7 @@ The driver is known in this folder only. What it raises leaves as Unavailable (n
 not in time), CatalogError (refused) or ChangesLost.
 """
 
-from tagify.catalog.changes import Change, ChangeKind, Mark
+from tagify.catalog.change_stream import Change, ChangeKind, Mark
 from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.condemned import StoredObject
 from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, LeaseLost

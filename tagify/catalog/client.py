@@ -10,7 +10,7 @@ import pymongo
 from pymongo import AsyncMongoClient
 
 from tagify.catalog import indexes
-from tagify.catalog.changes import Changes
+from tagify.catalog.change_stream import Changes
 from tagify.catalog.condemned import Condemned
 from tagify.catalog.database import Database
 from tagify.catalog.dismantling import Dismantling
