@@ -10,7 +10,7 @@ from tagify.catalog.condemned import StoredObject
 from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.jobs import Claim, JobLost, Jobs
-from tagify.catalog.keeping import Keeping
+from tagify.catalog.library_status import Keeping
 from tagify.catalog.listing import WALKED, Page
 from tagify.catalog.orders import Place
 from tagify.catalog.purges import Purge, Purges

@@ -17,9 +17,9 @@ from tagify.catalog.dismantling import Dismantling
 from tagify.catalog.errors import carried_out, translated
 from tagify.catalog.images.repository import Images
 from tagify.catalog.jobs import Jobs
-from tagify.catalog.keeping import Keeping
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
+from tagify.catalog.library_status import Keeping
 from tagify.catalog.listing import Listing
 from tagify.catalog.monitoring import Commands
 from tagify.catalog.purges import Purges
