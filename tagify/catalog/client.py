@@ -13,12 +13,12 @@ from tagify.catalog import indexes
 from tagify.catalog.change_stream import Changes
 from tagify.catalog.condemned import Condemned
 from tagify.catalog.database import Database
-from tagify.catalog.dismantling import Dismantling
 from tagify.catalog.errors import carried_out, translated
 from tagify.catalog.images.repository import Images
 from tagify.catalog.jobs import Jobs
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
+from tagify.catalog.library_removal import Dismantling
 from tagify.catalog.library_status import Keeping
 from tagify.catalog.listing import Listing
 from tagify.catalog.monitoring import Commands
