@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, StoredObject
-from tagify.catalog.condemned import CLAIM_S
+from tagify.catalog.deletion_queue import CLAIM_S
 from tagify.model import Bucket
 
 CONDEMNED_S = 65.0

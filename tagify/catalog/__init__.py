@@ -6,7 +6,7 @@ not in time), CatalogError (refused) or ChangesLost.
 
 from tagify.catalog.change_stream import Change, ChangeKind, Mark
 from tagify.catalog.client import Catalog, ServerFacts
-from tagify.catalog.condemned import StoredObject
+from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.jobs import Claim, JobLost, Jobs

@@ -11,8 +11,8 @@ from pymongo import AsyncMongoClient
 
 from tagify.catalog import indexes
 from tagify.catalog.change_stream import Changes
-from tagify.catalog.condemned import Condemned
 from tagify.catalog.database import Database
+from tagify.catalog.deletion_queue import Condemned
 from tagify.catalog.errors import carried_out, translated
 from tagify.catalog.images.repository import Images
 from tagify.catalog.jobs import Jobs

@@ -12,8 +12,8 @@ import pymongo
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.condemned import StoredObject
 from tagify.catalog.database import Database
+from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import translated
 from tagify.catalog.leases import Fences, hold_to
 from tagify.catalog.mapping import object_id

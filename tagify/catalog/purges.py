@@ -11,8 +11,8 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from tagify.catalog.condemned import StoredObject
 from tagify.catalog.database import Database
+from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import translated
 from tagify.model import Bucket, Content, is_content
 

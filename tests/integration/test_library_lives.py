@@ -139,7 +139,7 @@ async def test_a_removal_broken_off_anywhere_is_gone_on_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tagify.catalog.library_removal.BATCH", 2)
-    monkeypatch.setattr("tagify.catalog.condemned.CLAIM_S", 0)
+    monkeypatch.setattr("tagify.catalog.deletion_queue.CLAIM_S", 0)
     async with ingest():
         told = await add(client, folder(tmp_path, "first", *range(5)))
         await indexed(client, 5)

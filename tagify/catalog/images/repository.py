@@ -8,8 +8,8 @@ import pymongo
 from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.condemned import condemned_of
 from tagify.catalog.database import Database
+from tagify.catalog.deletion_queue import condemned_of
 from tagify.catalog.errors import translated
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.leases import Fences, hold_to
