@@ -13,7 +13,7 @@ from tagify.catalog.jobs import Claim, JobLost, Jobs
 from tagify.catalog.library_status import Keeping
 from tagify.catalog.listing import WALKED, Page
 from tagify.catalog.orders import Place
-from tagify.catalog.purges import Purge, Purges
+from tagify.catalog.purge_log import Purge, Purges
 from tagify.catalog.recount import Fault, Miscount, Misspelling
 from tagify.catalog.retag import Tagged
 from tagify.catalog.tags.repository import Changed

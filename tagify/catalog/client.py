@@ -22,7 +22,7 @@ from tagify.catalog.library_removal import Dismantling
 from tagify.catalog.library_status import Keeping
 from tagify.catalog.listing import Listing
 from tagify.catalog.monitoring import Commands
-from tagify.catalog.purges import Purges
+from tagify.catalog.purge_log import Purges
 from tagify.catalog.recount import Recount
 from tagify.catalog.tags.repository import Tags
 from tagify.catalog.transactions import Transactions

@@ -9,7 +9,7 @@ from tagify.catalog.completion import fill_in
 from tagify.catalog.database import Database
 from tagify.catalog.orders import ORDERS
 from tagify.catalog.plans import index_name
-from tagify.catalog.purges import KEPT
+from tagify.catalog.purge_log import KEPT
 from tagify.catalog.retag import UNDO_LIFETIME
 from tagify.model import ImageState
 
