@@ -16,11 +16,11 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.counters import tag_id
 from tagify.catalog.database import Database
 from tagify.catalog.errors import translated
 from tagify.catalog.mapping import object_id
 from tagify.catalog.rename import Step
-from tagify.catalog.tallies import tag_id
 from tagify.catalog.transactions import Transactions
 from tagify.errors import NotFound, TagifyError
 from tagify.model import JobId, JobState, LibraryId, Rename

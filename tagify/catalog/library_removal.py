@@ -12,12 +12,12 @@ import pymongo
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.counters import Tallies
 from tagify.catalog.database import Database
 from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import translated
 from tagify.catalog.leases import Fences, hold_to
 from tagify.catalog.mapping import object_id
-from tagify.catalog.tallies import Tallies
 from tagify.catalog.transactions import Transactions
 from tagify.model import Content, LibraryId
 

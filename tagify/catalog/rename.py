@@ -14,11 +14,11 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.counters import spelling, spellings
 from tagify.catalog.database import Database
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.retag import logged_keys
 from tagify.catalog.tagwrites import FIELDS, TagSlate
-from tagify.catalog.tallies import spelling, spellings
 from tagify.model import ImageState
 from tagify.tagnames import Spelling, key_of
 

@@ -8,9 +8,9 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.counters import Tallies, spelling
 from tagify.catalog.database import Database
 from tagify.catalog.indexes import PRESENT
-from tagify.catalog.tallies import Tallies, spelling
 from tagify.tagnames import Spelling
 
 FIELDS = {"tags": 1, "tag_log": 1, "library_id": 1, "state": 1}
