@@ -17,7 +17,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 
 from tagify.catalog import Catalog
-from tagify.catalog.completion import heads
+from tagify.catalog.autocomplete import heads
 from tagify.settings import CommonSettings
 from tests.support.servers import Servers
 

@@ -8,7 +8,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.completion import heads
+from tagify.catalog.autocomplete import heads
 from tagify.catalog.database import Database
 from tagify.model import ImageState
 from tagify.tagnames import Spelling, key_of

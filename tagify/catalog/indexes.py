@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from tagify.catalog.completion import fill_in
+from tagify.catalog.autocomplete import fill_in
 from tagify.catalog.database import Database
 from tagify.catalog.orders import ORDERS
 from tagify.catalog.plans import index_name

@@ -11,8 +11,8 @@ import pymongo
 from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from tagify.catalog.autocomplete import beginning_with
 from tagify.catalog.combiner import Combiner
-from tagify.catalog.completion import beginning_with
 from tagify.catalog.database import Database
 from tagify.catalog.errors import translated
 from tagify.catalog.mapping import object_id
