@@ -9,6 +9,7 @@ from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.filters import ImageFilter, Sort
+from tagify.catalog.images.commands import Gone, Move, Store, Write
 from tagify.catalog.jobs import Claim, JobLost, Jobs
 from tagify.catalog.library_status import Keeping
 from tagify.catalog.listing import WALKED, Page
@@ -17,7 +18,6 @@ from tagify.catalog.purge_log import Purge, Purges
 from tagify.catalog.recount import Fault, Miscount, Misspelling
 from tagify.catalog.retag import Tagged
 from tagify.catalog.tags.repository import Changed
-from tagify.catalog.writes import Gone, Move, Store, Write
 
 __all__ = [
     "WALKED",

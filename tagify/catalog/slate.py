@@ -12,8 +12,8 @@ from typing import Any
 from bson import ObjectId
 from pymongo import InsertOne, UpdateOne
 
+from tagify.catalog.images.commands import Gone, Move, Store, Write
 from tagify.catalog.mapping import file_fields, object_id, picture_fields
-from tagify.catalog.writes import Gone, Move, Store, Write
 from tagify.model import Entry, FileFacts, ImageState
 from tagify.tagnames import Spelling
 
