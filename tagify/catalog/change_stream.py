@@ -10,8 +10,8 @@ from pymongo.errors import PyMongoError
 
 from tagify.catalog.database import Database
 from tagify.catalog.errors import translate
+from tagify.catalog.images.unit_of_work import MOVING
 from tagify.catalog.mapping import image_of, library_of
-from tagify.catalog.slate import MOVING
 from tagify.model import Image, ImageId, ImageState, Library, LibraryId
 
 _WATCHED = [

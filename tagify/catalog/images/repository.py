@@ -13,10 +13,10 @@ from tagify.catalog.database import Database
 from tagify.catalog.deletion_queue import condemned_of
 from tagify.catalog.errors import translated
 from tagify.catalog.images.commands import Gone, Move, Store, Write
+from tagify.catalog.images.unit_of_work import Slate
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.leases import Fences, hold_to
 from tagify.catalog.mapping import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
-from tagify.catalog.slate import Slate
 from tagify.catalog.transactions import Transactions
 from tagify.model import Content, Entry, Image, ImageId, ImageState, LibraryId, Original
 
