@@ -20,9 +20,9 @@ from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.library_removal import Dismantling
 from tagify.catalog.library_status import Keeping
-from tagify.catalog.listing import Listing
 from tagify.catalog.monitoring import Commands
 from tagify.catalog.purge_log import Purges
+from tagify.catalog.queries.listing import Listing
 from tagify.catalog.recount import Recount
 from tagify.catalog.tags.repository import Tags
 from tagify.catalog.transactions import Transactions

@@ -14,8 +14,9 @@ from pymongo.database import Database
 from api.query_params import image_filter, sort_of
 from api.serializers import Items
 from bench import million
-from tagify.catalog import Catalog, ImageFilter, Page, Place, Sort, listing
-from tagify.catalog.listing import SIFTED
+from tagify.catalog import Catalog, ImageFilter, Page, Place, Sort
+from tagify.catalog.queries import listing
+from tagify.catalog.queries.listing import SIFTED
 from tagify.errors import BadRequest
 from tagify.model import LibraryId
 from tagify.settings import CommonSettings

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagify.catalog import Catalog, Gone, ImageFilter, Page, Place, Sort, Store, listing
+from tagify.catalog import Catalog, Gone, ImageFilter, Page, Place, Sort, Store
+from tagify.catalog.queries import listing
 from tagify.model import Content, FileFacts, ImageId, Library, Picture, Tile
 
 FOLDERS = ("", "a/", "a/b/", "a0/")

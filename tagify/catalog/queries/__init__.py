@@ -1,0 +1,1 @@
+"""Listing queries: filters, index planner, keyset pagination."""
