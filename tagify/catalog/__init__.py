@@ -8,12 +8,12 @@ from tagify.catalog.change_stream import Change, ChangeKind, Mark
 from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, LeaseLost
-from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.images.commands import Gone, Move, Store, Write
 from tagify.catalog.jobs import Claim, JobLost, Jobs
 from tagify.catalog.library_status import Keeping
 from tagify.catalog.orders import Place
 from tagify.catalog.purge_log import Purge, Purges
+from tagify.catalog.queries.filters import ImageFilter, Sort
 from tagify.catalog.queries.listing import WALKED, Page
 from tagify.catalog.recount import Fault, Miscount, Misspelling
 from tagify.catalog.retag import Tagged

@@ -12,7 +12,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING
 
-from tagify.catalog.filters import Sort
+from tagify.catalog.queries.filters import Sort
 from tagify.model import ImageId
 
 Doc = dict[str, Any]

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tagify.catalog.filters import ImageFilter, Sort
 from tagify.catalog.mapping import object_id
 from tagify.catalog.orders import ORDERS, Order
+from tagify.catalog.queries.filters import ImageFilter, Sort
 from tagify.tagnames import key_of
 
 Doc = dict[str, Any]
