@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tagify.catalog import ImageFilter, Place, Sort
 from tagify.catalog.orders import ORDERS, Order
-from tagify.catalog.plans import KnownTag, Plan, plan_of
+from tagify.catalog.queries.planner import KnownTag, Plan, plan_of
 from tagify.model import ImageId, LibraryId
 
 KNOWN = {
