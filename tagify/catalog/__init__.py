@@ -11,9 +11,9 @@ from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, L
 from tagify.catalog.images.commands import Gone, Move, Store, Write
 from tagify.catalog.jobs import Claim, JobLost, Jobs
 from tagify.catalog.library_status import Keeping
-from tagify.catalog.orders import Place
 from tagify.catalog.purge_log import Purge, Purges
 from tagify.catalog.queries.filters import ImageFilter, Sort
+from tagify.catalog.queries.keyset import Place
 from tagify.catalog.queries.listing import WALKED, Page
 from tagify.catalog.recount import Fault, Miscount, Misspelling
 from tagify.catalog.retag import Tagged

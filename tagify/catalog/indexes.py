@@ -7,8 +7,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from tagify.catalog.autocomplete import fill_in
 from tagify.catalog.database import Database
-from tagify.catalog.orders import ORDERS
 from tagify.catalog.purge_log import KEPT
+from tagify.catalog.queries.keyset import ORDERS
 from tagify.catalog.queries.planner import index_name
 from tagify.catalog.retag import UNDO_LIFETIME
 from tagify.model import ImageState

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagify.catalog import ImageFilter, Place, Sort
-from tagify.catalog.orders import ORDERS, Order
+from tagify.catalog.queries.keyset import ORDERS, Order
 from tagify.catalog.queries.planner import KnownTag, Plan, plan_of
 from tagify.model import ImageId, LibraryId
 

@@ -8,8 +8,8 @@ from tagify.catalog.counters import spellings
 from tagify.catalog.database import Database
 from tagify.catalog.errors import translated
 from tagify.catalog.mapping import TILE_FIELDS, image_of, object_id, tile_of
-from tagify.catalog.orders import Leg, Place
 from tagify.catalog.queries.filters import ImageFilter, Sort
+from tagify.catalog.queries.keyset import Leg, Place
 from tagify.catalog.queries.planner import KnownTag, Plan, plan_of
 from tagify.model import Image, Tile
 from tagify.tagnames import key_of

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagify.catalog.mapping import object_id
-from tagify.catalog.orders import ORDERS, Order
 from tagify.catalog.queries.filters import ImageFilter, Sort
+from tagify.catalog.queries.keyset import ORDERS, Order
 from tagify.tagnames import key_of
 
 Doc = dict[str, Any]
