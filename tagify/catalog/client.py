@@ -23,8 +23,8 @@ from tagify.catalog.library_status import Keeping
 from tagify.catalog.monitoring import Commands
 from tagify.catalog.purge_log import Purges
 from tagify.catalog.queries.listing import Listing
-from tagify.catalog.recount import Recount
 from tagify.catalog.tags.repository import Tags
+from tagify.catalog.tags.verify import Recount
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Unavailable
 from tagify.metrics import Metrics
