@@ -15,7 +15,7 @@ from tagify.catalog.purge_log import Purge, Purges
 from tagify.catalog.queries.filters import ImageFilter, Sort
 from tagify.catalog.queries.keyset import Place
 from tagify.catalog.queries.listing import WALKED, Page
-from tagify.catalog.retag import Tagged
+from tagify.catalog.tags.edits import Tagged
 from tagify.catalog.tags.repository import Changed
 from tagify.catalog.tags.verify import Fault, Miscount, Misspelling
 

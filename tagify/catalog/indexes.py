@@ -10,7 +10,7 @@ from tagify.catalog.database import Database
 from tagify.catalog.purge_log import KEPT
 from tagify.catalog.queries.keyset import ORDERS
 from tagify.catalog.queries.planner import index_name
-from tagify.catalog.retag import UNDO_LIFETIME
+from tagify.catalog.tags.edits import UNDO_LIFETIME
 from tagify.model import ImageState
 
 PRESENT = {"state": {"$in": [ImageState.READY.value, ImageState.FAILED.value]}}

@@ -17,7 +17,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from tagify.catalog.counters import spelling, spellings
 from tagify.catalog.database import Database
 from tagify.catalog.indexes import PRESENT
-from tagify.catalog.retag import logged_keys
+from tagify.catalog.tags.edits import logged_keys
 from tagify.catalog.tagwrites import FIELDS, TagSlate
 from tagify.model import ImageState
 from tagify.tagnames import Spelling, key_of

@@ -12,7 +12,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from tagify.catalog.retag import UNDO_LIFETIME, Placed, Retagging
+from tagify.catalog.tags.edits import UNDO_LIFETIME, Placed, Retagging
 
 Doc = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.retag import Tagged, Wish, logged, take_back, unlogged
+from tagify.catalog.tags.edits import Tagged, Wish, logged, take_back, unlogged
 from tagify.catalog.tagwrites import TagSlate
 from tagify.catalog.undo import Signature, Step, record, steps
 

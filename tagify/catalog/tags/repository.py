@@ -16,7 +16,7 @@ from tagify.catalog.combiner import Combiner
 from tagify.catalog.database import Database
 from tagify.catalog.errors import translated
 from tagify.catalog.mapping import object_id
-from tagify.catalog.retag import Tagged
+from tagify.catalog.tags.edits import Tagged
 from tagify.catalog.tags.operations import BATCH, Begun, Change, Undo
 from tagify.catalog.tagwrites import TagSlate
 from tagify.catalog.transactions import Transactions
