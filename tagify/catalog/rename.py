@@ -18,7 +18,7 @@ from tagify.catalog.counters import spelling, spellings
 from tagify.catalog.database import Database
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.tags.edits import logged_keys
-from tagify.catalog.tagwrites import FIELDS, TagSlate
+from tagify.catalog.tags.unit_of_work import FIELDS, TagSlate
 from tagify.model import ImageState
 from tagify.tagnames import Spelling, key_of
 

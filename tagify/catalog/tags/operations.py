@@ -9,7 +9,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
 from tagify.catalog.tags.edits import Tagged, Wish, logged, take_back, unlogged
-from tagify.catalog.tagwrites import TagSlate
+from tagify.catalog.tags.unit_of_work import TagSlate
 from tagify.catalog.undo import Signature, Step, record, steps
 
 BATCH = 500

@@ -18,7 +18,7 @@ from tagify.catalog.errors import translated
 from tagify.catalog.mapping import object_id
 from tagify.catalog.tags.edits import Tagged
 from tagify.catalog.tags.operations import BATCH, Begun, Change, Undo
-from tagify.catalog.tagwrites import TagSlate
+from tagify.catalog.tags.unit_of_work import TagSlate
 from tagify.catalog.transactions import Transactions
 from tagify.catalog.undo import Signature, still_good
 from tagify.errors import NotFound, Unavailable
