@@ -20,7 +20,7 @@ from tagify.catalog.counters import tag_id
 from tagify.catalog.database import Database
 from tagify.catalog.errors import translated
 from tagify.catalog.mapping import object_id
-from tagify.catalog.rename import Step
+from tagify.catalog.tags.rename import Step
 from tagify.catalog.transactions import Transactions
 from tagify.errors import NotFound, TagifyError
 from tagify.model import JobId, JobState, LibraryId, Rename

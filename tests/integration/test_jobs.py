@@ -85,7 +85,7 @@ async def test_case_alone_changes_the_spelling_everywhere(
 async def test_while_a_tag_is_spelt_anew_its_lists_lack_nothing(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagify.catalog.rename.STEP", 2)
+    monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
     ids = await fill(catalog, library, 5, "sea", "sun")
     await catalog.jobs.rename("sea", "SEA", None)
     claim = await catalog.jobs.claim()
@@ -142,7 +142,7 @@ async def test_an_image_that_is_missing_comes_back_with_the_new_name(
 async def test_who_was_taken_for_dead_commits_nothing(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagify.catalog.rename.STEP", 2)
+    monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
     monkeypatch.setattr("tagify.catalog.jobs.LEASE_S", 0)
     await fill(catalog, library, 5, "sea")
     job = await catalog.jobs.rename("sea", "ocean", None)
@@ -166,7 +166,7 @@ async def test_who_was_taken_for_dead_commits_nothing(
 async def test_a_job_beside_changes_of_the_same_tags_is_exact(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagify.catalog.rename.STEP", 5)
+    monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 5)
     ids = await fill(catalog, library, 40, "sea")
     await catalog.jobs.rename("sea", "ocean", None)
     claim = await catalog.jobs.claim()

@@ -115,7 +115,7 @@ async def test_changes_undos_and_renames_in_any_order(
 ) -> None:
     # So that a change of a few images takes several transactions.
     monkeypatch.setattr("tagify.catalog.tags.repository.BATCH", 2)
-    monkeypatch.setattr("tagify.catalog.rename.STEP", 2)
+    monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
     libraries = [await catalog.libraries.create("Test", f"/srv/{number}") for number in range(2)]
     ids = await fill(catalog, libraries[0], FIRST) + await fill(catalog, libraries[1], NUMBER - FIRST)
     model, tokens = Model(), list[str]()

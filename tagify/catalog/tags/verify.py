@@ -20,7 +20,7 @@ from tagify.catalog.counters import first_fields, tag_id
 from tagify.catalog.database import Database
 from tagify.catalog.errors import translated
 from tagify.catalog.indexes import PRESENT
-from tagify.catalog.rename import Step
+from tagify.catalog.tags.rename import Step
 from tagify.catalog.transactions import Transactions
 from tagify.model import ImageState, LibraryId
 from tagify.tagnames import key_of
