@@ -85,7 +85,7 @@ async def test_after_an_hour_nothing_is_taken_back(
     ids = await fill(catalog, library, 1)
     answer = await post(client, f"/api/tags/apply/{ids[0]}", ["sea"])
     # The record is there still: MongoDB removes it when it comes to it.
-    monkeypatch.setattr("tagify.catalog.undo.UNDO_LIFETIME", timedelta())
+    monkeypatch.setattr("tagify.catalog.tags.undo_log.UNDO_LIFETIME", timedelta())
     await post(client, "/api/tags/undo", {"undo": answer["undo"]}, 404)
     assert await tags_of(catalog, ids[0]) == ("sea",)
 

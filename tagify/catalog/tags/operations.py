@@ -9,8 +9,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
 from tagify.catalog.tags.edits import Tagged, Wish, logged, take_back, unlogged
+from tagify.catalog.tags.undo_log import Signature, Step, record, steps
 from tagify.catalog.tags.unit_of_work import TagSlate
-from tagify.catalog.undo import Signature, Step, record, steps
 
 BATCH = 500
 """Images in one transaction, at most: one that takes long is overtaken by short ones again and again."""

@@ -18,9 +18,9 @@ from tagify.catalog.errors import translated
 from tagify.catalog.mapping import object_id
 from tagify.catalog.tags.edits import Tagged
 from tagify.catalog.tags.operations import BATCH, Begun, Change, Undo
+from tagify.catalog.tags.undo_log import Signature, still_good
 from tagify.catalog.tags.unit_of_work import TagSlate
 from tagify.catalog.transactions import Transactions
-from tagify.catalog.undo import Signature, still_good
 from tagify.errors import NotFound, Unavailable
 from tagify.model import ImageId, LibraryId, TagCount
 
