@@ -12,7 +12,6 @@ from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.autocomplete import beginning_with
-from tagify.catalog.combiner import Combiner
 from tagify.catalog.database import Database
 from tagify.catalog.errors import translated
 from tagify.catalog.mapping import object_id
@@ -20,6 +19,7 @@ from tagify.catalog.tags.edits import Tagged
 from tagify.catalog.tags.operations import BATCH, Begun, Change, Undo
 from tagify.catalog.tags.undo_log import Signature, still_good
 from tagify.catalog.tags.unit_of_work import TagSlate
+from tagify.catalog.tags.write_coalescer import Combiner
 from tagify.catalog.transactions import Transactions
 from tagify.errors import NotFound, Unavailable
 from tagify.model import ImageId, LibraryId, TagCount
