@@ -9,13 +9,13 @@ from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, LeaseLost
 from tagify.catalog.images.commands import Gone, Move, Store, Write
-from tagify.catalog.jobs import Claim, JobLost, Jobs
 from tagify.catalog.library_status import Keeping
 from tagify.catalog.purge_log import Purge, Purges
 from tagify.catalog.queries.filters import ImageFilter, Sort
 from tagify.catalog.queries.keyset import Place
 from tagify.catalog.queries.listing import WALKED, Page
 from tagify.catalog.tags.edits import Tagged
+from tagify.catalog.tags.jobs import Claim, JobLost, Jobs
 from tagify.catalog.tags.repository import Changed
 from tagify.catalog.tags.verify import Fault, Miscount, Misspelling
 

@@ -15,7 +15,6 @@ from tagify.catalog.database import Database
 from tagify.catalog.deletion_queue import Condemned
 from tagify.catalog.errors import carried_out, translated
 from tagify.catalog.images.repository import Images
-from tagify.catalog.jobs import Jobs
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.library_removal import Dismantling
@@ -23,6 +22,7 @@ from tagify.catalog.library_status import Keeping
 from tagify.catalog.monitoring import Commands
 from tagify.catalog.purge_log import Purges
 from tagify.catalog.queries.listing import Listing
+from tagify.catalog.tags.jobs import Jobs
 from tagify.catalog.tags.repository import Tags
 from tagify.catalog.tags.verify import Recount
 from tagify.catalog.transactions import Transactions

@@ -143,7 +143,7 @@ async def test_who_was_taken_for_dead_commits_nothing(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
-    monkeypatch.setattr("tagify.catalog.jobs.LEASE_S", 0)
+    monkeypatch.setattr("tagify.catalog.tags.jobs.LEASE_S", 0)
     await fill(catalog, library, 5, "sea")
     job = await catalog.jobs.rename("sea", "ocean", None)
     waiting = await catalog.jobs.rename("sea", "sun", None)
