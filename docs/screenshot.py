@@ -29,7 +29,7 @@ def main() -> int:
         return 1
     port = free_block(1, start=29_000)
     with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, "-m", "tagify.cli", "up", "--data-dir", data, "--port", str(port)]
+        command = [sys.executable, "-m", "tagify.cli.main", "up", "--data-dir", data, "--port", str(port)]
         with subprocess.Popen(command) as up:
             try:
                 _wait(f"http://127.0.0.1:{port}/api/images")

@@ -111,7 +111,7 @@ async def rage(storm: Storm, victims: Sequence[Killable], clients: Sequence[asyn
 
 async def verified(settings: Values, folder: Path) -> None:
     """`tagify tags verify` finds every count exact."""
-    command = (sys.executable, "-m", "tagify.cli", "tags", "--data-dir", str(folder), "verify")
+    command = (sys.executable, "-m", "tagify.cli.main", "tags", "--data-dir", str(folder), "verify")
     env = {f"TAGIFY_{name.upper()}": value for name, value in settings.items()}
     process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
     said, _ = await process.communicate()

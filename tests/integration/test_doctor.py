@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tagify.cli import main
+from tagify.cli.main import main
 from tagify.doctor import host
 from tagify.doctor.finding import Level
 from tests.conftest import Values

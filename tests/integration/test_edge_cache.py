@@ -266,7 +266,7 @@ async def test_the_command_tells_and_clears(
 async def tagify(*argv: str, **settings: str) -> tuple[int, str]:
     """Status and output of the command as a user types it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tagify.cli", *argv,
+        sys.executable, "-m", "tagify.cli.main", *argv,
         env={**os.environ, **settings}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     out, _ = await process.communicate()

@@ -15,7 +15,7 @@ from tests.support.house import House
 
 
 async def ran(house: House, folder: Path) -> tuple[int | None, str]:
-    command = (sys.executable, "-m", "tagify.cli", "ingest", "--once", str(folder))
+    command = (sys.executable, "-m", "tagify.cli.main", "ingest", "--once", str(folder))
     process = await asyncio.create_subprocess_exec(
         *command, env=environment(house.settings), stderr=asyncio.subprocess.PIPE
     )
@@ -55,7 +55,7 @@ async def test_a_terminal_sees_how_fast_it_goes_and_how_long_it_takes(house: Hou
     for number in range(150):
         (other / f"{number}.jpg").write_bytes(pictures.jpeg(600, 400, seed=number))
     ours, theirs = pty.openpty()
-    command = (sys.executable, "-m", "tagify.cli", "ingest", "--once", str(other))
+    command = (sys.executable, "-m", "tagify.cli.main", "ingest", "--once", str(other))
     process = await asyncio.create_subprocess_exec(
         *command, env=environment(house.settings), stderr=theirs, stdout=theirs
     )

@@ -8,7 +8,7 @@ import pytest
 from pymongo import MongoClient
 
 from tagify.catalog import Catalog, ImageFilter, Miscount, Misspelling
-from tagify.cli import main
+from tagify.cli.main import main
 from tagify.model import Library
 from tests.conftest import Values
 from tests.support.shelf import counts_are_exact, fill

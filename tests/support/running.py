@@ -14,7 +14,7 @@ import aiohttp
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 
-COMMAND = (sys.executable, "-m", "tagify.cli", "up")
+COMMAND = (sys.executable, "-m", "tagify.cli.main", "up")
 
 
 class Up:
