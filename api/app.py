@@ -31,9 +31,9 @@ from api.serializers import Items
 from api.shared import Shared
 from tagify import __version__
 from tagify.catalog import Catalog
+from tagify.concurrency.tasks import end
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
-from tagify.tasks import end
 from tagify.threads import Threads
 from tagify.web import METRICS, JsonBody, new_app
 

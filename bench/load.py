@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tagify.tasks import end
+from tagify.concurrency.tasks import end
 
 WATCH_S = 0.2
 TICKS = os.sysconf("SC_CLK_TCK")

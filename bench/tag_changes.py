@@ -16,10 +16,10 @@ from pathlib import Path
 
 from tagify.catalog import Catalog
 from tagify.catalog.tags.repository import repository as tags_room
+from tagify.concurrency.tasks import end
 from tagify.errors import Unavailable
 from tagify.model import ImageId
 from tagify.settings import CommonSettings
-from tagify.tasks import end
 from tests.support.servers import Servers
 from tests.support.shelf import counts_are_exact, fill
 

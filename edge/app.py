@@ -35,10 +35,10 @@ from edge.variants.renderer import Maker
 from edge.variants.service import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Purge
+from tagify.concurrency.tasks import end
 from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
-from tagify.tasks import end
 from tagify.web import DOOR, METRICS, REQUEST_SECONDS, new_app
 
 BLOB_THREADS = 2

@@ -12,10 +12,10 @@ from edge.flights import Flights
 from edge.kept import Kept
 from edge.originals.upstream import Origin
 from tagify.catalog import Catalog
+from tagify.concurrency.tasks import end
 from tagify.errors import Unavailable
 from tagify.metrics import Counter
 from tagify.model import Content, Image, ImageId, Original
-from tagify.tasks import end
 
 T = TypeVar("T")
 

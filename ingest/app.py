@@ -7,10 +7,10 @@ from typing import Final
 from aiohttp import web
 
 from ingest.container import Parts
+from tagify.concurrency.tasks import end
 from tagify.errors import TagifyError
 from tagify.metrics import Metrics
 from tagify.settings import IngestSettings
-from tagify.tasks import end
 from tagify.web import new_app
 
 DAEMON: Final = web.AppKey("daemon", asyncio.Task[None])

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ingest.container import Parts
 from tagify.catalog import ImageFilter
+from tagify.concurrency.tasks import end
 from tagify.errors import TagifyError
 from tagify.metrics import Metrics
 from tagify.model import ImageState, Library, LibraryState
 from tagify.settings import IngestSettings
-from tagify.tasks import end
 from tagify.terminal import Terminal
 
 LOOK_S = 0.25

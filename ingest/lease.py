@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ingest.patience import WAITS, patiently
 from tagify.catalog import Catalog
+from tagify.concurrency.tasks import carried_through
 from tagify.errors import TagifyError
 from tagify.logs import fields
 from tagify.model import Lease, Library
-from tagify.tasks import carried_through
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from ingest.library_removal import Dismantler
 from ingest.library_worker import Keeper
 from ingest.patience import patiently
 from tagify.catalog import Catalog, LeaseLost
+from tagify.concurrency.tasks import carried_through, end
 from tagify.logs import fields
 from tagify.metrics import Gauge
 from tagify.model import Library, LibraryId, LibraryState
-from tagify.tasks import carried_through, end
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from api.events.replay_buffer import Backlog, Event
 from api.events.subscriber import Reader
 from api.serializers import Items
 from tagify.catalog import Change, ChangeKind, ChangesLost, Mark
+from tagify.concurrency.tasks import end
 from tagify.errors import Busy, TagifyError
 from tagify.metrics import Metrics
-from tagify.tasks import end
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from edge.variants.key import Wanted, named
 from edge.variants.memory_cache import Memory
 from edge.variants.negative_cache import Refusals
 from edge.variants.renderer import Maker, SameAs
+from tagify.concurrency.tasks import end
 from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics
-from tagify.tasks import end
 
 WIDTH = "text/plain"
 """The media type of a value that is no picture, but the width of the variant that has these bytes."""

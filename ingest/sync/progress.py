@@ -9,8 +9,8 @@ from typing import Self
 from ingest.patience import patiently
 from ingest.sync.change_applier import Intake
 from tagify.catalog import Keeping
+from tagify.concurrency.tasks import end
 from tagify.errors import TagifyError
-from tagify.tasks import end
 
 logger = logging.getLogger(__name__)
 

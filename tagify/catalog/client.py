@@ -26,11 +26,11 @@ from tagify.catalog.tags.jobs import Jobs
 from tagify.catalog.tags.repository import Tags
 from tagify.catalog.tags.verify import Recount
 from tagify.catalog.transactions import Transactions
+from tagify.concurrency.tasks import end
 from tagify.errors import Unavailable
 from tagify.metrics import Metrics
 from tagify.model import LibraryId
 from tagify.settings import CommonSettings
-from tagify.tasks import end
 
 logger = logging.getLogger(__name__)
 

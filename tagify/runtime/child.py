@@ -5,9 +5,9 @@ import dataclasses
 import os
 import signal
 
+from tagify.concurrency.tasks import end
 from tagify.runtime.notify import Notifier
 from tagify.servers.process import Process, Program
-from tagify.tasks import end
 
 READY_S = 240.0
 """A database that was killed reads its journal first."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import uvloop
 from aiohttp import web
 
+from tagify.concurrency.tasks import end
 from tagify.errors import SettingsError, TagifyError
 from tagify.logs import configure, fields
 from tagify.runtime.connections import GatedRunner, places
@@ -22,7 +23,6 @@ from tagify.runtime.reload import Reloader
 from tagify.runtime.sockets import Address, listen
 from tagify.runtime.watchdog import feed
 from tagify.settings import CommonSettings, load
-from tagify.tasks import end
 from tagify.web import METRICS, READINESS
 from tagify.web.sizes import LONGEST_LINE
 

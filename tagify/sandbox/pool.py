@@ -5,12 +5,12 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from tagify.concurrency.tasks import carried_through
 from tagify.errors import Unavailable, Undecodable
 from tagify.sandbox import wire
 from tagify.sandbox.jobs import Job
 from tagify.sandbox.memory import Sheet
 from tagify.sandbox.worker import Nursery, Worker
-from tagify.tasks import carried_through
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import os
 import signal
 from pathlib import Path
 
+from tagify.concurrency.tasks import end
 from tagify.errors import TagifyError
 from tagify.sample import make_sample
 from tagify.servers.ports import is_free
-from tagify.tasks import end
 from tagify.terminal import Terminal
 from tagify.up.folder import DataFolder
 from tagify.up.library import register, watch_first_scan

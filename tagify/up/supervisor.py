@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from tagify.concurrency.tasks import end
 from tagify.errors import TagifyError
 from tagify.servers.process import Process, ProcessError, Program
-from tagify.tasks import end
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0

@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 
 from tagify.catalog import Catalog
+from tagify.concurrency.tasks import end
 from tagify.model import ImageId
 from tagify.settings import CommonSettings
-from tagify.tasks import end
 from tests.conftest import Values
 from tests.support.killable import Killable, api, mongod, running
 from tests.support.shelf import fill

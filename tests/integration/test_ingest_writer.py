@@ -10,9 +10,9 @@ from pymongo import MongoClient
 
 from ingest.pipeline.batch_writer import Writer
 from tagify.catalog import Catalog, CatalogError, Store
+from tagify.concurrency.tasks import end
 from tagify.metrics import Metrics
 from tagify.model import Content, FileFacts, Library, Picture
-from tagify.tasks import end
 
 NUMBER = 60
 TOO_LARGE = 1 << 63

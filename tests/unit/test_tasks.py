@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from tagify.tasks import carried_through, end
+from tagify.concurrency.tasks import carried_through, end
 
 
 async def test_a_task_that_loses_a_cancellation_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tagify.tasks.AGAIN_S", 0.01)
+    monkeypatch.setattr("tagify.concurrency.tasks.AGAIN_S", 0.01)
 
     async def deaf() -> None:
         for _ in range(2):

@@ -1,0 +1,1 @@
+"""Primitives for concurrent work: tasks, threads, limits, caches, retries."""
