@@ -32,9 +32,9 @@ from api.shared import Shared
 from tagify import __version__
 from tagify.catalog import Catalog
 from tagify.concurrency.tasks import end
+from tagify.concurrency.thread_pool import Threads
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
-from tagify.threads import Threads
 from tagify.web import METRICS, JsonBody, new_app
 
 MAX_BODY = 2 << 20

@@ -12,9 +12,9 @@ from api.serializers import Items
 from api.shared import Shared
 from api.static_pages import PageFile
 from tagify.catalog import Catalog
+from tagify.concurrency.thread_pool import Threads
 from tagify.metrics import Counter
 from tagify.settings import ApiSettings
-from tagify.threads import Threads
 from tagify.web import JsonBody
 
 SETTINGS: Final = web.AppKey("settings", ApiSettings)

@@ -14,11 +14,11 @@ from ingest.supervisor import Daemon
 from ingest.watch import Watcher
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
+from tagify.concurrency.thread_pool import Threads
 from tagify.gc import CONDEMNED_S, Sweep
 from tagify.metrics import Metrics
 from tagify.model import Library
 from tagify.settings import IngestSettings
-from tagify.threads import Threads
 
 STAT_THREADS = 4
 """Threads that list folders and look at files; a dead mount can hold one each."""

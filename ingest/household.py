@@ -15,10 +15,10 @@ from ingest.sync.root_guard import Guard
 from ingest.watch import Watcher
 from ingest.watch.debounce import Note, Settling
 from tagify.catalog import Catalog, Keeping
+from tagify.concurrency.thread_pool import Threads
 from tagify.metrics import Counter
 from tagify.model import Library
 from tagify.settings import IngestSettings
-from tagify.threads import Threads
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from ingest.sync.walk import count
 from ingest.watch import NotWatched, Watch, Watcher
 from ingest.watch.debounce import Settling
 from tagify.catalog import Keeping
+from tagify.concurrency.thread_pool import Threads
 from tagify.logs import fields
 from tagify.metrics import Counter
 from tagify.model import Library, LibraryState, RootIdentity
-from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
 

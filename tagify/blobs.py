@@ -23,12 +23,12 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from minio.signer import sign_v4_s3
 from urllib3.exceptions import HTTPError
 
+from tagify.concurrency.thread_pool import Threads
 from tagify.errors import NotFound, Unavailable
 from tagify.model import Bucket, Content
 from tagify.objects import Objects
 from tagify.settings import CommonSettings
 from tagify.signing import Signer
-from tagify.threads import Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,9 +10,9 @@ from edge.cache.entry import Damaged, Entry
 from edge.cache.files import Files
 from edge.cache.index import Ledger, NamedBodies, NamedFiles, is_ruined
 from edge.cache.x_accel_files import Bodies
+from tagify.concurrency.thread_pool import Threads
 from tagify.errors import Busy
 from tagify.metrics import Metrics
-from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from ingest.turns import Turns
 from tagify.blobs import Blobs, as_binary
 from tagify.budget import Budget
 from tagify.catalog import Store
+from tagify.concurrency.thread_pool import Threads
 from tagify.errors import Undecodable
 from tagify.imaging import Derived, decode_bytes, derive, sidecar_keywords
 from tagify.logs import fields
 from tagify.model import Bucket, Content, FileFacts, Picture
-from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
 

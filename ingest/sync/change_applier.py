@@ -19,8 +19,8 @@ from ingest.sync.root_identity import look, why_suspended
 from ingest.sync.walk import facts_at
 from ingest.watch.debounce import Sign
 from tagify.catalog import Catalog, Gone, Move
+from tagify.concurrency.thread_pool import Threads
 from tagify.model import Content, Entry, FileFacts, ImageState, Library, LibraryId, LibraryState
-from tagify.threads import Threads
 
 Libraries = Callable[[LibraryId], Library | None]
 """Any library by its id: an image may have moved here from another one."""

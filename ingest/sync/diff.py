@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from ingest.sync.walk import Found, Unreadable
+from tagify.concurrency.thread_pool import Threads
 from tagify.model import Entry, FileFacts
-from tagify.threads import Threads
 
 CHUNK = 500
 """Files that are fetched from the walk at once."""

@@ -13,8 +13,8 @@ from ingest.sync.progress import Progress
 from ingest.sync.root_guard import Guard
 from ingest.sync.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
+from tagify.concurrency.thread_pool import Threads
 from tagify.model import Entry, FileFacts, LibraryId
-from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from ingest.patience import patiently
 from ingest.sync.deletion_guard import Removals
 from ingest.sync.root_identity import Sight, look, mark, why_suspended
 from tagify.catalog import Keeping
+from tagify.concurrency.thread_pool import Threads
 from tagify.model import Library, LibraryState, RootIdentity
-from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
 

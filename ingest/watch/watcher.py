@@ -26,8 +26,8 @@ from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog
 from ingest.watch.debounce import Note, Sign
 from ingest.watch.event_buffer import Inbox
 from ingest.watch.inotify import Terms, TreeObserver
+from tagify.concurrency.thread_pool import Threads
 from tagify.errors import TagifyError
-from tagify.threads import Threads
 
 logger = logging.getLogger(__name__)
 
