@@ -10,7 +10,7 @@ from edge.metadata_cache import Lookup
 from edge.originals.upstream import Origin
 from edge.variants.key import THUMB, Wanted
 from tagify.blobs import Blob
-from tagify.budget import Budget
+from tagify.concurrency.byte_budget import Budget
 from tagify.errors import NotFound, Undecodable, Unprocessable
 from tagify.metrics import Metrics
 from tagify.model import Content

@@ -13,8 +13,8 @@ from ingest.patience import patiently
 from ingest.pipeline.file_reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
 from ingest.turns import Turns
 from tagify.blobs import Blobs, as_binary
-from tagify.budget import Budget
 from tagify.catalog import Store
+from tagify.concurrency.byte_budget import Budget
 from tagify.concurrency.thread_pool import Threads
 from tagify.errors import Undecodable
 from tagify.imaging import Derived, decode_bytes, derive, sidecar_keywords

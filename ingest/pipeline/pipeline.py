@@ -10,7 +10,7 @@ from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.file_reader import IN_MEMORY, Unsettled
 from ingest.pipeline.importer import Importer
 from tagify.blobs import PART_SIZE, Blobs
-from tagify.budget import Budget
+from tagify.concurrency.byte_budget import Budget
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import FileFacts

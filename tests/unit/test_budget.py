@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagify.budget import LARGEST_SHARE, PASSES, Budget
+from tagify.concurrency.byte_budget import LARGEST_SHARE, PASSES, Budget
 from tests.support.waiting import until
 
 TOTAL = 1000
