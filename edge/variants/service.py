@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from edge.cache import DiskCache, Entry
-from edge.flights import Flights
 from edge.variants.cached_response import Answer, handed_answer, immutable_answer
 from edge.variants.key import Wanted, named
 from edge.variants.memory_cache import Memory
 from edge.variants.negative_cache import Refusals
 from edge.variants.renderer import Maker, SameAs
+from tagify.concurrency.singleflight import Flights
 from tagify.concurrency.tasks import end
 from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics

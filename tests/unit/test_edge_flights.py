@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.flights import Flights
+from tagify.concurrency.singleflight import Flights
 
 
 class Work:
