@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from edge.circuit import Circuit
-from edge.kept import Kept
 from edge.originals.upstream import Origin
 from tagify.catalog import Catalog
 from tagify.concurrency.singleflight import Flights
 from tagify.concurrency.tasks import end
+from tagify.concurrency.ttl_cache import Kept
 from tagify.errors import Unavailable
 from tagify.metrics import Counter
 from tagify.model import Content, Image, ImageId, Original

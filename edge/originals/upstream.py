@@ -12,10 +12,10 @@ from yarl import URL
 
 from edge.circuit import Circuit
 from edge.http.ranges import Range
-from edge.kept import Kept
 from edge.originals.transfer import Transfer
 from edge.slots import Slots
 from tagify.blobs import Blob, Blobs
+from tagify.concurrency.ttl_cache import Kept
 from tagify.errors import NotFound, Unavailable
 from tagify.logs import request_id
 from tagify.metrics import Counter, Histogram

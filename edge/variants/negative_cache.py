@@ -1,6 +1,6 @@
 """What cannot be made, remembered for a while: a page that asks again costs no decode and no fetch."""
 
-from edge.kept import Kept
+from tagify.concurrency.ttl_cache import Kept
 from tagify.errors import NotFound, Problem, Unprocessable
 
 REFUSALS = 10_000
