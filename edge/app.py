@@ -20,7 +20,6 @@ from edge.app_keys import (
     VARIANTS,
 )
 from edge.cache import DiskCache
-from edge.circuit import Circuit
 from edge.handlers import originals, thumbs, variants
 from edge.handlers.fast_path import at_hand
 from edge.metadata_cache import Lookup
@@ -35,6 +34,7 @@ from edge.variants.renderer import Maker
 from edge.variants.service import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Purge
+from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.tasks import end
 from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox

@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from edge.circuit import Circuit
 from edge.originals.upstream import Origin
 from tagify.catalog import Catalog
+from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.singleflight import Flights
 from tagify.concurrency.tasks import end
 from tagify.concurrency.ttl_cache import Kept

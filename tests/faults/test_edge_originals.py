@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 
 from edge.app_keys import ORIGIN
-from edge.circuit import FAILURES
 from edge.originals import streaming
 from edge.slots import UPSTREAMS
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
+from tagify.concurrency.circuit_breaker import FAILURES
 from tagify.settings import EdgeSettings
 from tests.conftest import Values
 from tests.support.chaos import Chaos, chaos

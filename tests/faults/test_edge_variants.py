@@ -20,10 +20,10 @@ from PIL import Image as Pixels
 from pydantic import SecretStr
 
 from edge.app_keys import VARIANTS
-from edge.circuit import FAILURES
 from edge.variants.key import Wanted
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
+from tagify.concurrency.circuit_breaker import FAILURES
 from tagify.model import Bucket, Content
 from tagify.settings import EdgeSettings
 from tests.conftest import Values

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from edge.circuit import FAILURES, LONGEST_PAUSE_S, PAUSE_S, Circuit
+from tagify.concurrency.circuit_breaker import FAILURES, LONGEST_PAUSE_S, PAUSE_S, Circuit
 from tagify.errors import NotFound, Unavailable
 from tagify.metrics import Metrics
 
