@@ -27,7 +27,6 @@ from edge.originals.presigned_redirect import Redirects
 from edge.originals.upstream import Origin, upstream_session
 from edge.purge.follower import UNDER_WAY_S, Follower
 from edge.purge.nginx import NginxCaches, purging_session
-from edge.slots import UPSTREAMS, Slots
 from edge.variants.key import all_of
 from edge.variants.memory_cache import Memory
 from edge.variants.renderer import Maker
@@ -35,6 +34,7 @@ from edge.variants.service import Variants
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Purge
 from tagify.concurrency.circuit_breaker import Circuit
+from tagify.concurrency.limiter import UPSTREAMS, Slots
 from tagify.concurrency.tasks import end
 from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox

@@ -12,9 +12,9 @@ from yarl import URL
 
 from edge.http.ranges import Range
 from edge.originals.transfer import Transfer
-from edge.slots import Slots
 from tagify.blobs import Blob, Blobs
 from tagify.concurrency.circuit_breaker import Circuit
+from tagify.concurrency.limiter import Slots
 from tagify.concurrency.ttl_cache import Kept
 from tagify.errors import NotFound, Unavailable
 from tagify.logs import request_id

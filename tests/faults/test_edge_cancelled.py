@@ -12,10 +12,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from edge.app import build
 from edge.app_keys import ORIGIN, VARIANTS
-from edge.slots import UPSTREAMS
 from edge.variants.renderer import Maker
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
+from tagify.concurrency.limiter import UPSTREAMS
 from tagify.model import Image
 from tagify.settings import EdgeSettings
 from tests.conftest import Values

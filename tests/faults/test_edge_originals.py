@@ -12,10 +12,10 @@ import pytest
 
 from edge.app_keys import ORIGIN
 from edge.originals import streaming
-from edge.slots import UPSTREAMS
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import FAILURES
+from tagify.concurrency.limiter import UPSTREAMS
 from tagify.settings import EdgeSettings
 from tests.conftest import Values
 from tests.support.chaos import Chaos, chaos
