@@ -5,12 +5,12 @@ import logging
 from dataclasses import dataclass
 
 from ingest.job import Job, Outcome
-from ingest.lanes import Lanes
 from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.file_reader import IN_MEMORY, Unsettled
 from ingest.pipeline.importer import Importer
 from tagify.blobs import PART_SIZE, Blobs
 from tagify.concurrency.byte_budget import Budget
+from tagify.concurrency.priority import Lanes
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import FileFacts
