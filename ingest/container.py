@@ -7,13 +7,13 @@ from ingest.gc_loop import Sweeper
 from ingest.household import Shared, keeper
 from ingest.library_removal import Dismantler
 from ingest.library_worker import Keeper
-from ingest.patience import WAITS, Waits, patiently
 from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.pipeline import Bounds, Pipeline
 from ingest.supervisor import Daemon
 from ingest.watch import Watcher
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
+from tagify.concurrency.retry import WAITS, Waits, patiently
 from tagify.concurrency.thread_pool import Threads
 from tagify.gc import CONDEMNED_S, Sweep
 from tagify.metrics import Metrics

@@ -6,8 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
-from ingest.patience import WAITS, patiently
 from tagify.catalog import Catalog
+from tagify.concurrency.retry import WAITS, patiently
 from tagify.concurrency.tasks import carried_through
 from tagify.errors import TagifyError
 from tagify.logs import fields

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-from ingest.patience import patiently
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, StoredObject
+from tagify.concurrency.retry import patiently
 from tagify.gc import remove_condemned
 from tagify.logs import fields
 from tagify.model import Bucket, Content, Library

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ingest.paths import Exclusions
-from ingest.patience import patiently
 from ingest.sync.change_applier import Intake
 from ingest.sync.mounts import file_system_type
 from ingest.sync.progress import Progress
@@ -17,6 +16,7 @@ from ingest.sync.walk import count
 from ingest.watch import NotWatched, Watch, Watcher
 from ingest.watch.debounce import Settling
 from tagify.catalog import Keeping
+from tagify.concurrency.retry import patiently
 from tagify.concurrency.thread_pool import Threads
 from tagify.logs import fields
 from tagify.metrics import Counter

@@ -8,8 +8,8 @@ from typing import Any
 from ingest.lease import give_back, keep, owner_name, take
 from ingest.library_removal import Dismantler
 from ingest.library_worker import Keeper
-from ingest.patience import patiently
 from tagify.catalog import Catalog, LeaseLost
+from tagify.concurrency.retry import patiently
 from tagify.concurrency.tasks import carried_through, end
 from tagify.logs import fields
 from tagify.metrics import Gauge

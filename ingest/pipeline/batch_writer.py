@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from ingest.patience import patiently
 from tagify.catalog import Catalog, ContentCondemned, LeaseLost, Store, Write
+from tagify.concurrency.retry import patiently
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import Content, LibraryId

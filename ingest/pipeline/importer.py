@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from ingest.job import Job
-from ingest.patience import patiently
 from ingest.pipeline.file_reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
 from ingest.turns import Turns
 from tagify.blobs import Blobs, as_binary
 from tagify.catalog import Store
 from tagify.concurrency.byte_budget import Budget
+from tagify.concurrency.retry import patiently
 from tagify.concurrency.thread_pool import Threads
 from tagify.errors import Undecodable
 from tagify.imaging import Derived, decode_bytes, derive, sidecar_keywords

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from ingest.job import Job, Outcome, Twins
-from ingest.patience import patiently
 from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.delay_queue import Ageing
 from ingest.pipeline.pipeline import Pipeline
@@ -19,6 +18,7 @@ from ingest.sync.root_identity import look, why_suspended
 from ingest.sync.walk import facts_at
 from ingest.watch.debounce import Sign
 from tagify.catalog import Catalog, Gone, Move
+from tagify.concurrency.retry import patiently
 from tagify.concurrency.thread_pool import Threads
 from tagify.model import Content, Entry, FileFacts, ImageState, Library, LibraryId, LibraryState
 

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from ingest.patience import patiently
 from tagify.catalog import Keeping
+from tagify.concurrency.retry import patiently
 from tagify.logs import fields
 from tagify.model import Library
 

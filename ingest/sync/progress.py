@@ -6,9 +6,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from ingest.patience import patiently
 from ingest.sync.change_applier import Intake
 from tagify.catalog import Keeping
+from tagify.concurrency.retry import patiently
 from tagify.concurrency.tasks import end
 from tagify.errors import TagifyError
 

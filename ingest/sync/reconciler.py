@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ingest.paths import Exclusions, to_os
-from ingest.patience import patiently
 from ingest.sync.change_applier import Intake
 from ingest.sync.diff import Arrival, Departure, Difference, Same, compare, in_chunks
 from ingest.sync.progress import Progress
 from ingest.sync.root_guard import Guard
 from ingest.sync.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
+from tagify.concurrency.retry import patiently
 from tagify.concurrency.thread_pool import Threads
 from tagify.model import Entry, FileFacts, LibraryId
 

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from ingest.patience import patiently
 from ingest.sync.deletion_guard import Removals
 from ingest.sync.root_identity import Sight, look, mark, why_suspended
 from tagify.catalog import Keeping
+from tagify.concurrency.retry import patiently
 from tagify.concurrency.thread_pool import Threads
 from tagify.model import Library, LibraryState, RootIdentity
 

@@ -60,7 +60,7 @@ async def behind(house: House, server: str) -> AsyncIterator[Chaos]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.patience.LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr("tagify.concurrency.retry.LONGEST_WAIT_S", 0.5)
     monkeypatch.setattr("tagify.catalog.images.repository.BATCH_TIMEOUT_S", 3 * TIMEOUT_S)
 
 
