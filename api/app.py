@@ -28,9 +28,9 @@ from api.job_worker import Worker
 from api.presigned_urls import StoreUrls
 from api.rate_limit import Buckets, Gate, costly, limited, tell_limits
 from api.serializers import Items
-from api.shared import Shared
 from tagify import __version__
 from tagify.catalog import Catalog
+from tagify.concurrency.coalesce import Shared
 from tagify.concurrency.tasks import end
 from tagify.concurrency.thread_pool import Threads
 from tagify.metrics import Metrics

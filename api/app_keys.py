@@ -9,9 +9,9 @@ from api.events import Events
 from api.index_builder import Indexing
 from api.presigned_urls import StoreUrls
 from api.serializers import Items
-from api.shared import Shared
 from api.static_pages import PageFile
 from tagify.catalog import Catalog
+from tagify.concurrency.coalesce import Shared
 from tagify.concurrency.thread_pool import Threads
 from tagify.metrics import Counter
 from tagify.settings import ApiSettings

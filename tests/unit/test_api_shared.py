@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.shared import Shared
+from tagify.concurrency.coalesce import Shared
 from tagify.metrics import Metrics
 
 Answers = Shared[int]
