@@ -14,6 +14,6 @@ def add_to(commands: Commands) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     from tagify.deploy.install import servers  # noqa: PLC0415
-    from tagify.runtime.child import keep  # noqa: PLC0415
+    from tagify.deploy.install.run_server import keep  # noqa: PLC0415
 
     return keep(servers.mongod().program if parsed.server == "mongod" else servers.store().program)
