@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tagify.deploy.install import places, servers
+from tagify.deploy.install import paths, servers
 from tagify.deploy.install.plan import USER, enabling, host_steps, instances, nginx_steps, removal
 from tagify.deploy.install.rolling import restart as restart_all
 from tagify.deploy.install.steps import File, Gone, InstallError, Run, carry_out
@@ -26,7 +26,7 @@ def install(*, dry_run: bool, own_servers: bool, start: bool) -> int:
     """
     if not dry_run:
         _check_host()
-    before = places.CURRENT.readlink() if places.CURRENT.is_symlink() else None
+    before = paths.CURRENT.readlink() if paths.CURRENT.is_symlink() else None
     credentials = _own_servers() if own_servers and not dry_run else {}
     done = carry_out(host_steps(credentials), dry_run=dry_run)
     settings = _settings()
@@ -44,7 +44,7 @@ def uninstall(*, dry_run: bool) -> int:
     if not dry_run:
         _check_root()
     carry_out(removal(), dry_run=dry_run)
-    print(f"kept: {places.ETC}, {places.STATE}, /var/cache/tagify, NGINX's cache, the user {USER}")
+    print(f"kept: {paths.ETC}, {paths.STATE}, /var/cache/tagify, NGINX's cache, the user {USER}")
     return 0
 
 
@@ -68,20 +68,20 @@ def _is_active() -> bool:
 
 
 def _old_releases() -> Sequence[Path]:
-    releases = sorted(path for path in places.RELEASES.glob("*") if path != Path(sys.prefix))
+    releases = sorted(path for path in paths.RELEASES.glob("*") if path != Path(sys.prefix))
     return releases[: 1 - RELEASES_KEPT]
 
 
 def _own_servers() -> Mapping[str, str]:
     """Their settings; the user that they belong to is there after this."""
-    user = File(places.SYSUSERS, sysusers())
-    carry_out([user, Run(("systemd-sysusers", str(places.SYSUSERS)), bool)], dry_run=False)
+    user = File(paths.SYSUSERS, sysusers())
+    carry_out([user, Run(("systemd-sysusers", str(paths.SYSUSERS)), bool)], dry_run=False)
     return servers.prepare(USER)
 
 
 def _settings() -> NginxSettings:
-    if places.SETTINGS.is_file():
-        os.environ.setdefault(FILE, str(places.SETTINGS))
+    if paths.SETTINGS.is_file():
+        os.environ.setdefault(FILE, str(paths.SETTINGS))
     return load(NginxSettings)
 
 
@@ -94,8 +94,8 @@ def _check_host() -> None:
     _check_root()
     if not Path("/run/systemd/system").is_dir():
         raise InstallError("this host is not run by systemd")
-    if places.RELEASES not in Path(sys.prefix).parents:
-        raise InstallError(f"this Python is not one of {places.RELEASES}: use `make install`")
+    if paths.RELEASES not in Path(sys.prefix).parents:
+        raise InstallError(f"this Python is not one of {paths.RELEASES}: use `make install`")
     python = Path(sys.executable).resolve()
     closed = [place for place in python.parents if not place.stat().st_mode & 0o001]
     if closed:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
-from tagify.deploy.install import places
+from tagify.deploy.install import paths
 from tagify.deploy.install.settings_file import SECRETS, settings_file, written
 from tagify.deploy.install.steps import File, Folder, Gone, Link, Run, Step
 from tagify.deploy.nginx import rendered
@@ -19,45 +19,45 @@ READABLE = f"root:{USER}"
 WRAPPER = f"""\
 #!/bin/sh
 # The tagify command with the settings of this host. Credentials are root's: use sudo.
-export TAGIFY_SETTINGS_FILE=${{TAGIFY_SETTINGS_FILE:-{places.SETTINGS}}}
-export CREDENTIALS_DIRECTORY=${{CREDENTIALS_DIRECTORY:-{places.CREDENTIALS}}}
-exec {places.CURRENT}/bin/tagify "$@"
+export TAGIFY_SETTINGS_FILE=${{TAGIFY_SETTINGS_FILE:-{paths.SETTINGS}}}
+export CREDENTIALS_DIRECTORY=${{CREDENTIALS_DIRECTORY:-{paths.CREDENTIALS}}}
+exec {paths.CURRENT}/bin/tagify "$@"
 """
 
 
 def host_steps(credentials: Mapping[str, str]) -> Iterator[Step]:
     """User, folders, settings and units. `credentials`: those of servers that Tagify runs itself."""
-    yield File(places.SYSUSERS, sysusers())
-    yield Run(("systemd-sysusers", str(places.SYSUSERS)), _has_changed(places.SYSUSERS))
-    yield Folder(places.ETC, 0o750, READABLE)
-    yield Folder(places.CREDENTIALS, 0o700)
+    yield File(paths.SYSUSERS, sysusers())
+    yield Run(("systemd-sysusers", str(paths.SYSUSERS)), _has_changed(paths.SYSUSERS))
+    yield Folder(paths.ETC, 0o750, READABLE)
+    yield Folder(paths.CREDENTIALS, 0o700)
     for name in SECRETS:
-        path = places.CREDENTIALS / f"{PREFIX}{name}".lower()
+        path = paths.CREDENTIALS / f"{PREFIX}{name}".lower()
         default = written(CommonSettings.model_fields[name].default)
         yield File(path, credentials.get(name, default) + "\n", 0o600, keep=name not in credentials)
-    yield File(places.SETTINGS, settings_file(), 0o640, READABLE, keep=True)
-    yield File(places.EXAMPLE, settings_file(), 0o640, READABLE)
-    yield Folder(places.STATE, 0o700, OWNED)
-    yield Link(places.CURRENT, Path(sys.prefix))
-    yield File(places.COMMAND, WRAPPER, 0o755)
+    yield File(paths.SETTINGS, settings_file(), 0o640, READABLE, keep=True)
+    yield File(paths.EXAMPLE, settings_file(), 0o640, READABLE)
+    yield Folder(paths.STATE, 0o700, OWNED)
+    yield Link(paths.CURRENT, Path(sys.prefix))
+    yield File(paths.COMMAND, WRAPPER, 0o755)
     for name, text in units().items():
-        yield File(places.UNITS / name, text)
-    yield Run(("systemctl", "daemon-reload"), _has_changed(places.UNITS))
+        yield File(paths.UNITS / name, text)
+    yield Run(("systemctl", "daemon-reload"), _has_changed(paths.UNITS))
 
 
 def nginx_steps(settings: NginxSettings) -> Iterator[Step]:
     """The site of an nginx that is installed."""
-    for name, text in rendered(places.NGINX, settings).items():
-        yield File(places.NGINX / name, text)
+    for name, text in rendered(paths.NGINX, settings).items():
+        yield File(paths.NGINX / name, text)
     yield Folder(Path(settings.nginx_cache_dir), 0o700, "www-data:root")
-    if settings.nginx_server_name == "_" and places.DEFAULT_SITE.is_symlink():
-        yield Gone(places.DEFAULT_SITE)
-    yield Link(places.SITE, places.NGINX / "tagify.conf")
+    if settings.nginx_server_name == "_" and paths.DEFAULT_SITE.is_symlink():
+        yield Gone(paths.DEFAULT_SITE)
+    yield Link(paths.SITE, paths.NGINX / "tagify.conf")
     yield from _nginx_takes_over()
 
 
 def _nginx_takes_over() -> Iterator[Step]:
-    changed = _has_changed(places.NGINX, places.SITE, places.DEFAULT_SITE)
+    changed = _has_changed(paths.NGINX, paths.SITE, paths.DEFAULT_SITE)
     yield Run(("nginx", "-t", "-q"), changed)
     yield Run(("systemctl", "enable", "--quiet", "nginx.service"), changed)
     yield Run(("systemctl", "reload-or-restart", "nginx.service"), changed)
@@ -86,24 +86,24 @@ def enabling(settings: NginxSettings, servers: Sequence[str]) -> Iterator[Step]:
 
 def removal() -> Iterator[Step]:
     """The way back: everything but settings, data and the user goes."""
-    present = sorted(path.name for path in places.UNITS.glob("tagify*") if path.is_file())
+    present = sorted(path.name for path in paths.UNITS.glob("tagify*") if path.is_file())
     plain = [name for name in present if "@" not in name]
     running = [*plain, *(name.replace("@.", "@*.") for name in present if "@" in name)]
-    enabled = sorted(path.name for path in places.UNITS.glob("*.wants/tagify*"))
+    enabled = sorted(path.name for path in paths.UNITS.glob("*.wants/tagify*"))
     yield Run(("systemctl", "stop", *running), lambda _: bool(present))
     yield Run(("systemctl", "disable", "--quiet", *enabled), lambda _: bool(enabled))
     for name in present:
-        yield Gone(places.UNITS / name)
-    for path in (places.SYSUSERS, places.COMMAND, places.CODE):
+        yield Gone(paths.UNITS / name)
+    for path in (paths.SYSUSERS, paths.COMMAND, paths.CODE):
         yield Gone(path)
-    yield Run(("systemctl", "daemon-reload"), _has_changed(places.UNITS))
-    for path in (places.SITE, places.NGINX):
+    yield Run(("systemctl", "daemon-reload"), _has_changed(paths.UNITS))
+    for path in (paths.SITE, paths.NGINX):
         yield Gone(path)
-    yield Run(("systemctl", "reload-or-restart", "nginx.service"), _has_changed(places.SITE))
+    yield Run(("systemctl", "reload-or-restart", "nginx.service"), _has_changed(paths.SITE))
 
 
 def _is_enabled(name: str) -> bool:
-    return any(places.UNITS.glob(f"*.wants/{name}"))
+    return any(paths.UNITS.glob(f"*.wants/{name}"))
 
 
 class _has_changed:

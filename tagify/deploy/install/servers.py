@@ -6,7 +6,7 @@ import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
-from tagify.deploy.install import places
+from tagify.deploy.install import paths
 from tagify.servers import find, s3
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import MongoServer, mongo_server
@@ -24,13 +24,13 @@ UNITS = ("tagify-mongod.service", "tagify-s3.service")
 
 def mongod() -> MongoServer:
     """The mongod of this host. Raises find.NotFoundHere."""
-    made = mongo_server(find.mongod(), places.STATE / "mongod", MONGO_PORT, None)
+    made = mongo_server(find.mongod(), paths.STATE / "mongod", MONGO_PORT, None)
     return dataclasses.replace(made, program=dataclasses.replace(made.program, stop_grace_s=MONGO_GRACE_S))
 
 
 def store() -> s3.S3Server:
     """The S3 server of this host. Raises find.NotFoundHere, WrongServer."""
-    folder = places.STATE / "s3"
+    folder = paths.STATE / "s3"
     kind, binary = s3.choose(folder)
     make = minio_server if kind == "minio" else weed_server
     return make(binary, folder, S3_PORT, None)
@@ -39,7 +39,7 @@ def store() -> s3.S3Server:
 def prepare(user: str) -> Mapping[str, str]:
     """Make their folders, owned by this user, and their passwords; the settings that name them."""
     mongo, objects = mongod(), store()
-    for top in (places.STATE / "mongod", places.STATE / "s3"):
+    for top in (paths.STATE / "mongod", paths.STATE / "s3"):
         _give(top, user)
     return {
         "mongo_uri": mongo.uri,
