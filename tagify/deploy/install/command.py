@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tagify.deploy.install import paths, servers
 from tagify.deploy.install.plan import USER, enabling, host_steps, instances, nginx_steps, removal
-from tagify.deploy.install.rolling import restart as restart_all
+from tagify.deploy.install.rolling_restart import restart as restart_all
 from tagify.deploy.install.steps import File, Gone, InstallError, Run, carry_out
 from tagify.deploy.systemd import sysusers
 from tagify.settings import NginxSettings, load
