@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tagify.deploy.nginx.blocks import internal, listen, real_ip, redirect, servers, tls
+from tagify.deploy.nginx.directives import internal, listen, real_ip, redirect, servers, tls
 from tagify.deploy.nginx.handover import handover, sendfile_type, variant_zone
 from tagify.deploy.nginx.purging import SLICE, load_module
 from tagify.settings import NginxSettings
