@@ -11,7 +11,7 @@ from yarl import URL
 
 from edge.variants.key import all_of
 from tagify.catalog import Purge
-from tagify.deploy.nginx.purging import ACCEPTS, SLICE
+from tagify.deploy.nginx.cache_purge import ACCEPTS, SLICE
 from tagify.errors import Unavailable
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tagify.deploy.nginx.purging import MODULE
+from tagify.deploy.nginx.cache_purge import MODULE
 from tests.support.front import nginx, serving
 from tests.support.servers import missing
 from tests.support.waiting import until

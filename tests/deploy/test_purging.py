@@ -14,7 +14,7 @@ from edge.app_keys import MEMORY
 from ingest.library_removal import Dismantler
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone
-from tagify.deploy.nginx.purging import MODULE, SLICE
+from tagify.deploy.nginx.cache_purge import MODULE, SLICE
 from tagify.gc import Sweep
 from tagify.model import Image, LibraryId
 from tagify.servers.s3 import S3Server
@@ -150,7 +150,7 @@ async def test_an_nginx_without_the_module_runs_and_keeps_until_its_time(
     s3_values: Values,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tagify.deploy.nginx.purging.MODULE", tmp_path / "none.so")
+    monkeypatch.setattr("tagify.deploy.nginx.cache_purge.MODULE", tmp_path / "none.so")
     gone = await stored(catalog, blobs, 1)
     caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
     async with running(tmp_path, {**mongo_values, **s3_values}) as (behind, front):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tagify.deploy.nginx.purging import purge_locations
+from tagify.deploy.nginx.cache_purge import purge_locations
 from tagify.settings import NginxSettings
 
 FAIL_S = 2

@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from tagify.deploy.nginx.cache_purge import SLICE, load_module
 from tagify.deploy.nginx.directives import internal, listen, real_ip, redirect, servers, tls
-from tagify.deploy.nginx.purging import SLICE, load_module
 from tagify.deploy.nginx.x_accel import handover, sendfile_type, variant_zone
 from tagify.settings import NginxSettings
 
