@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from tagify import thumbhash
-from tagify.imaging import metadata
+from tagify.imaging import metadata, thumbhash
 from tagify.imaging.pixels import displayed_size, fitted
 from tagify.imaging.source import FORMATS, Source, opened
 from tagify.model import THUMB_SIZE, Picture

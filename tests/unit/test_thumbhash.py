@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagify import thumbhash
+from tagify.imaging import thumbhash
 
 
 def test_a_plain_colour_is_its_header_and_neutral_terms() -> None:
