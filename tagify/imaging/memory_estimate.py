@@ -2,8 +2,8 @@
 
 from PIL import Image, ImageFile
 
-from tagify.imaging.pixels import has_alpha
 from tagify.imaging.source import Source, opened
+from tagify.imaging.transform import has_alpha
 from tagify.model import THUMB_SIZE
 
 _DRAFTS = (8, 4, 2)

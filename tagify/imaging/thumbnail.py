@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from tagify.imaging import metadata, thumbhash
-from tagify.imaging.pixels import displayed_size, fitted
 from tagify.imaging.source import FORMATS, Source, opened
+from tagify.imaging.transform import displayed_size, fitted
 from tagify.model import THUMB_SIZE, Picture
 
 JPEG_QUALITY = 82

@@ -4,8 +4,8 @@ import io
 
 from PIL import Image
 
-from tagify.imaging.pixels import displayed_size, fitted, on_white
 from tagify.imaging.source import Source, opened
+from tagify.imaging.transform import displayed_size, fitted, on_white
 
 QUALITIES = {
     "image/jpeg": {320: 84, 1024: 82, 8192: 78},
