@@ -4,9 +4,9 @@ All functions are synchronous and take CPU: callers run them in threads. What ca
 decoded raises Undecodable, whose text is for people; a disk that fails raises OSError.
 """
 
+from tagify.imaging.decode import FORMATS, Source
 from tagify.imaging.memory_estimate import decode_bytes
 from tagify.imaging.metadata import sidecar_keywords
-from tagify.imaging.source import FORMATS, Source
 from tagify.imaging.thumbnail import Derived, derive
 from tagify.imaging.variant import make_variant, natural_width
 

@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageFile
 
-from tagify.imaging.source import Source, opened
+from tagify.imaging.decode import Source, opened
 from tagify.imaging.transform import has_alpha
 from tagify.model import THUMB_SIZE
 

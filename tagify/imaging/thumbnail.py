@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from tagify.imaging import metadata, thumbhash
-from tagify.imaging.source import FORMATS, Source, opened
+from tagify.imaging.decode import FORMATS, Source, opened
 from tagify.imaging.transform import displayed_size, fitted
 from tagify.model import THUMB_SIZE, Picture
 

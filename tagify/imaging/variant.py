@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from tagify.imaging.source import Source, opened
+from tagify.imaging.decode import Source, opened
 from tagify.imaging.transform import displayed_size, fitted, on_white
 
 QUALITIES = {
