@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from tagify.runtime.notify import Notifier
+from tagify.runtime.sd_notify import Notifier
 from tagify.web import Readiness
 
 logger = logging.getLogger(__name__)

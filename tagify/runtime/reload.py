@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from tagify.errors import SettingsError
 from tagify.logs import configure
-from tagify.runtime.notify import Notifier
+from tagify.runtime.sd_notify import Notifier
 from tagify.settings import CommonSettings, load
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from tagify.errors import SettingsError, TagifyError
 from tagify.logs import configure, fields
 from tagify.runtime.connections import GatedRunner, places
 from tagify.runtime.draining import Draining
-from tagify.runtime.notify import Notifier, watchdog_s
 from tagify.runtime.readiness import announce
 from tagify.runtime.reload import Reloader
+from tagify.runtime.sd_notify import Notifier, watchdog_s
 from tagify.runtime.sockets import Address, listen
 from tagify.runtime.watchdog import feed
 from tagify.settings import CommonSettings, load

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tagify.runtime.notify import Notifier
+from tagify.runtime.sd_notify import Notifier
 
 BEATS = 3
 """Beats in one period: two may come late, or be lost, before systemd acts."""

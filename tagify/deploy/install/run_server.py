@@ -6,7 +6,7 @@ import os
 import signal
 
 from tagify.concurrency.tasks import end
-from tagify.runtime.notify import Notifier
+from tagify.runtime.sd_notify import Notifier
 from tagify.servers.process import Process, Program
 
 READY_S = 240.0
