@@ -16,7 +16,7 @@ from tagify.concurrency.tasks import end
 from tagify.errors import SettingsError, TagifyError
 from tagify.logs import configure, fields
 from tagify.runtime.connections import GatedRunner, places
-from tagify.runtime.draining import Draining
+from tagify.runtime.graceful_shutdown import Draining
 from tagify.runtime.readiness import announce
 from tagify.runtime.reload import Reloader
 from tagify.runtime.sd_notify import Notifier, watchdog_s
