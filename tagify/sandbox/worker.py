@@ -79,7 +79,7 @@ class Nursery:
                 sys.executable,
                 "-P",
                 "-m",
-                "tagify.sandbox.nursery",
+                "tagify.sandbox.forkserver",
                 str(theirs.fileno()),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

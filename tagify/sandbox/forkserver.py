@@ -1,4 +1,4 @@
-"""The processes themselves: `python -m tagify.sandbox.nursery FD`.
+"""The processes themselves: `python -m tagify.sandbox.forkserver FD`.
 
 One nursery has all decoders loaded and forks a worker whenever the parent asks for one: in a few
 milliseconds, sharing its memory, where a fresh interpreter would take a third of a second.
