@@ -19,7 +19,7 @@ from typing import Any
 from tagify.errors import Undecodable
 from tagify.sandbox import wire
 from tagify.sandbox.jobs import Job, perform
-from tagify.sandbox.memory import Sheet
+from tagify.sandbox.shared_memory import Sheet
 
 _PR_SET_PDEATHSIG = 1
 _NICE = 5

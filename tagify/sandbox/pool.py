@@ -9,7 +9,7 @@ from tagify.concurrency.tasks import carried_through
 from tagify.errors import Unavailable, Undecodable
 from tagify.sandbox import wire
 from tagify.sandbox.jobs import Job
-from tagify.sandbox.memory import Sheet
+from tagify.sandbox.shared_memory import Sheet
 from tagify.sandbox.worker import Nursery, Worker
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tagify.sandbox import wire
 from tagify.sandbox.jobs import Job
-from tagify.sandbox.memory import Sheet
+from tagify.sandbox.shared_memory import Sheet
 
 START_S = 30.0
 """Longest wait for a process to start, on a machine with much else to do."""
