@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tagify.errors import Undecodable
-from tagify.sandbox import wire
+from tagify.sandbox import ipc
 from tagify.sandbox.jobs import Job, perform
 from tagify.sandbox.shared_memory import Sheet
 
@@ -37,9 +37,9 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
     gc.freeze()
-    with suppress(wire.BrokenWire, OSError):
+    with suppress(ipc.BrokenWire, OSError):
         while True:
-            message, files = wire.receive(control)
+            message, files = ipc.receive(control)
             _fork(control, socket.socket(fileno=files[0]), int(message["memory_bytes"]))
 
 
@@ -49,7 +49,7 @@ def _fork(control: socket.socket, end: socket.socket, memory_bytes: int) -> None
         end.close()
         # A number may be another process's by the time it is used; this cannot.
         handle = os.pidfd_open(pid)
-        wire.send(control, {"pid": pid}, [handle])
+        ipc.send(control, {"pid": pid}, [handle])
         os.close(handle)
         return
     status = 1
@@ -77,9 +77,9 @@ def _bounded(memory_bytes: int) -> None:
 
 
 def _serve(end: socket.socket) -> None:
-    with suppress(wire.BrokenWire):
+    with suppress(ipc.BrokenWire):
         while True:
-            message, files = wire.receive(end)
+            message, files = ipc.receive(end)
             deadline_s = int(message.pop("deadline_s"))
             # The parent kills before this; where it has died, an endless decode ends itself.
             signal.alarm(deadline_s + 5)
@@ -99,9 +99,9 @@ def _answer(end: socket.socket, job: Job, source: Sheet) -> None:
         reply["seconds"] = time.perf_counter() - start
         if isinstance(done, bytes):
             out.write(done)
-            wire.send(end, reply, [out.fd])
+            ipc.send(end, reply, [out.fd])
         else:
-            wire.send(end, reply | {"number": done})
+            ipc.send(end, reply | {"number": done})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 
 from tagify.concurrency.tasks import carried_through
 from tagify.errors import Unavailable, Undecodable
-from tagify.sandbox import wire
+from tagify.sandbox import ipc
 from tagify.sandbox.jobs import Job
 from tagify.sandbox.shared_memory import Sheet
 from tagify.sandbox.worker import Nursery, Worker
@@ -62,12 +62,12 @@ class Sandbox:
         async with self._slots:
             try:
                 return await self._attempt(job, source)
-            except wire.BrokenWire:
+            except ipc.BrokenWire:
                 # The fault may be another's: the kernel, short of memory, ends whom it likes.
                 self._drop_idle()
             try:
                 return await self._attempt(job, source)
-            except wire.BrokenWire as error:
+            except ipc.BrokenWire as error:
                 raise Undecodable("decoding it crashed the decoder") from error
 
     async def close(self) -> None:
@@ -105,7 +105,7 @@ class Sandbox:
                 try:
                     self._nursery = self._nursery or await Nursery.start()
                     self._idle.append(await self._nursery.worker(self._memory))
-                except (wire.BrokenWire, OSError, TimeoutError) as error:
+                except (ipc.BrokenWire, OSError, TimeoutError) as error:
                     logger.warning("no decoding process could be started: %s", error)
                     if self._nursery is not None:
                         await self._nursery.end()

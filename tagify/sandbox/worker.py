@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Self
 
-from tagify.sandbox import wire
+from tagify.sandbox import ipc
 from tagify.sandbox.jobs import Job
 from tagify.sandbox.shared_memory import Sheet
 
@@ -25,7 +25,7 @@ async def received(end: socket.socket) -> tuple[dict[str, Any], list[int]]:
     loop = asyncio.get_running_loop()
     while True:
         with suppress(BlockingIOError):
-            return wire.receive(end)
+            return ipc.receive(end)
         readable = asyncio.Event()
         loop.add_reader(end.fileno(), readable.set)
         try:
@@ -45,9 +45,9 @@ class Worker:
     async def ask(self, job: Job, source: Sheet, deadline_s: int) -> tuple[dict[str, Any], Sheet | None]:
         """Its reply and the bytes it made. Raises BrokenWire when it has died."""
         try:
-            wire.send(self._end, asdict(job) | {"deadline_s": deadline_s}, [source.fd])
+            ipc.send(self._end, asdict(job) | {"deadline_s": deadline_s}, [source.fd])
         except OSError as error:
-            raise wire.BrokenWire(str(error)) from error
+            raise ipc.BrokenWire(str(error)) from error
         reply, files = await received(self._end)
         return reply, Sheet(files[0]) if files else None
 
@@ -69,7 +69,7 @@ class Nursery:
     @classmethod
     async def start(cls) -> Self:
         """Run it. Raises OSError."""
-        ours, theirs = wire.pair()
+        ours, theirs = ipc.pair()
         ours.setblocking(False)
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         # One arena: what a big picture took is given back when it is done.
@@ -89,11 +89,11 @@ class Nursery:
 
     async def worker(self, memory_bytes: int) -> Worker:
         """A new worker that may take so much memory. Raises BrokenWire, OSError, TimeoutError."""
-        ours, theirs = wire.pair()
+        ours, theirs = ipc.pair()
         ours.setblocking(False)
         try:
             with theirs:
-                wire.send(self._control, {"memory_bytes": memory_bytes}, [theirs.fileno()])
+                ipc.send(self._control, {"memory_bytes": memory_bytes}, [theirs.fileno()])
             async with asyncio.timeout(START_S):
                 reply, files = await received(self._control)
         except BaseException:
