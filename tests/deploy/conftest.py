@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagify.servers import find
+from tagify.servers import discovery
 from tests.support import pictures, release
 from tests.support.box import Box, box
 from tests.support.servers import missing
@@ -49,7 +49,7 @@ def bare_host(folder: Path, minio: Path | None) -> Iterator[Box]:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """A box where `make install` was run, with a MongoDB and a MinIO of its own."""
-    minio = find.minio() or missing("minio", "make minio")
+    minio = discovery.minio() or missing("minio", "make minio")
     with bare_host(tmp_path_factory.mktemp("host"), minio) as booted:
         booted.shell(MAKE_INSTALL, timeout_s=300)
         yield booted

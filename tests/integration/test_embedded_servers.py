@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from tagify.catalog import Catalog
-from tagify.servers import find
+from tagify.servers import discovery
 from tagify.servers.mongod import mongo_server
 from tagify.servers.process import Process, ProcessError
 from tagify.servers.s3 import S3Server
@@ -24,7 +24,7 @@ async def test_a_stranger_may_neither_list_nor_read(s3: S3Server, blobs: object)
 
 
 async def test_mongod_comes_back_on_another_port_with_its_data(tmp_path: Path) -> None:
-    binary = find.mongod()
+    binary = discovery.mongod()
     first, second = free_ports(), free_ports()
     server = mongo_server(binary, tmp_path / "mongo", first, tmp_path / "log")
     process = await Process.start(server.program)
@@ -53,7 +53,7 @@ async def test_mongod_lets_no_stranger_in(servers: Servers) -> None:
 
 
 async def test_a_second_mongod_on_the_folder_says_so(tmp_path: Path) -> None:
-    binary = find.mongod()
+    binary = discovery.mongod()
     server = mongo_server(binary, tmp_path / "mongo", free_ports(), tmp_path / "log")
     process = await Process.start(server.program)
     try:

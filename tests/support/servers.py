@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 from pymongo import AsyncMongoClient
 
-from tagify.servers import find
+from tagify.servers import discovery
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
 from tagify.servers.process import Process, Program
@@ -114,8 +114,14 @@ class Servers:
 def binary(kind: str) -> Path:
     """The program of a server; a test that needs one that is missing is told so."""
     try:
-        found = find.mongod() if kind == "mongod" else find.minio() if kind == "minio" else find.weed()
-    except find.NotFoundHere as error:
+        found = (
+            discovery.mongod()
+            if kind == "mongod"
+            else discovery.minio()
+            if kind == "minio"
+            else discovery.weed()
+        )
+    except discovery.NotFoundHere as error:
         missing(kind, str(error))
     if found is None:
         missing(kind, "make minio" if kind == "minio" else "pip install 'tagify[embedded]'")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tagify.servers import find, s3
+from tagify.servers import discovery, s3
 
 
 def have(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
     for kind in ("minio", "weed"):
         binary = Path(f"/opt/{kind}") if kind in kinds else None
-        monkeypatch.setattr(find, kind, lambda binary=binary: binary)
+        monkeypatch.setattr(discovery, kind, lambda binary=binary: binary)
 
 
 def test_a_new_folder_gets_minio_where_there_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -35,5 +35,5 @@ def test_another_server_is_never_started_on_it(monkeypatch: pytest.MonkeyPatch, 
 
 def test_none_at_all_says_how_it_gets_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     have(monkeypatch)
-    with pytest.raises(find.NotFoundHere, match="pip install"):
+    with pytest.raises(discovery.NotFoundHere, match="pip install"):
         s3.choose(tmp_path)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tagify.deploy.install import paths
-from tagify.servers import find, s3
+from tagify.servers import discovery, s3
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import MongoServer, mongo_server
 from tagify.servers.weed import weed_server
@@ -24,7 +24,7 @@ UNITS = ("tagify-mongod.service", "tagify-s3.service")
 
 def mongod() -> MongoServer:
     """The mongod of this host. Raises find.NotFoundHere."""
-    made = mongo_server(find.mongod(), paths.STATE / "mongod", MONGO_PORT, None)
+    made = mongo_server(discovery.mongod(), paths.STATE / "mongod", MONGO_PORT, None)
     return dataclasses.replace(made, program=dataclasses.replace(made.program, stop_grace_s=MONGO_GRACE_S))
 
 
