@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from tagify.servers.credentials import remembered, token
 from tagify.servers.ports import answers
 from tagify.servers.process import Program
 from tagify.servers.s3 import S3Server, remember
-from tagify.servers.secrets import remembered, token
 
 PORTS = 1
 """Ports that it needs."""

@@ -10,9 +10,9 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from tagify.servers.credentials import remembered, token, write_private
 from tagify.servers.ports import accepts
 from tagify.servers.process import Program
-from tagify.servers.secrets import remembered, token, write_private
 
 USER = "tagify"
 REPLICA_SET = "rs0"

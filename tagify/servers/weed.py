@@ -9,10 +9,10 @@ import asyncio
 import json
 from pathlib import Path
 
+from tagify.servers.credentials import remembered, token, write_private
 from tagify.servers.ports import answers
 from tagify.servers.process import ProcessError, Program
 from tagify.servers.s3 import S3Server, remember
-from tagify.servers.secrets import remembered, token, write_private
 
 PORTS = 10
 """Ports that it needs, in a row."""

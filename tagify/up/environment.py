@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tagify.servers.secrets import write_private
+from tagify.servers.credentials import write_private
 
 _NAME = "environment.json"
 
