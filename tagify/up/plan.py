@@ -10,7 +10,7 @@ from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
 from tagify.servers.ports import answers
 from tagify.servers.process import Program
-from tagify.servers.weed import weed_server
+from tagify.servers.seaweedfs import weed_server
 from tagify.settings import PREFIX
 from tagify.up import nginx
 from tagify.up.environment import keep

@@ -16,7 +16,7 @@ from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
 from tagify.servers.process import Process, Program
 from tagify.servers.s3 import S3Server
-from tagify.servers.weed import weed_server
+from tagify.servers.seaweedfs import weed_server
 from tests.support.ports import free_ports
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from tagify.deploy.install import paths
 from tagify.servers import discovery, s3
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import MongoServer, mongo_server
-from tagify.servers.weed import weed_server
+from tagify.servers.seaweedfs import weed_server
 
 MONGO_PORT = 27017
 S3_PORT = 9000
