@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tagify.catalog import Catalog
+from tagify.servers.local_profile import adopt
 from tagify.settings import EdgeSettings, load
-from tagify.up.environment import adopt
 
 T = TypeVar("T")
 

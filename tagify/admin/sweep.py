@@ -7,8 +7,8 @@ from pathlib import Path
 from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.gc import CONDEMNED_S, Sweep, Swept
+from tagify.servers.local_profile import adopt
 from tagify.settings import IngestSettings, load
-from tagify.up.environment import adopt
 
 
 def sweep(data_dir: Path) -> int:

@@ -16,7 +16,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from tagify.up.environment import adopt  # noqa: PLC0415
+    from tagify.servers.local_profile import adopt  # noqa: PLC0415
 
     adopt(parsed.data_dir)
     os.environ.setdefault("TAGIFY_LOG_LEVEL", "warning")

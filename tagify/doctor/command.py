@@ -8,8 +8,8 @@ from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.doctor import host, servers
 from tagify.doctor.finding import Finding, Level
+from tagify.servers.local_profile import adopt
 from tagify.settings import EdgeSettings, load
-from tagify.up.environment import adopt
 
 
 def doctor(data_dir: Path) -> int:

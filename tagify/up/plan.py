@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagify.servers import discovery, s3
+from tagify.servers.local_profile import keep
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
 from tagify.servers.ports import answers
@@ -13,7 +14,6 @@ from tagify.servers.process import Program
 from tagify.servers.seaweedfs import weed_server
 from tagify.settings import PREFIX
 from tagify.up import nginx
-from tagify.up.environment import keep
 from tagify.up.folder import DataFolder
 
 

@@ -18,7 +18,7 @@ from edge.cache import DiskCache, Entry
 from edge.cache.__main__ import main as command
 from edge.cache.files import AT_ONCE
 from tagify.metrics import Metrics
-from tagify.up.environment import keep
+from tagify.servers.local_profile import keep
 from tests.support.cache_probe import key, value
 from tests.support.servers import missing
 
