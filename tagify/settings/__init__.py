@@ -8,8 +8,8 @@ checked against these models.
 from tagify.settings.api import ApiSettings
 from tagify.settings.common import PREFIX, CommonSettings
 from tagify.settings.edge import EdgeSettings
-from tagify.settings.environment import SERVICES, load, unknown_variables, variable_names
 from tagify.settings.ingest import IngestSettings
+from tagify.settings.loader import SERVICES, load, unknown_variables, variable_names
 from tagify.settings.nginx import NginxSettings
 
 __all__ = [

@@ -13,7 +13,7 @@ from tagify.deploy.install.rolling_restart import restart as restart_all
 from tagify.deploy.install.steps import File, Gone, InstallError, Run, carry_out
 from tagify.deploy.systemd import sysusers
 from tagify.settings import NginxSettings, load
-from tagify.settings.environment import FILE
+from tagify.settings.loader import FILE
 
 RELEASES_KEPT = 2
 """The one that runs, and the one before it."""
