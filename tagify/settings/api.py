@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.fields import BaseUrl, Networks, Port, SocketPath, Widths
+from tagify.settings.types import BaseUrl, Networks, Port, SocketPath, Widths
 
 
 class ApiSettings(CommonSettings):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tagify.settings.fields import Origins, Roots
+from tagify.settings.types import Origins, Roots
 
 PREFIX = "TAGIFY_"
 

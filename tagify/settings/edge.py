@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from tagify.settings.fields import BaseUrl, Formats, Port, SocketPath, Widths
 from tagify.settings.media import MediaCacheSettings
+from tagify.settings.types import BaseUrl, Formats, Port, SocketPath, Widths
 
 
 class EdgeSettings(MediaCacheSettings):

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.fields import Names, Port
+from tagify.settings.types import Names, Port
 
 
 class IngestSettings(CommonSettings):

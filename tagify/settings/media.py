@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.fields import QuotableFolder
+from tagify.settings.types import QuotableFolder
 
 
 class MediaCacheSettings(CommonSettings):

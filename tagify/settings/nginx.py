@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tagify.settings.fields import Plain, PlainNames, Port, QuotablePath
 from tagify.settings.media import MediaCacheSettings
+from tagify.settings.types import Plain, PlainNames, Port, QuotablePath
 
 
 class NginxSettings(MediaCacheSettings):
