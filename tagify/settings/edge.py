@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tagify.settings.media import MediaCacheSettings
+from tagify.settings.edge_cache import MediaCacheSettings
 from tagify.settings.types import BaseUrl, Formats, Port, SocketPath, Widths
 
 

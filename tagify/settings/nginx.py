@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tagify.settings.media import MediaCacheSettings
+from tagify.settings.edge_cache import MediaCacheSettings
 from tagify.settings.types import Plain, PlainNames, Port, QuotablePath
 
 
