@@ -21,10 +21,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench import peers
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Store
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import CommonSettings
+from tagify.storage.store import Blobs
 from tests.support.edge import edge_process
 from tests.support.servers import Servers
 

@@ -29,11 +29,11 @@ from bench import peers
 from bench.load import Cost, again_and_again, each_once, peak_mb
 from bench.peers import Peer
 from bench.photos import photos
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, ImageFilter, Store
 from tagify.imaging import derive
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import CommonSettings
+from tagify.storage.store import Blobs
 from tests.support.edge import edge_process
 from tests.support.servers import Servers
 

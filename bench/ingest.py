@@ -31,10 +31,10 @@ import pymongo
 from PIL import Image, ImageOps
 
 from bench.photos import photos
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.imaging import derive
 from tagify.settings import IngestSettings
+from tagify.storage.store import Blobs
 from tests.support.daemon import process
 from tests.support.servers import Servers
 from tests.support.waiting import until

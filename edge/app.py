@@ -31,7 +31,6 @@ from edge.variants.key import all_of
 from edge.variants.memory_cache import Memory
 from edge.variants.renderer import Maker
 from edge.variants.service import Variants
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Purge
 from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.limiter import UPSTREAMS, Slots
@@ -39,6 +38,7 @@ from tagify.concurrency.tasks import end
 from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 from tagify.web import DOOR, METRICS, REQUEST_SECONDS, new_app
 
 BLOB_THREADS = 2

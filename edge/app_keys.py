@@ -10,11 +10,11 @@ from edge.originals.presigned_redirect import Redirects
 from edge.originals.upstream import Origin
 from edge.variants.memory_cache import Memory
 from edge.variants.service import Variants
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.metrics import Counter
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 
 SETTINGS: Final = web.AppKey("settings", EdgeSettings)
 CATALOG: Final = web.AppKey("catalog", Catalog)

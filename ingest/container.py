@@ -11,7 +11,6 @@ from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.pipeline import Bounds, Pipeline
 from ingest.supervisor import Daemon
 from ingest.watch import Watcher
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import WAITS, Waits, patiently
 from tagify.concurrency.thread_pool import Threads
@@ -19,6 +18,7 @@ from tagify.gc import CONDEMNED_S, Sweep
 from tagify.metrics import Metrics
 from tagify.model import Library
 from tagify.settings import IngestSettings
+from tagify.storage.store import Blobs
 
 STAT_THREADS = 4
 """Threads that list folders and look at files; a dead mount can hold one each."""

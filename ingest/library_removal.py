@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, StoredObject
 from tagify.concurrency.retry import patiently
 from tagify.gc import remove_condemned
 from tagify.logs import fields
 from tagify.model import Bucket, Content, Library
+from tagify.storage.store import Blobs
 
 logger = logging.getLogger(__name__)
 

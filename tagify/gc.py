@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, StoredObject
 from tagify.catalog.deletion_queue import CLAIM_S
 from tagify.model import Bucket
+from tagify.storage.store import Blobs
 
 CONDEMNED_S = 65.0
 """Time from condemning to removing, in seconds: longer than a transaction lives (MongoDB's limit is 60 s)."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.servers.s3 import S3Server
 from tagify.settings import CommonSettings, IngestSettings
+from tagify.storage.store import Blobs
 from tests.support.deadlines import watched
 from tests.support.house import House
 from tests.support.servers import Servers

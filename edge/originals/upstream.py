@@ -12,7 +12,6 @@ from yarl import URL
 
 from edge.http.ranges import Range
 from edge.originals.transfer import Transfer
-from tagify.blobs import Blob, Blobs
 from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.limiter import Slots
 from tagify.concurrency.ttl_cache import Kept
@@ -20,6 +19,7 @@ from tagify.errors import NotFound, Unavailable
 from tagify.logs import request_id
 from tagify.metrics import Counter, Histogram
 from tagify.model import Bucket, Content
+from tagify.storage.store import Blob, Blobs
 from tagify.web import REQUEST_ID
 
 READ_BUFFER = 256 << 10

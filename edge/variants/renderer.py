@@ -9,12 +9,12 @@ from edge.cache import Entry
 from edge.metadata_cache import Lookup
 from edge.originals.upstream import Origin
 from edge.variants.key import THUMB, Wanted
-from tagify.blobs import Blob
 from tagify.concurrency.byte_budget import Budget
 from tagify.errors import NotFound, Undecodable, Unprocessable
 from tagify.metrics import Metrics
 from tagify.model import Content
 from tagify.sandbox import Job, Result, Sandbox, Sheet
+from tagify.storage.store import Blob
 
 LARGEST_ORIGINAL = 512 << 20
 """Originals of more bytes than this are not made into variants."""

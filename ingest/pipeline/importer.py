@@ -11,7 +11,6 @@ from pathlib import Path
 from ingest.job import Job
 from ingest.pipeline.file_reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
 from ingest.turns import Turns
-from tagify.blobs import Blobs, as_binary
 from tagify.catalog import Store
 from tagify.concurrency.byte_budget import Budget
 from tagify.concurrency.retry import patiently
@@ -20,6 +19,7 @@ from tagify.errors import Undecodable
 from tagify.imaging import Derived, decode_bytes, derive, sidecar_keywords
 from tagify.logs import fields
 from tagify.model import Bucket, Content, FileFacts, Picture
+from tagify.storage.store import Blobs, as_binary
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from ingest.job import Job, Outcome
 from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.file_reader import IN_MEMORY, Unsettled
 from ingest.pipeline.importer import Importer
-from tagify.blobs import PART_SIZE, Blobs
 from tagify.concurrency.byte_budget import Budget
 from tagify.concurrency.priority import Lanes
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import FileFacts
+from tagify.storage.store import PART_SIZE, Blobs
 
 logger = logging.getLogger(__name__)
 

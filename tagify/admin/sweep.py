@@ -4,11 +4,11 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.gc import CONDEMNED_S, Sweep, Swept
 from tagify.servers.local_profile import adopt
 from tagify.settings import IngestSettings, load
+from tagify.storage.store import Blobs
 
 
 def sweep(data_dir: Path) -> int:

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.doctor import host, servers
 from tagify.doctor.finding import Finding, Level
 from tagify.servers.local_profile import adopt
 from tagify.settings import EdgeSettings, load
+from tagify.storage.store import Blobs
 
 
 def doctor(data_dir: Path) -> int:

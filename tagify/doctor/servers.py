@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.doctor.finding import Finding, error, ok, warning
 from tagify.errors import TagifyError
 from tagify.model import Library, LibraryState
+from tagify.storage.store import Blobs
 
 OLDEST_MONGODB = 6
 LARGEST_SKEW = timedelta(seconds=60)

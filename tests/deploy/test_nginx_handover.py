@@ -12,10 +12,10 @@ import pytest
 from aiohttp import hdrs, web
 
 from edge.app import build
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.model import Image
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 from tagify.web import METRICS
 from tagify.web.accel import CACHED, SENDFILE_TYPE, X_ACCEL_REDIRECT
 from tests.conftest import Values

@@ -12,13 +12,13 @@ import pytest
 
 from edge.app_keys import MEMORY
 from ingest.library_removal import Dismantler
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone
 from tagify.deploy.nginx.cache_purge import MODULE, SLICE
 from tagify.gc import Sweep
 from tagify.model import Image, LibraryId
 from tagify.servers.s3 import S3Server
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.front import BINARY, Front, nginx

@@ -13,11 +13,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from edge.app import build
 from edge.app_keys import ORIGIN, VARIANTS
 from edge.variants.renderer import Maker
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.concurrency.limiter import UPSTREAMS
 from tagify.model import Image
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.cancelling import Cancelling

@@ -12,11 +12,11 @@ import pytest
 
 from edge.app_keys import ORIGIN
 from edge.originals import streaming
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import FAILURES
 from tagify.concurrency.limiter import UPSTREAMS
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support.chaos import Chaos, chaos
 from tests.support.originals import Client, Listed, edge, listed

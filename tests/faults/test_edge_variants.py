@@ -21,11 +21,11 @@ from pydantic import SecretStr
 
 from edge.app_keys import VARIANTS
 from edge.variants.key import Wanted
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import FAILURES
 from tagify.model import Bucket, Content
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.browser import browser_page

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from tagify.blobs import Blobs
 from tagify.gc import Sweep
 from tagify.model import Bucket, Content
+from tagify.storage.store import Blobs
 from tests.support import pictures
 from tests.support.daemon import process
 from tests.support.house import House

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.model import Bucket
+from tagify.storage.store import Blobs
 from tests.support import pictures
 from tests.support.daemon import process
 from tests.support.house import House

@@ -10,8 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support.edge import RunningEdge, edge_process
 from tests.support.originals import Listed, listed

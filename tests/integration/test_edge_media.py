@@ -13,10 +13,10 @@ from aiohttp.test_utils import TestClient
 from PIL import Image as Pixels
 
 from edge.app import build
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.model import Bucket, Content, Image
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.shelf import shown

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support.asking import requests
 from tests.support.originals import Client, Listed, edge, listed

@@ -10,9 +10,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog
 from tagify.model import Bucket, Content
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.edge import RunningEdge, edge_process

@@ -8,8 +8,8 @@ import pytest
 from ingest.paths import to_catalog
 from ingest.pipeline import file_reader, importer
 from ingest.pipeline.file_reader import Reading
-from tagify.blobs import Blobs
 from tagify.model import Bucket, Image, ImageState
+from tagify.storage.store import Blobs
 from tests.support import pictures
 from tests.support.house import House
 from tests.support.waiting import until

@@ -10,8 +10,8 @@ import pytest
 from pymongo import MongoClient
 
 from ingest.sync.deletion_guard import FEW
-from tagify.blobs import Blobs
 from tagify.model import Library
+from tagify.storage.store import Blobs
 from tests.support import pictures
 from tests.support.house import House
 from tests.support.waiting import until

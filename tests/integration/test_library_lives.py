@@ -12,10 +12,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from api.app import build
 from ingest.app import build as build_ingest
 from ingest.library_removal import Dismantler
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, LeaseLost
 from tagify.model import Bucket, Content
 from tagify.settings import ApiSettings, IngestSettings
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.shelf import all_images, counts_are_exact

@@ -14,11 +14,11 @@ from yarl import URL
 
 from api.app import build
 from api.presigned_urls import StoreUrls
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Store
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import ApiSettings, CommonSettings
 from tagify.signing import Signer
+from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support.browser import browser_page
 from tests.support.pictures import jpeg

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from ingest.library_removal import Dismantler
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, Gone, ImageFilter, Store, StoredObject
 from tagify.gc import Sweep, Swept
 from tagify.model import Bucket, Content, FileFacts, ImageState, Library, Picture
+from tagify.storage.store import Blobs
 
 DATA = b"original"
 CONTENT = Content(hashlib.sha256(DATA).hexdigest())

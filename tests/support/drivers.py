@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = {
     "pymongo": ("tagify/catalog/", "tagify/servers/"),
     "bson": ("tagify/catalog/",),
-    "minio": ("tagify/blobs.py",),
+    "minio": ("tagify/storage/store.py",),
     "pillow_heif": ("tagify/imaging/",),
     "PIL": ("tagify/imaging/", "tagify/sample/"),
     "watchdog": ("ingest/watch/",),

@@ -10,10 +10,10 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 
 from edge.app import build
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, ImageFilter, Store
 from tagify.model import Bucket, Content, FileFacts, Image, Picture
 from tagify.settings import EdgeSettings
+from tagify.storage.store import Blobs
 
 Client = TestClient[Any, Any]
 LINGERING_S = 10.0

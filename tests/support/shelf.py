@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
-from tagify.blobs import Blobs
 from tagify.catalog import Catalog, ImageFilter, Store, StoredObject
 from tagify.imaging import derive
 from tagify.model import Bucket, Content, FileFacts, Image, ImageId, Library, Picture
+from tagify.storage.store import Blobs
 
 BATCH = 500
 
