@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from tagify.model import Bucket, Content
-from tagify.objects import Objects
 from tagify.settings import CommonSettings
 from tagify.signing import Signer, Stamp
+from tagify.storage.keys import Objects
 
 WINDOW = timedelta(hours=6)
 """URLs of lists are the same for so long, so that browsers find in their caches what they have."""

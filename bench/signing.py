@@ -13,8 +13,8 @@ import minio
 
 from api.presigned_urls import StoreUrls
 from tagify.model import Bucket, Content
-from tagify.objects import Objects
 from tagify.settings import CommonSettings
+from tagify.storage.keys import Objects
 
 CONTENTS = [Content(f"{number:064x}") for number in range(60)]
 ROUNDS = 50

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from edge.http.headers import passive
 from tagify.model import Bucket, Content, Original
-from tagify.objects import Objects
 from tagify.settings import EdgeSettings
 from tagify.signing import Signer
+from tagify.storage.keys import Objects
 
 LIFETIME = timedelta(hours=1)
 

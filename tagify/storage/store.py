@@ -26,9 +26,9 @@ from urllib3.exceptions import HTTPError
 from tagify.concurrency.thread_pool import Threads
 from tagify.errors import NotFound, Unavailable
 from tagify.model import Bucket, Content
-from tagify.objects import Objects
 from tagify.settings import CommonSettings
 from tagify.signing import Signer
+from tagify.storage.keys import Objects
 
 P = ParamSpec("P")
 T = TypeVar("T")
