@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
-from tagify.signing import Signer, Stamp
 from tagify.storage.keys import Objects
+from tagify.storage.presign import Signer, Stamp
 
 WINDOW = timedelta(hours=6)
 """URLs of lists are the same for so long, so that browsers find in their caches what they have."""

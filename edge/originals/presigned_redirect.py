@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from edge.http.headers import passive
 from tagify.model import Bucket, Content, Original
 from tagify.settings import EdgeSettings
-from tagify.signing import Signer
 from tagify.storage.keys import Objects
+from tagify.storage.presign import Signer
 
 LIFETIME = timedelta(hours=1)
 

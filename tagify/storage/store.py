@@ -27,8 +27,8 @@ from tagify.concurrency.thread_pool import Threads
 from tagify.errors import NotFound, Unavailable
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
-from tagify.signing import Signer
 from tagify.storage.keys import Objects
+from tagify.storage.presign import Signer
 
 P = ParamSpec("P")
 T = TypeVar("T")

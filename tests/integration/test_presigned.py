@@ -17,7 +17,7 @@ from api.presigned_urls import StoreUrls
 from tagify.catalog import Catalog, Store
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import ApiSettings, CommonSettings
-from tagify.signing import Signer
+from tagify.storage.presign import Signer
 from tagify.storage.store import Blobs
 from tests.conftest import Values
 from tests.support.browser import browser_page
