@@ -11,7 +11,7 @@ from tagify.errors import TagifyError
 from tagify.sample import make_sample
 from tagify.servers.ports import is_free
 from tagify.terminal import Terminal
-from tagify.up.folder import DataFolder
+from tagify.up.data_dir import DataFolder
 from tagify.up.library import register, watch_first_scan
 from tagify.up.plan import Plan, Wishes, make_plan
 from tagify.up.supervisor import Supervisor

@@ -14,7 +14,7 @@ from tagify.servers.process import Program
 from tagify.servers.seaweedfs import weed_server
 from tagify.settings import PREFIX
 from tagify.up import nginx
-from tagify.up.folder import DataFolder
+from tagify.up.data_dir import DataFolder
 
 
 @dataclass(frozen=True, slots=True)
