@@ -25,7 +25,7 @@ def add_to(commands: Commands) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     from tagify.up.command import up  # noqa: PLC0415
-    from tagify.up.plan import Wishes  # noqa: PLC0415
+    from tagify.up.stack import Wishes  # noqa: PLC0415
 
     return up(
         Wishes(

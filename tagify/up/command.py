@@ -13,7 +13,7 @@ from tagify.servers.ports import is_free
 from tagify.terminal import Terminal
 from tagify.up.data_dir import DataFolder
 from tagify.up.library import register, watch_first_scan
-from tagify.up.plan import Plan, Wishes, make_plan
+from tagify.up.stack import Plan, Wishes, make_plan
 from tagify.up.supervisor import Supervisor
 
 STOP_S = 9.0
