@@ -12,7 +12,7 @@ from tagify.sample import make_sample
 from tagify.servers.ports import is_free
 from tagify.terminal import Terminal
 from tagify.up.data_dir import DataFolder
-from tagify.up.library import register, watch_first_scan
+from tagify.up.first_scan import register, watch_first_scan
 from tagify.up.stack import Plan, Wishes, make_plan
 from tagify.up.supervisor import Supervisor
 
