@@ -12,7 +12,7 @@ from edge.http.headers import IMMUTABLE, media_headers
 from edge.variants.key import Wanted
 from tagify.errors import NotFound, Unprocessable
 from tagify.model import VARIANT_MIMES
-from tagify.web.accel import SENDFILE_TYPE, X_ACCEL_REDIRECT
+from tagify.web.x_accel import SENDFILE_TYPE, X_ACCEL_REDIRECT
 
 routes = web.RouteTableDef()
 

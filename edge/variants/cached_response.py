@@ -6,7 +6,7 @@ from aiohttp import hdrs, web
 
 from edge.http.headers import IMMUTABLE, media_headers
 from tagify.web import Prebuilt, head_of
-from tagify.web.accel import CACHED, X_ACCEL_REDIRECT
+from tagify.web.x_accel import CACHED, X_ACCEL_REDIRECT
 
 
 @dataclass(frozen=True, slots=True)

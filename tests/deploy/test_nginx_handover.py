@@ -17,7 +17,7 @@ from tagify.model import Image
 from tagify.settings import EdgeSettings
 from tagify.storage.store import Blobs
 from tagify.web import METRICS
-from tagify.web.accel import CACHED, SENDFILE_TYPE, X_ACCEL_REDIRECT
+from tagify.web.x_accel import CACHED, SENDFILE_TYPE, X_ACCEL_REDIRECT
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.front import Front, nginx, serving

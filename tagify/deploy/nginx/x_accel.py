@@ -7,7 +7,7 @@ again here. NGINX neither decides conditions and ranges of such a file nor keeps
 from pathlib import Path
 
 from tagify.settings import NginxSettings
-from tagify.web.accel import CACHED, X_ACCEL_REDIRECT
+from tagify.web.x_accel import CACHED, X_ACCEL_REDIRECT
 
 _AGAIN = (
     "ETag",
