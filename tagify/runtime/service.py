@@ -24,7 +24,7 @@ from tagify.runtime.sockets import Address, listen
 from tagify.runtime.watchdog import feed
 from tagify.settings import CommonSettings, load
 from tagify.web import METRICS, READINESS
-from tagify.web.sizes import LONGEST_LINE
+from tagify.web.request_limits import LONGEST_LINE
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from tagify.web.cors import Cors
 from tagify.web.health import Check, add_health
 from tagify.web.measuring import measured, name_request
 from tagify.web.problems import problems
-from tagify.web.sizes import sized
+from tagify.web.request_limits import sized
 
 METRICS: Final = web.AppKey("metrics", Metrics)
 REQUEST_SECONDS: Final = web.AppKey("request_seconds", Histogram)

@@ -15,7 +15,7 @@ import tagify.web.json
 from api.app import build
 from api.app_keys import CATALOG
 from tagify.settings import ApiSettings
-from tagify.web.sizes import LONGEST_LINE
+from tagify.web.request_limits import LONGEST_LINE
 from tests.conftest import Values
 from tests.support.waiting import until
 

@@ -14,7 +14,7 @@ from api.openapi import OPERATIONS
 from tagify.catalog import Catalog, Store
 from tagify.model import Content, FileFacts, Picture, Position
 from tagify.settings import ApiSettings
-from tagify.web.sizes import LONGEST_LINE
+from tagify.web.request_limits import LONGEST_LINE
 from tests.conftest import Values
 from tests.support.browser import browser_page
 from tests.support.conformance import failures, failures_with
