@@ -4,9 +4,9 @@ from tagify.web.app import DOOR, METRICS, REQUEST_SECONDS, Door, new_app
 from tagify.web.clients import Network, client_of
 from tagify.web.conditional import is_known
 from tagify.web.health import READINESS, Check, Readiness
+from tagify.web.instrumentation import UNTIMED
 from tagify.web.json import json_response, query_int, read_json
 from tagify.web.json_body import JsonBody
-from tagify.web.measuring import UNTIMED
 from tagify.web.prebuilt import Prebuilt, head_of
 from tagify.web.problems import problem_response
 from tagify.web.request_ids import REQUEST_ID, accepted

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 from tagify.metrics import Histogram, Metrics
 from tagify.web.cors import Cors
 from tagify.web.health import Check, add_health
-from tagify.web.measuring import measured, name_request
+from tagify.web.instrumentation import measured, name_request
 from tagify.web.problems import problems
 from tagify.web.request_limits import sized
 
