@@ -7,8 +7,8 @@ from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.instrumentation import UNTIMED
 from tagify.web.json import json_response, query_int, read_json
 from tagify.web.json_body import JsonBody
-from tagify.web.prebuilt import Prebuilt, head_of
 from tagify.web.problems import problem_response
+from tagify.web.raw_response import Prebuilt, head_of
 from tagify.web.request_ids import REQUEST_ID, accepted
 from tagify.web.routes import route_of
 
