@@ -1,7 +1,7 @@
 """HTTP as all services speak it: JSON, problems, request ids, CORS, health and metrics pages."""
 
 from tagify.web.app import DOOR, METRICS, REQUEST_SECONDS, Door, new_app
-from tagify.web.clients import Network, client_of
+from tagify.web.client_address import Network, client_of
 from tagify.web.conditional import is_known
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.instrumentation import UNTIMED
