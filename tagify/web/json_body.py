@@ -5,8 +5,8 @@ import hashlib
 import orjson
 from aiohttp import hdrs, web
 
+from tagify.web.compression import CODERS, LEAST, chosen
 from tagify.web.conditional import is_known
-from tagify.web.encodings import CODERS, LEAST, chosen
 
 
 class JsonBody:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagify.web import JsonBody
-from tagify.web.encodings import CODERS, chosen
+from tagify.web.compression import CODERS, chosen
 
 DECODERS = {"zstd": zstd.decompress, "br": brotli.decompress, "gzip": lambda body: zlib.decompress(body, 31)}
 
