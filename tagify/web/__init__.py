@@ -2,7 +2,7 @@
 
 from tagify.web.app import DOOR, METRICS, REQUEST_SECONDS, Door, new_app
 from tagify.web.client_address import Network, client_of
-from tagify.web.conditional import is_known
+from tagify.web.etags import is_known
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.instrumentation import UNTIMED
 from tagify.web.json import json_response, query_int, read_json

@@ -6,7 +6,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from tagify.web.compression import CODERS, LEAST, chosen
-from tagify.web.conditional import is_known
+from tagify.web.etags import is_known
 
 
 class JsonBody:
