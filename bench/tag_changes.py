@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tagify.catalog import Catalog
-from tagify.catalog.tags.repository import repository as tags_room
+from tagify.catalog.tags import repository
 from tagify.concurrency.tasks import end
 from tagify.errors import Unavailable
 from tagify.model import ImageId
@@ -31,7 +31,7 @@ SIDES = {"transactions of 500": 500, "one transaction": IMAGES}
 
 async def bulk(catalog: Catalog, ids: list[ImageId], chunk: int, number: int) -> float:
     """Seconds that it took; the deadline where it did not come through."""
-    tags_room.BATCH = chunk  # type: ignore[attr-defined]
+    repository.BATCH = chunk  # type: ignore[misc]
     start = time.monotonic()
     try:
         await catalog.tags.change(ids, [f"bulk {number}"], ["sea", f"bulk {number - 1}"])
