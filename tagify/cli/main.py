@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tagify import __version__
-from tagify.commands import cache, doctor, ingest, install, libraries, nginx, sample, server, sweep, tags, up
+from tagify.cli import cache, doctor, ingest, install, libraries, nginx, sample, server, sweep, tags, up
 from tagify.errors import TagifyError
 
 COMMANDS = (up, doctor, ingest, libraries, cache, tags, sweep, nginx, sample, install, server)

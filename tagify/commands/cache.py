@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from tagify.commands.arguments import Commands, add_data_dir
+from tagify.cli.arguments import Commands, add_data_dir
 
 
 def add_to(commands: Commands) -> None:

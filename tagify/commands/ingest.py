@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from tagify.commands.arguments import Commands, add_data_dir, folder
+from tagify.cli.arguments import Commands, add_data_dir, folder
 
 
 def add_to(commands: Commands) -> None:

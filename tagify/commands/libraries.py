@@ -2,7 +2,7 @@
 
 import argparse
 
-from tagify.commands.arguments import Commands, add_data_dir
+from tagify.cli.arguments import Commands, add_data_dir
 
 
 def add_to(commands: Commands) -> None:

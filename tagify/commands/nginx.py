@@ -2,7 +2,7 @@
 
 import argparse
 
-from tagify.commands.arguments import Commands, folder
+from tagify.cli.arguments import Commands, folder
 
 
 def add_to(commands: Commands) -> None:

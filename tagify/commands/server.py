@@ -2,7 +2,7 @@
 
 import argparse
 
-from tagify.commands.arguments import Commands
+from tagify.cli.arguments import Commands
 
 
 def add_to(commands: Commands) -> None:
