@@ -31,7 +31,7 @@ SIDES = {"transactions of 500": 500, "one transaction": IMAGES}
 
 async def bulk(catalog: Catalog, ids: list[ImageId], chunk: int, number: int) -> float:
     """Seconds that it took; the deadline where it did not come through."""
-    repository.BATCH = chunk  # type: ignore[misc]
+    repository.BATCH = chunk  # type: ignore[attr-defined]
     start = time.monotonic()
     try:
         await catalog.tags.change(ids, [f"bulk {number}"], ["sea", f"bulk {number - 1}"])

@@ -1,4 +1,4 @@
-"""The subcommands of `tagify`: what each is given on the command line, and whom it calls.
+"""The `tagify` command line: `main` and one module for each subcommand.
 
-The work is done elsewhere, and imported when it is wanted: each command starts without the others.
+`main` imports only the module of the subcommand it runs, so that each starts without the others' imports.
 """

@@ -1,11 +1,17 @@
-"""What several commands are given."""
+"""Options and helpers that several subcommands share."""
 
 import argparse
+import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeVar
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from tagify.catalog import Catalog
+from tagify.servers.local_profile import adopt
+from tagify.settings import EdgeSettings, load
+
+T = TypeVar("T")
 
 
 def add_data_dir(parser: argparse.ArgumentParser, what: str = "that of up") -> None:
@@ -22,3 +28,17 @@ def default_data_dir() -> Path:
 def folder(text: str) -> Path:
     """A folder as somebody typed it."""
     return Path(text).expanduser().absolute()
+
+
+def with_catalog(data_dir: Path, work: Callable[[Catalog], Awaitable[T]]) -> T:
+    """The result of some work on the catalog of the environment, or of `tagify up` on that data folder."""
+    adopt(data_dir)
+
+    async def run() -> T:
+        catalog = Catalog(load(EdgeSettings))
+        try:
+            return await work(catalog)
+        finally:
+            await catalog.close()
+
+    return asyncio.run(run())

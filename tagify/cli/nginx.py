@@ -2,12 +2,13 @@
 
 import argparse
 
-from tagify.cli.arguments import Commands, folder
+from tagify.cli.arguments import folder
+from tagify.deploy.nginx import render
+from tagify.settings import NginxSettings, load
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = commands.add_parser("nginx", help="write the configuration of NGINX")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     what = parser.add_subparsers(required=True, metavar="WHAT")
     rendering = what.add_parser("render", help="write it into a folder, from the settings of the environment")
     rendering.add_argument("folder", type=folder, help="on a host /etc/nginx/tagify")
@@ -18,8 +19,5 @@ def add_to(commands: Commands) -> None:
 
 
 def _render(parsed: argparse.Namespace) -> int:
-    from tagify.deploy.nginx import render  # noqa: PLC0415
-    from tagify.settings import NginxSettings, load  # noqa: PLC0415
-
     print(render(parsed.folder, load(NginxSettings), whole=parsed.whole))
     return 0

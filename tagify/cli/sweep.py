@@ -1,18 +1,42 @@
 """`tagify sweep`."""
 
 import argparse
+import asyncio
+from datetime import timedelta
+from pathlib import Path
 
-from tagify.cli.arguments import Commands, add_data_dir
+from tagify.catalog import Catalog
+from tagify.cli.arguments import add_data_dir
+from tagify.gc import CONDEMNED_S, Sweep, Swept
+from tagify.servers.local_profile import adopt
+from tagify.settings import IngestSettings, load
+from tagify.storage.store import Blobs
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = commands.add_parser("sweep", help="forget what has long been missing, remove unused objects")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     add_data_dir(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda parsed: sweep(parsed.data_dir))
 
 
-def _run(parsed: argparse.Namespace) -> int:
-    from tagify.admin.sweep import sweep  # noqa: PLC0415
+def sweep(data_dir: Path) -> int:
+    """Run a pass and print what it did; 0. Raises Unavailable, SettingsError."""
+    adopt(data_dir)
+    print(f"sweeping; where something is to be removed this takes {CONDEMNED_S:g} s and more", flush=True)
+    swept = asyncio.run(_sweep(load(IngestSettings)))
+    print(f"{swept.forgotten} images forgotten, {swept.removed} objects removed")
+    return 0
 
-    return sweep(parsed.data_dir)
+
+async def _sweep(settings: IngestSettings) -> Swept:
+    catalog, blobs = Catalog(settings), Blobs(settings, threads=1)
+    try:
+        return await Sweep(
+            catalog,
+            blobs,
+            forget=timedelta(days=settings.ingest_forget_days),
+            grace=timedelta(seconds=settings.ingest_sweep_grace_s),
+        ).run()
+    finally:
+        await blobs.close()
+        await catalog.close()

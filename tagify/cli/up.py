@@ -4,12 +4,13 @@ import argparse
 import os
 from pathlib import Path
 
-from tagify.cli.arguments import Commands, add_data_dir
+from tagify.cli.arguments import add_data_dir
+from tagify.up.command import up
+from tagify.up.stack import Wishes
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = commands.add_parser("up", help="run everything here: servers, services and the page")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument("--library", type=Path, help="folder to watch; without it a sample library is made")
     add_data_dir(parser, "for data")
     parser.add_argument("--host", default="127.0.0.1", help="address of the page (%(default)s)")
@@ -24,9 +25,6 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from tagify.up.command import up  # noqa: PLC0415
-    from tagify.up.stack import Wishes  # noqa: PLC0415
-
     return up(
         Wishes(
             data_dir=parsed.data_dir,

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from api.app import build
 from ingest.sync.deletion_guard import FEW
 from ingest.sync.root_identity import MARKER
-from tagify.admin import libraries
+from tagify.cli import libraries
 from tagify.model import LibraryState
 from tagify.settings import ApiSettings
 from tests.support import pictures

@@ -1,1 +1,0 @@
-"""What the `tagify` command does to a catalog by itself, without the services."""
