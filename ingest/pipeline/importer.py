@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ingest.job import Job
 from ingest.pipeline.file_reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
-from ingest.turns import Turns
 from tagify.catalog import Store
 from tagify.concurrency.byte_budget import Budget
+from tagify.concurrency.priority import Turns
 from tagify.concurrency.retry import patiently
 from tagify.concurrency.thread_pool import Threads
 from tagify.errors import Undecodable

@@ -1,11 +1,15 @@
 """What a service tells systemd of itself (sd_notify(3)); where nobody listens it tells nobody."""
 
+import asyncio
 import contextlib
 import os
 import socket
 import time
 from collections.abc import Mapping
 from typing import Self
+
+BEATS = 3
+"""Watchdog pings in one period: two may come late, or be lost, before systemd acts."""
 
 
 class Notifier:
@@ -66,3 +70,10 @@ def watchdog_s(environ: Mapping[str, str]) -> float | None:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
+
+
+async def feed(notifier: Notifier, period_s: float | None) -> None:
+    """Until cancelled; without a period nobody wants to hear of it."""
+    while period_s is not None:
+        notifier.alive()
+        await asyncio.sleep(period_s / BEATS)

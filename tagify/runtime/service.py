@@ -19,9 +19,8 @@ from tagify.runtime.connections import GatedRunner, places
 from tagify.runtime.graceful_shutdown import Draining
 from tagify.runtime.readiness import announce
 from tagify.runtime.reload import Reloader
-from tagify.runtime.sd_notify import Notifier, watchdog_s
+from tagify.runtime.sd_notify import Notifier, feed, watchdog_s
 from tagify.runtime.sockets import Address, listen
-from tagify.runtime.watchdog import feed
 from tagify.settings import CommonSettings, load
 from tagify.web import METRICS, READINESS
 from tagify.web.request_limits import LONGEST_LINE

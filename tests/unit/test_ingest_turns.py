@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.turns import Turns
+from tagify.concurrency.priority import Turns
 
 
 async def test_what_is_live_goes_first() -> None:
