@@ -55,7 +55,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.rolling
 
 screenshot: .venv/dev.stamp
-	$(BIN)/python -m docs.screenshot
+	$(BIN)/python -m tools.screenshot
 
 # A release of its own for each version: what runs goes on with its files until it is restarted.
 install:
