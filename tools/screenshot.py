@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 
 from tagify.servers.ports import free_block
 
-PICTURE = Path(__file__).parent / "gallery.png"
+PICTURE = Path(__file__).parents[1] / "docs" / "gallery.png"
 SIZE = {"width": 1280, "height": 800}
 START_S = 60
 
