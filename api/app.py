@@ -26,12 +26,12 @@ from api.handlers import docs, events, images, jobs, libraries, page, tags
 from api.index_builder import Indexing
 from api.job_worker import Worker
 from api.presigned_urls import StoreUrls
-from api.rate_limit import Buckets, Gate, costly, limited, tell_limits
+from api.rate_limit import Buckets, ConcurrencyLimiter, costly, limited, tell_limits
 from api.serializers import Items
 from tagify import __version__
 from tagify.catalog import Catalog
 from tagify.concurrency.coalesce import Shared
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.concurrency.thread_pool import Threads
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
@@ -77,7 +77,7 @@ def _limits(settings: ApiSettings, metrics: Metrics) -> list[Middleware]:
     refused = metrics.counter(
         "api_requests_refused_total", "Requests refused, by reason: rate or busy.", labelled=True
     )
-    middlewares = [costly(Gate(settings.api_costly), refused)]
+    middlewares = [costly(ConcurrencyLimiter(settings.api_costly), refused)]
     if settings.api_rate:
         buckets = Buckets(settings.api_rate, settings.api_burst)
         middlewares.insert(0, limited(buckets, settings.trusted_proxies, refused))
@@ -100,7 +100,7 @@ async def _background(app: web.Application) -> AsyncIterator[None]:
     parts = (app[INDEXING], app[EVENTS], Worker(app[CATALOG].jobs))
     tasks = [asyncio.create_task(part.run()) for part in parts]
     yield
-    await end(*tasks)
+    await cancel_and_wait(*tasks)
 
 
 async def _end_streams(app: web.Application) -> None:

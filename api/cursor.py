@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tagify.catalog import ImageFilter, Place, Sort
+from tagify.catalog import ImageFilter, KeysetPosition, Sort
 from tagify.errors import BadRequest
 from tagify.model import ImageId
 
@@ -26,13 +26,13 @@ class Cursors:
     which: ImageFilter
     sort: Sort
 
-    def encode(self, place: Place) -> str:
+    def encode(self, place: KeysetPosition) -> str:
         """The text that a client gives back with the same filter and order."""
         body = bytes.fromhex(place.id) + _packed(place)
         raw = bytes((_VERSION,)) + self._sum(body) + body
         return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
-    def decode(self, text: str) -> Place:
+    def decode(self, text: str) -> KeysetPosition:
         """The place behind a text. Raises BadRequest with the reason when it is none of this list."""
         raw = _bytes_of(text)
         if raw[:1] != bytes((_VERSION,)):
@@ -43,7 +43,7 @@ class Cursors:
                 "the cursor is damaged, or belongs to another filter or sort: start again without it"
             )
         try:
-            return Place(self._unpacked(body[_ID_BYTES:]), ImageId(body[:_ID_BYTES].hex()))
+            return KeysetPosition(self._unpacked(body[_ID_BYTES:]), ImageId(body[:_ID_BYTES].hex()))
         except (ValueError, OverflowError) as error:
             raise BadRequest("the cursor is of no place in this list: start again without it") from error
 
@@ -61,7 +61,7 @@ class Cursors:
         return hashlib.blake2b(body + repr(self).encode(), digest_size=_SUM_BYTES).digest()
 
 
-def _packed(place: Place) -> bytes:
+def _packed(place: KeysetPosition) -> bytes:
     match place.value:
         case None:
             return b""

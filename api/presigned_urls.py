@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
-from tagify.storage.keys import Objects
-from tagify.storage.presign import Signer, Stamp
+from tagify.storage.keys import ObjectKeys
+from tagify.storage.presign import Signer, SigningContext
 
 WINDOW = timedelta(hours=6)
 """URLs of lists are the same for so long, so that browsers find in their caches what they have."""
@@ -28,7 +28,7 @@ class StoreUrls:
     """Signs URLs for the address under which browsers reach the store; asks nobody."""
 
     def __init__(self, settings: CommonSettings, now: Callable[[], datetime] = _now) -> None:
-        self._objects = Objects(settings)
+        self._objects = ObjectKeys(settings)
         self._now = now
         self.origin = settings.s3_public_endpoint or settings.s3_endpoint
         """Where the URLs lead: scheme, host and port."""
@@ -39,7 +39,7 @@ class StoreUrls:
             settings.s3_secret_key.get_secret_value(),
         )
         self._window = _EPOCH
-        self._stamp: Stamp | None = None
+        self._stamp: SigningContext | None = None
 
     def listed(self, bucket: Bucket, content: Content) -> str:
         """The URL for a list: the same one for hours, and cacheable by the browser alone."""
@@ -51,7 +51,7 @@ class StoreUrls:
         stamp = self._signer.stamp(now, SINGLE_LIFETIME)
         return stamp.url(self._objects.path(bucket, content)), now + SINGLE_LIFETIME
 
-    def _listed_stamp(self) -> Stamp:
+    def _listed_stamp(self) -> SigningContext:
         now = self._now()
         if self._stamp is None or not self._window <= now < self._window + WINDOW:
             self._window = now - (now - _EPOCH) % WINDOW

@@ -22,7 +22,7 @@ from api.cursor import Cursors
 from bench.load import cpu_s, memory_mb
 from bench.rates import Borne, alone, full, steady
 from bench.servers import mongod, opened, served
-from tagify.catalog import ImageFilter, Place, Sort
+from tagify.catalog import ImageFilter, KeysetPosition, Sort
 from tagify.servers.process import Process
 
 ROUNDS = 3
@@ -57,7 +57,7 @@ async def cursor_at(uri: str, offset: int, which: ImageFilter | None = None) -> 
     which = which or ImageFilter()
     async with opened(uri) as catalog:
         images = await catalog.listing.newest(which, limit=1, offset=offset - 1)
-    return Cursors(which, Sort.NEWEST).encode(Place(None, images[0].id))
+    return Cursors(which, Sort.NEWEST).encode(KeysetPosition(None, images[0].id))
 
 
 async def in_turns(measures: dict[str, Measure]) -> dict[str, float]:

@@ -21,10 +21,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench import peers
-from tagify.catalog import Catalog, Store
+from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import CommonSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.support.edge import edge_process
 from tests.support.servers import Servers
 
@@ -128,14 +128,14 @@ async def stored(settings: CommonSettings, folder: Path) -> tuple[Content, str]:
             digest.update(block)
             out.write(block)
     content = Content(digest.hexdigest())
-    catalog, blobs = Catalog(settings), Blobs(settings)
+    catalog, blobs = Catalog(settings), ObjectStore(settings)
     await catalog.ensure_indexes()
     await blobs.ensure_buckets()
     with path.open("rb") as stream:
         await blobs.put_stream(Bucket.ORIGINALS, content, stream, SIZE, "image/tiff")
     library = await catalog.libraries.create("Bench", str(folder))
     facts = FileFacts("original.tif", SIZE, 1, 1)
-    await catalog.images.write([Store(library.id, facts, content, Picture("image/tiff", 1, 1, b""))])
+    await catalog.images.write([UpsertImage(library.id, facts, content, Picture("image/tiff", 1, 1, b""))])
     url = blobs.presign(Bucket.ORIGINALS, content, timedelta(hours=1))
     await blobs.close()
     await catalog.close()

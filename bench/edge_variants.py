@@ -29,11 +29,11 @@ from bench import peers
 from bench.load import Cost, again_and_again, each_once, peak_mb
 from bench.peers import Peer
 from bench.photos import photos
-from tagify.catalog import Catalog, ImageFilter, Store
+from tagify.catalog import Catalog, ImageFilter, UpsertImage
 from tagify.imaging import derive
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import CommonSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.support.edge import edge_process
 from tests.support.servers import Servers
 
@@ -57,7 +57,7 @@ async def stored(folder: Path, values: dict[str, Any], name: str, *, thumbs: boo
     """The originals put into the store and the catalog as ingest does, with or without thumbs."""
     found = Contents({}, {"mongo_database": name, "s3_key_prefix": f"{name}/"})
     settings = CommonSettings(**{**values, **found.settings})
-    catalog, blobs = Catalog(settings), Blobs(settings)
+    catalog, blobs = Catalog(settings), ObjectStore(settings)
     await blobs.ensure_buckets()
     await catalog.ensure_indexes()
     library = await catalog.libraries.create(name, f"/srv/{name}")
@@ -70,7 +70,7 @@ async def stored(folder: Path, values: dict[str, Any], name: str, *, thumbs: boo
             await blobs.put(Bucket.THUMBS, content, small.thumb, small.thumb_mime)
         facts = FileFacts(file.name, len(data), number, number + 1)
         picture = Picture("image/jpeg", 4000, 3000, b"")
-        await catalog.images.write([Store(library.id, facts, content, picture)])
+        await catalog.images.write([UpsertImage(library.id, facts, content, picture)])
         found.names[file.name] = content
     await blobs.close()
     await catalog.close()

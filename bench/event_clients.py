@@ -18,7 +18,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tagify.catalog import Catalog, Store
+from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Content, FileFacts, Library, Picture
 from tagify.runtime.connections import places
 from tagify.servers.ports import free_block
@@ -123,7 +123,9 @@ async def fan_out(catalog: Catalog, library: Library, listeners: list[socket.soc
     start = time.perf_counter()
     content = Content(f"{number + 1:064x}")
     file = FileFacts(f"{number}.jpg", 1, number, number + 1)
-    await catalog.images.write([Store(library.id, file, content, Picture("image/jpeg", 600, 400, b"\1"))])
+    await catalog.images.write(
+        [UpsertImage(library.id, file, content, Picture("image/jpeg", 600, 400, b"\1"))]
+    )
     await asyncio.gather(*waiting)
     return time.perf_counter() - start
 

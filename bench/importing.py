@@ -12,18 +12,18 @@ import sys
 
 from bench import million
 from bench.servers import opened
-from tagify.catalog import Store
+from tagify.catalog import UpsertImage
 from tagify.model import Content, FileFacts, LibraryId, Picture
 
 BATCH = 25
 EVERY_S = 0.25
 
 
-def batch(first: int, run: str) -> list[Store]:
+def batch(first: int, run: str) -> list[UpsertImage]:
     """Images that were never there before."""
     library = LibraryId(str(million.library_id(0)))
     return [
-        Store(
+        UpsertImage(
             library,
             FileFacts(f"import-{run}/{number:06}.jpg", 1000, number, number),
             Content(hashlib.sha256(f"{run}{number}".encode()).hexdigest()),

@@ -34,7 +34,7 @@ from bench.photos import photos
 from tagify.catalog import Catalog
 from tagify.imaging import derive
 from tagify.settings import IngestSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.support.daemon import process
 from tests.support.servers import Servers
 from tests.support.waiting import until
@@ -173,7 +173,7 @@ async def measure(
 ) -> dict[str, list[Run]]:
     """The runs of each side over copies of the same images, each round with contents of its own."""
     settings = settings_of(servers, folder)
-    catalog, blobs = Catalog(settings), Blobs(settings)
+    catalog, blobs = Catalog(settings), ObjectStore(settings)
     await blobs.ensure_buckets()
     await catalog.ensure_indexes()
     first = First(settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 
 WATCH_S = 0.2
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -70,7 +70,7 @@ async def peak_mb(pid: int) -> AsyncIterator[list[float]]:
     try:
         yield peak
     finally:
-        await end(watching)
+        await cancel_and_wait(watching)
 
 
 async def each_once(pid: int, urls: Sequence[str], at_once: int) -> Cost:

@@ -14,7 +14,7 @@ import minio
 from api.presigned_urls import StoreUrls
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
-from tagify.storage.keys import Objects
+from tagify.storage.keys import ObjectKeys
 
 CONTENTS = [Content(f"{number:064x}") for number in range(60)]
 ROUNDS = 50
@@ -26,7 +26,7 @@ def ours(urls: StoreUrls) -> None:
         urls.listed(Bucket.ORIGINALS, content)
 
 
-def theirs(client: minio.Minio, objects: Objects) -> None:
+def theirs(client: minio.Minio, objects: ObjectKeys) -> None:
     for content in CONTENTS:
         for bucket in (Bucket.THUMBS, Bucket.ORIGINALS):
             client.get_presigned_url(
@@ -42,7 +42,7 @@ def milliseconds(call: Callable[[], None]) -> float:
 
 def main() -> None:
     settings = CommonSettings(s3_access_key="access", s3_secret_key="secret")
-    urls, objects = StoreUrls(settings), Objects(settings)
+    urls, objects = StoreUrls(settings), ObjectKeys(settings)
     client = minio.Minio("127.0.0.1:9000", "access", "secret", region="us-east-1")
     pairs = [
         (milliseconds(lambda: ours(urls)), milliseconds(lambda: theirs(client, objects)))

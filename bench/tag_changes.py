@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tagify.catalog import Catalog
 from tagify.catalog.tags import repository
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Unavailable
 from tagify.model import ImageId
 from tagify.settings import CommonSettings
@@ -54,7 +54,7 @@ async def storm(catalog: Catalog, ids: list[ImageId]) -> AsyncIterator[list[int]
 
     tasks = [asyncio.create_task(client(number)) for number in range(CLIENTS)]
     yield made
-    await end(*tasks)
+    await cancel_and_wait(*tasks)
 
 
 def sides(number: int) -> list[tuple[str, int]]:

@@ -17,7 +17,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 
 from tagify.catalog import Catalog
-from tagify.catalog.autocomplete import heads
+from tagify.catalog.autocomplete import prefixes
 from tagify.settings import CommonSettings
 from tests.support.servers import Servers
 
@@ -42,7 +42,7 @@ async def measure(catalog: Catalog, client: AsyncMongoClient[dict[str, Any]]) ->
     docs = []
     for rank, name in enumerate(random.Random(2).sample(found, len(found)), 1):
         name_id = {"library_id": None, "key": name}
-        docs.append({"_id": name_id, **name_id, "name": name, "count": TAGS // rank, "heads": heads(name)})
+        docs.append({"_id": name_id, **name_id, "name": name, "count": TAGS // rank, "heads": prefixes(name)})
     await tags.insert_many(docs)
     await tags.create_index([("library_id", 1), ("key", 1)])
 

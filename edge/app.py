@@ -29,16 +29,16 @@ from edge.purge.follower import UNDER_WAY_S, Follower
 from edge.purge.nginx import NginxCaches, purging_session
 from edge.variants.key import all_of
 from edge.variants.memory_cache import Memory
-from edge.variants.renderer import Maker
+from edge.variants.renderer import VariantRenderer
 from edge.variants.service import Variants
 from tagify.catalog import Catalog, Purge
 from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.limiter import UPSTREAMS, Slots
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tagify.web import DOOR, METRICS, REQUEST_SECONDS, new_app
 
 BLOB_THREADS = 2
@@ -76,7 +76,7 @@ def build(settings: EdgeSettings) -> web.Application:
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
     app[CATALOG] = Catalog(app[SETTINGS], app[METRICS])
-    app[BLOBS] = Blobs(app[SETTINGS], threads=BLOB_THREADS)
+    app[BLOBS] = ObjectStore(app[SETTINGS], threads=BLOB_THREADS)
     yield
     await app[BLOBS].close()
     await app[CATALOG].close()
@@ -118,7 +118,7 @@ async def _sandbox(app: web.Application) -> AsyncIterator[None]:
     # Loading the decoders takes a moment, and nothing but the first variant waits for it.
     opening = asyncio.create_task(app[SANDBOX].open())
     yield
-    await end(opening)
+    await cancel_and_wait(opening)
     await app[SANDBOX].close()
 
 
@@ -128,7 +128,7 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
         settings.edge_cache_dir, settings.edge_cache_bytes, metrics, handing_over=settings.edge_x_accel
     )
     await app[CACHE].open()
-    maker = Maker(
+    maker = VariantRenderer(
         app[SANDBOX],
         app[ORIGIN],
         app[LOOKUP],
@@ -169,4 +169,4 @@ async def _purging(app: web.Application) -> AsyncIterator[None]:
             followers.append(Follower(purges, folder / "nginx.purged", front.purge, forgotten, age_s=later))
         tasks = [asyncio.create_task(follower.run()) for follower in followers]
         yield
-        await end(*tasks)
+        await cancel_and_wait(*tasks)

@@ -14,11 +14,11 @@ from tagify.catalog import Catalog
 from tagify.metrics import Counter
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 SETTINGS: Final = web.AppKey("settings", EdgeSettings)
 CATALOG: Final = web.AppKey("catalog", Catalog)
-BLOBS: Final = web.AppKey("blobs", Blobs)
+BLOBS: Final = web.AppKey("blobs", ObjectStore)
 ORIGIN: Final = web.AppKey("origin", Origin)
 REDIRECTS: Final = web.AppKey("redirects", Redirects)
 LOOKUP: Final = web.AppKey("lookup", Lookup)

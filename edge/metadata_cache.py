@@ -11,8 +11,8 @@ from edge.originals.upstream import Origin
 from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.singleflight import Flights
-from tagify.concurrency.tasks import end
-from tagify.concurrency.ttl_cache import Kept
+from tagify.concurrency.tasks import cancel_and_wait
+from tagify.concurrency.ttl_cache import TTLCache
 from tagify.errors import Unavailable
 from tagify.metrics import Counter
 from tagify.model import Content, Image, ImageId, Original
@@ -63,8 +63,8 @@ class Lookup:
         self._circuit = circuit
         self._wait_s = wait_s
         self._stale = stale
-        self._images: Kept[ImageId, _Said] = Kept(IMAGES, STALE_S)
-        self._originals: Kept[Content, Original] = Kept(ORIGINALS, LIFETIME_S)
+        self._images: TTLCache[ImageId, _Said] = TTLCache(IMAGES, STALE_S)
+        self._originals: TTLCache[Content, Original] = TTLCache(ORIGINALS, LIFETIME_S)
         self._flights: Flights[Image | None] = Flights()
         self._refreshing: dict[ImageId, asyncio.Task[None]] = {}
 
@@ -87,7 +87,7 @@ class Lookup:
 
     async def close(self) -> None:
         """End the questions that nobody waits for."""
-        await end(*self._refreshing.values())
+        await cancel_and_wait(*self._refreshing.values())
 
     async def _refresh(self, image_id: ImageId) -> None:
         with suppress(Unavailable):

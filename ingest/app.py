@@ -6,8 +6,8 @@ from typing import Final
 
 from aiohttp import web
 
-from ingest.container import Parts
-from tagify.concurrency.tasks import end
+from ingest.container import Container
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.metrics import Metrics
 from tagify.settings import IngestSettings
@@ -15,7 +15,7 @@ from tagify.web import new_app
 
 DAEMON: Final = web.AppKey("daemon", asyncio.Task[None])
 
-PARTS: Final = web.AppKey("parts", Parts)
+PARTS: Final = web.AppKey("parts", Container)
 
 
 def build(settings: IngestSettings) -> web.Application:
@@ -38,10 +38,10 @@ def build(settings: IngestSettings) -> web.Application:
             raise TagifyError(f"waiting for {reasons}")
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
-        app[PARTS] = parts = Parts(settings, metrics)
+        app[PARTS] = parts = Container(settings, metrics)
         app[DAEMON] = task = asyncio.create_task(parts.run(), name="ingest")
         yield
-        await end(task)
+        await cancel_and_wait(task)
         await parts.close()
 
     checks = {

@@ -4,33 +4,33 @@ import asyncio
 from datetime import timedelta
 
 from ingest.gc_loop import Sweeper
-from ingest.household import Shared, keeper
+from ingest.household import ProcessServices, build_library_worker
 from ingest.library_removal import Dismantler
-from ingest.library_worker import Keeper
+from ingest.library_worker import LibraryWorker
 from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.pipeline import Bounds, Pipeline
-from ingest.supervisor import Daemon
+from ingest.supervisor import LibrarySupervisor
 from ingest.watch import Watcher
 from tagify.catalog import Catalog
-from tagify.concurrency.retry import WAITS, Waits, patiently
+from tagify.concurrency.retry import WAITS, OutageTracker, retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
 from tagify.gc import CONDEMNED_S, Sweep
 from tagify.metrics import Metrics
 from tagify.model import Library
 from tagify.settings import IngestSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 STAT_THREADS = 4
 """Threads that list folders and look at files; a dead mount can hold one each."""
 
 
-class Parts:
+class Container:
     """What lives as long as the process; made inside its event loop."""
 
     def __init__(self, settings: IngestSettings, metrics: Metrics) -> None:
         self.catalog = Catalog(settings, metrics)
-        self.blobs = Blobs(settings, threads=settings.ingest_workers)
-        self.waits = Waits(
+        self.blobs = ObjectStore(settings, threads=settings.ingest_workers)
+        self.waits = OutageTracker(
             metrics.gauge(
                 "ingest_waiting",
                 "Calls that wait for a server that is away (catalog, objects), or for a lease.",
@@ -38,7 +38,7 @@ class Parts:
         )
         self.watcher = Watcher()
         self.threads = Threads("files", STAT_THREADS)
-        self.daemon = Daemon(
+        self.daemon = LibrarySupervisor(
             self.catalog,
             self._keeper,
             Dismantler(self.catalog, self.blobs, condemned_s=CONDEMNED_S),
@@ -53,7 +53,7 @@ class Parts:
         )
         self.sweeper = Sweeper(_sweep(settings, self.catalog, self.blobs), metrics, settings.ingest_sweep_s)
         self.pipeline = Pipeline(self.blobs, self.writer, metrics, _bounds(settings))
-        self._shared = Shared(
+        self._shared = ProcessServices(
             settings,
             self.catalog,
             self.daemon.library,
@@ -65,13 +65,13 @@ class Parts:
             metrics.counter("ingest_events_lost_total", "Times that events were lost and a tree compared."),
         )
 
-    def _keeper(self, library: Library) -> Keeper:
-        return keeper(library, self._shared)
+    def _keeper(self, library: Library) -> LibraryWorker:
+        return build_library_worker(library, self._shared)
 
     async def run(self) -> None:
         """Work until cancelled; the first part that fails ends all."""
         WAITS.set(self.waits)
-        await patiently("objects", self.blobs.ensure_buckets)
+        await retry_while_unavailable("objects", self.blobs.ensure_buckets)
         await self.watcher.start()
         try:
             async with asyncio.TaskGroup() as group:
@@ -89,7 +89,7 @@ class Parts:
         await self.catalog.close()
 
 
-def _sweep(settings: IngestSettings, catalog: Catalog, blobs: Blobs) -> Sweep:
+def _sweep(settings: IngestSettings, catalog: Catalog, blobs: ObjectStore) -> Sweep:
     return Sweep(
         catalog,
         blobs,

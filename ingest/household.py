@@ -3,18 +3,18 @@
 import time
 from dataclasses import dataclass
 
-from ingest.library_worker import Keeper, Rhythm
+from ingest.library_worker import LibraryWorker, ScanSchedule
 from ingest.paths import Exclusions
 from ingest.pipeline.batch_writer import Leases, Writer
-from ingest.pipeline.delay_queue import Ageing
+from ingest.pipeline.delay_queue import DelayQueue
 from ingest.pipeline.pipeline import Pipeline
-from ingest.sync.change_applier import Intake, Libraries
+from ingest.sync.change_applier import ChangeApplier, Libraries
 from ingest.sync.deletion_guard import Removals
-from ingest.sync.reconciler import Comparer
+from ingest.sync.reconciler import Reconciler
 from ingest.sync.root_guard import Guard
 from ingest.watch import Watcher
-from ingest.watch.debounce import Note, Settling
-from tagify.catalog import Catalog, Keeping
+from ingest.watch.debounce import Debouncer, PathEvent
+from tagify.catalog import Catalog, LibraryStatusWriter
 from tagify.concurrency.thread_pool import Threads
 from tagify.metrics import Counter
 from tagify.model import Library
@@ -22,7 +22,7 @@ from tagify.settings import IngestSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class ProcessServices:
     """What all libraries of a process share."""
 
     settings: IngestSettings
@@ -36,16 +36,16 @@ class Shared:
     lost: Counter
 
 
-def keeper(library: Library, shared: Shared) -> Keeper:
+def build_library_worker(library: Library, shared: ProcessServices) -> LibraryWorker:
     """The keeper of a library, with parts of its own."""
     settings = shared.settings
-    settling = Settling(settings.ingest_settle_s)
+    settling = Debouncer(settings.ingest_settle_s)
     exclusions, intake = Exclusions(settings.ingest_exclude), _intake(library, settling, shared)
     keeping = shared.catalog.keeping(library.id, lambda: shared.fences([library.id])[library.id])
-    return Keeper(
+    return LibraryWorker(
         _guard(library, keeping, shared),
         keeping=keeping,
-        comparer=Comparer(
+        comparer=Reconciler(
             library.id,
             library.path,
             catalog=shared.catalog,
@@ -58,7 +58,7 @@ def keeper(library: Library, shared: Shared) -> Keeper:
         exclusions=exclusions,
         settling=settling,
         intake=intake,
-        rhythm=Rhythm(
+        rhythm=ScanSchedule(
             settings.ingest_reconcile_s,
             settings.ingest_poll_s,
             frozenset(settings.ingest_poll_filesystems),
@@ -67,8 +67,8 @@ def keeper(library: Library, shared: Shared) -> Keeper:
     )
 
 
-def _intake(library: Library, settling: Settling, shared: Shared) -> Intake:
-    return Intake(
+def _intake(library: Library, settling: Debouncer, shared: ProcessServices) -> ChangeApplier:
+    return ChangeApplier(
         library.id,
         library.path,
         libraries=shared.libraries,
@@ -76,13 +76,13 @@ def _intake(library: Library, settling: Settling, shared: Shared) -> Intake:
         pipeline=shared.pipeline,
         writer=shared.writer,
         threads=shared.threads,
-        ageing=Ageing(shared.settings.ingest_settle_s),
+        ageing=DelayQueue(shared.settings.ingest_settle_s),
         is_unquiet=settling.waits_for,
-        again=lambda path, sign: settling.note(Note(path, sign), time.monotonic()),
+        again=lambda path, sign: settling.note(PathEvent(path, sign), time.monotonic()),
     )
 
 
-def _guard(library: Library, keeping: Keeping, shared: Shared) -> Guard:
+def _guard(library: Library, keeping: LibraryStatusWriter, shared: ProcessServices) -> Guard:
     def removals(guard: Guard) -> Removals:
         return Removals(
             keeping,

@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from ingest.container import Parts
+from ingest.container import Container
 from tagify.catalog import ImageFilter
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.metrics import Metrics
 from tagify.model import ImageState, Library, LibraryState
@@ -29,7 +29,7 @@ async def once(settings: IngestSettings, folder: Path) -> int:
     daemon keeps the library already, that one does the work.
     """
     terminal = Terminal(sys.stderr)
-    parts = Parts(settings, Metrics())
+    parts = Container(settings, Metrics())
     await parts.catalog.ensure_indexes()
     library = await _library(parts, folder)
     parts.daemon.only = library.id
@@ -37,11 +37,11 @@ async def once(settings: IngestSettings, folder: Path) -> int:
     try:
         return await _while_it_works(working, lambda: _import(parts, library, terminal))
     finally:
-        await end(working)
+        await cancel_and_wait(working)
         await parts.close()
 
 
-async def _library(parts: Parts, folder: Path) -> Library:
+async def _library(parts: Container, folder: Path) -> Library:
     if not await asyncio.to_thread(folder.is_dir):
         raise TagifyError(f"{folder} is no folder; name one that holds images")
     for library in await parts.catalog.libraries.all():
@@ -57,13 +57,13 @@ async def _while_it_works(working: asyncio.Task[None], work: Callable[[], Awaita
     task = asyncio.ensure_future(work())
     await asyncio.wait({working, task}, return_when=asyncio.FIRST_COMPLETED)
     if not task.done():
-        await end(task)
+        await cancel_and_wait(task)
         working.result()
         raise TagifyError("the import ended before it was done")
     return await task
 
 
-async def _import(parts: Parts, library: Library, terminal: Terminal) -> int:
+async def _import(parts: Container, library: Library, terminal: Terminal) -> int:
     before = await parts.catalog.libraries.request_rescan(library.id) or library
     started = time.monotonic()
     while True:
@@ -87,7 +87,9 @@ def _show(library: Library, seconds: float, terminal: Terminal) -> None:
     terminal.bar(f"importing, {rate:.0f} images/s, {(total - done) / rate:.0f} s left", done, total)
 
 
-async def _summary(parts: Parts, before: Library, now: Library, seconds: float, terminal: Terminal) -> int:
+async def _summary(
+    parts: Container, before: Library, now: Library, seconds: float, terminal: Terminal
+) -> int:
     which = ImageFilter(library_id=now.id, state=ImageState.FAILED)
     failed = await parts.catalog.listing.newest(which, limit=TOLD + 1)
     for image in failed[:TOLD]:

@@ -10,7 +10,7 @@ from tagify.model import Content, Entry, FileFacts, LibraryId
 
 
 @dataclass(frozen=True, slots=True)
-class Twins:
+class ContentMatches:
     """What the catalog holds of a content.
 
     `stored`: a ready image has it, so its blobs are there. `known`: some image has it, and they may
@@ -22,7 +22,7 @@ class Twins:
     left: Entry | None
 
 
-class Outcome(Enum):
+class JobResult(Enum):
     """What became of a job: its write is durable, or there was nothing to write; the file is not what
     was looked at any more; the catalog refused the write."""
 
@@ -42,8 +42,8 @@ class Job:
     root: str
     file: FileFacts
     live: bool
-    twins: Callable[[Content], Awaitable[Twins]]
-    finished: Callable[[Outcome], None]
+    twins: Callable[[Content], Awaitable[ContentMatches]]
+    finished: Callable[[JobResult], None]
 
     @property
     def place(self) -> str:

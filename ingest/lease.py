@@ -7,8 +7,8 @@ import secrets
 from pathlib import Path
 
 from tagify.catalog import Catalog
-from tagify.concurrency.retry import WAITS, patiently
-from tagify.concurrency.tasks import carried_through
+from tagify.concurrency.retry import WAITS, retry_while_unavailable
+from tagify.concurrency.tasks import run_to_completion
 from tagify.errors import TagifyError
 from tagify.logs import fields
 from tagify.model import Lease, Library
@@ -30,7 +30,7 @@ def owner_name() -> str:
     return f"{_place()}/{os.getpid()}/{started(os.getpid())}/{secrets.token_hex(4)}"
 
 
-async def take(catalog: Catalog, library: Library, owner: str) -> int:
+async def acquire(catalog: Catalog, library: Library, owner: str) -> int:
     """The token of the library's lease, once it can be had."""
     lease = await _ask(catalog, library, owner)
     if lease.owner == owner:
@@ -48,25 +48,29 @@ async def _ask(catalog: Catalog, library: Library, owner: str) -> Lease:
 
     async def ask() -> Lease:
         # Cancelled in the middle, it could be ours without our knowing.
-        return await carried_through(catalog.leases.take(library.id, owner, LIFETIME_S))
+        return await run_to_completion(catalog.leases.take(library.id, owner, LIFETIME_S))
 
-    lease = await patiently("catalog", ask)
+    lease = await retry_while_unavailable("catalog", ask)
     if lease.owner == owner or not is_dead(lease.owner):
         return lease
-    over = await patiently("catalog", lambda: catalog.leases.take_over(library.id, lease, owner, LIFETIME_S))
+    over = await retry_while_unavailable(
+        "catalog", lambda: catalog.leases.take_over(library.id, lease, owner, LIFETIME_S)
+    )
     return over or lease
 
 
-async def keep(catalog: Catalog, library: Library, token: int) -> None:
+async def renew_until_lost(catalog: Catalog, library: Library, token: int) -> None:
     """Renew the lease until it is another's, then return."""
     while True:
-        if not await patiently("catalog", lambda: catalog.leases.renew(library.id, token, LIFETIME_S)):
+        if not await retry_while_unavailable(
+            "catalog", lambda: catalog.leases.renew(library.id, token, LIFETIME_S)
+        ):
             break
         await asyncio.sleep(RENEW_S)
     logger.warning("another daemon has taken over this library", extra=fields(library=library.name))
 
 
-async def give_back(catalog: Catalog, library: Library, owner: str) -> None:
+async def release(catalog: Catalog, library: Library, owner: str) -> None:
     """Let another have it at once. Where the catalog is away, the lease ends by itself."""
     try:
         await catalog.leases.release(library.id, owner)

@@ -5,11 +5,11 @@ import logging
 from collections.abc import Iterator
 
 from tagify.catalog import Catalog, StoredObject
-from tagify.concurrency.retry import patiently
+from tagify.concurrency.retry import retry_while_unavailable
 from tagify.gc import remove_condemned
 from tagify.logs import fields
 from tagify.model import Bucket, Content, Library
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ LOOK_S = 1.0
 class Dismantler:
     """Works under the library's lease. Whoever comes after a crash goes on where it was."""
 
-    def __init__(self, catalog: Catalog, blobs: Blobs, *, condemned_s: float) -> None:
+    def __init__(self, catalog: Catalog, blobs: ObjectStore, *, condemned_s: float) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._condemned_s = condemned_s
@@ -28,13 +28,15 @@ class Dismantler:
     async def run(self, library: Library, token: int) -> None:
         """Return when nothing is left of it but its files. Raises LeaseLost."""
         room, fences = self._catalog.dismantling, {library.id: token}
-        await patiently("catalog", lambda: room.begin(library.id))
-        while await patiently("catalog", lambda: room.images(library.id, fences, self._objects_of)):
+        await retry_while_unavailable("catalog", lambda: room.begin(library.id))
+        while await retry_while_unavailable(
+            "catalog", lambda: room.images(library.id, fences, self._objects_of)
+        ):
             pass
-        while await patiently("catalog", lambda: room.objects_left(library.id)):
-            if not await patiently("objects", self._remove_objects):
+        while await retry_while_unavailable("catalog", lambda: room.objects_left(library.id)):
+            if not await retry_while_unavailable("objects", self._remove_objects):
                 await asyncio.sleep(LOOK_S)
-        await patiently("catalog", lambda: room.finish(library.id))
+        await retry_while_unavailable("catalog", lambda: room.finish(library.id))
         logger.info("library removed", extra=fields(library=library.name, path=library.path))
 
     async def _remove_objects(self) -> int:

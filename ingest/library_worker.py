@@ -7,16 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ingest.paths import Exclusions
-from ingest.sync.change_applier import Intake
+from ingest.sync.change_applier import ChangeApplier
 from ingest.sync.mounts import file_system_type
 from ingest.sync.progress import Progress
-from ingest.sync.reconciler import Comparer
+from ingest.sync.reconciler import Reconciler
 from ingest.sync.root_guard import Guard
 from ingest.sync.walk import count
 from ingest.watch import NotWatched, Watch, Watcher
-from ingest.watch.debounce import Settling
-from tagify.catalog import Keeping
-from tagify.concurrency.retry import patiently
+from ingest.watch.debounce import Debouncer
+from tagify.catalog import LibraryStatusWriter
+from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
 from tagify.logs import fields
 from tagify.metrics import Counter
@@ -36,7 +36,7 @@ RECHECK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class ScanSchedule:
     """When a library is compared in full, and when what is not watched is; file systems never watched."""
 
     reconcile_s: float
@@ -44,21 +44,21 @@ class Rhythm:
     polled_file_systems: frozenset[str]
 
 
-class Keeper:
+class LibraryWorker:
     """One library's tasks. `run` until cancelled; `update` with what the catalog says of the library."""
 
     def __init__(
         self,
         guard: Guard,
         *,
-        keeping: Keeping,
-        comparer: Comparer,
+        keeping: LibraryStatusWriter,
+        comparer: Reconciler,
         watcher: Watcher,
         threads: Threads,
         exclusions: Exclusions,
-        settling: Settling,
-        intake: Intake,
-        rhythm: Rhythm,
+        settling: Debouncer,
+        intake: ChangeApplier,
+        rhythm: ScanSchedule,
         lost: Counter,
     ) -> None:
         self._guard = guard
@@ -94,7 +94,7 @@ class Keeper:
     async def run(self) -> None:
         """Watch, compare and follow until cancelled."""
         self._wanted.set()
-        await patiently("catalog", self._keeping.begin)
+        await retry_while_unavailable("catalog", self._keeping.begin)
         try:
             await self._attend()
             async with asyncio.TaskGroup() as group:

@@ -5,12 +5,12 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from ingest.lease import give_back, keep, owner_name, take
+from ingest.lease import acquire, owner_name, release, renew_until_lost
 from ingest.library_removal import Dismantler
-from ingest.library_worker import Keeper
+from ingest.library_worker import LibraryWorker
 from tagify.catalog import Catalog, LeaseLost
-from tagify.concurrency.retry import patiently
-from tagify.concurrency.tasks import carried_through, end
+from tagify.concurrency.retry import retry_while_unavailable
+from tagify.concurrency.tasks import cancel_and_wait, run_to_completion
 from tagify.logs import fields
 from tagify.metrics import Gauge
 from tagify.model import Library, LibraryId, LibraryState
@@ -27,13 +27,13 @@ RESTART_S = 5.0
 """A keeper that failed is started again after this time, in seconds."""
 
 
-class Daemon:
+class LibrarySupervisor:
     """Starts and ends keepers as the catalog's libraries tell. `only`: the one library to keep, of all."""
 
     def __init__(
         self,
         catalog: Catalog,
-        make: Callable[[Library], Keeper],
+        make: Callable[[Library], LibraryWorker],
         dismantler: Dismantler,
         suspended: Gauge,
     ) -> None:
@@ -42,7 +42,7 @@ class Daemon:
         self._dismantler = dismantler
         self._suspended = suspended
         self._libraries: dict[LibraryId, Library] = {}
-        self._keepers: dict[LibraryId, tuple[Keeper, asyncio.Task[None]]] = {}
+        self._keepers: dict[LibraryId, tuple[LibraryWorker, asyncio.Task[None]]] = {}
         self._removals: dict[LibraryId, asyncio.Task[None]] = {}
         self.only: LibraryId | None = None
         self._owner = owner_name()
@@ -58,14 +58,14 @@ class Daemon:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await patiently("catalog", self._catalog.ensure_indexes)
+        await retry_while_unavailable("catalog", self._catalog.ensure_indexes)
         try:
             while True:
-                await self._heed(await patiently("catalog", self._catalog.libraries.all))
+                await self._heed(await retry_while_unavailable("catalog", self._catalog.libraries.all))
                 await asyncio.sleep(POLL_S)
         finally:
             await asyncio.gather(*[self._end(library_id) for library_id in tuple(self._keepers)])
-            await end(*self._removals.values())
+            await cancel_and_wait(*self._removals.values())
 
     async def _heed(self, found: Sequence[Library]) -> None:
         libraries = [library for library in found if self.only in (None, library.id)]
@@ -87,7 +87,7 @@ class Daemon:
         task = asyncio.create_task(self._keep(keeper, library), name=f"keeper of {library.name}")
         self._keepers[library.id] = keeper, task
 
-    async def _keep(self, keeper: Keeper, library: Library) -> None:
+    async def _keep(self, keeper: LibraryWorker, library: Library) -> None:
         while True:
             try:
                 await self._keep_once(keeper, library)
@@ -97,7 +97,7 @@ class Daemon:
                 )
                 await asyncio.sleep(RESTART_S)
 
-    async def _keep_once(self, keeper: Keeper, library: Library) -> None:
+    async def _keep_once(self, keeper: LibraryWorker, library: Library) -> None:
         """Keep it for as long as its lease is ours."""
 
         async def work(token: int) -> None:
@@ -113,24 +113,24 @@ class Daemon:
         """Work with the token of the library's lease, until that is done or the lease is another's."""
         tasks: list[asyncio.Task[None]] = []
         try:
-            token = await take(self._catalog, library, self._owner)
+            token = await acquire(self._catalog, library, self._owner)
             tasks = [
                 asyncio.create_task(work(token)),
-                asyncio.create_task(keep(self._catalog, library, token)),
+                asyncio.create_task(renew_until_lost(self._catalog, library, token)),
             ]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await carried_through(self._let_go(library, tasks))
+            await run_to_completion(self._let_go(library, tasks))
         if not tasks[0].cancelled():
             tasks[0].result()
 
     async def _let_go(self, library: Library, tasks: Sequence[asyncio.Task[None]]) -> None:
-        await end(*tasks)
-        await give_back(self._catalog, library, self._owner)
+        await cancel_and_wait(*tasks)
+        await release(self._catalog, library, self._owner)
 
     async def _end(self, library_id: LibraryId) -> None:
         _, task = self._keepers.pop(library_id)
-        await end(task)
+        await cancel_and_wait(task)
 
     def _remove(self, library: Library) -> None:
         """See to it that the library's removal is under way; the files stay where they are."""

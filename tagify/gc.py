@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from tagify.catalog import Catalog, StoredObject
 from tagify.catalog.deletion_queue import CLAIM_S
 from tagify.model import Bucket
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 CONDEMNED_S = 65.0
 """Time from condemning to removing, in seconds: longer than a transaction lives (MongoDB's limit is 60 s)."""
@@ -38,7 +38,7 @@ class Sweep:
     def __init__(
         self,
         catalog: Catalog,
-        blobs: Blobs,
+        blobs: ObjectStore,
         *,
         forget: timedelta,
         grace: timedelta,
@@ -87,7 +87,7 @@ class Sweep:
             after = listing[-1].key
 
 
-async def remove_condemned(catalog: Catalog, blobs: Blobs, age_s: float) -> int:
+async def remove_condemned(catalog: Catalog, blobs: ObjectStore, age_s: float) -> int:
     """Remove the objects of what was condemned so long ago and is still not referred to; how many.
 
     What is gone is noted for those who keep copies. Raises Unavailable; what is left then is removed

@@ -12,7 +12,7 @@ import pytest
 from tagify.catalog import Catalog
 from tagify.servers.s3 import S3Server
 from tagify.settings import CommonSettings, IngestSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.support.deadlines import watched
 from tests.support.house import House
 from tests.support.servers import Servers
@@ -56,8 +56,8 @@ async def catalog(mongo_values: Values) -> AsyncIterator[Catalog]:
 
 
 @pytest.fixture
-async def blobs(s3_values: Values) -> AsyncIterator[Blobs]:
-    made = Blobs(CommonSettings(**s3_values))
+async def blobs(s3_values: Values) -> AsyncIterator[ObjectStore]:
+    made = ObjectStore(CommonSettings(**s3_values))
     await made.ensure_buckets()
     yield made
     await made.close()
@@ -65,7 +65,7 @@ async def blobs(s3_values: Values) -> AsyncIterator[Blobs]:
 
 @pytest.fixture
 async def house(
-    tmp_path: Path, catalog: Catalog, blobs: Blobs, mongo_values: Values, s3_values: Values
+    tmp_path: Path, catalog: Catalog, blobs: ObjectStore, mongo_values: Values, s3_values: Values
 ) -> House:
     root = tmp_path / "library"
     root.mkdir()

@@ -15,7 +15,7 @@ from api.events.replay_buffer import Backlog, Event
 from api.events.subscriber import Reader
 from api.serializers import Items
 from tagify.catalog import Change, ChangeKind, ChangesLost, Mark
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Busy, TagifyError
 from tagify.metrics import Metrics
 
@@ -73,7 +73,7 @@ class Events:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT_S)
         finally:
-            await end(beating)
+            await cancel_and_wait(beating)
 
     @contextmanager
     def admitted(self) -> Iterator[None]:

@@ -25,7 +25,7 @@ CHEAP_CHANGES = {
 """Routes that are posted to and touch one document, or a few."""
 
 
-class Gate:
+class ConcurrencyLimiter:
     """At most `size` at a time. Who waits too long, or finds too many waiting, is told Busy."""
 
     def __init__(self, size: int) -> None:
@@ -59,7 +59,7 @@ def is_costly(request: web.Request) -> bool:
     return "offset" in request.query and route_of(request) == "/api/images"
 
 
-def costly(gate: Gate, refused: Counter) -> Middleware:
+def costly(gate: ConcurrencyLimiter, refused: Counter) -> Middleware:
     """A middleware that lets costly requests through the gate, and all others by it."""
 
     @web.middleware

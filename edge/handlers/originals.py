@@ -16,7 +16,7 @@ from edge.http.headers import IMMUTABLE, disposition, media_headers, passive
 from edge.http.ranges import Range, Unsatisfiable, parse
 from edge.http.server_timing import SERVER_TIMING, Stopwatch
 from edge.originals.presigned_redirect import KEPT_S, Redirects
-from edge.originals.streaming import BrokenOff, Delivery, Piece, Streamed
+from edge.originals.streaming import BrokenOff, Piece, Streamed, StreamingResponse
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
 from tagify.model import Content, Original
 from tagify.web import problem_response
@@ -148,7 +148,7 @@ async def _deliver(
         response.headers[SERVER_TIMING] = watch.header
         await response.prepare(request)
         return response
-    delivery = Delivery(
+    delivery = StreamingResponse(
         request,
         response,
         request.app[ORIGIN],

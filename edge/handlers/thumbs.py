@@ -11,7 +11,7 @@ from edge.handlers.variants import found
 from edge.http.conditional import not_modified
 from edge.http.content_negotiation import chosen
 from edge.http.headers import media_headers
-from edge.variants.key import THUMB, Wanted
+from edge.variants.key import THUMB, VariantKey
 from tagify.errors import Unprocessable
 
 routes = web.RouteTableDef()
@@ -21,7 +21,7 @@ routes = web.RouteTableDef()
 async def thumb(request: web.Request) -> web.StreamResponse:
     content = listed_content(await named_image(request))
     ending = chosen(request.headers.get(hdrs.ACCEPT, ""), request.app[SETTINGS].edge_thumb_formats)
-    wanted = Wanted(content, THUMB, ending)
+    wanted = VariantKey(content, THUMB, ending)
     headers = media_headers(wanted.etag, cache_control(request, content)) | {hdrs.VARY: hdrs.ACCEPT}
     if not_modified(request.headers, wanted.etag, None):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)

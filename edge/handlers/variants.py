@@ -9,7 +9,7 @@ from edge.handlers.error_image import broken
 from edge.handlers.path_params import named_content
 from edge.http.conditional import not_modified
 from edge.http.headers import IMMUTABLE, media_headers
-from edge.variants.key import Wanted
+from edge.variants.key import VariantKey
 from tagify.errors import NotFound, Unprocessable
 from tagify.model import VARIANT_MIMES
 from tagify.web.x_accel import SENDFILE_TYPE, X_ACCEL_REDIRECT
@@ -24,7 +24,7 @@ async def variant(request: web.Request) -> web.StreamResponse:
     if ending not in VARIANT_MIMES or width not in widths:
         ladder, endings = ", ".join(map(str, widths)), ", ".join(VARIANT_MIMES)
         raise NotFound(f"variants are made {ladder} wide, as {endings}")
-    wanted = Wanted(content, width, ending)
+    wanted = VariantKey(content, width, ending)
     if not_modified(request.headers, wanted.etag, None):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=media_headers(wanted.etag, IMMUTABLE))
     try:
@@ -33,7 +33,7 @@ async def variant(request: web.Request) -> web.StreamResponse:
         return broken(request, problem)
 
 
-async def found(request: web.Request, wanted: Wanted) -> web.Response:
+async def found(request: web.Request, wanted: VariantKey) -> web.Response:
     """The answer with the variant, counted. Raises what Variants.get does."""
     answer = await request.app[VARIANTS].get(wanted, may_hand_over=_may_hand_over(request))
     if request.method == hdrs.METH_GET:

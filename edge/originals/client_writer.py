@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.http import StreamWriter
 
 
-class Outlet:
+class ClientWriter:
     """Writes the body of an answer whose head is prepared.
 
     aiohttp's own `write` waits for room without end, and such a wait cannot be left and taken up again.

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from edge.http.headers import passive
 from tagify.model import Bucket, Content, Original
 from tagify.settings import EdgeSettings
-from tagify.storage.keys import Objects
+from tagify.storage.keys import ObjectKeys
 from tagify.storage.presign import Signer
 
 LIFETIME = timedelta(hours=1)
@@ -20,7 +20,7 @@ class Redirects:
     def __init__(self, settings: EdgeSettings) -> None:
         self.wanted = settings.media_mode == "presigned"
         """Whether browsers are to be sent to the store."""
-        self._objects = Objects(settings)
+        self._objects = ObjectKeys(settings)
         self._signer = Signer(
             settings.s3_public_endpoint or settings.s3_endpoint,
             settings.s3_region,

@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from edge.http.ranges import Range
 from edge.http.server_timing import SERVER_TIMING, Stopwatch
-from edge.originals.client_writer import Outlet
+from edge.originals.client_writer import ClientWriter
 from edge.originals.splice import Splice
 from edge.originals.transfer import Transfer
 from edge.originals.upstream import Origin
@@ -42,7 +42,7 @@ class Streamed(web.StreamResponse):
     _send_headers_immediately = False
 
 
-class Delivery:
+class StreamingResponse:
     """One answer made of parts of one original.
 
     Its head goes out when the first byte is at hand, so that all which can fail before fails as
@@ -67,7 +67,7 @@ class Delivery:
         self._origin = origin
         self._content = content
         self._length = length
-        self._outlet = Outlet(request)
+        self._outlet = ClientWriter(request)
         self._dated = dated
         self._watch = watch
         self._sent = sent

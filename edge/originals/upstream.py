@@ -14,12 +14,12 @@ from edge.http.ranges import Range
 from edge.originals.transfer import Transfer
 from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.limiter import Slots
-from tagify.concurrency.ttl_cache import Kept
+from tagify.concurrency.ttl_cache import TTLCache
 from tagify.errors import NotFound, Unavailable
 from tagify.logs import request_id
 from tagify.metrics import Counter, Histogram
 from tagify.model import Bucket, Content
-from tagify.storage.store import Blob, Blobs
+from tagify.storage.store import Blob, ObjectStore
 from tagify.web import REQUEST_ID
 
 READ_BUFFER = 256 << 10
@@ -55,7 +55,7 @@ class Origin:
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        blobs: Blobs,
+        blobs: ObjectStore,
         circuit: Circuit,
         slots: Slots,
         *,
@@ -70,7 +70,7 @@ class Origin:
         self._seconds = {method: seconds.bound(method=method) for method in (hdrs.METH_GET, hdrs.METH_HEAD)}
         self._received = received.bound()
         self.silence_s = wait_s
-        self._signed: Kept[tuple[str, Bucket, Content], URL] = Kept(SIGNED, REUSE_S)
+        self._signed: TTLCache[tuple[str, Bucket, Content], URL] = TTLCache(SIGNED, REUSE_S)
 
     async def facts(self, content: Content) -> Facts:
         """Length, type and time of an object. Raises NotFound, Unavailable, Busy."""

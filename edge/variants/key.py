@@ -17,7 +17,7 @@ _PATH = re.compile(r"/media/([^/]+)/([1-9][0-9]{0,4})\.([^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class VariantKey:
     """A variant. `width` is one of the ladder's or THUMB, `ending` one of VARIANT_MIMES."""
 
     content: Content
@@ -60,15 +60,15 @@ class Wanted:
         return self.width <= THUMB_SIZE
 
 
-def named(path: str, widths: Container[int]) -> Wanted | None:
+def named(path: str, widths: Container[int]) -> VariantKey | None:
     """The variant whose path this is, on a ladder of these widths; None where it is none's."""
     found = _PATH.fullmatch(path)
     if found is None or not is_content(found[1]) or found[3] not in VARIANT_MIMES:
         return None
     width = int(found[2])
-    return Wanted(Content(found[1]), width, found[3]) if width in widths else None
+    return VariantKey(Content(found[1]), width, found[3]) if width in widths else None
 
 
-def all_of(content: Content, widths: Sequence[int]) -> list[Wanted]:
+def all_of(content: Content, widths: Sequence[int]) -> list[VariantKey]:
     """Every variant that there can be of a content, on a ladder of these widths."""
-    return [Wanted(content, width, ending) for width in (THUMB, *widths) for ending in VARIANT_MIMES]
+    return [VariantKey(content, width, ending) for width in (THUMB, *widths) for ending in VARIANT_MIMES]

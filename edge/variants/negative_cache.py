@@ -1,6 +1,6 @@
 """What cannot be made, remembered for a while: a page that asks again costs no decode and no fetch."""
 
-from tagify.concurrency.ttl_cache import Kept
+from tagify.concurrency.ttl_cache import TTLCache
 from tagify.errors import NotFound, Problem, Unprocessable
 
 REFUSALS = 10_000
@@ -19,8 +19,8 @@ class Refusals:
     """Refusals by what was asked for."""
 
     def __init__(self) -> None:
-        self._gone: Kept[Question, str] = Kept(REFUSALS, GONE_S)
-        self._hopeless: Kept[Question, str] = Kept(REFUSALS, HOPELESS_S)
+        self._gone: TTLCache[Question, str] = TTLCache(REFUSALS, GONE_S)
+        self._hopeless: TTLCache[Question, str] = TTLCache(REFUSALS, HOPELESS_S)
 
     def check(self, question: Question) -> None:
         """Raise again what was raised when this was last asked for: NotFound or Unprocessable."""

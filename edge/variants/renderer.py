@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from edge.cache import Entry
 from edge.metadata_cache import Lookup
 from edge.originals.upstream import Origin
-from edge.variants.key import THUMB, Wanted
+from edge.variants.key import THUMB, VariantKey
 from tagify.concurrency.byte_budget import Budget
 from tagify.errors import NotFound, Undecodable, Unprocessable
 from tagify.metrics import Metrics
 from tagify.model import Content
-from tagify.sandbox import Job, Result, Sandbox, Sheet
+from tagify.sandbox import Job, Result, Sandbox, SharedBuffer
 from tagify.storage.store import Blob
 
 LARGEST_ORIGINAL = 512 << 20
@@ -29,7 +29,7 @@ class SameAs:
     width: int
 
 
-class Maker:
+class VariantRenderer:
     """Makes variants in the sandbox's processes.
 
     Pixels are admitted by the memory that they take, originals by their length; AVIF, which takes
@@ -63,7 +63,7 @@ class Maker:
             "edge_variant_sources_total", "Variants made, by what from.", labelled=True
         )
 
-    async def make(self, wanted: Wanted) -> Entry | SameAs:
+    async def make(self, wanted: VariantKey) -> Entry | SameAs:
         """The variant. Raises NotFound, Unprocessable, Unavailable, Busy."""
         try:
             async with AsyncExitStack() as held:
@@ -73,7 +73,7 @@ class Maker:
         except Undecodable as error:
             raise Unprocessable(f"no variant can be made: {error}") from error
 
-    async def _from_thumb(self, wanted: Wanted) -> Entry | None:
+    async def _from_thumb(self, wanted: VariantKey) -> Entry | None:
         """From the stored thumb where that is large enough; a thumb in its own format is what it is."""
         thumb = await self._thumb(wanted.content) if wanted.thumb_may_do else None
         if thumb is None:
@@ -81,12 +81,12 @@ class Maker:
         if wanted.width == THUMB and wanted.mime == thumb.mime:
             self._sources.add(source="thumb_as_it_is")
             return Entry(thumb.mime, thumb.data)
-        with Sheet() as sheet:
+        with SharedBuffer() as sheet:
             sheet.write(thumb.data)
             made = await self._sandbox.run(self._job("enlarge_never", wanted), sheet)
         return self._entry(wanted, made, "thumb") if made.data else None
 
-    async def _from_original(self, wanted: Wanted) -> Entry | SameAs:
+    async def _from_original(self, wanted: VariantKey) -> Entry | SameAs:
         original = await self._lookup.original(wanted.content)
         rung = next((width for width in self._widths if width >= original.width > 0), wanted.width)
         if rung < wanted.width:
@@ -94,7 +94,7 @@ class Maker:
         if original.length > LARGEST_ORIGINAL:
             raise Undecodable(f"the file has more than {LARGEST_ORIGINAL >> 20} MB")
         async with self._originals.hold(original.length):
-            with Sheet() as sheet:
+            with SharedBuffer() as sheet:
                 await self._fetch(wanted.content, original.length, sheet)
                 cost = await self._sandbox.run(self._job("measure", wanted), sheet)
                 async with self._pixels.hold(cost.number):
@@ -102,7 +102,7 @@ class Maker:
                         made = await self._sandbox.run(self._job("variant", wanted), sheet)
         return self._entry(wanted, made, "original")
 
-    async def _fetch(self, content: Content, length: int, sheet: Sheet) -> None:
+    async def _fetch(self, content: Content, length: int, sheet: SharedBuffer) -> None:
         with await self._origin.open(content, length) as transfer:
             while chunk := await transfer.read():
                 sheet.write(chunk)
@@ -113,10 +113,10 @@ class Maker:
         except NotFound:
             return None
 
-    def _job(self, work: str, wanted: Wanted) -> Job:
+    def _job(self, work: str, wanted: VariantKey) -> Job:
         return Job(work, self._max_pixels, wanted.width, wanted.mime)
 
-    def _entry(self, wanted: Wanted, made: Result, source: str) -> Entry:
+    def _entry(self, wanted: VariantKey, made: Result, source: str) -> Entry:
         self._seconds.observe(made.seconds, format=wanted.ending)
         self._sources.add(source=source)
         return Entry(wanted.mime, made.data)

@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 
 from edge.cache import DiskCache, Entry
 from edge.variants.cached_response import Answer, handed_answer, immutable_answer
-from edge.variants.key import Wanted, named
+from edge.variants.key import VariantKey, named
 from edge.variants.memory_cache import Memory
 from edge.variants.negative_cache import Refusals
-from edge.variants.renderer import Maker, SameAs
+from edge.variants.renderer import SameAs, VariantRenderer
 from tagify.concurrency.singleflight import Flights
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics
 
@@ -32,7 +32,7 @@ class Variants:
         self,
         memory: Memory,
         cache: DiskCache,
-        maker: Maker,
+        maker: VariantRenderer,
         layers: Counter,
         metrics: Metrics,
         *,
@@ -68,7 +68,7 @@ class Variants:
         self._from_disk(1)
         return self._remembered(wanted, entry)
 
-    async def get(self, wanted: Wanted, *, may_hand_over: bool = False) -> Answer:
+    async def get(self, wanted: VariantKey, *, may_hand_over: bool = False) -> Answer:
         """The variant. Raises NotFound, Unprocessable, Busy when too many wait, Unavailable.
 
         `may_hand_over`: its body may stay in its file, for NGINX to send it.
@@ -87,7 +87,7 @@ class Variants:
             return kept
         return await self._made(wanted)
 
-    async def forget(self, several: Sequence[Wanted]) -> None:
+    async def forget(self, several: Sequence[VariantKey]) -> None:
         """Keep these no longer. Raises Unavailable where the disk does not let go of them, Busy."""
         keys = [key for wanted in several for key in (wanted.key, wanted.width_key)]
         if not await self._cache.forget(keys):
@@ -99,9 +99,9 @@ class Variants:
         """Write what is still to be written."""
         if self._storing:
             await asyncio.wait(self._storing, timeout=STORE_S)
-        await end(*self._storing)
+        await cancel_and_wait(*self._storing)
 
-    async def _kept(self, wanted: Wanted) -> Answer | None:
+    async def _kept(self, wanted: VariantKey) -> Answer | None:
         """What the disk cache holds of it, under its own width or under that which has the same bytes."""
         entry = await self._cache.get(wanted.key)
         if entry is None:
@@ -109,7 +109,7 @@ class Variants:
             entry = await self._cache.get(wanted.at(int(width.body)).key) if width else None
         return self._remembered(wanted, entry) if entry else None
 
-    async def _made(self, wanted: Wanted) -> Answer:
+    async def _made(self, wanted: VariantKey) -> Answer:
         if self._flights.has(wanted.key):
             self._layers.add(layer="joined")
         else:
@@ -120,7 +120,7 @@ class Variants:
             self._layers.add(layer="made")
         return await self._flights.join(wanted.key, lambda: self._make(wanted))
 
-    async def _make(self, wanted: Wanted) -> Answer:
+    async def _make(self, wanted: VariantKey) -> Answer:
         with self._making.held():
             try:
                 made = await self._maker.make(wanted)
@@ -142,7 +142,7 @@ class Variants:
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)
 
-    def _remembered(self, wanted: Wanted, entry: Entry) -> Answer:
+    def _remembered(self, wanted: VariantKey, entry: Entry) -> Answer:
         answer = immutable_answer(entry.body, wanted.mime, wanted.etag)
         self._memory.put(wanted.path, answer)
         return answer

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from tagify.catalog import Catalog, ContentCondemned, LeaseLost, Store, Write
-from tagify.concurrency.retry import patiently
+from tagify.catalog import Catalog, ContentCondemned, LeaseLost, UpsertImage, Write
+from tagify.concurrency.retry import retry_while_unavailable
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import Content, LibraryId
@@ -71,7 +71,7 @@ class Writer:
         writes = [write for write, _, _ in batch]
         try:
             with self._seconds.timed():
-                refused = await patiently("catalog", partial(self._hand_over, writes))
+                refused = await retry_while_unavailable("catalog", partial(self._hand_over, writes))
         except LeaseLost as lost:
             await self._write_rest(batch, lost)
         except Exception as error:
@@ -107,7 +107,7 @@ class Writer:
 
 
 def _is_of(write: Write, contents: set[Content]) -> bool:
-    return isinstance(write, Store) and write.content in contents
+    return isinstance(write, UpsertImage) and write.content in contents
 
 
 def _any_live(batch: Sequence[_Entry]) -> bool:

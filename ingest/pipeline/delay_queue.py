@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ingest.job import Job, Outcome
+from ingest.job import Job, JobResult
 from ingest.watch.debounce import CLOSED_S
 
 LIMIT = 1000
 """Jobs that wait to be old enough; who has more waits for room."""
 
 
-class Ageing:
+class DelayQueue:
     """The jobs of one library whose files are too young, in the order in which they came."""
 
     def __init__(self, settle_s: float, clock: Callable[[], float] = time.time) -> None:
@@ -41,11 +41,11 @@ class Ageing:
         try:
             await asyncio.sleep(self.missing_s(job))
         except asyncio.CancelledError:
-            job.finished(Outcome.DONE)
+            job.finished(JobResult.DONE)
             raise
         return job
 
     def give_up(self) -> None:
         """Forget the jobs that wait."""
         while not self._young.empty():
-            self._young.get_nowait().finished(Outcome.DONE)
+            self._young.get_nowait().finished(JobResult.DONE)

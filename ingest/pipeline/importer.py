@@ -10,16 +10,16 @@ from pathlib import Path
 
 from ingest.job import Job
 from ingest.pipeline.file_reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
-from tagify.catalog import Store
+from tagify.catalog import UpsertImage
 from tagify.concurrency.byte_budget import Budget
-from tagify.concurrency.priority import Turns
-from tagify.concurrency.retry import patiently
+from tagify.concurrency.priority import PrioritySemaphore
+from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
 from tagify.errors import Undecodable
 from tagify.imaging import Derived, decode_bytes, derive, sidecar_keywords
 from tagify.logs import fields
 from tagify.model import Bucket, Content, FileFacts, Picture
-from tagify.storage.store import Blobs, as_binary
+from tagify.storage.store import ObjectStore, as_binary
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +34,14 @@ class Importer:
     or store leaves the decoder its cores; what is decoded at a time has a budget.
     """
 
-    def __init__(self, blobs: Blobs, *, decode_bytes: int, max_pixels: int) -> None:
+    def __init__(self, blobs: ObjectStore, *, decode_bytes: int, max_pixels: int) -> None:
         self._blobs = blobs
         self._max_pixels = max_pixels
         self._budget = Budget(decode_bytes)
         self._readers = Threads("read", READERS)
         cores = os.cpu_count() or 1
         self._decoders = Threads("decode", cores)
-        self._turns = Turns(cores)
+        self._turns = PrioritySemaphore(cores)
 
     async def close(self) -> None:
         """Wait for what its threads do, and end them."""
@@ -55,7 +55,7 @@ class Importer:
         except (OSError, Undecodable):
             return 0
 
-    async def make(self, job: Job, cost: int) -> Store:
+    async def make(self, job: Job, cost: int) -> UpsertImage:
         """The write for the file, its blobs stored. Raises FileNotFoundError, Unsettled."""
         try:
             reading = await self._readers.run(read, job.place, job.file.path)
@@ -69,12 +69,12 @@ class Importer:
             return self._unreadable(job, error)
         except Undecodable as error:
             logger.warning("not decoded: %s", error, extra=fields(file=job.place))
-            return Store(job.library_id, reading.file, error=str(error))
+            return UpsertImage(job.library_id, reading.file, error=str(error))
         twins = await job.twins(reading.content)
         if not twins.stored:
             await self._upload(job, reading, derived, known=twins.known)
         picture = await self._readers.run(_with_sidecar, derived.picture, job.place)
-        return Store(job.library_id, reading.file, reading.content, picture, came_from=twins.left)
+        return UpsertImage(job.library_id, reading.file, reading.content, picture, came_from=twins.left)
 
     async def _derived(self, job: Job, reading: Reading, cost: int) -> Derived:
         max_pixels = self._max_pixels
@@ -113,7 +113,7 @@ class Importer:
             if not (known and await self._blobs.has(bucket, content)):
                 await put()
 
-        await patiently("objects", attempt)
+        await retry_while_unavailable("objects", attempt)
 
     async def _put_original(self, job: Job, reading: Reading, mime: str) -> None:
         if reading.data is not None:
@@ -127,11 +127,11 @@ class Importer:
         finally:
             stream.close()
 
-    def _unreadable(self, job: Job, error: OSError) -> Store:
+    def _unreadable(self, job: Job, error: OSError) -> UpsertImage:
         """Kept as failed with facts that no file has, so that every comparison tries it again."""
         reason = f"the file cannot be read: {error.strerror or error}"
         logger.warning("%s", reason, extra=fields(file=job.place))
-        return Store(job.library_id, FileFacts(job.file.path, 0, 0, 0), error=reason)
+        return UpsertImage(job.library_id, FileFacts(job.file.path, 0, 0, 0), error=reason)
 
 
 def _with_sidecar(picture: Picture, place: str) -> Picture:

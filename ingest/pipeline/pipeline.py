@@ -4,16 +4,16 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from ingest.job import Job, Outcome
+from ingest.job import Job, JobResult
 from ingest.pipeline.batch_writer import Writer
 from ingest.pipeline.file_reader import IN_MEMORY, Unsettled
 from ingest.pipeline.importer import Importer
 from tagify.concurrency.byte_budget import Budget
-from tagify.concurrency.priority import Lanes
+from tagify.concurrency.priority import PriorityQueue
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import FileFacts
-from tagify.storage.store import PART_SIZE, Blobs
+from tagify.storage.store import PART_SIZE, ObjectStore
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +41,11 @@ class Pipeline:
     queue behind many of them.
     """
 
-    def __init__(self, blobs: Blobs, writer: Writer, metrics: Metrics, bounds: Bounds) -> None:
+    def __init__(self, blobs: ObjectStore, writer: Writer, metrics: Metrics, bounds: Bounds) -> None:
         self._importer = Importer(blobs, decode_bytes=bounds.decode_bytes, max_pixels=bounds.max_pixels)
         self._writer = writer
         self._bounds = bounds
-        self._lanes: Lanes[Job] = Lanes(bounds.queue_size)
+        self._lanes: PriorityQueue[Job] = PriorityQueue(bounds.queue_size)
         self._large: asyncio.Queue[tuple[Job, int]] = asyncio.Queue(bounds.queue_size)
         self._held = Budget(HELD_BYTES)
         self._queued = metrics.gauge("ingest_queue_files", "Files that wait for a worker.")
@@ -89,7 +89,7 @@ class Pipeline:
 
     async def _attempt(self, job: Job, cost: int) -> None:
         """Every job comes to an outcome: here, or when its write does."""
-        outcome: Outcome | None = Outcome.DONE
+        outcome: JobResult | None = JobResult.DONE
         try:
             async with self._held.hold(_held_bytes(job.file)):
                 with self._seconds.timed():
@@ -100,21 +100,21 @@ class Pipeline:
             if outcome is not None:
                 job.finished(outcome)
 
-    async def _take(self, job: Job, cost: int) -> Outcome | None:
+    async def _take(self, job: Job, cost: int) -> JobResult | None:
         """What became of the job; None where it became a write, whose end tells."""
         try:
             write = await self._importer.make(job, cost)
         except FileNotFoundError:
             self._files.add(outcome="gone")
-            return Outcome.DONE
+            return JobResult.DONE
         except Unsettled as error:
             logger.info("%s", error)
             self._files.add(outcome="unsettled")
-            return Outcome.CHANGED
+            return JobResult.CHANGED
         self._files.add(outcome="failed" if write.error else "ready")
         durable = await self._writer.put(write, live=job.live)
         durable.add_done_callback(
-            lambda done: job.finished(Outcome.REFUSED if done.exception() else Outcome.DONE)
+            lambda done: job.finished(JobResult.REFUSED if done.exception() else JobResult.DONE)
         )
         return None
 

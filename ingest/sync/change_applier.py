@@ -9,16 +9,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from ingest.job import Job, Outcome, Twins
+from ingest.job import ContentMatches, Job, JobResult
 from ingest.pipeline.batch_writer import Writer
-from ingest.pipeline.delay_queue import Ageing
+from ingest.pipeline.delay_queue import DelayQueue
 from ingest.pipeline.pipeline import Pipeline
-from ingest.sync.diff import Arrival
-from ingest.sync.root_identity import look, why_suspended
+from ingest.sync.diff import Added
+from ingest.sync.root_identity import probe, suspension_reason
 from ingest.sync.walk import facts_at
-from ingest.watch.debounce import Sign
-from tagify.catalog import Catalog, Gone, Move
-from tagify.concurrency.retry import patiently
+from ingest.watch.debounce import EventKind
+from tagify.catalog import Catalog, MarkMissing, MoveImage
+from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
 from tagify.model import Content, Entry, FileFacts, ImageState, Library, LibraryId, LibraryState
 
@@ -29,7 +29,7 @@ ASKED = 1000
 """Paths that the catalog is asked about at once."""
 
 
-class Intake:
+class ChangeApplier:
     """Takes the differences of one library."""
 
     def __init__(
@@ -42,9 +42,9 @@ class Intake:
         pipeline: Pipeline,
         writer: Writer,
         threads: Threads,
-        ageing: Ageing,
+        ageing: DelayQueue,
         is_unquiet: Callable[[str], bool],
-        again: Callable[[str, Sign], None],
+        again: Callable[[str, EventKind], None],
     ) -> None:
         """`is_unquiet` tells of a path that will be looked at when it is quiet: its file may still be open.
 
@@ -89,14 +89,16 @@ class Intake:
             return True
         return False
 
-    async def arrive(self, arrivals: Sequence[Arrival], *, live: bool) -> None:
+    async def arrive(self, arrivals: Sequence[Added], *, live: bool) -> None:
         """Take files that are new or changed: as a move where it is one, else through the pipeline."""
         files = {
             arrival.file.path: arrival.file for arrival in arrivals if not self.is_reading(arrival.file.path)
         }
         if not files:
             return
-        there = await patiently("catalog", lambda: self._catalog.images.at(self._id, list(files)))
+        there = await retry_while_unavailable(
+            "catalog", lambda: self._catalog.images.at(self._id, list(files))
+        )
         files = {path: file for path, file in files.items() if path not in there or there[path].file != file}
         moves = await self._moves(files)
         if moves:
@@ -112,22 +114,28 @@ class Intake:
         for start in range(0, len(absent), ASKED):
             some = absent[start : start + ASKED]
             paths = [entry.file.path for entry in some]
-            there = await patiently("catalog", partial(self._catalog.images.at, self._id, paths))
+            there = await retry_while_unavailable(
+                "catalog", partial(self._catalog.images.at, self._id, paths)
+            )
             still += [entry for entry in some if entry.id in {found.id for found in there.values()}]
         return still
 
     async def depart(self, entries: Sequence[Entry]) -> None:
         """Hide images whose file has gone."""
-        await self._writer.write_all([Gone(entry.id, self._id, entry.file.path) for entry in entries])
+        await self._writer.write_all([MarkMissing(entry.id, self._id, entry.file.path) for entry in entries])
 
-    async def _moves(self, files: dict[str, FileFacts]) -> list[Move]:
+    async def _moves(self, files: dict[str, FileFacts]) -> list[MoveImage]:
         """A move for each file that is an image's own, come from a place where it is not any more."""
         inodes = [file.inode for file in files.values()]
-        known = await patiently("catalog", lambda: self._catalog.images.with_inodes(inodes)) if inodes else []
+        known = (
+            await retry_while_unavailable("catalog", lambda: self._catalog.images.with_inodes(inodes))
+            if inodes
+            else []
+        )
         by_inode: dict[int, list[Entry]] = {}
         for entry in known:
             by_inode.setdefault(entry.file.inode, []).append(entry)
-        moves: list[Move] = []
+        moves: list[MoveImage] = []
         taken: set[str] = set()
         for file in files.values():
             for entry in by_inode.get(file.inode, ()):
@@ -135,19 +143,19 @@ class Intake:
                     continue
                 if await self._threads.run(self._has_left, entry):
                     taken.add(entry.id)
-                    moves.append(Move(entry, self._id, file))
+                    moves.append(MoveImage(entry, self._id, file))
                     break
         return moves
 
-    async def _move(self, moves: Sequence[Move]) -> None:
+    async def _move(self, moves: Sequence[MoveImage]) -> None:
         """Have them written; look again where an image has been moved by another task meanwhile."""
         await self._writer.write_all(moves)
         paths = [move.file.path for move in moves]
-        there = await patiently("catalog", lambda: self._catalog.images.at(self._id, paths))
+        there = await retry_while_unavailable("catalog", lambda: self._catalog.images.at(self._id, paths))
         for move in moves:
             found = there.get(move.file.path)
             if found is None or found.id != move.entry.id:
-                self._again(move.file.path, Sign.CLOSED)
+                self._again(move.file.path, EventKind.CLOSED)
 
     def _has_left(self, entry: Entry) -> bool:
         """Whether the image's file is not where the catalog has it (a hard link still is)."""
@@ -189,31 +197,31 @@ class Intake:
         try:
             await putting
         except asyncio.CancelledError:
-            job.finished(Outcome.DONE)
+            job.finished(JobResult.DONE)
             raise
 
-    async def _twins(self, content: Content) -> Twins:
-        found = await patiently("catalog", lambda: self._catalog.images.with_content(content))
+    async def _twins(self, content: Content) -> ContentMatches:
+        found = await retry_while_unavailable("catalog", lambda: self._catalog.images.with_content(content))
         present = [entry for entry in found if entry.state is not ImageState.MISSING]
         left = await self._threads.run(lambda: next(filter(self._has_left, present), None))
         ready = any(entry.state is ImageState.READY for entry in found)
-        return Twins(stored=ready, known=bool(found), left=left)
+        return ContentMatches(stored=ready, known=bool(found), left=left)
 
-    def _finish(self, path: str, outcome: Outcome) -> None:
+    def _finish(self, path: str, outcome: JobResult) -> None:
         happened = self._reading.pop(path, False)
         if not self._reading:
             self._idle.set()
-        if outcome is Outcome.REFUSED:
+        if outcome is JobResult.REFUSED:
             # What the catalog refused may take a while to mend.
-            self._again(path, Sign.WRITTEN)
-        elif outcome is Outcome.CHANGED:
-            self._again(path, Sign.APPEARED)
+            self._again(path, EventKind.WRITTEN)
+        elif outcome is JobResult.CHANGED:
+            self._again(path, EventKind.APPEARED)
         elif happened:
-            self._again(path, Sign.CLOSED)
+            self._again(path, EventKind.CLOSED)
 
 
 def _is_well(library: Library) -> bool:
     """Whether what is not in this library's folder has really left it."""
-    sight = look(library.path, library.id)
-    reason = why_suspended(library.path, library.id, sight, library.identity, library.indexed_count)
+    sight = probe(library.path, library.id)
+    reason = suspension_reason(library.path, library.id, sight, library.identity, library.indexed_count)
     return library.state is LibraryState.ACTIVE and reason is None

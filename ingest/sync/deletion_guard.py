@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from tagify.catalog import Keeping
-from tagify.concurrency.retry import patiently
+from tagify.catalog import LibraryStatusWriter
+from tagify.concurrency.retry import retry_while_unavailable
 from tagify.logs import fields
 from tagify.model import Library
 
@@ -26,7 +26,12 @@ class Removals:
     """One library's removals. What is more than the usual waits for approval, or for a time."""
 
     def __init__(
-        self, keeping: Keeping, library: Callable[[], Library], *, wait_s: float, clock: Callable[[], float]
+        self,
+        keeping: LibraryStatusWriter,
+        library: Callable[[], Library],
+        *,
+        wait_s: float,
+        clock: Callable[[], float],
     ) -> None:
         """`wait_s`: what waits goes ahead by itself after this many seconds; 0 for never."""
         self._keeping = keeping
@@ -64,7 +69,7 @@ class Removals:
         if library.removal_waiting or self._told or self.approved:
             self._told = False
             self._used = library.approvals
-            await patiently("catalog", lambda: self._keeping.end_removal(self._used))
+            await retry_while_unavailable("catalog", lambda: self._keeping.end_removal(self._used))
 
     def _has_waited(self, library: Library) -> bool:
         since = library.removal_since
@@ -78,4 +83,4 @@ class Removals:
                 extra=fields(library=library.name, path=library.path, files=number),
             )
         self._told = True
-        await patiently("catalog", lambda: self._keeping.hold_removal(number))
+        await retry_while_unavailable("catalog", lambda: self._keeping.hold_removal(number))

@@ -17,27 +17,27 @@ CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Added:
     """A file that is new or not what the catalog holds at its path."""
 
     file: FileFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
+class Removed:
     """An image whose file is not at its path."""
 
     entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
-class Same:
+class Unchanged:
     """A file that is what the catalog holds."""
 
     path: str
 
 
-Difference = Arrival | Departure | Same | Unreadable
+Difference = Added | Removed | Unchanged | Unreadable
 
 
 async def in_chunks(threads: Threads, found: Iterator[Found]) -> AsyncIterator[Found]:
@@ -47,7 +47,7 @@ async def in_chunks(threads: Threads, found: Iterator[Found]) -> AsyncIterator[F
             yield item
 
 
-async def compare(disk: AsyncIterator[Found], catalog: AsyncIterator[Entry]) -> AsyncIterator[Difference]:
+async def diff(disk: AsyncIterator[Found], catalog: AsyncIterator[Entry]) -> AsyncIterator[Difference]:
     """The differences between files and entries, both in order of path.
 
     Below a folder that could not be read nothing departs.
@@ -61,16 +61,16 @@ async def compare(disk: AsyncIterator[Found], catalog: AsyncIterator[Entry]) -> 
             continue
         while entry is not None and entry.file.path < found.path:
             if not _below(entry.file.path, blind):
-                yield Departure(entry)
+                yield Removed(entry)
             entry = await anext(catalog, None)
         if entry is not None and entry.file.path == found.path:
-            yield Same(found.path) if entry.file == found else Arrival(found)
+            yield Unchanged(found.path) if entry.file == found else Added(found)
             entry = await anext(catalog, None)
         else:
-            yield Arrival(found)
+            yield Added(found)
     while entry is not None:
         if not _below(entry.file.path, blind):
-            yield Departure(entry)
+            yield Removed(entry)
         entry = await anext(catalog, None)
 
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from ingest.sync.change_applier import Intake
-from tagify.catalog import Keeping
-from tagify.concurrency.retry import patiently
-from tagify.concurrency.tasks import end
+from ingest.sync.change_applier import ChangeApplier
+from tagify.catalog import LibraryStatusWriter
+from tagify.concurrency.retry import retry_while_unavailable
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ REPORT_S = 0.5
 class Progress:
     """One scan: `async with` it, and count `passed` up for each file that was compared."""
 
-    def __init__(self, keeping: Keeping, intake: Intake, total: int) -> None:
+    def __init__(self, keeping: LibraryStatusWriter, intake: ChangeApplier, total: int) -> None:
         self._keeping = keeping
         self._intake = intake
         self._total = total
@@ -29,7 +29,7 @@ class Progress:
         self.error = ""
 
     async def __aenter__(self) -> Self:
-        await patiently("catalog", self._keeping.begin_scan)
+        await retry_while_unavailable("catalog", self._keeping.begin_scan)
         self._task = asyncio.create_task(self._report())
         return self
 
@@ -37,7 +37,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._task is not None  # noqa: S101 - set on entry
-        await end(self._task)
+        await cancel_and_wait(self._task)
         if kind is None:
             await self._tell()
         reason = self.error or (str(error) if isinstance(error, TagifyError) else "")

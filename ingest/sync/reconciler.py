@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ingest.paths import Exclusions, to_os
-from ingest.sync.change_applier import Intake
-from ingest.sync.diff import Arrival, Departure, Difference, Same, compare, in_chunks
+from ingest.sync.change_applier import ChangeApplier
+from ingest.sync.diff import Added, Difference, Removed, Unchanged, diff, in_chunks
 from ingest.sync.progress import Progress
 from ingest.sync.root_guard import Guard
 from ingest.sync.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
-from tagify.concurrency.retry import patiently
+from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
 from tagify.model import Entry, FileFacts, LibraryId
 
@@ -38,7 +38,7 @@ class _Absent:
             self.entries.append(entry)
 
 
-class Comparer:
+class Reconciler:
     """Compares one library with the catalog, in whole or in part."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Comparer:
         catalog: Catalog,
         threads: Threads,
         exclusions: Exclusions,
-        intake: Intake,
+        intake: ChangeApplier,
     ) -> None:
         self._id = library_id
         self._root = root
@@ -65,7 +65,7 @@ class Comparer:
         """
         free = [path for path in paths if not self._intake.is_reading(path)]
         files = await self._threads.run(self._look, free)
-        arrivals = [Arrival(file) for file in files.values() if file is not None]
+        arrivals = [Added(file) for file in files.values() if file is not None]
         for start in range(0, len(arrivals), GATHER):
             await self._intake.arrive(arrivals[start : start + GATHER], live=True)
         absent = sorted(path for path, file in files.items() if file is None)
@@ -94,7 +94,9 @@ class Comparer:
         found: dict[str, Entry] = {}
         for start in range(0, len(paths), GATHER):
             some = paths[start : start + GATHER]
-            found |= await patiently("catalog", partial(self._catalog.images.at, self._id, some))
+            found |= await retry_while_unavailable(
+                "catalog", partial(self._catalog.images.at, self._id, some)
+            )
         return found
 
     async def tree(self, folder: str, guard: Guard, progress: Progress | None = None) -> bool:
@@ -124,10 +126,10 @@ class Comparer:
         removing_by: Guard | None = None,
     ) -> _Absent:
         """One merge of folder and catalog: what has arrived is taken, what is absent told or removed."""
-        arrivals: list[Arrival] = []
+        arrivals: list[Added] = []
         absent = _Absent()
         live = progress is None and removing_by is None
-        async for difference in compare(self._disk(folder), self._entries(folder)):
+        async for difference in diff(self._disk(folder), self._entries(folder)):
             self._sort(difference, arrivals, absent, progress)
             if len(arrivals) >= GATHER:
                 await self._intake.arrive(arrivals, live=live)
@@ -140,16 +142,16 @@ class Comparer:
         return absent
 
     def _sort(
-        self, difference: Difference, arrivals: list[Arrival], absent: _Absent, progress: Progress | None
+        self, difference: Difference, arrivals: list[Added], absent: _Absent, progress: Progress | None
     ) -> None:
         match difference:
-            case Arrival():
+            case Added():
                 arrivals.append(difference)
-            case Departure():
+            case Removed():
                 absent.add(difference.entry)
             case Unreadable():
                 self._tell_unreadable(difference, progress)
-        if progress is not None and isinstance(difference, Arrival | Same):
+        if progress is not None and isinstance(difference, Added | Unchanged):
             progress.passed += 1
 
     async def _depart(self, entries: Sequence[Entry], guard: Guard, *, tell: bool) -> bool:
@@ -175,7 +177,7 @@ class Comparer:
     async def _entries(self, folder: str) -> AsyncIterator[Entry]:
         """Some at a time, so that a comparison goes on where it was however long a server was away."""
         after = ""
-        while some := await patiently(
+        while some := await retry_while_unavailable(
             "catalog", partial(self._catalog.images.under, self._id, folder, after=after)
         ):
             for entry in some:

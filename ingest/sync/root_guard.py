@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ingest.sync.deletion_guard import Removals
-from ingest.sync.root_identity import Sight, look, mark, why_suspended
-from tagify.catalog import Keeping
-from tagify.concurrency.retry import patiently
+from ingest.sync.root_identity import RootProbe, mark, probe, suspension_reason
+from tagify.catalog import LibraryStatusWriter
+from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
 from tagify.model import Library, LibraryState, RootIdentity
 
@@ -18,7 +18,11 @@ class Guard:
     """One library's root and its removals."""
 
     def __init__(
-        self, library: Library, keeping: Keeping, threads: Threads, removals: Callable[["Guard"], Removals]
+        self,
+        library: Library,
+        keeping: LibraryStatusWriter,
+        threads: Threads,
+        removals: Callable[["Guard"], Removals],
     ) -> None:
         self.library = library
         self._keeping = keeping
@@ -38,7 +42,7 @@ class Guard:
             sight = await self._get_to_know()
         library = self.library
         indexed = 0 if self.removals.approved else library.indexed_count
-        reason = why_suspended(library.path, library.id, sight, library.identity, indexed)
+        reason = suspension_reason(library.path, library.id, sight, library.identity, indexed)
         state = LibraryState.SUSPENDED if reason else LibraryState.ACTIVE
         is_told = library.state is state and (reason is None or library.scan_error == reason)
         if not is_told and library.state is not LibraryState.REMOVING:
@@ -53,24 +57,24 @@ class Guard:
         """
         return await self.is_well() and await self.removals.may_go(number, tell=tell)
 
-    def _is_to_be_known(self, sight: Sight) -> bool:
+    def _is_to_be_known(self, sight: RootProbe) -> bool:
         """A root is taken for right when its library is new, and when somebody has approved of it."""
         library = self.library
         is_new = library.identity is None and not (sight.is_empty and library.indexed_count)
         return is_new or (self.removals.approved and library.identity != sight.identity)
 
-    async def _get_to_know(self) -> Sight | None:
+    async def _get_to_know(self) -> RootProbe | None:
         library = self.library
         await self._threads.run(mark, library.path, library.id)
         sight = await self._sight()
         if sight is not None:
             identity = sight.identity
-            await patiently("catalog", lambda: self._keeping.set_identity(identity))
+            await retry_while_unavailable("catalog", lambda: self._keeping.set_identity(identity))
             self.library = replace(self.library, identity=identity)
         return sight
 
-    async def _sight(self) -> Sight | None:
-        return await self._threads.run(look, self.library.path, self.library.id)
+    async def _sight(self) -> RootProbe | None:
+        return await self._threads.run(probe, self.library.path, self.library.id)
 
     async def _tell(self, state: LibraryState, reason: str) -> None:
         library = self.library
@@ -81,5 +85,5 @@ class Guard:
                 logger.warning("library suspended: %s", reason)
             else:
                 logger.info("library is back: %s", library.path)
-        await patiently("catalog", lambda: self._keeping.set_state(state, reason))
+        await retry_while_unavailable("catalog", lambda: self._keeping.set_state(state, reason))
         self.library = replace(self.library, state=state, scan_error=reason)

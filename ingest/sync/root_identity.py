@@ -16,14 +16,14 @@ _APPROVE = "if it is right as it is: tagify libraries approve"
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class RootProbe:
     """A root as it is now."""
 
     identity: RootIdentity
     is_empty: bool
 
 
-def look(root: str, library: LibraryId) -> Sight | None:
+def probe(root: str, library: LibraryId) -> RootProbe | None:
     """What is at the root; None where no folder is that can be listed."""
     try:
         status = os.stat(root)  # noqa: PTH116
@@ -32,7 +32,7 @@ def look(root: str, library: LibraryId) -> Sight | None:
         identity = RootIdentity(_file_system(root, status), status.st_ino, _is_marked(root, library))
     except OSError:
         return None
-    return Sight(identity, is_empty)
+    return RootProbe(identity, is_empty)
 
 
 def mark(root: str, library: LibraryId) -> None:
@@ -46,8 +46,8 @@ def mark(root: str, library: LibraryId) -> None:
         return
 
 
-def why_suspended(
-    root: str, library: LibraryId, sight: Sight | None, known: RootIdentity | None, indexed: int
+def suspension_reason(
+    root: str, library: LibraryId, sight: RootProbe | None, known: RootIdentity | None, indexed: int
 ) -> str | None:
     """Why nothing may be removed from this library now, in one sentence; None where all is well.
 

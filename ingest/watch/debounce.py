@@ -18,7 +18,7 @@ CLOSED_S = 0.2
 """A file that was closed after writing waits this long, in seconds, or the settle time if less."""
 
 
-class Sign(Enum):
+class EventKind(Enum):
     """What was seen to happen at a path."""
 
     APPEARED = "appeared"
@@ -28,14 +28,14 @@ class Sign(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class PathEvent:
     """Something happened at a path of a library, in the catalog's spelling. `""` is the library itself."""
 
     path: str
-    sign: Sign
+    sign: EventKind
 
 
-class Settling:
+class Debouncer:
     """The paths at which something happened lately, and when each will be quiet."""
 
     def __init__(self, settle_s: float, limit: int = 100_000) -> None:
@@ -57,7 +57,7 @@ class Settling:
         """Whether something happened at this path, and it is not quiet yet."""
         return path in self._due
 
-    def note(self, note: Note, now: float) -> None:
+    def note(self, note: PathEvent, now: float) -> None:
         """Wait for this path from now on. Times are those of one monotonic clock, in seconds.
 
         A sidecar settles with its image as one: it lets an image that waits wait on.
@@ -100,9 +100,9 @@ class Settling:
         self._sidecars.clear()
         self._queue.clear()
 
-    def _wait(self, sign: Sign) -> float:
-        if sign is Sign.WRITTEN:
+    def _wait(self, sign: EventKind) -> float:
+        if sign is EventKind.WRITTEN:
             return self.settle_s * OPEN_FACTOR
-        if sign is Sign.CLOSED:
+        if sign is EventKind.CLOSED:
             return min(self.settle_s, CLOSED_S)
         return self.settle_s

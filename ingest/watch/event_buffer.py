@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from ingest.watch.debounce import Note
+from ingest.watch.debounce import PathEvent
 
 NOTES_LIMIT = 100_000
 """Notes that are held for the loop; more than that and they are forgotten for a comparison of the tree."""
@@ -15,10 +15,10 @@ class Inbox:
     def __init__(self, wake: Callable[[], object]) -> None:
         self._lock = threading.Lock()
         self._wake = wake
-        self._notes: list[Note] = []
+        self._notes: list[PathEvent] = []
         self._lost = False
 
-    def put(self, note: Note) -> None:
+    def put(self, note: PathEvent) -> None:
         """From any thread."""
         with self._lock:
             idle = not self._notes and not self._lost
@@ -36,7 +36,7 @@ class Inbox:
             self._lost = True
         self._wake()
 
-    def take(self) -> tuple[list[Note], bool]:
+    def take(self) -> tuple[list[PathEvent], bool]:
         """All notes so far, and whether others were lost."""
         with self._lock:
             notes, lost = self._notes, self._lost

@@ -23,7 +23,7 @@ from watchdog.events import (
 from watchdog.observers.api import ObservedWatch
 
 from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog
-from ingest.watch.debounce import Note, Sign
+from ingest.watch.debounce import EventKind, PathEvent
 from ingest.watch.event_buffer import Inbox
 from ingest.watch.inotify import Terms, TreeObserver
 from tagify.concurrency.thread_pool import Threads
@@ -57,18 +57,18 @@ class _Handler(FileSystemEventHandler):
         match event:
             case FileMovedEvent() | DirMovedEvent():
                 # Where it is now first: whoever takes notes in between sees a move, not a loss.
-                self._note(event.dest_path, Sign.CLOSED, event.is_directory)
-                self._note(event.src_path, Sign.VANISHED, event.is_directory)
+                self._note(event.dest_path, EventKind.CLOSED, event.is_directory)
+                self._note(event.src_path, EventKind.VANISHED, event.is_directory)
             case FileClosedEvent():
-                self._note(event.src_path, Sign.CLOSED, False)
+                self._note(event.src_path, EventKind.CLOSED, False)
             case FileModifiedEvent():
-                self._note(event.src_path, Sign.WRITTEN, False)
+                self._note(event.src_path, EventKind.WRITTEN, False)
             case FileDeletedEvent() | DirDeletedEvent():
-                self._note(event.src_path, Sign.VANISHED, event.is_directory)
+                self._note(event.src_path, EventKind.VANISHED, event.is_directory)
             case _:
-                self._note(event.src_path, Sign.APPEARED, event.is_directory)
+                self._note(event.src_path, EventKind.APPEARED, event.is_directory)
 
-    def _note(self, place: bytes | str, sign: Sign, is_folder: bool) -> None:
+    def _note(self, place: bytes | str, sign: EventKind, is_folder: bool) -> None:
         full = os.fsdecode(place)
         if full == self._root:
             path = ""
@@ -78,7 +78,7 @@ class _Handler(FileSystemEventHandler):
             return
         is_ours = is_folder or is_image_name(path) or is_sidecar_name(path)
         if is_ours and not self._exclusions.path(path):
-            self._inbox.put(Note(to_catalog(path), sign))
+            self._inbox.put(PathEvent(to_catalog(path), sign))
 
 
 class Watch:
@@ -125,7 +125,7 @@ class Watch:
         except TimeoutError:
             return
 
-    def take(self) -> tuple[list[Note], bool]:
+    def take(self) -> tuple[list[PathEvent], bool]:
         """All notes so far, and whether others were lost."""
         self._event.clear()
         return self.inbox.take()

@@ -8,11 +8,11 @@ from tagify.catalog.change_stream import Change, ChangeKind, Mark
 from tagify.catalog.client import Catalog, ServerFacts
 from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, LeaseLost
-from tagify.catalog.images.commands import Gone, Move, Store, Write
-from tagify.catalog.library_status import Keeping
+from tagify.catalog.images.commands import MarkMissing, MoveImage, UpsertImage, Write
+from tagify.catalog.library_status import LibraryStatusWriter
 from tagify.catalog.purge_log import Purge, Purges
 from tagify.catalog.queries.filters import ImageFilter, Sort
-from tagify.catalog.queries.keyset import Place
+from tagify.catalog.queries.keyset import KeysetPosition
 from tagify.catalog.queries.listing import WALKED, Page
 from tagify.catalog.tags.edits import Tagged
 from tagify.catalog.tags.jobs import Claim, JobLost, Jobs
@@ -30,24 +30,24 @@ __all__ = [
     "Claim",
     "ContentCondemned",
     "Fault",
-    "Gone",
     "ImageFilter",
     "JobLost",
     "Jobs",
-    "Keeping",
+    "KeysetPosition",
     "LeaseLost",
+    "LibraryStatusWriter",
     "Mark",
+    "MarkMissing",
     "Miscount",
     "Misspelling",
-    "Move",
+    "MoveImage",
     "Page",
-    "Place",
     "Purge",
     "Purges",
     "ServerFacts",
     "Sort",
-    "Store",
     "StoredObject",
     "Tagged",
+    "UpsertImage",
     "Write",
 ]

@@ -18,7 +18,7 @@ LAST = "\U0010ffff"
 """Sorts behind whatever a tag may contain, and is in none (it is no character)."""
 
 
-def heads(key: str) -> list[str]:
+def prefixes(key: str) -> list[str]:
     """The beginnings that are kept of a tag's key."""
     return [key[:length] for length in range(1, min(len(key), HEAD) + 1)]
 

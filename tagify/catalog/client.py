@@ -12,21 +12,21 @@ from pymongo import AsyncMongoClient
 from tagify.catalog import indexes
 from tagify.catalog.change_stream import Changes
 from tagify.catalog.database import Database
-from tagify.catalog.deletion_queue import Condemned
-from tagify.catalog.errors import carried_out, translated
+from tagify.catalog.deletion_queue import DeletionQueue
+from tagify.catalog.errors import carried_out, maps_driver_errors
 from tagify.catalog.images.repository import Images
 from tagify.catalog.leases import Leases
 from tagify.catalog.libraries import Libraries
 from tagify.catalog.library_removal import Dismantling
-from tagify.catalog.library_status import Keeping
-from tagify.catalog.monitoring import Commands
+from tagify.catalog.library_status import LibraryStatusWriter
+from tagify.catalog.monitoring import CommandMonitor
 from tagify.catalog.purge_log import Purges
 from tagify.catalog.queries.listing import Listing
 from tagify.catalog.tags.jobs import Jobs
 from tagify.catalog.tags.repository import Tags
 from tagify.catalog.tags.verify import Recount
 from tagify.catalog.transactions import Transactions
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Unavailable
 from tagify.metrics import Metrics
 from tagify.model import LibraryId
@@ -77,7 +77,7 @@ class Catalog:
             heartbeatFrequencyMS=HEARTBEAT_MS,
             socketTimeoutMS=SILENCE_MS,
             maxPoolSize=50,
-            event_listeners=[Commands(settings.slow_query_ms / 1000, metrics)],
+            event_listeners=[CommandMonitor(settings.slow_query_ms / 1000, metrics)],
         )
         self._database = Database(self._client, settings.mongo_database)
         transactions = Transactions(self._client)
@@ -88,29 +88,29 @@ class Catalog:
         self.jobs = Jobs(self._database, transactions, self.tags.turn)
         self.libraries = Libraries(self._database, transactions)
         self.dismantling = Dismantling(self._database, transactions)
-        self.condemned = Condemned(self._database)
+        self.condemned = DeletionQueue(self._database)
         self.purges = Purges(self._database)
         self.leases = Leases(self._database)
         self.changes = Changes(self._database)
 
-    def keeping(self, library_id: LibraryId, token: Callable[[], int]) -> Keeping:
+    def keeping(self, library_id: LibraryId, token: Callable[[], int]) -> LibraryStatusWriter:
         """What may be told of a library under the lease whose token that is."""
-        return Keeping(self._database, library_id, token)
+        return LibraryStatusWriter(self._database, library_id, token)
 
-    @translated
+    @maps_driver_errors
     async def ensure_indexes(self) -> None:
         """Make the indexes that the queries need, which may take minutes. Raises Unavailable."""
         with pymongo.timeout(INDEXES_TIMEOUT_S):
             await indexes.ensure(self._database)
 
-    @translated
+    @maps_driver_errors
     async def ping(self) -> None:
         """Return when a primary answers. Raises Unavailable."""
         answer = await self._client.admin.command("hello")
         if not answer.get("isWritablePrimary"):
             raise Unavailable("MongoDB answers, but is no primary")
 
-    @translated
+    @maps_driver_errors
     async def facts(self) -> ServerFacts:
         """What the server is. Raises Unavailable."""
         hello = await self._client.admin.command("hello")
@@ -130,4 +130,4 @@ class Catalog:
         _, left = await asyncio.wait({closing}, timeout=CLOSE_S)
         if left:
             logger.warning("the connections to MongoDB did not end within %g s", CLOSE_S)
-            await end(closing)
+            await cancel_and_wait(closing)

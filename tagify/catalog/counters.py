@@ -8,7 +8,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.autocomplete import heads
+from tagify.catalog.autocomplete import prefixes
 from tagify.catalog.database import Database
 from tagify.model import ImageState
 from tagify.tagnames import Spelling, key_of
@@ -26,7 +26,7 @@ def spellings(tag: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((tag["name"], *tag.get("respelling", ()))))
 
 
-class Tallies:
+class CounterDeltas:
     """Differences in the counts of tags (in each library and over all) and of libraries."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ def tag_id(library: ObjectId | None, tag: str) -> dict[str, Any]:
 
 def first_fields(name: Mapping[str, Any], tag: str) -> dict[str, Any]:
     """What is written once, when a tag with this `_id` is first counted."""
-    return {**name, "name": tag, "heads": heads(name["key"])}
+    return {**name, "name": tag, "heads": prefixes(name["key"])}
 
 
 def _count(library: ObjectId | None, tag: str, change: int) -> UpdateOne:

@@ -14,7 +14,7 @@ from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.errors import translated
+from tagify.catalog.errors import maps_driver_errors
 from tagify.model import Bucket, Content
 
 BATCH = 500
@@ -43,7 +43,7 @@ class StoredObject:
         return {"bucket": self.bucket.value, "key": self.key, "length": self.length}
 
 
-class Condemned:
+class DeletionQueue:
     """The contents that are condemned now."""
 
     def __init__(self, database: Database) -> None:
@@ -51,7 +51,7 @@ class Condemned:
         self._condemned = database.condemned
         self._images = database.images
 
-    @translated
+    @maps_driver_errors
     async def unreferenced(self, contents: Iterable[Content]) -> set[Content]:
         """Those of them that no image refers to, in whatever state. Raises Unavailable."""
         asked = set(contents)
@@ -60,13 +60,13 @@ class Condemned:
         )
         return asked - {Content(doc["_id"]) async for doc in cursor}
 
-    @translated
+    @maps_driver_errors
     async def condemn(self, objects: Sequence[StoredObject]) -> None:
         """Condemn the contents of these objects, from now by the server's clock. Raises Unavailable."""
         if objects:
             await self._condemned.bulk_write([_condemn(item) for item in objects], ordered=False)
 
-    @translated
+    @maps_driver_errors
     async def claim(self, age_s: float, by: str) -> list[StoredObject]:
         """Objects of up to BATCH contents that were condemned so long ago, for this one to remove.
 
@@ -87,7 +87,7 @@ class Condemned:
             for item in doc["objects"]
         ]
 
-    @translated
+    @maps_driver_errors
     async def pardon(self, contents: Iterable[Content], by: str) -> None:
         """They may be stored again. By who has claimed them alone. Raises Unavailable."""
         await self._condemned.delete_many({"_id": {"$in": sorted(set(contents))}, "claimed_by": by})

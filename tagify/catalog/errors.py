@@ -13,7 +13,7 @@ from tagify.model import LibraryId
 
 P = ParamSpec("P")
 T = TypeVar("T")
-R = TypeVar("R", bound="Room")
+R = TypeVar("R", bound="HasDatabase")
 
 # Codes, never messages: MaxTimeMSExpired and the ways in which a primary steps down.
 _AWAY = {50, 91, 189, 262, 11600, 11602, 10107, 13435, 13436}
@@ -60,13 +60,13 @@ def translate(error: PyMongoError) -> BaseException:
 _running: set[asyncio.Task[Any]] = set()
 
 
-class Room(Protocol):
+class HasDatabase(Protocol):
     """What asks the database."""
 
     _database: Database
 
 
-def translated(
+def maps_driver_errors(
     call: Callable[Concatenate[R, P], Awaitable[T]],
 ) -> Callable[Concatenate[R, P], Awaitable[T]]:
     """The same method, raising Unavailable or CatalogError and nothing of the driver's.

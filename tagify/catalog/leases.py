@@ -7,7 +7,7 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.errors import LeaseLost, translated
+from tagify.catalog.errors import LeaseLost, maps_driver_errors
 from tagify.catalog.mapping import object_id
 from tagify.model import Lease, LibraryId
 
@@ -24,7 +24,7 @@ class Leases:
         self._database = database
         self._leases = database.leases
 
-    @translated
+    @maps_driver_errors
     async def take(self, library_id: LibraryId, owner: str, lifetime_s: float) -> Lease:
         """The lease as it is afterwards: the owner's where it was free, run out or the owner's already.
 
@@ -37,7 +37,7 @@ class Leases:
         doc = doc or await self._leases.find_one({"_id": name})
         return _lease(doc or _NOBODY)
 
-    @translated
+    @maps_driver_errors
     async def take_over(
         self, library_id: LibraryId, dead: Lease, owner: str, lifetime_s: float
     ) -> Lease | None:
@@ -46,14 +46,14 @@ class Leases:
         doc = await self._take(query, owner, lifetime_s)
         return _lease(doc) if doc else None
 
-    @translated
+    @maps_driver_errors
     async def renew(self, library_id: LibraryId, token: int, lifetime_s: float) -> bool:
         """Whether the lease is still this one; it lives on from now. Raises Unavailable."""
         query = {"_id": object_id(library_id), "token": token}
         done = await self._leases.update_one(query, [{"$set": {"until": _from_now(lifetime_s)}}])
         return done.matched_count == 1
 
-    @translated
+    @maps_driver_errors
     async def release(self, library_id: LibraryId, owner: str) -> None:
         """Let it go, where it is the owner's. Raises Unavailable."""
         query = {"_id": object_id(library_id), "owner": owner}

@@ -11,7 +11,7 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.errors import translated
+from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.mapping import library_of, object_id
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Conflict
@@ -32,19 +32,19 @@ class Libraries:
         self._libraries = database.libraries
         self._transactions = transactions
 
-    @translated
+    @maps_driver_errors
     async def all(self) -> list[Library]:
         """Every library, oldest first. Raises Unavailable."""
         found = [library_of(doc) async for doc in self._libraries.find().sort("_id", 1)]
         return await self._attended(found)
 
-    @translated
+    @maps_driver_errors
     async def get(self, library_id: LibraryId) -> Library | None:
         """The library, or None. Raises Unavailable."""
         doc = await self._libraries.find_one({"_id": object_id(library_id)})
         return (await self._attended([library_of(doc)]))[0] if doc else None
 
-    @translated
+    @maps_driver_errors
     async def create(self, name: str, path: str) -> Library:
         """A new library at an absolute path.
 
@@ -78,7 +78,7 @@ class Libraries:
         """Mark the library as one to be removed; ingest does the rest. None where there is none."""
         return await self._set(library_id, {"state": LibraryState.REMOVING.value})
 
-    @translated
+    @maps_driver_errors
     async def approve(self, library_id: LibraryId) -> Library | None:
         """What waits may be removed, and the root is right as it is now; ingest does the rest.
 
@@ -86,7 +86,7 @@ class Libraries:
         """
         return await self._updated(library_id, {"$inc": {"approvals": 1, "rescan_requested": 1}})
 
-    @translated
+    @maps_driver_errors
     async def request_rescan(self, library_id: LibraryId) -> Library | None:
         """Ask ingest to compare folder and catalog soon. None where there is no such library."""
         return await self._updated(library_id, {"$inc": {"rescan_requested": 1}})
@@ -121,6 +121,6 @@ class Libraries:
         )
         return library_of(doc) if doc else None
 
-    @translated
+    @maps_driver_errors
     async def _set(self, library_id: LibraryId, fields: dict[str, Any]) -> Library | None:
         return await self._updated(library_id, {"$set": fields})

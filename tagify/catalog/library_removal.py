@@ -12,10 +12,10 @@ import pymongo
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.counters import Tallies
+from tagify.catalog.counters import CounterDeltas
 from tagify.catalog.database import Database
 from tagify.catalog.deletion_queue import StoredObject
-from tagify.catalog.errors import translated
+from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.leases import Fences, hold_to
 from tagify.catalog.mapping import object_id
 from tagify.catalog.transactions import Transactions
@@ -42,7 +42,7 @@ class Dismantling:
         self._condemned = database.condemned
         self._transactions = transactions
 
-    @translated
+    @maps_driver_errors
     async def begin(self, library_id: LibraryId) -> None:
         """Count what there is to do, where that has not been counted. Raises Unavailable."""
         library = object_id(library_id)
@@ -51,7 +51,7 @@ class Dismantling:
         begun = {"removal": {"total": total, "done": 0, "objects_left": 0}, "scanning": False}
         await self._libraries.update_one({"_id": library, "removal": None}, {"$set": begun})
 
-    @translated
+    @maps_driver_errors
     async def images(self, library_id: LibraryId, fences: Fences, objects_of: ObjectsOf) -> bool:
         """Take out some images with their counts; whether there may be more.
 
@@ -66,7 +66,7 @@ class Dismantling:
         )
         return more
 
-    @translated
+    @maps_driver_errors
     async def objects_left(self, library_id: LibraryId) -> int:
         """Contents whose objects are still to be removed, or to be pardoned. Raises Unavailable."""
         library = object_id(library_id)
@@ -74,7 +74,7 @@ class Dismantling:
         await self._libraries.update_one({"_id": library}, {"$set": {"removal.objects_left": left}})
         return left
 
-    @translated
+    @maps_driver_errors
     async def finish(self, library_id: LibraryId) -> None:
         """The library itself goes, and with it its lease. Raises Unavailable."""
         await self._transactions.run(lambda session: self._finish(library_id, session))
@@ -88,7 +88,7 @@ class Dismantling:
         docs = await cursor.sort("_id", 1).limit(BATCH).to_list()
         if not docs:
             return False
-        tallies = Tallies()
+        tallies = CounterDeltas()
         for doc in docs:
             tallies.note(doc, None)
         await tallies.apply(self._database, session)

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tagify.catalog.database import Database
-from tagify.catalog.errors import translated
+from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.mapping import identity_fields, object_id
 from tagify.model import LibraryId, LibraryState, RootIdentity
 
 
-class Keeping:
+class LibraryStatusWriter:
     """One library, as long as a lease on it lasts. Every method raises Unavailable."""
 
     def __init__(self, database: Database, library_id: LibraryId, token: Callable[[], int]) -> None:
@@ -23,7 +23,7 @@ class Keeping:
         self._id = object_id(library_id)
         self._token = token
 
-    @translated
+    @maps_driver_errors
     async def begin(self) -> None:
         """From now on nothing is written that is told under an older lease."""
         await self._database.libraries.update_one({"_id": self._id}, {"$max": {"keeper": self._token()}})
@@ -61,7 +61,7 @@ class Keeping:
             fields["last_scanned"] = datetime.now(UTC)
         await self._set(fields)
 
-    @translated
+    @maps_driver_errors
     async def _set(self, fields: dict[str, Any], where: dict[str, Any] | None = None) -> None:
         query = {"_id": self._id, "keeper": self._token(), **(where or {})}
         await self._database.libraries.update_one(query, {"$set": fields})

@@ -30,7 +30,7 @@ _ASKS = ("filter", "query", "pipeline", "updates", "deletes", "sort", "key")
 _DEEPEST = 8
 
 
-class Commands(CommandListener):
+class CommandMonitor(CommandListener):
     """Counts and times the commands of a process, and logs the slow ones: their shape, never a value."""
 
     def __init__(self, slow_s: float, metrics: Metrics | None = None) -> None:

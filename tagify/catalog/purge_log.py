@@ -13,7 +13,7 @@ from pymongo import UpdateOne
 
 from tagify.catalog.database import Database
 from tagify.catalog.deletion_queue import StoredObject
-from tagify.catalog.errors import translated
+from tagify.catalog.errors import maps_driver_errors
 from tagify.model import Bucket, Content, is_content
 
 KEPT = timedelta(days=30)
@@ -47,7 +47,7 @@ class Purges:
         self._database = database
         self._purges = database.purges
 
-    @translated
+    @maps_driver_errors
     async def note(self, objects: Sequence[StoredObject]) -> None:
         """These objects are gone, as of now by the server's clock. Raises Unavailable."""
         lengths = dict.fromkeys((item.content for item in objects), 0)
@@ -61,7 +61,7 @@ class Purges:
         if notes:
             await self._purges.bulk_write(notes, ordered=False)
 
-    @translated
+    @maps_driver_errors
     async def behind(self, place: str, age_s: float, limit: int) -> list[Purge]:
         """Those that stand behind a place (`""`: all) and are so old. Raises Unavailable."""
         then = {"$subtract": ["$$NOW", int(age_s * 1000)]}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tagify.catalog import Catalog
-from tagify.servers.local_profile import adopt
+from tagify.servers.local_profile import load_profile
 from tagify.settings import EdgeSettings, load
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def folder(text: str) -> Path:
 
 def with_catalog(data_dir: Path, work: Callable[[Catalog], Awaitable[T]]) -> T:
     """The result of some work on the catalog of the environment, or of `tagify up` on that data folder."""
-    adopt(data_dir)
+    load_profile(data_dir)
 
     async def run() -> T:
         catalog = Catalog(load(EdgeSettings))

@@ -5,7 +5,7 @@ import os
 import sys
 
 from tagify.cli.arguments import add_data_dir
-from tagify.servers.local_profile import adopt
+from tagify.servers.local_profile import load_profile
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    adopt(parsed.data_dir)
+    load_profile(parsed.data_dir)
     # A process in place of this one: the command knows no service.
     command = [sys.executable, "-m", "edge.cache", parsed.action]
     os.execv(sys.executable, command)  # noqa: S606 - no shell is in it

@@ -9,9 +9,9 @@ from tagify.catalog import Catalog
 from tagify.cli.arguments import add_data_dir
 from tagify.doctor import host, servers
 from tagify.doctor.finding import Finding, Level
-from tagify.servers.local_profile import adopt
+from tagify.servers.local_profile import load_profile
 from tagify.settings import EdgeSettings, load
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def doctor(data_dir: Path) -> int:
     """Print a line for each look. 1 when any is an error, else 0. Raises SettingsError."""
-    adopt(data_dir)
+    load_profile(data_dir)
     return asyncio.run(_report(load(EdgeSettings), data_dir))
 
 
@@ -35,7 +35,7 @@ async def _report(settings: EdgeSettings, data_dir: Path) -> int:
 
 
 async def _look(settings: EdgeSettings, data_dir: Path) -> AsyncIterator[Finding]:
-    catalog, blobs = Catalog(settings), Blobs(settings, threads=1)
+    catalog, blobs = Catalog(settings), ObjectStore(settings, threads=1)
     try:
         for finding in host.versions():
             yield finding

@@ -8,9 +8,9 @@ from pathlib import Path
 from tagify.catalog import Catalog
 from tagify.cli.arguments import add_data_dir
 from tagify.gc import CONDEMNED_S, Sweep, Swept
-from tagify.servers.local_profile import adopt
+from tagify.servers.local_profile import load_profile
 from tagify.settings import IngestSettings, load
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def sweep(data_dir: Path) -> int:
     """Run a pass and print what it did; 0. Raises Unavailable, SettingsError."""
-    adopt(data_dir)
+    load_profile(data_dir)
     print(f"sweeping; where something is to be removed this takes {CONDEMNED_S:g} s and more", flush=True)
     swept = asyncio.run(_sweep(load(IngestSettings)))
     print(f"{swept.forgotten} images forgotten, {swept.removed} objects removed")
@@ -29,7 +29,7 @@ def sweep(data_dir: Path) -> int:
 
 
 async def _sweep(settings: IngestSettings) -> Swept:
-    catalog, blobs = Catalog(settings), Blobs(settings, threads=1)
+    catalog, blobs = Catalog(settings), ObjectStore(settings, threads=1)
     try:
         return await Sweep(
             catalog,

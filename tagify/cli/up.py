@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tagify.cli.arguments import add_data_dir
 from tagify.up.command import up
-from tagify.up.stack import Wishes
+from tagify.up.stack import UpOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     return up(
-        Wishes(
+        UpOptions(
             data_dir=parsed.data_dir,
             host=parsed.host,
             port=parsed.port,

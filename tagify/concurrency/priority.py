@@ -11,7 +11,7 @@ T = TypeVar("T")
 Queue = deque[asyncio.Future[None]]
 
 
-class Lanes(Generic[T]):
+class PriorityQueue(Generic[T]):
     """Each lane holds `limit`; who brings more waits. `get` serves the live lane first."""
 
     def __init__(self, limit: int) -> None:
@@ -34,7 +34,7 @@ class Lanes(Generic[T]):
         return lane.get_nowait()
 
 
-class Turns:
+class PrioritySemaphore:
     """`places` that are held one by one. Who waits is bounded by who asks."""
 
     def __init__(self, places: int) -> None:

@@ -21,7 +21,7 @@ FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 15.0
 
 
-class Waits:
+class OutageTracker:
     """What a daemon waits for now: the first call that waits says so, and the last that goes on."""
 
     def __init__(self, gauge: Gauge | None = None) -> None:
@@ -66,11 +66,11 @@ class Waits:
             self._gauge.set(self._calls[what], what=what)
 
 
-WAITS: ContextVar[Waits] = ContextVar("waits", default=Waits())  # noqa: B039 - shared where none is set
+WAITS: ContextVar[OutageTracker] = ContextVar("waits", default=OutageTracker())  # noqa: B039 - shared where none is set
 """Those of the daemon whose task this is: set once where it begins, and its tasks inherit it."""
 
 
-async def patiently(what: str, call: Callable[[], Awaitable[T]]) -> T:
+async def retry_while_unavailable(what: str, call: Callable[[], Awaitable[T]]) -> T:
     """The result of `call`, tried again for as long as a server is away.
 
     The waits double from a quarter of a second to 15 s, each with jitter, so that eight

@@ -10,7 +10,7 @@ AGAIN_S = 1.0
 """A task that has not ended is cancelled once more after this time, in seconds."""
 
 
-async def end(*tasks: asyncio.Task[Any]) -> None:
+async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
     """Cancel the tasks and return when all have ended, however they end.
 
     A cancellation can be lost where a library waits for two things at once (`asyncio.wait_for`
@@ -26,7 +26,7 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
             task.exception()  # retrieved: whoever ends a task does not wait for its outcome
 
 
-async def carried_through(work: Awaitable[T]) -> T:
+async def run_to_completion(work: Awaitable[T]) -> T:
     """The result of what must not be left half done; a cancellation is heard once it is through.
 
     `work` bounds its own time: nothing else does.

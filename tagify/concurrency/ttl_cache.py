@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Kept(Generic[K, V]):
+class TTLCache(Generic[K, V]):
     """Up to `size` values, each for `lifetime_s` seconds; the least recently used goes first."""
 
     def __init__(self, size: int, lifetime_s: float, clock: Callable[[], float] = time.monotonic) -> None:

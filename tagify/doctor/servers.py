@@ -7,7 +7,7 @@ from tagify.catalog import Catalog
 from tagify.doctor.finding import Finding, error, ok, warning
 from tagify.errors import TagifyError
 from tagify.model import Library, LibraryState
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 OLDEST_MONGODB = 6
 LARGEST_SKEW = timedelta(seconds=60)
@@ -55,7 +55,7 @@ async def known_libraries(catalog: Catalog) -> list[Library]:
         return []
 
 
-async def s3(blobs: Blobs, region: str) -> AsyncIterator[Finding]:
+async def s3(blobs: ObjectStore, region: str) -> AsyncIterator[Finding]:
     """Reachable, buckets there, region right, clocks together?"""
     try:
         await blobs.ping()

@@ -34,7 +34,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = ("_gate",)
 
-    def __init__(self, gate: "Gate", **kwargs: Any) -> None:
+    def __init__(self, gate: "ConnectionLimiter", **kwargs: Any) -> None:
         super().__init__(gate, **kwargs)
         self._gate = gate
 
@@ -47,7 +47,7 @@ class Connection(web.RequestHandler):
         self._gate.reads(self)
 
 
-class Gate(web.Server):
+class ConnectionLimiter(web.Server):
     """Makes the connections of a service and ends those that only hold a place.
 
     Where all places are taken, the connection goes that has waited the longest for a request's
@@ -133,7 +133,7 @@ class GatedRunner(web.AppRunner):
 
     __slots__ = ("_count", "_ended", "_places", "gate")
 
-    gate: Gate
+    gate: ConnectionLimiter
 
     def __init__(
         self, app: web.Application, places: int, *, count: Gauge, ended: Counter, **kwargs: Any
@@ -145,7 +145,9 @@ class GatedRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        self.gate = Gate(server, self._places, door=self.app.get(DOOR), count=self._count, ended=self._ended)
+        self.gate = ConnectionLimiter(
+            server, self._places, door=self.app.get(DOOR), count=self._count, ended=self._ended
+        )
         return self.gate
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import uvloop
 from aiohttp import web
 
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import SettingsError, TagifyError
 from tagify.logs import configure, fields
 from tagify.runtime.connections import GatedRunner, places
@@ -108,7 +108,7 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await end(task)
+        await cancel_and_wait(task)
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -7,6 +7,6 @@ credentials in its environment, and a deadline after which it is killed and anot
 
 from tagify.sandbox.jobs import Job
 from tagify.sandbox.pool import Result, Sandbox
-from tagify.sandbox.shared_memory import Sheet
+from tagify.sandbox.shared_memory import SharedBuffer
 
-__all__ = ["Job", "Result", "Sandbox", "Sheet"]
+__all__ = ["Job", "Result", "Sandbox", "SharedBuffer"]

@@ -19,7 +19,7 @@ from typing import Any
 from tagify.errors import Undecodable
 from tagify.sandbox import ipc
 from tagify.sandbox.jobs import Job, perform
-from tagify.sandbox.shared_memory import Sheet
+from tagify.sandbox.shared_memory import SharedBuffer
 
 _PR_SET_PDEATHSIG = 1
 _NICE = 5
@@ -83,13 +83,13 @@ def _serve(end: socket.socket) -> None:
             deadline_s = int(message.pop("deadline_s"))
             # The parent kills before this; where it has died, an endless decode ends itself.
             signal.alarm(deadline_s + 5)
-            _answer(end, Job(**message), Sheet(files[0]))
+            _answer(end, Job(**message), SharedBuffer(files[0]))
             signal.alarm(0)
 
 
-def _answer(end: socket.socket, job: Job, source: Sheet) -> None:
+def _answer(end: socket.socket, job: Job, source: SharedBuffer) -> None:
     start = time.perf_counter()
-    with source, Sheet() as out:
+    with source, SharedBuffer() as out:
         reply: dict[str, Any] = {}
         try:
             done = perform(job, Path(source.path))

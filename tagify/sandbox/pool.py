@@ -5,12 +5,12 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from tagify.concurrency.tasks import carried_through
+from tagify.concurrency.tasks import run_to_completion
 from tagify.errors import Unavailable, Undecodable
 from tagify.sandbox import ipc
 from tagify.sandbox.jobs import Job
-from tagify.sandbox.shared_memory import Sheet
-from tagify.sandbox.worker import Nursery, Worker
+from tagify.sandbox.shared_memory import SharedBuffer
+from tagify.sandbox.worker import ForkServer, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Sandbox:
         self._memory = memory_bytes
         self._deadline_s = deadline_s
         self._idle: list[Worker] = []
-        self._nursery: Nursery | None = None
+        self._nursery: ForkServer | None = None
         self._growing = asyncio.Lock()
         self.killed = 0
         """Workers that were killed: for taking too long, or since nobody waited any more."""
@@ -53,7 +53,7 @@ class Sandbox:
         """Start a first process, so that the first job need not wait for it. Raises Unavailable."""
         self._idle.append(await self._take())
 
-    async def run(self, job: Job, source: Sheet) -> Result:
+    async def run(self, job: Job, source: SharedBuffer) -> Result:
         """Do a job on the source's bytes.
 
         Raises Undecodable also where it takes too long, too much memory, or ends its process;
@@ -77,7 +77,7 @@ class Sandbox:
             await self._nursery.end()
             self._nursery = None
 
-    async def _attempt(self, job: Job, source: Sheet) -> Result:
+    async def _attempt(self, job: Job, source: SharedBuffer) -> Result:
         worker, healthy = await self._take(), False
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -96,14 +96,14 @@ class Sandbox:
     async def _take(self) -> Worker:
         while not self._idle:
             # Cut off half way it would leave a worker that nobody knows of.
-            await carried_through(self._grow())
+            await run_to_completion(self._grow())
         return self._idle.pop()
 
     async def _grow(self) -> None:
         async with self._growing:
             for _ in range(2):
                 try:
-                    self._nursery = self._nursery or await Nursery.start()
+                    self._nursery = self._nursery or await ForkServer.start()
                     self._idle.append(await self._nursery.worker(self._memory))
                 except (ipc.BrokenWire, OSError, TimeoutError) as error:
                     logger.warning("no decoding process could be started: %s", error)
@@ -119,7 +119,7 @@ class Sandbox:
             self._idle.pop().kill()
 
 
-def _result(reply: dict[str, Any], made: Sheet | None) -> Result:
+def _result(reply: dict[str, Any], made: SharedBuffer | None) -> Result:
     data = b""
     if made is not None:
         with made:

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Sheet:
+class SharedBuffer:
     """Bytes that are written once, then read by others. Closing gives them back."""
 
     def __init__(self, fd: int | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tagify.sandbox import ipc
 from tagify.sandbox.jobs import Job
-from tagify.sandbox.shared_memory import Sheet
+from tagify.sandbox.shared_memory import SharedBuffer
 
 START_S = 30.0
 """Longest wait for a process to start, on a machine with much else to do."""
@@ -42,14 +42,16 @@ class Worker:
         self._handle = handle
         self._end = end
 
-    async def ask(self, job: Job, source: Sheet, deadline_s: int) -> tuple[dict[str, Any], Sheet | None]:
+    async def ask(
+        self, job: Job, source: SharedBuffer, deadline_s: int
+    ) -> tuple[dict[str, Any], SharedBuffer | None]:
         """Its reply and the bytes it made. Raises BrokenWire when it has died."""
         try:
             ipc.send(self._end, asdict(job) | {"deadline_s": deadline_s}, [source.fd])
         except OSError as error:
             raise ipc.BrokenWire(str(error)) from error
         reply, files = await received(self._end)
-        return reply, Sheet(files[0]) if files else None
+        return reply, SharedBuffer(files[0]) if files else None
 
     def kill(self) -> None:
         """End it, whatever it does."""
@@ -59,7 +61,7 @@ class Worker:
         os.close(self._handle)
 
 
-class Nursery:
+class ForkServer:
     """The process that workers are forked from."""
 
     def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:

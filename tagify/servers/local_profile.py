@@ -11,12 +11,12 @@ from tagify.servers.credentials import write_private
 _NAME = "environment.json"
 
 
-def keep(folder: Path, environment: Mapping[str, str]) -> None:
+def save_profile(folder: Path, environment: Mapping[str, str]) -> None:
     """Write the variables, passwords among them, for their owner's eyes only."""
     write_private(folder / _NAME, json.dumps(dict(environment), indent=1))
 
 
-def adopt(folder: Path) -> None:
+def load_profile(folder: Path) -> None:
     """Take over the variables of the last run on this data folder, where the environment names no MongoDB.
 
     Nothing changes where there was no run.

@@ -4,7 +4,7 @@ from tagify.model import THUMB_RECIPE, Bucket, Content, is_content
 from tagify.settings import CommonSettings
 
 
-class Objects:
+class ObjectKeys:
     """The buckets and keys of one store."""
 
     def __init__(self, settings: CommonSettings) -> None:

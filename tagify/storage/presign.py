@@ -27,7 +27,7 @@ class Signer:
 
     def stamp(
         self, at: datetime, lifetime: timedelta, extra: Mapping[str, str] | None = None, method: str = "GET"
-    ) -> "Stamp":
+    ) -> "SigningContext":
         """What all URLs signed for this moment and lifetime have in common.
 
         `extra` are parameters of the query that sort behind `X-Amz`. Raises ValueError when the
@@ -47,7 +47,7 @@ class Signer:
         }
         text = "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in query.items())
         host = urlsplit(self.endpoint).netloc
-        return Stamp(
+        return SigningContext(
             endpoint=self.endpoint,
             query=text if self.access_key else "",
             key=_key(self.secret_key, moment[:8], self.region),
@@ -58,7 +58,7 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class SigningContext:
     """All of a signature but the path."""
 
     endpoint: str

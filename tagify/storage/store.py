@@ -27,7 +27,7 @@ from tagify.concurrency.thread_pool import Threads
 from tagify.errors import NotFound, Unavailable
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
-from tagify.storage.keys import Objects
+from tagify.storage.keys import ObjectKeys
 from tagify.storage.presign import Signer
 
 P = ParamSpec("P")
@@ -64,7 +64,7 @@ class Listed:
     content: Content | None
 
 
-class Blobs:
+class ObjectStore:
     """The object store of one process."""
 
     def __init__(self, settings: CommonSettings, *, threads: int = 8) -> None:
@@ -94,7 +94,7 @@ class Blobs:
             region=settings.s3_region,
             http_client=self._pool,
         )
-        self._objects = Objects(settings)
+        self._objects = ObjectKeys(settings)
         self._names = self._objects.names
         self._threads = Threads("blobs", threads)
 

@@ -6,14 +6,14 @@ import os
 import signal
 from pathlib import Path
 
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.sample import make_sample
 from tagify.servers.ports import is_free
 from tagify.terminal import Terminal
 from tagify.up.data_dir import DataFolder
 from tagify.up.first_scan import register, watch_first_scan
-from tagify.up.stack import Plan, Wishes, make_plan
+from tagify.up.stack import Plan, UpOptions, make_plan
 from tagify.up.supervisor import Supervisor
 
 STOP_S = 9.0
@@ -24,7 +24,7 @@ class UpError(TagifyError):
     """`tagify up` cannot do what it was asked for."""
 
 
-def up(wishes: Wishes) -> int:
+def up(wishes: UpOptions) -> int:
     """Run everything until SIGINT or SIGTERM; the exit status. Raises TagifyError."""
     terminal = Terminal()
     if not is_free(wishes.port, wishes.host):
@@ -36,7 +36,7 @@ def up(wishes: Wishes) -> int:
     return asyncio.run(_run(plan, library, folder, terminal))
 
 
-def _library(wishes: Wishes, folder: DataFolder, terminal: Terminal) -> Path:
+def _library(wishes: UpOptions, folder: DataFolder, terminal: Terminal) -> Path:
     """The folder to watch: the one that was named, else a sample made now."""
     if wishes.library is None:
         sample = folder.sub("sample-library")
@@ -75,7 +75,7 @@ async def _run(plan: Plan, library: Path, folder: DataFolder, terminal: Terminal
             raise failure.result()
         return 0
     finally:
-        await end(work, failure, stop)
+        await cancel_and_wait(work, failure, stop)
         terminal.say("stopping")
         try:
             async with asyncio.timeout(STOP_S):

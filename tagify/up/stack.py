@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagify.servers import discovery, s3
-from tagify.servers.local_profile import keep
+from tagify.servers.local_profile import save_profile
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
 from tagify.servers.ports import answers
@@ -18,7 +18,7 @@ from tagify.up.data_dir import DataFolder
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class UpOptions:
     """What the command line asks for."""
 
     data_dir: Path
@@ -41,7 +41,7 @@ class Plan:
     api_url: str
 
 
-def make_plan(wishes: Wishes, folder: DataFolder, roots: tuple[Path, ...]) -> Plan:
+def make_plan(wishes: UpOptions, folder: DataFolder, roots: tuple[Path, ...]) -> Plan:
     """The plan for these wishes; `roots` are the folders under which libraries may lie."""
     servers: list[Program] = []
     values: dict[str, str] = {"library_roots": ",".join(map(str, roots)), "log_format": "text"}
@@ -71,7 +71,7 @@ def _s3(folder: DataFolder) -> s3.S3Server:
 
 
 def _with_services(
-    wishes: Wishes, folder: DataFolder, servers: tuple[Program, ...], values: dict[str, str]
+    wishes: UpOptions, folder: DataFolder, servers: tuple[Program, ...], values: dict[str, str]
 ) -> Plan:
     binary = nginx.installed() if wishes.use_nginx else None
     api_port = folder.port("api") if binary else wishes.port
@@ -91,7 +91,7 @@ def _with_services(
         "media_base_url": "" if binary else f"http://{wishes.host}:{edge_port}",
     }
     environment = {PREFIX + name.upper(): value for name, value in values.items()}
-    keep(folder.path, environment)
+    save_profile(folder.path, environment)
     services = tuple(
         _service(name, port, folder.log(name), environment, bind if name != "ingest" else "127.0.0.1")
         for name, port in (("ingest", ingest_port), ("api", api_port), ("edge", edge_port))

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.servers.process import Process, ProcessError, Program
 
@@ -70,7 +70,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all: the last started first, those started together together."""
-        await end(*self._tasks)
+        await cancel_and_wait(*self._tasks)
         for group in reversed(self._groups):
             await asyncio.gather(*(process.stop() for process in group))
 

@@ -15,7 +15,7 @@ from edge.app import build
 from tagify.catalog import Catalog
 from tagify.model import Image
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tagify.web import METRICS
 from tagify.web.x_accel import CACHED, SENDFILE_TYPE, X_ACCEL_REDIRECT
 from tests.conftest import Values
@@ -32,7 +32,7 @@ LONG_AGO, TO_COME = "Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: Blobs) -> Image:
+async def image(catalog: Catalog, blobs: ObjectStore) -> Image:
     return await shown(catalog, blobs, pictures.jpeg(1200, 800))
 
 

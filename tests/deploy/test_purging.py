@@ -12,13 +12,13 @@ import pytest
 
 from edge.app_keys import MEMORY
 from ingest.library_removal import Dismantler
-from tagify.catalog import Catalog, Gone
+from tagify.catalog import Catalog, MarkMissing
 from tagify.deploy.nginx.cache_purge import MODULE, SLICE
 from tagify.gc import Sweep
 from tagify.model import Image, LibraryId
 from tagify.servers.s3 import S3Server
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.front import BINARY, Front, nginx
@@ -31,7 +31,7 @@ from tests.support.waiting import until
 OURS = "https://photos.example.org"
 LENGTH = 2 * SLICE + 12_345
 BROWSERS = ("*/*", "image/webp,*/*", "image/avif,image/webp,*/*")
-Remove = Callable[[Catalog, Blobs, Image], Awaitable[None]]
+Remove = Callable[[Catalog, ObjectStore, Image], Awaitable[None]]
 
 
 @pytest.fixture
@@ -46,19 +46,19 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.purge.follower.POLL_S", 0.1)
 
 
-async def stored(catalog: Catalog, blobs: Blobs, seed: int) -> Image:
+async def stored(catalog: Catalog, blobs: ObjectStore, seed: int) -> Image:
     """An image in a library of its own; its original takes three slices."""
     data = pictures.jpeg(800, 600, seed=seed).ljust(LENGTH, b"\0")
     return await shown(catalog, blobs, data, root=f"/srv/{seed}")
 
 
-async def by_sweep(catalog: Catalog, blobs: Blobs, image: Image) -> None:
+async def by_sweep(catalog: Catalog, blobs: ObjectStore, image: Image) -> None:
     """Its file has gone, its time is over, and its objects are swept."""
-    await catalog.images.write([Gone(image.id, image.library_id, image.file.path)])
+    await catalog.images.write([MarkMissing(image.id, image.library_id, image.file.path)])
     await Sweep(catalog, blobs, forget=timedelta(), grace=timedelta(), condemned_s=0).run()
 
 
-async def by_library(catalog: Catalog, blobs: Blobs, image: Image) -> None:
+async def by_library(catalog: Catalog, blobs: ObjectStore, image: Image) -> None:
     """Its library is taken out."""
     await catalog.libraries.begin_removal(image.library_id)
     lease = await catalog.leases.take(image.library_id, "test", 60)
@@ -117,7 +117,12 @@ async def all_cached(front: Front, image: Image) -> None:
 
 @pytest.mark.parametrize("remove", [by_sweep, by_library])
 async def test_a_removed_image_leaves_all_caches_and_its_sister_stays(
-    tmp_path: Path, catalog: Catalog, blobs: Blobs, mongo_values: Values, s3_values: Values, remove: Remove
+    tmp_path: Path,
+    catalog: Catalog,
+    blobs: ObjectStore,
+    mongo_values: Values,
+    s3_values: Values,
+    remove: Remove,
 ) -> None:
     if not MODULE.exists():
         missing("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
@@ -145,7 +150,7 @@ async def test_a_removed_image_leaves_all_caches_and_its_sister_stays(
 async def test_an_nginx_without_the_module_runs_and_keeps_until_its_time(
     tmp_path: Path,
     catalog: Catalog,
-    blobs: Blobs,
+    blobs: ObjectStore,
     mongo_values: Values,
     s3_values: Values,
     monkeypatch: pytest.MonkeyPatch,
@@ -177,7 +182,7 @@ async def has_forgotten(client: Client, cache: str) -> bool:
 async def test_a_removal_waits_for_no_cache_and_none_is_left_out(
     tmp_path: Path,
     catalog: Catalog,
-    blobs: Blobs,
+    blobs: ObjectStore,
     mongo_values: Values,
     s3_values: Values,
     monkeypatch: pytest.MonkeyPatch,

@@ -12,12 +12,12 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from edge.app import build
 from edge.app_keys import ORIGIN, VARIANTS
-from edge.variants.renderer import Maker
+from edge.variants.renderer import VariantRenderer
 from tagify.catalog import Catalog
 from tagify.concurrency.limiter import UPSTREAMS
 from tagify.model import Image
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.cancelling import Cancelling
@@ -43,7 +43,7 @@ RANGES = ("", "bytes=5-", "bytes=0-9,100-199")
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: Blobs) -> Image:
+async def image(catalog: Catalog, blobs: ObjectStore) -> Image:
     return await shown(catalog, blobs, pictures.jpeg(900, 600))
 
 
@@ -127,6 +127,6 @@ async def test_a_making_cancelled_at_any_await_leaves_nothing(
     app: web.Application, image: Image, path: Callable[[Image], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancelling = Cancelling()
-    monkeypatch.setattr(Maker, "make", cancelling.around(Maker.make))
+    monkeypatch.setattr(VariantRenderer, "make", cancelling.around(VariantRenderer.make))
     async with TestClient(TestServer(app)) as client:
         assert await Edge(client, app).cancelled_everywhere(path(image), {}, cancelling) > 0

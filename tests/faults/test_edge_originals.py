@@ -16,7 +16,7 @@ from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import FAILURES
 from tagify.concurrency.limiter import UPSTREAMS
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.chaos import Chaos, chaos
 from tests.support.originals import Client, Listed, edge, listed
@@ -69,7 +69,7 @@ async def client(edge_settings: EdgeSettings) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: Blobs) -> Listed:
+async def image(catalog: Catalog, blobs: ObjectStore) -> Listed:
     return await listed(catalog, blobs, LENGTH)
 
 
@@ -161,7 +161,7 @@ async def test_a_store_that_falls_silent_in_mid_body_breaks_the_transfer(
 
 @pytest.mark.parametrize("told", [LENGTH - 1, LENGTH + 1])
 async def test_an_object_of_another_length_is_not_served(
-    client: Client, catalog: Catalog, blobs: Blobs, told: int
+    client: Client, catalog: Catalog, blobs: ObjectStore, told: int
 ) -> None:
     image = await listed(catalog, blobs, LENGTH, told=told)
     assert await status(client, image.by_content) == 503
@@ -169,7 +169,7 @@ async def test_an_object_of_another_length_is_not_served(
         assert response.status == 503
 
 
-async def test_an_object_that_has_gone_is_404(client: Client, image: Listed, blobs: Blobs) -> None:
+async def test_an_object_that_has_gone_is_404(client: Client, image: Listed, blobs: ObjectStore) -> None:
     assert await status(client, image.by_content) == 200
     for listing in await blobs.listed("originals", "", 10):  # type: ignore[arg-type]
         await blobs.remove_key("originals", listing.key)  # type: ignore[arg-type]
@@ -179,7 +179,7 @@ async def test_an_object_that_has_gone_is_404(client: Client, image: Listed, blo
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse"])
 async def test_originals_go_on_while_mongodb_is_away(
-    client: Client, catalog: Catalog, blobs: Blobs, image: Listed, database: Chaos, fault: str
+    client: Client, catalog: Catalog, blobs: ObjectStore, image: Listed, database: Chaos, fault: str
 ) -> None:
     unseen = await listed(catalog, blobs, 1000, mime="image/png")
     assert await status(client, image.by_id) == 200
@@ -296,7 +296,7 @@ class Reader:
 
 
 async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
-    client: Client, catalog: Catalog, blobs: Blobs, store: Chaos, monkeypatch: pytest.MonkeyPatch
+    client: Client, catalog: Catalog, blobs: ObjectStore, store: Chaos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "PATIENCE_S", 0.05)
     image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)
@@ -308,7 +308,7 @@ async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
 
 
 async def test_a_client_that_never_reads_is_left(
-    client: Client, catalog: Catalog, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+    client: Client, catalog: Catalog, blobs: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "PATIENCE_S", 0.05)
     monkeypatch.setattr(streaming, "STALL_S", 0.1)

@@ -20,12 +20,12 @@ from PIL import Image as Pixels
 from pydantic import SecretStr
 
 from edge.app_keys import VARIANTS
-from edge.variants.key import Wanted
+from edge.variants.key import VariantKey
 from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import FAILURES
 from tagify.model import Bucket, Content
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.browser import browser_page
@@ -57,7 +57,7 @@ def settings(mongo_values: Values, s3_values: Values, proxy: Chaos, tmp_path: Pa
     return EdgeSettings(**values, edge_cache_dir=tmp_path / "cache", s3_timeout_s=5, edge_workers=2)
 
 
-async def put(blobs: Blobs, data: bytes) -> Content:
+async def put(blobs: ObjectStore, data: bytes) -> Content:
     content = Content(hashlib.sha256(data).hexdigest())
     await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
     return content
@@ -94,7 +94,7 @@ async def asking(client: Client, path: str) -> AsyncIterator["asyncio.Task[int]"
 
 
 async def test_a_full_queue_refuses_at_once_and_hits_go_on(
-    settings: EdgeSettings, blobs: Blobs, proxy: Chaos
+    settings: EdgeSettings, blobs: ObjectStore, proxy: Chaos
 ) -> None:
     kept, slow = await put(blobs, pictures.jpeg(700, 500)), await put(blobs, pictures.jpeg(900, 600))
     async with edge(settings, edge_queue_size=1, edge_memory_bytes=0) as client:
@@ -116,7 +116,7 @@ async def test_a_full_queue_refuses_at_once_and_hits_go_on(
 
 
 async def test_who_leaves_does_not_cancel_for_others_and_the_last_one_ends_the_fetch(
-    settings: EdgeSettings, blobs: Blobs, proxy: Chaos
+    settings: EdgeSettings, blobs: ObjectStore, proxy: Chaos
 ) -> None:
     content = await put(blobs, pictures.jpeg(1200, 800))
     proxy.latency_s = 1.0
@@ -146,7 +146,7 @@ async def until_open(proxy: Chaos) -> None:
 
 
 async def test_what_cannot_be_decoded_is_refused_from_memory_and_drawn_for_an_img(
-    settings: EdgeSettings, blobs: Blobs
+    settings: EdgeSettings, blobs: ObjectStore
 ) -> None:
     content = await put(blobs, pictures.jpeg()[:600])
     path = f"/media/{content}/768.webp"
@@ -165,7 +165,7 @@ async def test_what_cannot_be_decoded_is_refused_from_memory_and_drawn_for_an_im
         assert await metric(client, "edge_bytes_in_total") == received
 
 
-async def test_a_browser_draws_the_picture_of_an_error(settings: EdgeSettings, blobs: Blobs) -> None:
+async def test_a_browser_draws_the_picture_of_an_error(settings: EdgeSettings, blobs: ObjectStore) -> None:
     content = await put(blobs, b"no picture")
     async with edge(settings) as client, browser_page() as (page, _):
         url = str(client.make_url(f"/media/{content}/768.webp"))
@@ -185,7 +185,7 @@ async def test_a_content_that_is_not_there_is_asked_for_once(settings: EdgeSetti
 
 @pytest.mark.parametrize("attack", [pictures.endless, pictures.bomb])
 async def test_hostile_originals_are_refused_and_free_their_worker(
-    settings: EdgeSettings, blobs: Blobs, attack: Any
+    settings: EdgeSettings, blobs: ObjectStore, attack: Any
 ) -> None:
     bad, good = await put(blobs, attack()), await put(blobs, pictures.jpeg(800, 600))
     async with edge(settings, edge_workers=1, edge_decode_s=2) as client:
@@ -202,7 +202,7 @@ async def test_hostile_originals_are_refused_and_free_their_worker(
                 assert response.status == 200
 
 
-async def test_avif_has_places_of_its_own_and_others_pass(settings: EdgeSettings, blobs: Blobs) -> None:
+async def test_avif_has_places_of_its_own_and_others_pass(settings: EdgeSettings, blobs: ObjectStore) -> None:
     bad, good = await put(blobs, pictures.endless()), await put(blobs, pictures.jpeg(800, 600))
     async with (
         edge(settings, edge_workers=2, edge_avif_workers=1, edge_decode_s=6) as client,
@@ -218,7 +218,7 @@ async def test_avif_has_places_of_its_own_and_others_pass(settings: EdgeSettings
 
 
 async def test_pixels_wait_for_memory_and_what_fits_beside_them_passes(
-    settings: EdgeSettings, blobs: Blobs
+    settings: EdgeSettings, blobs: ObjectStore
 ) -> None:
     hostile = await put(blobs, pictures.endless())
     large = await put(blobs, pictures.jpeg(3000, 3000, progressive=True))
@@ -242,7 +242,7 @@ async def test_pixels_wait_for_memory_and_what_fits_beside_them_passes(
 
 
 async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
-    settings: EdgeSettings, catalog: Catalog, blobs: Blobs, proxy: Chaos
+    settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore, proxy: Chaos
 ) -> None:
     images = [await shown(catalog, blobs, pictures.jpeg(700, 500, seed), f"{seed}.jpg") for seed in range(9)]
     paths = [f"/api/images/{image.id}/thumb" for image in images]
@@ -278,7 +278,7 @@ async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
 
 
 async def test_one_picture_is_kept_for_all_widths_above_its_own(
-    settings: EdgeSettings, catalog: Catalog, blobs: Blobs, proxy: Chaos
+    settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore, proxy: Chaos
 ) -> None:
     image = await shown(catalog, blobs, pictures.jpeg(700, 500))
     paths = [f"/media/{image.content}/{width}.webp" for width in (3072, 1024, 768, 2048)]
@@ -300,7 +300,7 @@ async def test_one_picture_is_kept_for_all_widths_above_its_own(
 
 
 async def test_thumbs_by_id_come_in_the_format_that_is_named(
-    settings: EdgeSettings, catalog: Catalog, blobs: Blobs
+    settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore
 ) -> None:
     image = await shown(catalog, blobs, pictures.jpeg(1200, 800))
     path, etags = f"/api/images/{image.id}/thumb", set()
@@ -330,7 +330,7 @@ async def test_thumbs_by_id_come_in_the_format_that_is_named(
 async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
     settings: EdgeSettings,
     catalog: Catalog,
-    blobs: Blobs,
+    blobs: ObjectStore,
     proxy: Chaos,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -361,13 +361,13 @@ async def body(client: Client, path: str) -> bytes:
         return await response.read()
 
 
-async def test_cancelled_at_any_moment_nothing_is_left(settings: EdgeSettings, blobs: Blobs) -> None:
+async def test_cancelled_at_any_moment_nothing_is_left(settings: EdgeSettings, blobs: ObjectStore) -> None:
     content = await put(blobs, pictures.jpeg(1500, 1000))
     async with edge(settings, edge_memory_bytes=0) as client:
         assert isinstance(client.server, TestServer)
         variants = client.server.app[VARIANTS]
         for number in range(40):
-            wanted = Wanted(content, settings.media_widths[number % 8], ("webp", "jpg")[number % 2])
+            wanted = VariantKey(content, settings.media_widths[number % 8], ("webp", "jpg")[number % 2])
             task = asyncio.create_task(variants.get(wanted))
             # From before its first step to, on most machines, behind its last.
             await asyncio.sleep(number / 400)

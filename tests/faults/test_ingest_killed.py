@@ -10,7 +10,7 @@ import pytest
 
 from tagify.gc import Sweep
 from tagify.model import Bucket, Content
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.support import pictures
 from tests.support.daemon import process
 from tests.support.house import House
@@ -24,7 +24,7 @@ KILLS = 20
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 async def test_an_import_that_is_killed_twenty_times_ends_whole(
-    house: House, blobs: Blobs, tmp_path: Path
+    house: House, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     data = [pictures.with_keywords("all", f"k{seed % 7}", seed=seed) for seed in range(20)]
     for number in range(FILES):
@@ -68,7 +68,7 @@ async def listed(house: House) -> set[Content]:
     return found
 
 
-async def stored(blobs: Blobs, bucket: Bucket, prefix: str) -> set[Content]:
+async def stored(blobs: ObjectStore, bucket: Bucket, prefix: str) -> set[Content]:
     found: set[Content] = set()
     after = ""
     while listing := await blobs.listed(bucket, after, 1000):

@@ -6,7 +6,7 @@ import pytest
 
 from tagify.catalog import Catalog
 from tagify.model import Bucket
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.support import pictures
 from tests.support.daemon import process
 from tests.support.house import House
@@ -19,7 +19,7 @@ KILLS = 3
 
 @pytest.mark.slow
 async def test_a_removal_that_is_killed_comes_to_its_end(
-    house: House, catalog: Catalog, blobs: Blobs, tmp_path: Path
+    house: House, catalog: Catalog, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     data = [pictures.with_keywords("sea", seed=seed) for seed in range(20)]
     for number in range(FILES):

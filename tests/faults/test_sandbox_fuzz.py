@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tagify.errors import Undecodable
-from tagify.sandbox import Job, Sandbox, Sheet
+from tagify.sandbox import Job, Sandbox, SharedBuffer
 from tests.support import pictures
 
 MUTANTS = 60
@@ -66,7 +66,7 @@ async def test_mutants_are_drawn_or_refused(kind: str) -> None:
         start = resident(worker := sandbox.pids[0])
         for _ in range(MUTANTS):
             job = Job("variant", 20_000_000, width=160, mime=random.choice(("image/webp", "image/jpeg")))
-            with Sheet() as sheet:
+            with SharedBuffer() as sheet:
                 sheet.write(mutant(FORMATS[kind], random))
                 try:
                     async with asyncio.timeout(60):

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tagify.catalog import Catalog
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.edge import RunningEdge, edge_process
 from tests.support.originals import Listed, listed
@@ -43,7 +43,7 @@ async def running(mongo_values: Values, s3_values: Values, tmp_path: Path) -> As
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: Blobs) -> Listed:
+async def image(catalog: Catalog, blobs: ObjectStore) -> Listed:
     return await listed(catalog, blobs, 12_000_000)
 
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tagify.catalog import Catalog
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.model import ImageId
 from tagify.settings import CommonSettings
 from tests.conftest import Values
@@ -89,7 +89,7 @@ async def test_counts_are_exact_after_a_storm_with_kills(tmp_path: Path) -> None
             storm = Storm((one, two), ids)
             clients = [asyncio.create_task(storm.client(number)) for number in range(CLIENTS)]
             await rage(storm, (left, database, right, database), clients)
-            await end(*clients)
+            await cancel_and_wait(*clients)
             await verified(settings, tmp_path)
     print(f"{storm.acknowledged} changes acknowledged, {storm.refused} refused")
 

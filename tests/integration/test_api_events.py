@@ -21,7 +21,7 @@ from api.app import build
 from api.app_keys import EVENTS
 from api.events import Events
 from api.serializers import Items
-from tagify.catalog import Catalog, Change, ChangeKind, ChangesLost, Mark, Store
+from tagify.catalog import Catalog, Change, ChangeKind, ChangesLost, Mark, UpsertImage
 from tagify.metrics import Metrics
 from tagify.model import Content, FileFacts, ImageId, Library, Picture
 from tagify.settings import ApiSettings
@@ -32,10 +32,10 @@ Client = TestClient[Any, Any]
 Told = dict[str, str]
 
 
-def image(library: Library, number: int) -> Store:
+def image(library: Library, number: int) -> UpsertImage:
     content = Content(hashlib.sha256(str(number).encode()).hexdigest())
     file = FileFacts(f"{number:05}.jpg", 100, number, number + 1)
-    return Store(library.id, file, content, Picture("image/jpeg", 600, 400, b"\x01\x02"))
+    return UpsertImage(library.id, file, content, Picture("image/jpeg", 600, 400, b"\x01\x02"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from api.app import build
-from tagify.catalog import Catalog, ImageFilter, Move, Store
+from tagify.catalog import Catalog, ImageFilter, MoveImage, UpsertImage
 from tagify.model import Content, FileFacts, ImageId, Library, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
@@ -36,7 +36,7 @@ async def fill(catalog: Catalog, library: Library, number: int, *keywords: str, 
     """Images as ingest writes them."""
     await catalog.images.write(
         [
-            Store(
+            UpsertImage(
                 library.id,
                 FileFacts(f"{name:05}.jpg", 100, name, name + 1),
                 Content(hashlib.sha256(f"{library.id}{name}".encode()).hexdigest()),
@@ -175,7 +175,9 @@ async def test_a_folder_is_walked_by_path_and_nothing_beside_it(
     picture = Picture("image/jpeg", 600, 400, b"")
     await catalog.images.write(
         [
-            Store(library.id, FileFacts(path, 1, number, number + 1), Content(f"{number:064x}"), picture)
+            UpsertImage(
+                library.id, FileFacts(path, 1, number, number + 1), Content(f"{number:064x}"), picture
+            )
             for number, path in enumerate(paths)
         ]
     )
@@ -299,7 +301,7 @@ async def test_a_moved_image_is_one_that_changed_not_a_new_one(
     listening = asyncio.create_task(_events(client, 1))
     await until(lambda: _listening(client))
     seen = (await catalog.images.at(library.id, [image["path"]]))[image["path"]]
-    await catalog.images.write([Move(seen, library.id, FileFacts("moved.jpg", 100, 0, 1))])
+    await catalog.images.write([MoveImage(seen, library.id, FileFacts("moved.jpg", 100, 0, 1))])
     event = (await listening)[0]
     assert (event["event"], event["data"]["path"]) == ("image.changed", "moved.jpg")
 

@@ -2,15 +2,24 @@
 
 from collections.abc import Sequence
 
-from tagify.catalog import Catalog, Change, ChangeKind, Gone, ImageFilter, Move, Store, Write
+from tagify.catalog import (
+    Catalog,
+    Change,
+    ChangeKind,
+    ImageFilter,
+    MarkMissing,
+    MoveImage,
+    UpsertImage,
+    Write,
+)
 from tagify.model import Content, FileFacts, Library, Picture
 
 PICTURE = Picture("image/jpeg", 1, 1, b"")
 
 
-def stored(library: Library, path: str, number: int) -> Store:
+def stored(library: Library, path: str, number: int) -> UpsertImage:
     content = Content(f"{number:064x}")
-    return Store(library.id, FileFacts(path, 1, number, number), content, PICTURE)
+    return UpsertImage(library.id, FileFacts(path, 1, number, number), content, PICTURE)
 
 
 async def told(catalog: Catalog, writes: Sequence[Write]) -> list[Change]:
@@ -33,7 +42,9 @@ async def test_an_image_that_moves_and_leaves_in_one_batch_is_told_as_removed(ca
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
     moved = FileFacts("b.jpg", 1, 1, 1)
-    changes = await told(catalog, [Move(seen, library.id, moved), Gone(image.id, library.id, "b.jpg")])
+    changes = await told(
+        catalog, [MoveImage(seen, library.id, moved), MarkMissing(image.id, library.id, "b.jpg")]
+    )
     assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_REMOVED, image.id)]
 
 
@@ -42,5 +53,5 @@ async def test_a_move_is_told_as_a_change(catalog: Catalog) -> None:
     await catalog.images.write([stored(library, "a.jpg", 1)])
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
-    changes = await told(catalog, [Move(seen, library.id, FileFacts("b.jpg", 1, 1, 1))])
+    changes = await told(catalog, [MoveImage(seen, library.id, FileFacts("b.jpg", 1, 1, 1))])
     assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_CHANGED, image.id)]

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tagify.catalog import Catalog, Gone, ImageFilter, Move, Store, Write
+from tagify.catalog import Catalog, ImageFilter, MarkMissing, MoveImage, UpsertImage, Write
 from tagify.model import Content, Entry, FileFacts, Image, ImageId, ImageState, Library, Picture
 
 PATHS = [f"{name}.jpg" for name in "abcdef"]
@@ -51,19 +51,19 @@ class Model:
         if known and choice < 0.5:
             path = self._random.choice(known)
             del self.contents[path]
-            return Gone(self.ids.pop(path), self._library.id, path)
+            return MarkMissing(self.ids.pop(path), self._library.id, path)
         self._fresh += 1
         path = self._random.choice(PATHS)
         self.contents[path] = self._fresh
         keywords = ("seen", f"k{self._fresh % 3}")
         picture = Picture("image/jpeg", 1, 1, b"", keywords=keywords)
-        return Store(self._library.id, facts(path, self._fresh), content(self._fresh), picture)
+        return UpsertImage(self._library.id, facts(path, self._fresh), content(self._fresh), picture)
 
-    def _move(self, old: str, new: str) -> Move:
+    def _move(self, old: str, new: str) -> MoveImage:
         number, name = self.contents.pop(old), self.ids.pop(old)
         self.ids.pop(new, None)
         self.contents[new], self.ids[new] = number, name
-        return Move(entry(name, self._library, old), self._library.id, facts(new, number))
+        return MoveImage(entry(name, self._library, old), self._library.id, facts(new, number))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -93,23 +93,23 @@ async def test_any_sequence_of_batches_ends_as_the_model_has_it(catalog: Catalog
 async def test_a_move_from_where_the_image_is_not_any_more_does_nothing(catalog: Catalog) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
     await catalog.images.write(
-        [Store(library.id, facts("a.jpg", 1), content(1), Picture("image/jpeg", 1, 1, b""))]
+        [UpsertImage(library.id, facts("a.jpg", 1), content(1), Picture("image/jpeg", 1, 1, b""))]
     )
     seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
-    await catalog.images.write([Move(seen, library.id, facts("c.jpg", 1))])
-    await catalog.images.write([Move(seen, library.id, facts("b.jpg", 1))])
+    await catalog.images.write([MoveImage(seen, library.id, facts("c.jpg", 1))])
+    await catalog.images.write([MoveImage(seen, library.id, facts("b.jpg", 1))])
     assert set(await catalog.images.at(library.id, ["a.jpg", "b.jpg", "c.jpg"])) == {"c.jpg"}
 
 
 async def test_a_missing_image_moves_wherever_it_was_seen(catalog: Catalog) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
     await catalog.images.write(
-        [Store(library.id, facts("a.jpg", 1), content(1), Picture("image/jpeg", 1, 1, b""))]
+        [UpsertImage(library.id, facts("a.jpg", 1), content(1), Picture("image/jpeg", 1, 1, b""))]
     )
     seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
     await catalog.images.write(
-        [Move(seen, library.id, facts("c.jpg", 1)), Gone(seen.id, library.id, "c.jpg")]
+        [MoveImage(seen, library.id, facts("c.jpg", 1)), MarkMissing(seen.id, library.id, "c.jpg")]
     )
-    await catalog.images.write([Move(seen, library.id, facts("b.jpg", 1))])
+    await catalog.images.write([MoveImage(seen, library.id, facts("b.jpg", 1))])
     found = await catalog.images.at(library.id, ["a.jpg", "b.jpg", "c.jpg"])
     assert {path: image.id for path, image in found.items()} == {"b.jpg": seen.id}

@@ -18,7 +18,7 @@ from edge.cache import DiskCache, Entry
 from edge.cache.__main__ import main as command
 from edge.cache.files import AT_ONCE
 from tagify.metrics import Metrics
-from tagify.servers.local_profile import keep
+from tagify.servers.local_profile import save_profile
 from tests.support.cache_probe import key, value
 from tests.support.servers import missing
 
@@ -298,7 +298,7 @@ async def test_the_command_line_tells_and_clears(tmp_path: Path, handing_over: b
 
 async def test_the_command_line_finds_the_cache_of_a_data_folder(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "cache" / "edge"
-    keep(tmp_path / "data", {"TAGIFY_EDGE_CACHE_DIR": str(folder)})
+    save_profile(tmp_path / "data", {"TAGIFY_EDGE_CACHE_DIR": str(folder)})
     async with cache(folder) as (held, _):
         await held.put(key(1), value(1))
     status, said = await tagify("cache", "stats", "--data-dir", str(tmp_path / "data"))

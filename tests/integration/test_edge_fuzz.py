@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tagify.catalog import Catalog
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.originals import Client, Listed, edge, listed
 
@@ -53,7 +53,7 @@ async def client(mongo_values: Values, s3_values: Values, tmp_path: Path) -> Asy
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: Blobs) -> Listed:
+async def image(catalog: Catalog, blobs: ObjectStore) -> Listed:
     return await listed(catalog, blobs, 1000)
 
 

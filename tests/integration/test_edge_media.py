@@ -16,7 +16,7 @@ from edge.app import build
 from tagify.catalog import Catalog
 from tagify.model import Bucket, Content, Image
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.shelf import shown
@@ -37,7 +37,7 @@ class Stored:
 
 
 @pytest.fixture
-async def stored(catalog: Catalog, blobs: Blobs) -> Stored:
+async def stored(catalog: Catalog, blobs: ObjectStore) -> Stored:
     data = pictures.jpeg(1200, 800)
     image = await shown(catalog, blobs, data, f"sub/{NAME}", root="/srv/test")
     assert image.content is not None
@@ -211,7 +211,7 @@ async def test_a_cache_that_is_damaged_or_cannot_be_written_costs_a_miss(
         assert await response.read() == body
 
 
-async def test_an_original_that_is_no_picture_is_422(client: Client, blobs: Blobs) -> None:
+async def test_an_original_that_is_no_picture_is_422(client: Client, blobs: ObjectStore) -> None:
     data = b"no picture at all"
     content = Content(hashlib.sha256(data).hexdigest())
     await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")

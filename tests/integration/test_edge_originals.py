@@ -13,7 +13,7 @@ from yarl import URL
 
 from tagify.catalog import Catalog
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.asking import requests
 from tests.support.originals import Client, Listed, edge, listed
@@ -37,7 +37,7 @@ async def client(edge_settings: EdgeSettings) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: Blobs) -> Listed:
+async def image(catalog: Catalog, blobs: ObjectStore) -> Listed:
     return await listed(catalog, blobs, LENGTH)
 
 
@@ -133,7 +133,7 @@ async def test_an_answer_is_safe_to_show_and_says_where_its_time_went(client: Cl
 
 @pytest.mark.parametrize("mime", ["image/svg+xml", "text/html", "application/pdf"])
 async def test_nothing_that_a_browser_would_run_has_its_type(
-    client: Client, catalog: Catalog, blobs: Blobs, mime: str
+    client: Client, catalog: Catalog, blobs: ObjectStore, mime: str
 ) -> None:
     image = await listed(catalog, blobs, 100, mime=mime)
     for path in (image.by_content, image.by_id):
@@ -142,7 +142,7 @@ async def test_nothing_that_a_browser_would_run_has_its_type(
             assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_an_empty_original_is_empty(client: Client, catalog: Catalog, blobs: Blobs) -> None:
+async def test_an_empty_original_is_empty(client: Client, catalog: Catalog, blobs: ObjectStore) -> None:
     image = await listed(catalog, blobs, 0)
     async with client.get(image.by_content) as response:
         assert (response.status, await response.read()) == (200, b"")

@@ -12,7 +12,7 @@ import pytest
 
 from tagify.catalog import Catalog
 from tagify.model import Bucket, Content
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.edge import RunningEdge, edge_process
@@ -34,7 +34,9 @@ async def running(mongo_values: Values, s3_values: Values, tmp_path: Path) -> As
         yield made
 
 
-async def test_large_originals_pass_unchanged(running: RunningEdge, catalog: Catalog, blobs: Blobs) -> None:
+async def test_large_originals_pass_unchanged(
+    running: RunningEdge, catalog: Catalog, blobs: ObjectStore
+) -> None:
     image = await listed(catalog, blobs, 12_000_000)
 
     async def same(session: aiohttp.ClientSession, first: int) -> None:
@@ -59,7 +61,7 @@ async def test_what_is_at_hand_is_answered_as_the_routes_answer(
     mongo_values: Values,
     s3_values: Values,
     catalog: Catalog,
-    blobs: Blobs,
+    blobs: ObjectStore,
     tmp_path: Path,
     origins: str,
     layer: str,
@@ -100,7 +102,7 @@ async def test_what_is_at_hand_is_answered_as_the_routes_answer(
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 async def test_a_head_between_answers_at_hand_has_no_body(
-    running: RunningEdge, catalog: Catalog, blobs: Blobs
+    running: RunningEdge, catalog: Catalog, blobs: ObjectStore
 ) -> None:
     image = await shown(catalog, blobs, pictures.jpeg(900, 600))
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
@@ -116,7 +118,7 @@ async def test_a_head_between_answers_at_hand_has_no_body(
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 async def test_what_is_in_memory_tells_that_the_edge_ends(
-    running: RunningEdge, catalog: Catalog, blobs: Blobs, tmp_path: Path
+    running: RunningEdge, catalog: Catalog, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     image = await shown(catalog, blobs, pictures.jpeg(900, 600))
     request = f"GET /media/{image.content}/320.webp HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -152,7 +154,7 @@ def memory_mb(pid: int) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 async def test_a_huge_original_costs_little_memory_whoever_reads_it(
-    running: RunningEdge, blobs: Blobs, tmp_path: Path
+    running: RunningEdge, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     path, digest = tmp_path / "huge", hashlib.sha256()
     with path.open("wb") as out:

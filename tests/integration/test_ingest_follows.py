@@ -9,13 +9,13 @@ from ingest.paths import to_catalog
 from ingest.pipeline import file_reader, importer
 from ingest.pipeline.file_reader import Reading
 from tagify.model import Bucket, Image, ImageState
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.support import pictures
 from tests.support.house import House
 from tests.support.waiting import until
 
 
-async def test_a_file_is_stored_listed_and_fetchable(house: House, blobs: Blobs) -> None:
+async def test_a_file_is_stored_listed_and_fetchable(house: House, blobs: ObjectStore) -> None:
     async with house.daemon():
         data = pictures.with_keywords("Sea", "sunset")
         (house.root / "a.jpg").write_bytes(data)
@@ -226,7 +226,7 @@ async def test_a_removed_library_takes_its_documents_and_counts_along(
     assert (house.root / "a.jpg").exists()
 
 
-async def test_a_large_original_goes_up_in_parts_with_its_own_bytes(house: House, blobs: Blobs) -> None:
+async def test_a_large_original_goes_up_in_parts_with_its_own_bytes(house: House, blobs: ObjectStore) -> None:
     data = pictures.jpeg() + bytes(range(256)) * (34 << 12)
     (house.root / "large.jpg").write_bytes(data)
     async with house.daemon():

@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.sync.mounts import file_system_type
-from ingest.watch.debounce import Note
+from ingest.watch.debounce import PathEvent
 from ingest.watch.event_buffer import Inbox
 from tests.support import pictures
 from tests.support.house import House
@@ -38,7 +38,7 @@ async def test_events_that_the_kernel_lost_lead_to_a_comparison(
 ) -> None:
     inboxes: list[Inbox] = []
 
-    def deaf(inbox: Inbox, note: Note) -> None:
+    def deaf(inbox: Inbox, note: PathEvent) -> None:
         inboxes.append(inbox)
 
     async with house.daemon() as running:

@@ -11,7 +11,7 @@ from pymongo import MongoClient
 
 from ingest.sync.deletion_guard import FEW
 from tagify.model import Library
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.support import pictures
 from tests.support.house import House
 from tests.support.waiting import until
@@ -27,13 +27,13 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """Counts what goes up to the store."""
     counts: Counter[str] = Counter()
     for name in ("put", "put_stream"):
-        original = getattr(Blobs, name)
+        original = getattr(ObjectStore, name)
 
-        def counted(blobs: Blobs, *arguments: Any, _original: Any = original, _name: str = name) -> Any:
+        def counted(blobs: ObjectStore, *arguments: Any, _original: Any = original, _name: str = name) -> Any:
             counts[_name] += 1
             return _original(blobs, *arguments)
 
-        monkeypatch.setattr(Blobs, name, counted)
+        monkeypatch.setattr(ObjectStore, name, counted)
     yield counts
 
 

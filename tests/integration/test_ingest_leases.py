@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from ingest import lease
-from tagify.catalog import Catalog, ImageFilter, LeaseLost, Store
+from tagify.catalog import Catalog, ImageFilter, LeaseLost, UpsertImage
 from tagify.model import Content, FileFacts, Library, LibraryState, Picture
 from tests.support import pictures
 from tests.support.house import House
@@ -18,9 +18,9 @@ async def library(catalog: Catalog) -> Library:
     return await catalog.libraries.create("Test", "/srv/test")
 
 
-def store(library: Library) -> Store:
+def store(library: Library) -> UpsertImage:
     picture = Picture("image/jpeg", 1, 1, b"")
-    return Store(library.id, FileFacts("a.jpg", 1, 1, 1), Content("0" * 64), picture)
+    return UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), Content("0" * 64), picture)
 
 
 async def test_a_lease_is_one_owner_s_until_it_ends(catalog: Catalog, library: Library) -> None:
@@ -83,7 +83,7 @@ async def test_the_lease_of_a_process_that_has_died_is_taken_over_at_once(
         child.kill()
         child.wait()
     assert lease.is_dead(owner)
-    assert await lease.take(catalog, library, lease.owner_name()) > held.token
+    assert await lease.acquire(catalog, library, lease.owner_name()) > held.token
 
 
 async def test_a_second_daemon_waits_and_takes_over(

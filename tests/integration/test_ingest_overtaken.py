@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest.sync.change_applier import Intake
+from ingest.sync.change_applier import ChangeApplier
 from ingest.sync.walk import facts_at
 from ingest.watch.event_buffer import Inbox
-from tagify.catalog import Move
+from tagify.catalog import MoveImage
 from tagify.model import FileFacts
 from tests.support import pictures
 from tests.support.house import House
@@ -29,9 +29,9 @@ async def test_the_catalog_ends_where_the_file_is(
 ) -> None:
     (house.root / "a.jpg").write_bytes(pictures.jpeg(40, 30))
     begun, written = asyncio.Event(), asyncio.Event()
-    move, take = Intake._move, Inbox.take
+    move, take = ChangeApplier._move, Inbox.take
 
-    async def overtaken(intake: Intake, moves: Sequence[Move]) -> None:
+    async def overtaken(intake: ChangeApplier, moves: Sequence[MoveImage]) -> None:
         if begun.is_set():
             await move(intake, moves)
             return
@@ -43,11 +43,11 @@ async def test_the_catalog_ends_where_the_file_is(
         else:
             file = FileFacts("late.jpg", file.size, file.mtime_ns, file.inode)
         # What the other of the two tasks of a library does, which both look and write.
-        await house.catalog.images.write([Move(moves[0].entry, house.library.id, file)])
+        await house.catalog.images.write([MoveImage(moves[0].entry, house.library.id, file)])
         await move(intake, moves)
         written.set()
 
-    monkeypatch.setattr(Intake, "_move", overtaken)
+    monkeypatch.setattr(ChangeApplier, "_move", overtaken)
     # The events of the second move have been dealt with by then.
     monkeypatch.setattr(Inbox, "take", lambda inbox: ([], False) if begun.is_set() else take(inbox))
     async with house.daemon():

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ingest.watch.debounce import Note
+from ingest.watch.debounce import PathEvent
 from ingest.watch.event_buffer import Inbox
 from tagify.model import Image
 from tests.support import pictures
@@ -150,7 +150,7 @@ def disturb(monkeypatch: pytest.MonkeyPatch, random: Random) -> None:
     """Events on their way to the loop are lost, doubled and reordered."""
     take = Inbox.take
 
-    def disturbed(inbox: Inbox) -> tuple[list[Note], bool]:
+    def disturbed(inbox: Inbox) -> tuple[list[PathEvent], bool]:
         notes, lost = take(inbox)
         notes = [note for note in notes for _ in range(random.choice((0, 1, 1, 2)))]
         random.shuffle(notes)

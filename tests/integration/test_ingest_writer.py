@@ -9,8 +9,8 @@ import pytest
 from pymongo import MongoClient
 
 from ingest.pipeline.batch_writer import Writer
-from tagify.catalog import Catalog, CatalogError, Store
-from tagify.concurrency.tasks import end
+from tagify.catalog import Catalog, CatalogError, UpsertImage
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.metrics import Metrics
 from tagify.model import Content, FileFacts, Library, Picture
 
@@ -29,16 +29,16 @@ async def writer(catalog: Catalog) -> AsyncIterator[Writer]:
     made = Writer(catalog, Metrics(), batch_size=NUMBER, wait_s=0.2, fences=lambda _: {})
     working = asyncio.create_task(made.run())
     yield made
-    await end(working)
+    await cancel_and_wait(working)
 
 
-def store(library: Library, number: int, size: int) -> Store:
+def store(library: Library, number: int, size: int) -> UpsertImage:
     content = Content(hashlib.sha256(str(number).encode()).hexdigest())
     picture = Picture("image/jpeg", 1, 1, b"", keywords=("sea",))
-    return Store(library.id, FileFacts(f"{number:03}.jpg", size, 1, number), content, picture)
+    return UpsertImage(library.id, FileFacts(f"{number:03}.jpg", size, 1, number), content, picture)
 
 
-async def outcomes(writer: Writer, writes: list[Store]) -> list[BaseException | None]:
+async def outcomes(writer: Writer, writes: list[UpsertImage]) -> list[BaseException | None]:
     waiting = [await writer.put(write) for write in writes]
     return await asyncio.gather(*waiting, return_exceptions=True)
 

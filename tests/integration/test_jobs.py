@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from api.app import build
-from tagify.catalog import Catalog, Gone, ImageFilter, JobLost, Store
+from tagify.catalog import Catalog, ImageFilter, JobLost, MarkMissing, UpsertImage
 from tagify.model import FileFacts, JobState, Library, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
@@ -127,14 +127,16 @@ async def test_an_image_that_is_missing_comes_back_with_the_new_name(
     ids = await fill(catalog, library, 2, "sea")
     image = await catalog.images.get(ids[0])
     assert image is not None
-    await catalog.images.write([Gone(image.id, library.id, image.file.path)])
+    await catalog.images.write([MarkMissing(image.id, library.id, image.file.path)])
     await catalog.jobs.rename("sea", "ocean", None)
     claim = await catalog.jobs.claim()
     assert claim is not None
     while await catalog.jobs.step(claim):
         pass
     picture = Picture("image/jpeg", 1, 1, b"")
-    await catalog.images.write([Store(library.id, FileFacts("back.jpg", 1, 1, 1), image.content, picture)])
+    await catalog.images.write(
+        [UpsertImage(library.id, FileFacts("back.jpg", 1, 1, 1), image.content, picture)]
+    )
     assert await tags_of(catalog, ids[0]) == ("ocean",)
     await counts_are_exact(catalog)
 

@@ -15,7 +15,7 @@ from ingest.library_removal import Dismantler
 from tagify.catalog import Catalog, LeaseLost
 from tagify.model import Bucket, Content
 from tagify.settings import ApiSettings, IngestSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.shelf import all_images, counts_are_exact
@@ -79,12 +79,12 @@ async def indexed(client: Client, *numbers: int) -> None:
     await until(probe, timeout_s=60)
 
 
-async def stored(blobs: Blobs, contents: set[Content | None]) -> list[bool]:
+async def stored(blobs: ObjectStore, contents: set[Content | None]) -> list[bool]:
     return [await blobs.has(bucket, name) for name in sorted(filter(None, contents)) for bucket in Bucket]
 
 
 async def test_libraries_come_and_go_while_a_daemon_runs(
-    client: Client, ingest: Callable[[], Any], catalog: Catalog, blobs: Blobs, tmp_path: Path
+    client: Client, ingest: Callable[[], Any], catalog: Catalog, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     async with ingest():
         first = await add(client, folder(tmp_path, "first", 1, 2, 3))
@@ -134,7 +134,7 @@ async def test_a_removal_broken_off_anywhere_is_gone_on_with(
     client: Client,
     ingest: Callable[[], Any],
     catalog: Catalog,
-    blobs: Blobs,
+    blobs: ObjectStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from api.query_params import image_filter, sort_of
 from api.serializers import Items
 from bench import million
-from tagify.catalog import Catalog, ImageFilter, Page, Place, Sort
+from tagify.catalog import Catalog, ImageFilter, KeysetPosition, Page, Sort
 from tagify.catalog.queries import listing
 from tagify.catalog.queries.listing import SIFTED
 from tagify.errors import BadRequest
@@ -119,9 +119,9 @@ async def test_no_list_examines_more_than_a_small_multiple_of_a_page(
     assert all("give library_id too" in reason or "index serves" in reason for reason in refused), refused
 
 
-def _place(sort: Sort, doc: dict[str, Any]) -> Place:
+def _place(sort: Sort, doc: dict[str, Any]) -> KeysetPosition:
     values = {Sort.NEWEST: None, Sort.TAKEN_AT: doc["taken_at"], Sort.PATH: doc["path"]}
-    return Place(values[sort], str(doc["_id"]))  # type: ignore[arg-type]
+    return KeysetPosition(values[sort], str(doc["_id"]))  # type: ignore[arg-type]
 
 
 def _is_cheap(query: str, which: ImageFilter, page: Page, costs: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagify.catalog import Catalog, Gone, ImageFilter, Page, Place, Sort, Store
+from tagify.catalog import Catalog, ImageFilter, KeysetPosition, MarkMissing, Page, Sort, UpsertImage
 from tagify.catalog.queries import listing
 from tagify.model import Content, FileFacts, ImageId, Library, Picture, Tile
 
@@ -54,7 +54,7 @@ class Shelf:
 
     async def work(self, new: Sequence[Look], removed: Sequence[int]) -> None:
         paths = [path for number, path in enumerate(sorted(self.there)) if number in removed]
-        gone = [Gone(self.there.pop(path)[0], self.library.id, path) for path in paths]
+        gone = [MarkMissing(self.there.pop(path)[0], self.library.id, path) for path in paths]
         stores = {f"{look[0]}{next(self._numbers):03}.jpg": look for look in new}
         if not gone and not stores:
             return
@@ -65,11 +65,11 @@ class Shelf:
     def meant(self, which: dict[str, Any]) -> set[ImageId]:
         return {name for path, (name, look) in self.there.items() if _is_meant(path, look, which)}
 
-    def _store(self, path: str, look: Look) -> Store:
+    def _store(self, path: str, look: Look) -> UpsertImage:
         number = int(path[-7:-4])
         picture = Picture("image/jpeg", 4, 3, b"", taken_at=look[1], keywords=tuple(sorted(look[2])))
         content = Content(hashlib.sha256(f"{self.library.id}{path}".encode()).hexdigest())
-        return Store(self.library.id, FileFacts(path, 1, number, number + 1), content, picture)
+        return UpsertImage(self.library.id, FileFacts(path, 1, number, number + 1), content, picture)
 
 
 def _is_meant(path: str, look: Look, which: dict[str, Any]) -> bool:
@@ -89,7 +89,7 @@ async def walk(
     """All tiles from one end to the other, a storm of changes beside each page."""
     asked, tiles, waiting = ImageFilter(library_id=shelf.library.id, **which), list[Tile](), list(storms)
 
-    async def page(place: Place | None) -> Page:
+    async def page(place: KeysetPosition | None) -> Page:
         ends = {"before": place} if backwards else {"after": place}
         storm = shelf.work(*waiting.pop()) if waiting else asyncio.sleep(0)
         found, _ = await asyncio.gather(catalog.listing.page(asked, sort, limit=3, **ends), storm)
@@ -104,10 +104,10 @@ async def walk(
             return tiles
 
 
-async def _last(catalog: Catalog, asked: ImageFilter, sort: Sort) -> Place:
+async def _last(catalog: Catalog, asked: ImageFilter, sort: Sort) -> KeysetPosition:
     """A place behind all images."""
     values = {Sort.NEWEST: None, Sort.TAKEN_AT: datetime(1, 1, 1, tzinfo=UTC), Sort.PATH: "~"}
-    return Place(values[sort], ImageId("0" * 24))
+    return KeysetPosition(values[sort], ImageId("0" * 24))
 
 
 @pytest.mark.parametrize("backwards", [False, True])

@@ -17,7 +17,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 import tagify.catalog.client
 from api.app import build
-from tagify.catalog import Catalog, Gone, ImageFilter, Move, Store
+from tagify.catalog import Catalog, ImageFilter, MarkMissing, MoveImage, UpsertImage
 from tagify.catalog.client import INDEXES_TIMEOUT_S
 from tagify.model import Content, FileFacts, Picture
 from tagify.settings import ApiSettings
@@ -161,15 +161,15 @@ async def _everything(catalog: Catalog) -> None:
     await catalog.leases.take(library.id, "somebody", 30)
     picture = Picture("image/jpeg", 600, 400, b"\x01\x02", keywords=("sea",))
     content = Content("0" * 64)
-    await catalog.images.write([Store(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
+    await catalog.images.write([UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
     tile = (await catalog.listing.page(ImageFilter(tags=("sea",)), limit=10)).tiles[0]
     await catalog.images.get(tile.id)
     seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
-    await catalog.images.write([Move(seen, library.id, FileFacts("b.jpg", 1, 1, 1))])
+    await catalog.images.write([MoveImage(seen, library.id, FileFacts("b.jpg", 1, 1, 1))])
     await catalog.tags.change([tile.id], ["sun"], ["sea"])
     await catalog.tags.counts(limit=10)
     assert await catalog.images.under(library.id, "")
-    await catalog.images.write([Gone(tile.id, library.id, "b.jpg")])
+    await catalog.images.write([MarkMissing(tile.id, library.id, "b.jpg")])
     await catalog.condemned.unreferenced([content])
     await catalog.libraries.begin_removal(library.id)
     await dismantle(catalog, library)

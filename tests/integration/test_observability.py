@@ -22,7 +22,7 @@ import edge.app
 import ingest.app
 import tagify.catalog.client
 from tagify.catalog import Catalog, ImageFilter
-from tagify.catalog.monitoring import Commands, shape
+from tagify.catalog.monitoring import CommandMonitor, shape
 from tagify.logs import JsonFormatter, request_id
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings, EdgeSettings, IngestSettings
@@ -170,7 +170,7 @@ async def test_a_stream_names_its_request_too(mongo_values: Values, tmp_path: Pa
 async def test_a_slow_query_is_logged_with_its_shape_its_request_and_no_value(
     mongo_values: Values, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tagify.catalog.client, "Commands", lambda _, metrics: Commands(0.0, metrics))
+    monkeypatch.setattr(tagify.catalog.client, "Commands", lambda _, metrics: CommandMonitor(0.0, metrics))
     metrics = Metrics()
     catalog = Catalog(ApiSettings(**mongo_values), metrics)
     library = await catalog.libraries.create("Holidays", "/srv/holidays")
@@ -194,7 +194,7 @@ async def test_a_slow_query_is_logged_with_its_shape_its_request_and_no_value(
 
 def test_where_all_is_slow_only_some_of_it_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
-    watch = Commands(0.0, metrics)
+    watch = CommandMonitor(0.0, metrics)
     for number in range(1000):
         command = {"find": "images", "filter": {"_id": number}}
         watch.started(CommandStartedEvent(command, "test", number, ("host", 1), number))
@@ -212,7 +212,7 @@ def test_a_shape_is_bounded() -> None:
 
 
 def test_the_names_of_commands_and_collections_are_bounded() -> None:
-    watch = Commands(1.0)
+    watch = CommandMonitor(1.0)
     found = {watch._bounded(f"name-{number}") for number in range(1000)}
     assert len(found) < 50
     assert "other" in found

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import build
 from api.openapi import OPERATIONS
-from tagify.catalog import Catalog, Store
+from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Content, FileFacts, Picture, Position
 from tagify.settings import ApiSettings
 from tagify.web.request_limits import LONGEST_LINE
@@ -32,7 +32,7 @@ async def client(mongo_values: Values, catalog: Catalog, tmp_path: Path) -> Asyn
     """An api over a few images of every kind."""
     library = await catalog.libraries.create("Test", str(tmp_path / "library"))
     writes = [
-        Store(
+        UpsertImage(
             library.id,
             FileFacts(f"{number}.jpg", 100, number, number + 1),
             Content(hashlib.sha256(str(number).encode()).hexdigest()),
@@ -47,7 +47,7 @@ async def client(mongo_values: Values, catalog: Catalog, tmp_path: Path) -> Asyn
         )
         for number in range(5)
     ]
-    broken = Store(library.id, FileFacts("broken.jpg", 1, 9, 9), error="it is no image")
+    broken = UpsertImage(library.id, FileFacts("broken.jpg", 1, 9, 9), error="it is no image")
     await catalog.images.write([*writes, broken])
     settings = ApiSettings(
         **mongo_values, media_base_url="http://edge.test", library_roots=(tmp_path,), api_costly=100

@@ -14,11 +14,11 @@ from yarl import URL
 
 from api.app import build
 from api.presigned_urls import StoreUrls
-from tagify.catalog import Catalog, Store
+from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import ApiSettings, CommonSettings
 from tagify.storage.presign import Signer
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.browser import browser_page
 from tests.support.pictures import jpeg
@@ -58,7 +58,7 @@ def test_a_signature_is_the_one_of_the_stores_own_client(
 
 
 async def test_both_stores_take_a_listed_url_and_let_browsers_keep_it(
-    blobs: Blobs, s3_values: Values
+    blobs: ObjectStore, s3_values: Values
 ) -> None:
     await blobs.put(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
     urls = StoreUrls(CommonSettings(**s3_values))
@@ -97,7 +97,7 @@ def test_a_listed_url_is_the_same_for_hours_and_always_good_for_hours_more() -> 
 async def listed(catalog: Catalog) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
     picture = Picture("image/jpeg", 600, 400, b"\x01\x02")
-    await catalog.images.write([Store(library.id, FileFacts("a.jpg", 1, 1, 1), CONTENT, picture)])
+    await catalog.images.write([UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), CONTENT, picture)])
 
 
 async def _get(values: Values, path: str, **settings: Any) -> tuple[Any, str]:
@@ -142,7 +142,7 @@ async def test_a_url_by_itself_is_for_the_public_host_in_both_modes(mongo_values
 
 
 async def test_the_page_shows_pictures_of_the_store_itself(
-    catalog: Catalog, blobs: Blobs, mongo_values: Values, s3_values: Values
+    catalog: Catalog, blobs: ObjectStore, mongo_values: Values, s3_values: Values
 ) -> None:
     data = jpeg(400, 300)
     content = Content(hashlib.sha256(data).hexdigest())
@@ -150,7 +150,7 @@ async def test_the_page_shows_pictures_of_the_store_itself(
         await blobs.put(bucket, content, data, "image/jpeg")
     library = await catalog.libraries.create("Test", "/srv/test")
     picture = Picture("image/jpeg", 400, 300, b"")
-    await catalog.images.write([Store(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
+    await catalog.images.write([UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
     settings = ApiSettings(**mongo_values, **s3_values, media_mode="presigned")
     async with TestClient(TestServer(build(settings))) as client, browser_page() as (page, troubles):
         await page.goto(str(client.make_url("/")))

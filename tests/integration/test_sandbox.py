@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tagify.errors import Undecodable
-from tagify.sandbox import Job, Sandbox, Sheet
+from tagify.sandbox import Job, Sandbox, SharedBuffer
 from tests.support import pictures
 from tests.support.running import alive
 from tests.support.waiting import until
@@ -27,8 +27,8 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     await made.close()
 
 
-def sheet(data: bytes) -> Sheet:
-    made = Sheet()
+def sheet(data: bytes) -> SharedBuffer:
+    made = SharedBuffer()
     made.write(data)
     return made
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from ingest.library_removal import Dismantler
-from tagify.catalog import Catalog, Gone, ImageFilter, Store, StoredObject
+from tagify.catalog import Catalog, ImageFilter, MarkMissing, StoredObject, UpsertImage
 from tagify.gc import Sweep, Swept
 from tagify.model import Bucket, Content, FileFacts, ImageState, Library, Picture
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 DATA = b"original"
 CONTENT = Content(hashlib.sha256(DATA).hexdigest())
@@ -18,7 +18,7 @@ NONE, DAY = timedelta(), timedelta(days=1)
 PICTURE = Picture("image/jpeg", 1, 1, b"", keywords=("sea",))
 
 
-def sweep(catalog: Catalog, blobs: Blobs, *, forget: timedelta = DAY, grace: timedelta = NONE) -> Sweep:
+def sweep(catalog: Catalog, blobs: ObjectStore, *, forget: timedelta = DAY, grace: timedelta = NONE) -> Sweep:
     return Sweep(catalog, blobs, forget=forget, grace=grace, condemned_s=0)
 
 
@@ -27,20 +27,20 @@ async def library(catalog: Catalog) -> Library:
     return await catalog.libraries.create("Test", "/srv/test")
 
 
-async def put(blobs: Blobs) -> None:
+async def put(blobs: ObjectStore) -> None:
     await blobs.put(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
     await blobs.put(Bucket.THUMBS, CONTENT, b"thumb", "image/jpeg")
 
 
-def store(library: Library, path: str = "a.jpg") -> Store:
-    return Store(library.id, FileFacts(path, 1, 1, 1), CONTENT, PICTURE)
+def store(library: Library, path: str = "a.jpg") -> UpsertImage:
+    return UpsertImage(library.id, FileFacts(path, 1, 1, 1), CONTENT, PICTURE)
 
 
-async def there(blobs: Blobs) -> list[bool]:
+async def there(blobs: ObjectStore) -> list[bool]:
     return [await blobs.has(bucket, CONTENT) for bucket in Bucket]
 
 
-async def test_an_orphan_goes_once_its_grace_is_over(catalog: Catalog, blobs: Blobs) -> None:
+async def test_an_orphan_goes_once_its_grace_is_over(catalog: Catalog, blobs: ObjectStore) -> None:
     await put(blobs)
     assert await sweep(catalog, blobs, grace=DAY).run() == Swept(0, 0)
     assert await there(blobs) == [True, True]
@@ -49,29 +49,31 @@ async def test_an_orphan_goes_once_its_grace_is_over(catalog: Catalog, blobs: Bl
 
 
 async def test_what_any_image_refers_to_stays_also_while_it_is_missing(
-    catalog: Catalog, blobs: Blobs, library: Library
+    catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
     await put(blobs)
     await catalog.images.write([store(library)])
     assert await sweep(catalog, blobs).run() == Swept(0, 0)
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
-    await catalog.images.write([Gone(image.id, library.id, "a.jpg")])
+    await catalog.images.write([MarkMissing(image.id, library.id, "a.jpg")])
     assert await sweep(catalog, blobs).run() == Swept(0, 0)
     assert await sweep(catalog, blobs, forget=NONE).run() == Swept(1, 2)
     assert not await catalog.listing.newest(ImageFilter(state=ImageState.MISSING), limit=1)
 
 
-async def test_what_came_back_is_not_forgotten(catalog: Catalog, blobs: Blobs, library: Library) -> None:
+async def test_what_came_back_is_not_forgotten(
+    catalog: Catalog, blobs: ObjectStore, library: Library
+) -> None:
     await catalog.images.write([store(library)])
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
-    await catalog.images.write([Gone(image.id, library.id, "a.jpg")])
+    await catalog.images.write([MarkMissing(image.id, library.id, "a.jpg")])
     await catalog.images.write([store(library, "b.jpg")])
     assert (await sweep(catalog, blobs, forget=NONE).run()).forgotten == 0
     assert (await catalog.listing.newest(ImageFilter(), limit=1))[0].tags == ("sea",)
 
 
 async def test_no_image_of_a_condemned_content_is_written_until_it_is_pardoned(
-    catalog: Catalog, blobs: Blobs, library: Library
+    catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
     await put(blobs)
     key = blobs.key(Bucket.ORIGINALS, CONTENT)
@@ -85,7 +87,7 @@ async def test_no_image_of_a_condemned_content_is_written_until_it_is_pardoned(
 
 
 async def test_a_content_that_is_referred_to_after_all_is_pardoned(
-    catalog: Catalog, blobs: Blobs, library: Library
+    catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
     await put(blobs)
     await catalog.images.write([store(library)])
@@ -96,7 +98,9 @@ async def test_a_content_that_is_referred_to_after_all_is_pardoned(
     assert await catalog.images.write([store(library)]) == set()
 
 
-async def test_a_removed_library_leaves_no_objects(catalog: Catalog, blobs: Blobs, library: Library) -> None:
+async def test_a_removed_library_leaves_no_objects(
+    catalog: Catalog, blobs: ObjectStore, library: Library
+) -> None:
     await put(blobs)
     await catalog.images.write([store(library)])
     await catalog.libraries.begin_removal(library.id)

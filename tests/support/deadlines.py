@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from pymongo.monitoring import CommandStartedEvent
 
-from tagify.catalog.monitoring import Commands
+from tagify.catalog.monitoring import CommandMonitor
 
 ENDING = {"endSessions", "killCursors"}
 """Commands that end what has been done; nobody waits for their outcome."""
@@ -30,7 +30,7 @@ def watched() -> Iterator[list[str]]:
     """The commands without a deadline that catalogs made in this block send, by name."""
     found: list[str] = []
 
-    class Watching(Commands):
+    class Watching(CommandMonitor):
         def started(self, event: CommandStartedEvent) -> None:
             if unbounded(dict(event.command)) and not _changes(event):
                 found.append(f"{event.command_name} {event.command.get(event.command_name)}")

@@ -10,10 +10,10 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 
 from edge.app import build
-from tagify.catalog import Catalog, ImageFilter, Store
+from tagify.catalog import Catalog, ImageFilter, UpsertImage
 from tagify.model import Bucket, Content, FileFacts, Image, Picture
 from tagify.settings import EdgeSettings
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 Client = TestClient[Any, Any]
 LINGERING_S = 10.0
@@ -40,7 +40,7 @@ class Listed:
 
 
 async def listed(
-    catalog: Catalog, blobs: Blobs, length: int, *, mime: str = "image/jpeg", told: int | None = None
+    catalog: Catalog, blobs: ObjectStore, length: int, *, mime: str = "image/jpeg", told: int | None = None
 ) -> Listed:
     """A listed image of random bytes; `told` is the length that the catalog is told, where it is another."""
     data = Random(length).randbytes(length)
@@ -48,7 +48,7 @@ async def listed(
     await blobs.put(Bucket.ORIGINALS, content, data, mime)
     library = await catalog.libraries.create("Test", f"/srv/test-{length}-{mime}")
     facts = FileFacts(f"sub/{NAME}", length if told is None else told, 1, 1)
-    await catalog.images.write([Store(library.id, facts, content, Picture(mime, 4, 3, b""))])
+    await catalog.images.write([UpsertImage(library.id, facts, content, Picture(mime, 4, 3, b""))])
     (image,) = await catalog.listing.newest(ImageFilter(library_id=library.id), limit=1)
     return Listed(image, data, content)
 

@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
-from tagify.catalog import Catalog, ImageFilter, Store, StoredObject
+from tagify.catalog import Catalog, ImageFilter, StoredObject, UpsertImage
 from tagify.imaging import derive
 from tagify.model import Bucket, Content, FileFacts, Image, ImageId, Library, Picture
-from tagify.storage.store import Blobs
+from tagify.storage.store import ObjectStore
 
 BATCH = 500
 
@@ -24,7 +24,7 @@ async def fill(
 
 
 async def shown(
-    catalog: Catalog, blobs: Blobs, data: bytes, path: str = "a.jpg", *, root: str | None = None
+    catalog: Catalog, blobs: ObjectStore, data: bytes, path: str = "a.jpg", *, root: str | None = None
 ) -> Image:
     """One image as ingest leaves it, objects and all, in a library of its own."""
     content = Content(hashlib.sha256(data).hexdigest())
@@ -33,15 +33,15 @@ async def shown(
     await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
     library = await catalog.libraries.create("Test", root or f"/srv/{path}")
     facts = FileFacts(path, len(data), 1, 1)
-    await catalog.images.write([Store(library.id, facts, content, derived.picture)])
+    await catalog.images.write([UpsertImage(library.id, facts, content, derived.picture)])
     (image,) = await catalog.listing.newest(ImageFilter(library_id=library.id), limit=1)
     return image
 
 
-def _store(library: Library, name: int, keywords: Sequence[str]) -> Store:
+def _store(library: Library, name: int, keywords: Sequence[str]) -> UpsertImage:
     content = Content(hashlib.sha256(f"{library.id}{name}".encode()).hexdigest())
     picture = Picture("image/jpeg", 600, 400, b"\x01\x02", keywords=tuple(keywords))
-    return Store(library.id, FileFacts(f"{name:06}.jpg", 100, name, name + 1), content, picture)
+    return UpsertImage(library.id, FileFacts(f"{name:06}.jpg", 100, name, name + 1), content, picture)
 
 
 async def dismantle(catalog: Catalog, library: Library) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.cursor import Cursors
-from tagify.catalog import ImageFilter, Place, Sort
+from tagify.catalog import ImageFilter, KeysetPosition, Sort
 from tagify.errors import BadRequest
 from tagify.model import ImageId
 
@@ -26,8 +26,8 @@ FILTERS = st.builds(ImageFilter, tags=TAGS, exclude=TAGS, no_tags=st.booleans(),
 LISTS = st.builds(Cursors, FILTERS, st.sampled_from(Sort))
 
 
-def places(cursors: Cursors) -> st.SearchStrategy[Place]:
-    return st.builds(Place, VALUES[cursors.sort], IDS)
+def places(cursors: Cursors) -> st.SearchStrategy[KeysetPosition]:
+    return st.builds(KeysetPosition, VALUES[cursors.sort], IDS)
 
 
 @given(LISTS, st.data())
@@ -59,7 +59,7 @@ def test_a_cursor_that_was_changed_is_refused(cursors: Cursors, data: st.DataObj
 @pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
 def test_any_time_can_be_a_place(moment: datetime) -> None:
     cursors = Cursors(ImageFilter(), Sort.TAKEN_AT)
-    place = Place(moment, ImageId("0" * 24))
+    place = KeysetPosition(moment, ImageId("0" * 24))
     assert cursors.decode(cursors.encode(place)) == place
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import api.rate_limit.concurrency
 import api.rate_limit.token_bucket
-from api.rate_limit import Buckets, Gate
+from api.rate_limit import Buckets, ConcurrencyLimiter
 from tagify.errors import Busy
 from tagify.web import client_of
 
@@ -100,7 +100,7 @@ def test_no_header_breaks_it(peer: str, forwarded: list[str]) -> None:
 
 async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.rate_limit.concurrency, "WAITING_FOR_EACH", 1)
-    gate, inside, free = Gate(2), [], asyncio.Event()
+    gate, inside, free = ConcurrencyLimiter(2), [], asyncio.Event()
 
     async def visit(number: int) -> None:
         async with gate.passed():
@@ -119,7 +119,7 @@ async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch
 
 async def test_nobody_waits_at_a_gate_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.rate_limit.concurrency, "LONGEST_WAIT_S", 0.05)
-    gate = Gate(1)
+    gate = ConcurrencyLimiter(1)
     async with gate.passed():
         with pytest.raises(Busy):
             async with gate.passed():

@@ -8,7 +8,7 @@ from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagify.catalog import ImageFilter, Place, Sort
+from tagify.catalog import ImageFilter, KeysetPosition, Sort
 from tagify.catalog.queries.keyset import ORDERS, Order
 from tagify.catalog.queries.planner import KnownTag, Plan, plan_of
 from tagify.model import ImageId, LibraryId
@@ -74,12 +74,16 @@ def _matches(doc: dict[str, Any], query: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("order", [Order("x", "value", 1), Order("x", "value", -1), ORDERS[Sort.NEWEST]])
 @given(
     st.lists(st.tuples(VALUES, IDS), unique=True),
-    st.none() | st.builds(Place, VALUES, IDS),
-    st.none() | st.builds(Place, VALUES, IDS),
+    st.none() | st.builds(KeysetPosition, VALUES, IDS),
+    st.none() | st.builds(KeysetPosition, VALUES, IDS),
     st.booleans(),
 )
 def test_the_legs_of_a_walk_are_what_lies_between_two_places(
-    order: Order, pairs: list[tuple[str, ImageId]], start: Place | None, end: Place | None, forward: bool
+    order: Order,
+    pairs: list[tuple[str, ImageId]],
+    start: KeysetPosition | None,
+    end: KeysetPosition | None,
+    forward: bool,
 ) -> None:
     def key(value: Any, name: str) -> tuple[Any, str]:
         return (value if order.field else "", name)

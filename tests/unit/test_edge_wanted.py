@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.variants.key import THUMB, Wanted, all_of, named
+from edge.variants.key import THUMB, VariantKey, all_of, named
 from tagify.model import VARIANT_MIMES, Content
 
 WIDTHS = (160, 320, 3072)
@@ -29,7 +29,7 @@ def test_what_is_named_has_this_path(content: str, width: str, ending: str) -> N
 
 @pytest.mark.parametrize("more", ["?x=1", "#x", "/", " "])
 def test_a_path_with_more_names_none(more: str) -> None:
-    path = Wanted(CONTENT, 320, "webp").path
+    path = VariantKey(CONTENT, 320, "webp").path
     assert named(path, WIDTHS)
     assert named(path + more, WIDTHS) is None
     assert named(more + path, WIDTHS) is None

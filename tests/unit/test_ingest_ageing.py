@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from ingest.job import Job, Outcome, Twins
-from ingest.pipeline.delay_queue import Ageing
+from ingest.job import ContentMatches, Job, JobResult
+from ingest.pipeline.delay_queue import DelayQueue
 from ingest.watch.debounce import CLOSED_S
 from tagify.model import Content, FileFacts, LibraryId
 
 
-def job(mtime_s: float, outcomes: list[Outcome], *, live: bool = False) -> Job:
-    async def twins(_: Content) -> Twins:
+def job(mtime_s: float, outcomes: list[JobResult], *, live: bool = False) -> Job:
+    async def twins(_: Content) -> ContentMatches:
         raise AssertionError
 
     file = FileFacts("a.jpg", 1, int(mtime_s * 1e9), 1)
@@ -25,21 +25,21 @@ def job(mtime_s: float, outcomes: list[Outcome], *, live: bool = False) -> Job:
 def test_what_is_missing_is_the_rest_of_the_settle_time(
     written_ago: float, live: bool, missing: float
 ) -> None:
-    ageing = Ageing(1.0, clock=lambda: 1000.0)
+    ageing = DelayQueue(1.0, clock=lambda: 1000.0)
     assert ageing.missing_s(job(1000.0 - written_ago, [], live=live)) == pytest.approx(missing, abs=1e-6)
 
 
 async def test_a_job_comes_out_when_its_file_is_old_enough() -> None:
     now = 1000.0
-    ageing = Ageing(0.01, clock=lambda: now)
+    ageing = DelayQueue(0.01, clock=lambda: now)
     young = job(1000.0, [])
     await ageing.put(young)
     assert await ageing.get() is young
 
 
 async def test_jobs_that_are_given_up_come_to_an_end() -> None:
-    outcomes: list[Outcome] = []
-    ageing = Ageing(60.0, clock=lambda: 1000.0)
+    outcomes: list[JobResult] = []
+    ageing = DelayQueue(60.0, clock=lambda: 1000.0)
     for _ in range(3):
         await ageing.put(job(1000.0, outcomes))
     waiting = asyncio.ensure_future(ageing.get())
@@ -48,4 +48,4 @@ async def test_jobs_that_are_given_up_come_to_an_end() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     ageing.give_up()
-    assert outcomes == [Outcome.DONE] * 3
+    assert outcomes == [JobResult.DONE] * 3

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ingest.paths import Exclusions, to_catalog, to_os
 from ingest.pipeline.file_reader import Unsettled, VerifiedReader, read
-from ingest.sync.diff import Arrival, Departure, Same, compare
+from ingest.sync.diff import Added, Removed, Unchanged, diff
 from ingest.sync.walk import Found, Unreadable, walk
-from ingest.watch.debounce import CLOSED_S, OPEN_FACTOR, Note, Settling, Sign
+from ingest.watch.debounce import CLOSED_S, OPEN_FACTOR, Debouncer, EventKind, PathEvent
 from tagify.model import Entry, FileFacts, ImageId, ImageState, LibraryId
 from tagify.up.supervisor import HEALTHY_S, MOST_DEATHS, Backoff
 
@@ -45,11 +45,11 @@ def test_exclusions_match_any_part_of_a_path() -> None:
 
 
 def test_a_close_shortens_the_wait_and_an_open_file_lengthens_it() -> None:
-    settling = Settling(1.0)
-    settling.note(Note("open", Sign.WRITTEN), 0)
-    settling.note(Note("new", Sign.APPEARED), 0)
-    settling.note(Note("done", Sign.WRITTEN), 0)
-    settling.note(Note("done", Sign.CLOSED), 0)
+    settling = Debouncer(1.0)
+    settling.note(PathEvent("open", EventKind.WRITTEN), 0)
+    settling.note(PathEvent("new", EventKind.APPEARED), 0)
+    settling.note(PathEvent("done", EventKind.WRITTEN), 0)
+    settling.note(PathEvent("done", EventKind.CLOSED), 0)
     assert settling.due(CLOSED_S) == ["done"]
     assert settling.due(1.0) == ["new"]
     assert settling.due(OPEN_FACTOR - 0.1) == []
@@ -57,15 +57,21 @@ def test_a_close_shortens_the_wait_and_an_open_file_lengthens_it() -> None:
     assert (len(settling), settling.next_due()) == (0, None)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(Sign)), st.floats(0, 3)), max_size=30))
-def test_every_path_comes_out_once_and_not_before_it_is_quiet(events: list[tuple[str, Sign, float]]) -> None:
-    settling, now = Settling(1.0), 0.0
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(list(EventKind)), st.floats(0, 3)), max_size=30
+    )
+)
+def test_every_path_comes_out_once_and_not_before_it_is_quiet(
+    events: list[tuple[str, EventKind, float]],
+) -> None:
+    settling, now = Debouncer(1.0), 0.0
     last: dict[str, float] = {}
     for path, sign, pause in events:
         now += pause
         for early in settling.due(now):
             assert now - last.pop(early) >= CLOSED_S - 1e-9  # 8.2 - 8.0 is a little less than 0.2
-        settling.note(Note(path, sign), now)
+        settling.note(PathEvent(path, sign), now)
         last[path] = now
     assert sorted(settling.due(now + 100)) == sorted(last)
 
@@ -91,12 +97,12 @@ async def entries(items: list[Entry]) -> AsyncIterator[Entry]:
 def test_merging_finds_all_that_differs(disk: list[str], catalog: list[str], changed: set[str]) -> None:
     async def differences() -> list[object]:
         found = stream([FileFacts(path, 2 if path in changed else 1, 0, 0) for path in disk])
-        return [item async for item in compare(found, entries([entry(path, 1) for path in catalog]))]
+        return [item async for item in diff(found, entries([entry(path, 1) for path in catalog]))]
 
     found = asyncio.run(differences())
-    arrived = {item.file.path for item in found if isinstance(item, Arrival)}
-    departed = {item.entry.file.path for item in found if isinstance(item, Departure)}
-    same = {item.path for item in found if isinstance(item, Same)}
+    arrived = {item.file.path for item in found if isinstance(item, Added)}
+    departed = {item.entry.file.path for item in found if isinstance(item, Removed)}
+    same = {item.path for item in found if isinstance(item, Unchanged)}
     assert departed == set(catalog) - set(disk)
     assert arrived == (set(disk) - set(catalog)) | (set(disk) & set(catalog) & changed)
     assert same == (set(disk) & set(catalog)) - changed
@@ -105,11 +111,11 @@ def test_merging_finds_all_that_differs(disk: list[str], catalog: list[str], cha
 async def test_nothing_departs_below_a_folder_that_cannot_be_read() -> None:
     found = [
         item
-        async for item in compare(
+        async for item in diff(
             stream([Unreadable("c", "EIO")]), entries([entry("a.jpg", 1), entry("c/d.jpg", 1)])
         )
     ]
-    assert [item.entry.file.path for item in found if isinstance(item, Departure)] == ["a.jpg"]
+    assert [item.entry.file.path for item in found if isinstance(item, Removed)] == ["a.jpg"]
 
 
 def test_the_walk_is_in_the_order_of_paths_and_passes_links_over(
@@ -155,16 +161,16 @@ def test_a_link_to_a_folder_is_not_entered_even_when_it_is_asked_for(tmp_path: P
 
 
 def test_a_sidecar_settles_with_its_image_as_one() -> None:
-    settling = Settling(1.0)
-    settling.note(Note("one/a.JPG", Sign.CLOSED), 0)
-    settling.note(Note("one/a.xmp", Sign.WRITTEN), 0.1)
-    settling.note(Note("one/b.xmp", Sign.WRITTEN), 0.1)
+    settling = Debouncer(1.0)
+    settling.note(PathEvent("one/a.JPG", EventKind.CLOSED), 0)
+    settling.note(PathEvent("one/a.xmp", EventKind.WRITTEN), 0.1)
+    settling.note(PathEvent("one/b.xmp", EventKind.WRITTEN), 0.1)
     assert settling.due(1.0) == []
-    settling.note(Note("one/a.xmp", Sign.CLOSED), 1.5)
+    settling.note(PathEvent("one/a.xmp", EventKind.CLOSED), 1.5)
     assert settling.due(1.6) == []
     assert settling.due(0.1 + OPEN_FACTOR) == ["one/a.JPG"]
-    settling.note(Note("one/a.JPG", Sign.CLOSED), 20)
-    settling.note(Note("one/a.xmp", Sign.WRITTEN), 20)
-    settling.note(Note("one/a.xmp", Sign.CLOSED), 20.1)
+    settling.note(PathEvent("one/a.JPG", EventKind.CLOSED), 20)
+    settling.note(PathEvent("one/a.xmp", EventKind.WRITTEN), 20)
+    settling.note(PathEvent("one/a.xmp", EventKind.CLOSED), 20.1)
     assert settling.due(20.1 + CLOSED_S) == ["one/a.JPG"]
     assert len(settling) == 0

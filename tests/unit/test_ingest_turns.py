@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagify.concurrency.priority import Turns
+from tagify.concurrency.priority import PrioritySemaphore
 
 
 async def test_what_is_live_goes_first() -> None:
-    turns, order = Turns(1), []
+    turns, order = PrioritySemaphore(1), []
 
     async def take(name: str, *, live: bool) -> None:
         async with turns.taken(live=live):
@@ -30,7 +30,7 @@ def test_places_are_never_more_and_none_is_lost(takers: Sequence[tuple[bool, boo
 
 
 async def _bounded(takers: Sequence[tuple[bool, bool]], places: int) -> None:
-    turns, held = Turns(places), 0
+    turns, held = PrioritySemaphore(places), 0
 
     async def take(live: bool) -> None:
         nonlocal held

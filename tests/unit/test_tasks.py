@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tagify.concurrency.tasks import carried_through, end
+from tagify.concurrency.tasks import cancel_and_wait, run_to_completion
 
 
 async def test_a_task_that_loses_a_cancellation_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +20,7 @@ async def test_a_task_that_loses_a_cancellation_ends_all_the_same(monkeypatch: p
 
     task = asyncio.create_task(deaf())
     await asyncio.sleep(0)
-    await end(task)
+    await cancel_and_wait(task)
     assert task.cancelled()
 
 
@@ -31,7 +31,7 @@ async def test_what_is_carried_through_ends_before_its_cancellation_is_heard() -
         await go.wait()
         done.append(True)
 
-    task = asyncio.create_task(carried_through(work()))
+    task = asyncio.create_task(run_to_completion(work()))
     for _ in range(3):
         await asyncio.sleep(0)
         task.cancel()

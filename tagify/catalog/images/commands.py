@@ -6,7 +6,7 @@ from tagify.model import Content, Entry, FileFacts, ImageId, LibraryId, Picture
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class UpsertImage:
     """The file at this path was read. It becomes the image at the path, or a new one.
 
     A missing image of the same content is taken up again with its tags. `picture` is None and
@@ -23,7 +23,7 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class MoveImage:
     """The file of the image that was seen as `entry` is now here, with the bytes it had.
 
     An image that has been moved since is left alone; a missing one is taken up again.
@@ -35,7 +35,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class MarkMissing:
     """The image's file is not at this place any more. An image that has been moved since is left alone."""
 
     id: ImageId
@@ -43,4 +43,4 @@ class Gone:
     path: str
 
 
-Write = Store | Move | Gone
+Write = UpsertImage | MoveImage | MarkMissing

@@ -8,12 +8,12 @@ import pymongo
 from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.counters import Tallies, spelling
+from tagify.catalog.counters import CounterDeltas, spelling
 from tagify.catalog.database import Database
 from tagify.catalog.deletion_queue import condemned_of
-from tagify.catalog.errors import translated
-from tagify.catalog.images.commands import Gone, Move, Store, Write
-from tagify.catalog.images.unit_of_work import Slate
+from tagify.catalog.errors import maps_driver_errors
+from tagify.catalog.images.commands import MarkMissing, MoveImage, UpsertImage, Write
+from tagify.catalog.images.unit_of_work import ImageUnitOfWork
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.leases import Fences, hold_to
 from tagify.catalog.mapping import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
@@ -44,26 +44,26 @@ class Images:
         self._images = database.images
         self._transactions = transactions
 
-    @translated
+    @maps_driver_errors
     async def get(self, image_id: ImageId) -> Image | None:
         """The image, in whatever state, or None. Raises Unavailable."""
         doc = await self._images.find_one({"_id": object_id(image_id)})
         return image_of(doc) if doc else None
 
-    @translated
+    @maps_driver_errors
     async def original(self, content: Content) -> Original | None:
         """Length, type and width of a content that some image has, or None. Raises Unavailable."""
         doc = await self._images.find_one({"content": content}, {"size": 1, "mime": 1, "width": 1, "_id": 0})
         return Original(doc["size"], doc["mime"], doc.get("width") or 0) if doc else None
 
-    @translated
+    @maps_driver_errors
     async def at(self, library_id: LibraryId, paths: Sequence[str]) -> dict[str, Entry]:
         """What is present at these paths. Raises Unavailable."""
         query = {"library_id": object_id(library_id), "path": {"$in": list(paths)}, **PRESENT}
         found = await self._images.find(query, ENTRY_FIELDS).to_list(None)
         return {doc["path"]: entry_of(doc) for doc in found}
 
-    @translated
+    @maps_driver_errors
     async def under(
         self, library_id: LibraryId, folder: str, *, after: str = "", limit: int = UNDER
     ) -> list[Entry]:
@@ -78,19 +78,19 @@ class Images:
         found = await self._images.find(query, ENTRY_FIELDS).sort("path", 1).limit(limit).to_list()
         return [entry_of(doc) for doc in found]
 
-    @translated
+    @maps_driver_errors
     async def with_inodes(self, inodes: Sequence[int]) -> list[Entry]:
         """All images, missing ones too, whose file had one of these inodes. Raises Unavailable."""
         query = {"inode": {"$in": [to_signed(inode) for inode in inodes]}}
         return [entry_of(doc) async for doc in self._images.find(query, ENTRY_FIELDS)]
 
-    @translated
+    @maps_driver_errors
     async def with_content(self, content: Content) -> list[Entry]:
         """Images of these bytes, missing ones too: at most TWINS of them. Raises Unavailable."""
         cursor = self._images.find({"content": content}, ENTRY_FIELDS).limit(TWINS)
         return [entry_of(doc) for doc in await cursor.to_list()]
 
-    @translated
+    @maps_driver_errors
     async def forget(self, before: datetime) -> int:
         """Forget some images that have been missing since before then; how many. Raises Unavailable."""
         query = {"state": ImageState.MISSING.value, "missing_since": {"$lt": before}}
@@ -99,7 +99,7 @@ class Images:
             await self._images.delete_many({"_id": {"$in": found}, **query})
         return len(found)
 
-    @translated
+    @maps_driver_errors
     async def write(self, writes: Sequence[Write], fences: Fences | None = None) -> set[Content]:
         """Work a batch in: documents and counts in one transaction, durable on return.
 
@@ -114,9 +114,11 @@ class Images:
         self, writes: Sequence[Write], fences: Fences, session: AsyncClientSession
     ) -> set[Content]:
         await hold_to(self._database, fences, session)
-        contents = {write.content for write in writes if isinstance(write, Store) and write.content}
+        contents = {write.content for write in writes if isinstance(write, UpsertImage) and write.content}
         refused = await condemned_of(self._database, contents, session)
-        allowed = [write for write in writes if not (isinstance(write, Store) and write.content in refused)]
+        allowed = [
+            write for write in writes if not (isinstance(write, UpsertImage) and write.content in refused)
+        ]
         await self._apply(allowed, session)
         return refused
 
@@ -126,13 +128,13 @@ class Images:
         names |= {
             name
             for write in writes
-            if isinstance(write, Store) and write.picture
+            if isinstance(write, UpsertImage) and write.picture
             for name in write.picture.keywords
         }
-        slate = Slate(docs, await spelling(self._database, names, session), datetime.now(UTC))
+        slate = ImageUnitOfWork(docs, await spelling(self._database, names, session), datetime.now(UTC))
         for write in writes:
             slate.apply(write)
-        tallies = Tallies()
+        tallies = CounterDeltas()
         for before, after in slate.changes():
             tallies.note(before, after)
         for operations in (slate.leaving(), slate.arriving()):
@@ -143,21 +145,25 @@ class Images:
     async def _touched(self, writes: Sequence[Write], session: AsyncClientSession) -> list[dict[str, Any]]:
         """The documents that these writes speak of: by id, by path, and missing ones by content."""
         queries: list[dict[str, Any]] = []
-        ids = [object_id(write.id) for write in writes if isinstance(write, Gone)]
-        ids += [object_id(write.entry.id) for write in writes if isinstance(write, Move)]
+        ids = [object_id(write.id) for write in writes if isinstance(write, MarkMissing)]
+        ids += [object_id(write.entry.id) for write in writes if isinstance(write, MoveImage)]
         ids += [
-            object_id(write.came_from.id) for write in writes if isinstance(write, Store) and write.came_from
+            object_id(write.came_from.id)
+            for write in writes
+            if isinstance(write, UpsertImage) and write.came_from
         ]
         if ids:
             queries.append({"_id": {"$in": ids}})
         paths: dict[ObjectId, list[str]] = {}
         for write in writes:
-            if isinstance(write, Store | Move):
+            if isinstance(write, UpsertImage | MoveImage):
                 paths.setdefault(object_id(write.library_id), []).append(write.file.path)
         queries += [
             {"library_id": library, "path": {"$in": found}, **PRESENT} for library, found in paths.items()
         ]
-        if contents := {write.content for write in writes if isinstance(write, Store) and write.content}:
+        if contents := {
+            write.content for write in writes if isinstance(write, UpsertImage) and write.content
+        }:
             queries.append({"content": {"$in": sorted(contents)}, "state": ImageState.MISSING.value})
         docs: dict[ObjectId, dict[str, Any]] = {}
         for query in queries:

@@ -12,7 +12,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import InsertOne, UpdateOne
 
-from tagify.catalog.images.commands import Gone, Move, Store, Write
+from tagify.catalog.images.commands import MarkMissing, MoveImage, UpsertImage, Write
 from tagify.catalog.mapping import file_fields, object_id, picture_fields
 from tagify.model import Entry, FileFacts, ImageState
 from tagify.tagnames import Spelling
@@ -24,7 +24,7 @@ MOVING = "moving"
 """State of a document between two operations of one transaction: outside the index of present paths."""
 
 
-class Slate:
+class ImageUnitOfWork:
     """The documents that a batch touches: give it all, `apply` each write, read the result."""
 
     def __init__(self, docs: Iterable[Doc], spelling: Spelling, now: datetime) -> None:
@@ -39,11 +39,11 @@ class Slate:
     def apply(self, write: Write) -> None:
         """Work one write in. One that speaks of a document that is not there any more does nothing."""
         match write:
-            case Store():
+            case UpsertImage():
                 self._store(write)
-            case Move():
+            case MoveImage():
                 self._move(write)
-            case Gone():
+            case MarkMissing():
                 doc = self._present.get((object_id(write.library_id), write.path))
                 if doc is not None and doc["_id"] == object_id(write.id):
                     self._miss(doc)
@@ -79,7 +79,7 @@ class Slate:
             if before != doc:
                 yield before, doc
 
-    def _store(self, write: Store) -> None:
+    def _store(self, write: UpsertImage) -> None:
         library = object_id(write.library_id)
         place = library, write.file.path
         doc = self._present.get(place) or self._left(write) or self._missing(library, write)
@@ -94,7 +94,7 @@ class Slate:
             doc["taken_at"] = _time_of(write.file)
         doc["state"] = (ImageState.READY if write.picture else ImageState.FAILED).value
 
-    def _move(self, write: Move) -> None:
+    def _move(self, write: MoveImage) -> None:
         doc = self._docs.get(object_id(write.entry.id))
         if doc is None:
             return
@@ -108,7 +108,7 @@ class Slate:
             self._miss(there)
         self._place_at(doc, library, write.file)
 
-    def _left(self, write: Store) -> Doc | None:
+    def _left(self, write: UpsertImage) -> Doc | None:
         """The image that this file is of, come from another place, unless it has gone on from there."""
         if (entry := write.came_from) is None:
             return None
@@ -117,7 +117,7 @@ class Slate:
             return None
         return doc if _place(doc) == _seen_at(entry) else None
 
-    def _missing(self, library: ObjectId, write: Store) -> Doc | None:
+    def _missing(self, library: ObjectId, write: UpsertImage) -> Doc | None:
         """The missing image that this file is: of the same content, the nearest one."""
         if write.content is None:
             return None
@@ -143,7 +143,7 @@ class Slate:
         self._docs[doc["_id"]] = doc
         return doc
 
-    def _take_keywords(self, doc: Doc, write: Store) -> None:
+    def _take_keywords(self, doc: Doc, write: UpsertImage) -> None:
         """Keywords become tags when the picture is first seen; later a user may have taken them off."""
         seen = doc.get("keywords_read", bool(doc.get("content")))
         if write.picture and not seen:

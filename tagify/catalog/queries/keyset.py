@@ -20,7 +20,7 @@ Value = datetime | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeysetPosition:
     """Where an image stands, whether it is there or not. `value` is None in an order by id alone."""
 
     value: Value
@@ -28,7 +28,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class IndexRange:
     """A part of a walk: its filter, and its sort (by id alone where the filter says what goes before it)."""
 
     filter: Doc
@@ -53,26 +53,28 @@ class Order:
         direction = self.direction if forward else -self.direction
         return [*([(self.field, direction)] if self.field else []), ("_id", direction)]
 
-    def place_of(self, doc: Doc) -> Place:
+    def place_of(self, doc: Doc) -> KeysetPosition:
         """Where a document stands."""
-        return Place(doc[self.field] if self.field else None, ImageId(str(doc["_id"])))
+        return KeysetPosition(doc[self.field] if self.field else None, ImageId(str(doc["_id"])))
 
-    def legs(self, start: Place | None, end: Place | None, forward: bool = True) -> list[Leg]:
+    def legs(
+        self, start: KeysetPosition | None, end: KeysetPosition | None, forward: bool = True
+    ) -> list[IndexRange]:
         """What stands behind `start`, up to `end` and with it, in the order of the walk; None: no limit."""
         behind, until = ("$gt", "$lte") if (self.direction > 0) is forward else ("$lt", "$gte")
         ids = {behind: ObjectId(start.id)} if start else {}
         ends = {until: ObjectId(end.id)} if end else {}
         by_id = self.sort(forward)[-1:]
         if self.field is None:
-            return [Leg({"_id": ids | ends} if ids or ends else {}, by_id)]
+            return [IndexRange({"_id": ids | ends} if ids or ends else {}, by_id)]
         if start and end and start.value == end.value:
-            return [Leg({self.field: start.value, "_id": ids | ends}, by_id)]
+            return [IndexRange({self.field: start.value, "_id": ids | ends}, by_id)]
         before = until.removesuffix("e")
         between = ({behind: start.value} if start else {}) | ({before: end.value} if end else {})
         return [
-            *([Leg({self.field: start.value, "_id": ids}, by_id)] if start else []),
-            Leg({self.field: between} if between else {}, self.sort(forward)),
-            *([Leg({self.field: end.value, "_id": ends}, by_id)] if end else []),
+            *([IndexRange({self.field: start.value, "_id": ids}, by_id)] if start else []),
+            IndexRange({self.field: between} if between else {}, self.sort(forward)),
+            *([IndexRange({self.field: end.value, "_id": ends}, by_id)] if end else []),
         ]
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from tagify.catalog.counters import spellings
 from tagify.catalog.database import Database
-from tagify.catalog.errors import translated
+from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.mapping import TILE_FIELDS, image_of, object_id, tile_of
 from tagify.catalog.queries.filters import ImageFilter, Sort
-from tagify.catalog.queries.keyset import Leg, Place
+from tagify.catalog.queries.keyset import IndexRange, KeysetPosition
 from tagify.catalog.queries.planner import KnownTag, Plan, plan_of
 from tagify.model import Image, Tile
 from tagify.tagnames import key_of
@@ -33,8 +33,8 @@ class Page:
     """
 
     tiles: tuple[Tile, ...] = ()
-    previous: Place | None = None
-    next: Place | None = None
+    previous: KeysetPosition | None = None
+    next: KeysetPosition | None = None
 
 
 class Listing:
@@ -45,14 +45,14 @@ class Listing:
         self._images = database.images
         self._tags = database.tags
 
-    @translated
+    @maps_driver_errors
     async def page(
         self,
         which: ImageFilter,
         sort: Sort = Sort.NEWEST,
         *,
-        after: Place | None = None,
-        before: Place | None = None,
+        after: KeysetPosition | None = None,
+        before: KeysetPosition | None = None,
         limit: int,
     ) -> Page:
         """Up to `limit` images behind `after`, or before `before`. Raises Unavailable."""
@@ -70,7 +70,7 @@ class Listing:
             return Page(tiles, previous=near if start else None, next=far)
         return Page(tiles[::-1], previous=far, next=near)
 
-    @translated
+    @maps_driver_errors
     async def newest(self, which: ImageFilter, *, limit: int, offset: int = 0) -> tuple[Image, ...]:
         """Up to `limit` whole images after the newest `offset`, which are walked over. Raises Unavailable."""
         plan = await self._plan(which, Sort.NEWEST)
@@ -94,7 +94,9 @@ class Listing:
         cursor = self._tags.find({"_id": {"$in": ids}}, fields)
         return {doc["key"]: KnownTag(spellings(doc), doc["count"]) for doc in await cursor.to_list()}
 
-    async def _end(self, plan: Plan, start: Place | None, forward: bool, budget: int) -> Place | None:
+    async def _end(
+        self, plan: Plan, start: KeysetPosition | None, forward: bool, budget: int
+    ) -> KeysetPosition | None:
         """Where a page has looked at enough; None where it may look at all that its index leads to.
 
         Found before the page is read, and from the index alone: what changes in between is not passed over.
@@ -108,7 +110,7 @@ class Listing:
                 return plan.order.place_of(found[0])
         return None
 
-    async def _read(self, plan: Plan, legs: Sequence[Leg], limit: int) -> list[Doc]:
+    async def _read(self, plan: Plan, legs: Sequence[IndexRange], limit: int) -> list[Doc]:
         fields = TILE_FIELDS | plan.order.fields
         docs: list[Doc] = []
         for leg in legs:

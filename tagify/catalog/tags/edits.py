@@ -37,7 +37,7 @@ class Tagged:
 
 
 @dataclass(frozen=True, slots=True)
-class Retagging:
+class EditResult:
     """What a change does to the tags of an image; `removed` tells where they were."""
 
     tags: tuple[str, ...]
@@ -52,7 +52,7 @@ class Retagging:
         return bool(self.added or self.removed)
 
 
-class Wish:
+class TagEdit:
     """Tags to put on and tags to take off. One in both lists is put on; case makes no other tag."""
 
     def __init__(self, add: Iterable[str], remove: Iterable[str]) -> None:
@@ -61,16 +61,16 @@ class Wish:
             self._adding.setdefault(key_of(tag), tag)
         self._dropping = {key_of(tag) for tag in remove} - self._adding.keys()
 
-    def on(self, tags: Sequence[str]) -> Retagging:
+    def on(self, tags: Sequence[str]) -> EditResult:
         """What it does to an image that has these tags."""
         keys = [key_of(tag) for tag in tags]
         added = tuple(tag for key, tag in self._adding.items() if key not in keys)
         removed = tuple((place, tags[place]) for place, key in enumerate(keys) if key in self._dropping)
         kept = [tag for tag, key in zip(tags, keys, strict=True) if key not in self._dropping]
-        return Retagging((*kept, *added), added, removed)
+        return EditResult((*kept, *added), added, removed)
 
 
-def take_back(doc: Doc, by: ObjectId, added: Iterable[str], removed: Iterable[Placed]) -> Retagging:
+def take_back(doc: Doc, by: ObjectId, added: Iterable[str], removed: Iterable[Placed]) -> EditResult:
     """Undo what the change `by` did to an image, tag by tag, where no other change came after it."""
     last = {entry["key"]: entry["by"] for entry in doc.get("tag_log", ())}
     off = {key_of(tag) for tag in added if last.get(key_of(tag)) == by}
@@ -82,10 +82,10 @@ def take_back(doc: Doc, by: ObjectId, added: Iterable[str], removed: Iterable[Pl
     missed = [(place, tag) for place, tag in sorted(back) if key_of(tag) not in worn]
     for place, tag in missed:
         kept.insert(place, tag)
-    return Retagging(tuple(kept), tuple(tag for _, tag in missed), gone)
+    return EditResult(tuple(kept), tuple(tag for _, tag in missed), gone)
 
 
-def logged(doc: Doc, by: ObjectId, change: Retagging) -> list[dict[str, Any]]:
+def logged(doc: Doc, by: ObjectId, change: EditResult) -> list[dict[str, Any]]:
     """The image's log once this change has been made."""
     return logged_keys(doc, by, map(key_of, (*change.added, *(tag for _, tag in change.removed))))
 

@@ -18,7 +18,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.counters import tag_id
 from tagify.catalog.database import Database
-from tagify.catalog.errors import translated
+from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.mapping import object_id
 from tagify.catalog.tags.rename import Step
 from tagify.catalog.transactions import Transactions
@@ -58,7 +58,7 @@ class Jobs:
         self._transactions = transactions
         self._turn = turn
 
-    @translated
+    @maps_driver_errors
     async def rename(self, source: str, target: str, library_id: LibraryId | None) -> Rename:
         """A new job: the tag becomes another; where that is in use already, the two become one.
 
@@ -84,13 +84,13 @@ class Jobs:
         await self._jobs.insert_one(doc)
         return _job(doc)
 
-    @translated
+    @maps_driver_errors
     async def get(self, job_id: JobId) -> Rename | None:
         """The job, or None where there is none, or none any more. Raises Unavailable."""
         doc = await self._jobs.find_one({"_id": object_id(job_id)})
         return _job(doc) if doc else None
 
-    @translated
+    @maps_driver_errors
     async def claim(self) -> Claim | None:
         """The oldest job that is not finished, if nobody works on it. Raises Unavailable."""
         oldest = await self._jobs.find_one(_UNFINISHED, {"_id": 1}, sort=[("_id", 1)])
@@ -105,7 +105,7 @@ class Jobs:
         )
         return Claim(_job(doc), doc["token"]) if doc else None
 
-    @translated
+    @maps_driver_errors
     async def step(self, claim: Claim) -> bool:
         """Do some of the job, images and counts and progress together; whether there is more to do.
 
@@ -115,7 +115,7 @@ class Jobs:
             with pymongo.timeout(STEP_TIMEOUT_S):
                 return await self._transactions.run(lambda session: self._step(claim, session))
 
-    @translated
+    @maps_driver_errors
     async def fail(self, claim: Claim, reason: str) -> None:
         """Give the job up, so that the others have their turn. Raises Unavailable."""
         await self._jobs.update_one(

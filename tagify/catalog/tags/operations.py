@@ -8,9 +8,9 @@ from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.tags.edits import Tagged, Wish, logged, take_back, unlogged
+from tagify.catalog.tags.edits import TagEdit, Tagged, logged, take_back, unlogged
 from tagify.catalog.tags.undo_log import Signature, Step, record, steps
-from tagify.catalog.tags.unit_of_work import TagSlate
+from tagify.catalog.tags.unit_of_work import TagUnitOfWork
 
 BATCH = 500
 """Images in one transaction, at most: one that takes long is overtaken by short ones again and again."""
@@ -38,9 +38,9 @@ class Change:
         """Tags whose spelling it must know."""
         return [*self.add, *self.remove]
 
-    def apply(self, slate: TagSlate) -> Outcome:
+    def apply(self, slate: TagUnitOfWork) -> Outcome:
         """Do it to those that are present."""
-        wish = Wish(slate.spelling.all(self.add), self.remove)
+        wish = TagEdit(slate.spelling.all(self.add), self.remove)
         outcomes, changed = [], {}
         for name in self.ids:
             if (doc := slate.get(name)) is None:
@@ -66,14 +66,14 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class UndoRecord:
     """A record that is being taken back; empty where that has been done already."""
 
     by: ObjectId | None
     done: dict[ObjectId, Step]
 
     @classmethod
-    async def read(cls, database: Database, name: ObjectId, session: AsyncClientSession) -> "Begun":
+    async def read(cls, database: Database, name: ObjectId, session: AsyncClientSession) -> "UndoRecord":
         """Mark the record as taken back."""
         doc = await database.undos.find_one_and_update(
             {"_id": name, "undone": False}, {"$set": {"undone": True}}, session=session
@@ -90,7 +90,7 @@ class Begun:
         """Tags whose spelling it must know: those that may be put on again."""
         return [tag for step in self.done.values() for _, tag in step.removed]
 
-    def apply(self, slate: TagSlate) -> Outcome:
+    def apply(self, slate: TagUnitOfWork) -> Outcome:
         """Do it to those images that are present."""
         outcomes = []
         for name, step in self.done.items():

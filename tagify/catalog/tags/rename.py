@@ -18,7 +18,7 @@ from tagify.catalog.counters import spelling, spellings
 from tagify.catalog.database import Database
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.tags.edits import logged_keys
-from tagify.catalog.tags.unit_of_work import FIELDS, TagSlate
+from tagify.catalog.tags.unit_of_work import FIELDS, TagUnitOfWork
 from tagify.model import ImageState
 from tagify.tagnames import Spelling, key_of
 
@@ -70,7 +70,7 @@ class Step:
     async def _present(self, database: Database, known: Spelling, session: AsyncClientSession) -> int:
         query = {**self._carriers("tags"), **PRESENT}
         docs = await database.images.find(query, FIELDS, session=session).limit(STEP).to_list()
-        slate = TagSlate({doc["_id"]: doc for doc in docs}, known)
+        slate = TagUnitOfWork({doc["_id"]: doc for doc in docs}, known)
         keys = {key_of(min(self.sources)), key_of(self.target)}
         for doc in docs:
             # Respelling a tag changes nothing that a later undo would have to respect.

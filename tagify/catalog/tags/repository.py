@@ -13,12 +13,12 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.autocomplete import beginning_with
 from tagify.catalog.database import Database
-from tagify.catalog.errors import translated
+from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.mapping import object_id
 from tagify.catalog.tags.edits import Tagged
-from tagify.catalog.tags.operations import BATCH, Begun, Change, Undo
+from tagify.catalog.tags.operations import BATCH, Change, Undo, UndoRecord
 from tagify.catalog.tags.undo_log import Signature, still_good
-from tagify.catalog.tags.unit_of_work import TagSlate
+from tagify.catalog.tags.unit_of_work import TagUnitOfWork
 from tagify.catalog.tags.write_coalescer import Combiner
 from tagify.catalog.transactions import Transactions
 from tagify.errors import NotFound, Unavailable
@@ -65,7 +65,7 @@ class Tags:
         """Held while tags of images change; whoever else changes many holds it too, and nobody repeats."""
         return self._combiner.turn
 
-    @translated
+    @maps_driver_errors
     async def counts(
         self, library_id: LibraryId | None = None, *, prefix: str = "", limit: int
     ) -> list[TagCount]:
@@ -102,7 +102,7 @@ class Tags:
             raise NotFound("there is no such change to take back: it is unknown, or more than an hour old")
         return await self._do([Undo(record) for record in records], "")
 
-    @translated
+    @maps_driver_errors
     async def _records(self, token: str) -> list[ObjectId]:
         cursor = self._database.undos.find(still_good(token), {"_id": 1}).sort("_id", 1)
         return [doc["_id"] async for doc in cursor]
@@ -120,7 +120,7 @@ class Tags:
                 raise
         return _changed(images, token)
 
-    @translated
+    @maps_driver_errors
     async def _write(self, operations: Sequence[Change | Undo]) -> list[list[Tagged]]:
         """Work a batch out and write it, in one transaction."""
         with pymongo.timeout(CHANGE_TIMEOUT_S):
@@ -130,12 +130,12 @@ class Tags:
         self, operations: Sequence[Change | Undo], session: AsyncClientSession
     ) -> list[list[Tagged]]:
         begun = [
-            await Begun.read(self._database, item.record, session) if isinstance(item, Undo) else item
+            await UndoRecord.read(self._database, item.record, session) if isinstance(item, Undo) else item
             for item in operations
         ]
         ids = [name for item in begun for name in item.ids]
         names = [name for item in begun for name in item.names]
-        slate = await TagSlate.read(self._database, ids, names, session)
+        slate = await TagUnitOfWork.read(self._database, ids, names, session)
         done = [item.apply(slate) for item in begun]
         await slate.write(self._database, session)
         if records := [record for _, record in done if record]:

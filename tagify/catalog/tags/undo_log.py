@@ -12,7 +12,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from tagify.catalog.tags.edits import UNDO_LIFETIME, Placed, Retagging
+from tagify.catalog.tags.edits import UNDO_LIFETIME, EditResult, Placed
 
 Doc = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ class Step:
     removed: Sequence[Placed]
 
 
-def record(signature: Signature, retagged: Mapping[ObjectId, Retagging]) -> dict[str, Any]:
+def record(signature: Signature, retagged: Mapping[ObjectId, EditResult]) -> dict[str, Any]:
     """The record of one transaction. Images to which the same was done are kept together."""
     names: dict[str, int] = {}
 

@@ -8,7 +8,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.counters import Tallies, spelling
+from tagify.catalog.counters import CounterDeltas, spelling
 from tagify.catalog.database import Database
 from tagify.catalog.indexes import PRESENT
 from tagify.tagnames import Spelling
@@ -19,7 +19,7 @@ FIELDS = {"tags": 1, "tag_log": 1, "library_id": 1, "state": 1}
 Doc = Mapping[str, Any]
 
 
-class TagSlate:
+class TagUnitOfWork:
     """Images as they were and as they shall be. Later changes see what earlier ones did."""
 
     def __init__(self, docs: Mapping[ObjectId, Doc], spelling: Spelling) -> None:
@@ -31,7 +31,7 @@ class TagSlate:
     @classmethod
     async def read(
         cls, database: Database, ids: Iterable[ObjectId], names: Iterable[str], session: AsyncClientSession
-    ) -> "TagSlate":
+    ) -> "TagUnitOfWork":
         """Those of these images that are present, and how these tags are spelt."""
         known = await spelling(database, names, session)
         query = {"_id": {"$in": list(set(ids))}, **PRESENT}
@@ -54,7 +54,7 @@ class TagSlate:
         """
         if not self._changed:
             return
-        tallies, now = Tallies(), datetime.now(UTC)
+        tallies, now = CounterDeltas(), datetime.now(UTC)
         for name, doc in self._changed.items():
             tallies.note(self._before[name], doc)
         updates = [

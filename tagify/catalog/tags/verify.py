@@ -18,7 +18,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.counters import first_fields, tag_id
 from tagify.catalog.database import Database
-from tagify.catalog.errors import translated
+from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.indexes import PRESENT
 from tagify.catalog.tags.rename import Step
 from tagify.catalog.transactions import Transactions
@@ -70,7 +70,7 @@ class Recount:
         self._database = database
         self._transactions = transactions
 
-    @translated
+    @maps_driver_errors
     async def verify(self) -> list[Fault]:
         """Every count and spelling that was wrong at one moment. Raises Unavailable."""
         with pymongo.timeout(VERIFY_TIMEOUT_S):
@@ -92,7 +92,7 @@ class Recount:
             if isinstance(fault, Miscount):
                 await self._repair(fault)
 
-    @translated
+    @maps_driver_errors
     async def _respell(self, fault: Misspelling) -> None:
         step = Step(ObjectId(), frozenset(fault.others), fault.tag, None)
         changed = 1
@@ -102,7 +102,7 @@ class Recount:
                     lambda session: step.advance(self._database, session)
                 )
 
-    @translated
+    @maps_driver_errors
     async def _repair(self, miscount: Miscount) -> None:
         library = ObjectId(miscount.library_id) if miscount.library_id else None
         with pymongo.timeout(REPAIR_TIMEOUT_S):

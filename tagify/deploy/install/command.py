@@ -10,7 +10,7 @@ from pathlib import Path
 from tagify.deploy.install import paths, servers
 from tagify.deploy.install.plan import USER, enabling, host_steps, instances, nginx_steps, removal
 from tagify.deploy.install.rolling_restart import restart as restart_all
-from tagify.deploy.install.steps import File, Gone, InstallError, Run, carry_out
+from tagify.deploy.install.steps import Absent, File, InstallError, Run, carry_out
 from tagify.deploy.systemd import sysusers
 from tagify.settings import NginxSettings, load
 from tagify.settings.loader import FILE
@@ -59,7 +59,7 @@ def _run(settings: NginxSettings, *, upgraded: bool) -> None:
     carry_out([Run(("systemctl", "start", "tagify.target"), lambda _: not _is_active())], dry_run=False)
     if upgraded:
         restart_all(instances(settings))
-    carry_out([Gone(path) for path in _old_releases()], dry_run=False)
+    carry_out([Absent(path) for path in _old_releases()], dry_run=False)
 
 
 def _is_active() -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tagify.deploy.install import paths
 from tagify.deploy.install.settings_file import SECRETS, settings_file, written
-from tagify.deploy.install.steps import File, Folder, Gone, Link, Run, Step
+from tagify.deploy.install.steps import Absent, File, Folder, Link, Run, Step
 from tagify.deploy.nginx import rendered
 from tagify.deploy.systemd import sysusers, units
 from tagify.settings import PREFIX, CommonSettings, NginxSettings
@@ -51,7 +51,7 @@ def nginx_steps(settings: NginxSettings) -> Iterator[Step]:
         yield File(paths.NGINX / name, text)
     yield Folder(Path(settings.nginx_cache_dir), 0o700, "www-data:root")
     if settings.nginx_server_name == "_" and paths.DEFAULT_SITE.is_symlink():
-        yield Gone(paths.DEFAULT_SITE)
+        yield Absent(paths.DEFAULT_SITE)
     yield Link(paths.SITE, paths.NGINX / "tagify.conf")
     yield from _nginx_takes_over()
 
@@ -93,12 +93,12 @@ def removal() -> Iterator[Step]:
     yield Run(("systemctl", "stop", *running), lambda _: bool(present))
     yield Run(("systemctl", "disable", "--quiet", *enabled), lambda _: bool(enabled))
     for name in present:
-        yield Gone(paths.UNITS / name)
+        yield Absent(paths.UNITS / name)
     for path in (paths.SYSUSERS, paths.COMMAND, paths.CODE):
-        yield Gone(path)
+        yield Absent(path)
     yield Run(("systemctl", "daemon-reload"), _has_changed(paths.UNITS))
     for path in (paths.SITE, paths.NGINX):
-        yield Gone(path)
+        yield Absent(path)
     yield Run(("systemctl", "reload-or-restart", "nginx.service"), _has_changed(paths.SITE))
 
 

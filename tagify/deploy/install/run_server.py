@@ -5,7 +5,7 @@ import dataclasses
 import os
 import signal
 
-from tagify.concurrency.tasks import end
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.runtime.sd_notify import Notifier
 from tagify.servers.process import Process, Program
 
@@ -29,6 +29,6 @@ async def _keep(program: Program) -> int:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
         notifier.stopping()
-        await end(*waits)
+        await cancel_and_wait(*waits)
         await process.stop()
     return 0 if stop.is_set() else 1

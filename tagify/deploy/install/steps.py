@@ -112,7 +112,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Absent:
     """Nothing is at this path."""
 
     path: Path
