@@ -138,7 +138,7 @@ async def test_every_command_carries_its_deadline_to_the_server(
     mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = Seen()
-    monkeypatch.setattr(tagify.catalog.client, "Commands", lambda *_: seen)
+    monkeypatch.setattr(tagify.catalog.client, "CommandMonitor", lambda *_: seen)
     catalog = Catalog(ApiSettings(**mongo_values, mongo_timeout_s=DEADLINE_S))
     await _everything(catalog)
     await catalog.close()
