@@ -14,7 +14,7 @@ BIN = .venv/bin
 PINNED = pyproject.toml constraints.txt
 
 EXTRAS ?=
-# Where bench/peers.py says how to install the servers that variants are compared with.
+# Where bench/peers/variant_servers.py says how to install the servers that variants are compared with.
 PEERS ?= .bench/peers
 INSTALL ?=
 

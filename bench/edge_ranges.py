@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench import peers
+from bench.peers.variant_servers import variant_servers
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import CommonSettings
@@ -184,7 +184,7 @@ async def main(kind: str) -> None:
         try:
             values: dict[str, Any] = {"mongo_uri": servers.mongo_uri(), **servers.s3(kind).settings}
             content, url = await stored(CommonSettings(**values), folder)
-            async with edge_process(values, folder) as running, peers.relay(url) as relayed:
+            async with edge_process(values, folder) as running, variant_servers.relay(url) as relayed:
                 edge = side_of("edge", f"{running.url}/media/{content}/original")
                 relay, direct = side_of("bare relay", relayed), side_of("direct", url)
                 sides = (edge, relay, direct)

@@ -1,4 +1,4 @@
-"""Variants beside their peers: `python -m bench.edge_variants [PEERS]` (bench/peers.py installs them).
+"""Variants beside their peers: `python -m bench.edge_variants [PEERS]` (bench/peers/variant_servers.py installs them).
 
 512 px wide JPEGs of 12 MP originals, all servers in turns. Cold: each original once, four at a
 time, the edge both from its originals and, as it does it, from its thumbs. Warm: wrk, 16
@@ -25,9 +25,8 @@ from typing import Any
 
 import aiohttp
 
-from bench import peers
 from bench.load import Cost, again_and_again, each_once, peak_mb
-from bench.peers import Peer
+from bench.peers.variant_servers import Peer, variant_servers
 from bench.photos import photos
 from tagify.catalog import Catalog, ImageFilter, UpsertImage
 from tagify.imaging import derive
@@ -195,7 +194,8 @@ async def compared(
     from_thumbs = await edge(held, folder, values, "edge, from thumbs", whole)
     disk_only = await edge(held, folder, values, "edge, disk alone", plain, edge_memory_bytes=0)
     others = [
-        await held.enter_async_context(start(where, folder, originals)) for start in peers.installed(where)
+        await held.enter_async_context(start(where, folder, originals))
+        for start in variant_servers.installed(where)
     ]
     await cold([from_originals, from_thumbs, *others], names)
     bodies = folder / "bodies"
@@ -204,7 +204,7 @@ async def compared(
         for name in names[:WARM]:
             async with session.get(disk_only.url(name)) as response:
                 (bodies / name).write_bytes(await response.read())
-    reference = await held.enter_async_context(peers.bare(bodies))
+    reference = await held.enter_async_context(variant_servers.bare(bodies))
     sides = [reference, from_originals, disk_only, *others]
     await warm([(side, side.url) for side in sides], names, folder)
     await by_id(from_thumbs, values | whole.settings)

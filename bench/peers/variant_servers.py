@@ -136,7 +136,7 @@ def installed(peers: Path) -> list[Start]:
     }
     for name, (_, here) in there.items():
         if not here:
-            print(f"{name} is not installed; see bench/peers.py")
+            print(f"{name} is not installed; see bench/peers/variant_servers.py")
     return [start for start, here in there.values() if here]
 
 
