@@ -45,7 +45,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.edge_cache
 	$(BIN)/python -m bench.edge_variants $(PEERS)
 	$(BIN)/python -m bench.edge_handover
-	$(BIN)/python -m bench.api_pages --folder .bench
+	$(BIN)/python -m bench.suites.api_pages --folder .bench
 	$(BIN)/python -m bench.suites.api_filters --folder .bench
 	$(BIN)/python -m bench.event_clients
 	$(BIN)/python -m bench.signing

@@ -1,7 +1,7 @@
 """Filters that are hard on an index, at a million images: `python -m bench.suites.api_filters`.
 
 Each is a page of 60 by the catalog, beside the same filter put to the server as it stands, which plans it
-itself. Both take turns; medians in ms. With `--folder` the images are those of `bench.api_pages`.
+itself. Both take turns; medians in ms. With `--folder` the images are those of `bench.suites.api_pages`.
 """
 
 import argparse
