@@ -42,7 +42,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.live
 	$(BIN)/python -m bench.reconcile
 	$(BIN)/python -m bench.edge_ranges
-	$(BIN)/python -m bench.edge_cache
+	$(BIN)/python -m bench.suites.edge_cache
 	$(BIN)/python -m bench.edge_variants $(PEERS)
 	$(BIN)/python -m bench.edge_handover
 	$(BIN)/python -m bench.suites.api_pages --folder .bench
