@@ -1,4 +1,4 @@
-"""Does it pay that NGINX sends variants from the edge's files? `python -m bench.edge_handover`
+"""Does it pay that NGINX sends variants from the edge's files? `python -m bench.suites.nginx_x_accel`
 
 Warm variants of three sizes through NGINX without a cache of its own: the edge names the file
 (TAGIFY_EDGE_X_ACCEL), sends the bytes from its disk cache, or sends them from memory; beside them
