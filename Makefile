@@ -41,7 +41,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.ingest
 	$(BIN)/python -m bench.live
 	$(BIN)/python -m bench.reconcile
-	$(BIN)/python -m bench.edge_ranges
+	$(BIN)/python -m bench.suites.edge_ranges
 	$(BIN)/python -m bench.suites.edge_cache
 	$(BIN)/python -m bench.edge_variants $(PEERS)
 	$(BIN)/python -m bench.suites.nginx_x_accel
