@@ -43,7 +43,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.reconcile
 	$(BIN)/python -m bench.suites.edge_ranges
 	$(BIN)/python -m bench.suites.edge_cache
-	$(BIN)/python -m bench.edge_variants $(PEERS)
+	$(BIN)/python -m bench.suites.edge_variants $(PEERS)
 	$(BIN)/python -m bench.suites.nginx_x_accel
 	$(BIN)/python -m bench.suites.api_pages --folder .bench
 	$(BIN)/python -m bench.suites.api_filters --folder .bench

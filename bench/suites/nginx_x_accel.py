@@ -15,9 +15,9 @@ from typing import Any
 
 import aiohttp
 
-from bench.edge_variants import Contents, stored
 from bench.load import again_and_again, cpu_s
 from bench.photos import photos
+from bench.suites.edge_variants import Contents, stored
 from tests.support.edge import edge_process
 from tests.support.front import nginx
 from tests.support.servers import Servers

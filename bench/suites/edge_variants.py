@@ -1,4 +1,4 @@
-"""Variants beside their peers: `python -m bench.edge_variants [PEERS]` (bench/peers/variant_servers.py installs them).
+"""Variants beside their peers: `python -m bench.suites.edge_variants [PEERS]` (bench/peers/variant_servers.py installs them).
 
 512 px wide JPEGs of 12 MP originals, all servers in turns. Cold: each original once, four at a
 time, the edge both from its originals and, as it does it, from its thumbs. Warm: wrk, 16
