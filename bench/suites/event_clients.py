@@ -1,4 +1,4 @@
-"""What a listening client costs: `python -m bench.event_clients`.
+"""What a listening client costs: `python -m bench.suites.event_clients`.
 
 5,000 clients hold `GET /api/events` of one api process and do nothing. Printed are the memory of
 the process for each, beside that of the barest aiohttp handler that holds as many connections
@@ -133,7 +133,7 @@ async def fan_out(catalog: Catalog, library: Library, listeners: list[socket.soc
 async def main() -> None:
     places(2 * CLIENTS)
     port = free_block(1, start=29_000)
-    async with process(port, "-m", "bench.event_clients", str(port)) as bare_process:
+    async with process(port, "-m", "bench.suites.event_clients", str(port)) as bare_process:
         floor, held = await memory(bare_process.pid, port)
         for client in held:
             client.close()
