@@ -37,7 +37,7 @@ lint: .venv/dev.stamp
 	$(BIN)/python -m tests.support.drivers
 
 bench: .venv/dev.stamp
-	$(BIN)/python -m bench.first_path
+	$(BIN)/python -m bench.suites.first_import
 	$(BIN)/python -m bench.ingest
 	$(BIN)/python -m bench.live
 	$(BIN)/python -m bench.reconcile

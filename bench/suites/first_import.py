@@ -1,4 +1,4 @@
-"""The first path in figures: `make bench`, or `python -m bench.first_path`.
+"""The first path in figures: `make bench`, or `python -m bench.suites.first_import`.
 
 Runs `tagify up` on a folder of its own and prints: time from a file's close to its being listed
 (median and worst of 50), images a second for a first walk over 1,000 JPEGs of 2 MP, and the
