@@ -16,8 +16,8 @@ import aiohttp
 from aiohttp.test_utils import TestServer
 
 from api.app import build
-from bench.ingest import SIZES, settings_of
 from bench.photos import photo, photos
+from bench.suites.ingest import SIZES, settings_of
 from ingest.watch.debounce import CLOSED_S
 from tagify.catalog import Catalog
 from tagify.settings import ApiSettings, IngestSettings

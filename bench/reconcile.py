@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pymongo import MongoClient
 
-from bench.ingest import cpu_of, settings_of
+from bench.suites.ingest import cpu_of, settings_of
 from tagify.catalog import Catalog
 from tagify.model import LibraryId
 from tagify.settings import IngestSettings

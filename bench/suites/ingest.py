@@ -1,4 +1,4 @@
-"""Ingest beside the bare work and beside a scanner as people first build it: `python -m bench.ingest`.
+"""Ingest beside the bare work and beside a scanner as people first build it: `python -m bench.suites.ingest`.
 
 Three sides take the same JPEGs, in turns, in one run, with a mongod and a MinIO of the bench's own:
 
