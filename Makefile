@@ -39,7 +39,7 @@ lint: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench.suites.first_import
 	$(BIN)/python -m bench.suites.ingest
-	$(BIN)/python -m bench.live
+	$(BIN)/python -m bench.suites.live_latency
 	$(BIN)/python -m bench.reconcile
 	$(BIN)/python -m bench.suites.edge_ranges
 	$(BIN)/python -m bench.suites.edge_cache

@@ -1,4 +1,4 @@
-"""How soon a file is listed while an import is under way: `python -m bench.live`.
+"""How soon a file is listed while an import is under way: `python -m bench.suites.live_latency`.
 
 The daemon and the API run over a mongod and a MinIO of the bench's own. While a library of many
 2 MP JPEGs is being taken in, single files are closed in another folder of it; printed is the time
