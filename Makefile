@@ -40,7 +40,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.suites.first_import
 	$(BIN)/python -m bench.suites.ingest
 	$(BIN)/python -m bench.suites.live_latency
-	$(BIN)/python -m bench.reconcile
+	$(BIN)/python -m bench.suites.reconcile
 	$(BIN)/python -m bench.suites.edge_ranges
 	$(BIN)/python -m bench.suites.edge_cache
 	$(BIN)/python -m bench.suites.edge_variants $(PEERS)

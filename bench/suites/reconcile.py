@@ -1,4 +1,4 @@
-"""A comparison of a folder with a catalog that is equal to it: `python -m bench.reconcile`.
+"""A comparison of a folder with a catalog that is equal to it: `python -m bench.suites.reconcile`.
 
 Makes a library of empty-named files on disk and as many documents, straight in MongoDB, then lets
 the daemon start on it: the time until it has compared all, its CPU, its peak memory, and how many
