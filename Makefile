@@ -52,7 +52,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.tag_changes
 	$(BIN)/python -m bench.tag_prefix
 	$(BIN)/python -m bench.front
-	$(BIN)/python -m bench.rolling
+	$(BIN)/python -m bench.suites.rolling_restart
 
 screenshot: .venv/dev.stamp
 	$(BIN)/python -m tools.screenshot
