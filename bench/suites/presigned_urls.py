@@ -1,4 +1,4 @@
-"""What pre-signed URLs cost a list: `python -m bench.signing`.
+"""What pre-signed URLs cost a list: `python -m bench.suites.presigned_urls`.
 
 Signs thumb and original of 60 images, as `TAGIFY_MEDIA_MODE=presigned` does for each list, and
 does the same with the store's own client. Both sides in turns; medians of 50.
