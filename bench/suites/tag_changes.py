@@ -1,4 +1,4 @@
-"""A change of 10,000 images, in transactions of 500 and in one: `python -m bench.tag_changes`.
+"""A change of 10,000 images, in transactions of 500 and in one: `python -m bench.suites.tag_changes`.
 
 Alone, and beside 15 clients that change single images of the same ones by the same tags all the time.
 Both sides in one run, interleaved; medians in seconds.
