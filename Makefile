@@ -50,7 +50,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.suites.event_clients
 	$(BIN)/python -m bench.suites.presigned_urls
 	$(BIN)/python -m bench.suites.tag_changes
-	$(BIN)/python -m bench.tag_prefix
+	$(BIN)/python -m bench.suites.tag_prefix
 	$(BIN)/python -m bench.front
 	$(BIN)/python -m bench.suites.rolling_restart
 
