@@ -51,7 +51,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.suites.presigned_urls
 	$(BIN)/python -m bench.suites.tag_changes
 	$(BIN)/python -m bench.suites.tag_prefix
-	$(BIN)/python -m bench.front
+	$(BIN)/python -m bench.suites.nginx_cache
 	$(BIN)/python -m bench.suites.rolling_restart
 
 screenshot: .venv/dev.stamp

@@ -1,4 +1,4 @@
-"""NGINX in front, in figures: `python -m bench.front`.
+"""NGINX in front, in figures: `python -m bench.suites.nginx_cache`.
 
 Warm hits a second through our configuration, with its access log, beside the same nginx serving the
 same bytes as a static file, from a plain `proxy_cache` without a log, and from one with nginx's own
