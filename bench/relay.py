@@ -12,7 +12,7 @@ import uvloop
 from aiohttp import hdrs, web
 from yarl import URL
 
-from bench.bare import serve
+from bench.peers.bare_aiohttp import serve
 
 PASSED_ON = (hdrs.CONTENT_LENGTH, hdrs.CONTENT_RANGE, hdrs.CONTENT_TYPE)
 

@@ -112,7 +112,7 @@ async def nginx(_: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
 async def bare(folder: Path) -> AsyncIterator[Peer]:
     """An aiohttp handler that returns the files of a folder from memory."""
     port = free_block(1)
-    command = (sys.executable, "-m", "bench.bare", str(port), str(folder))
+    command = (sys.executable, "-m", "bench.peers.bare_aiohttp", str(port), str(folder))
     async with running(*command, ready=f"http://127.0.0.1:{port}/000000.jpg") as pid:
         yield Peer("bare aiohttp handler", pid, lambda name: f"http://127.0.0.1:{port}/{name}")
 
