@@ -72,7 +72,7 @@ def _program(name: str, port: int, uri: str, log: Path) -> Program:
         "TAGIFY_LOG_LEVEL": "error",
     }
     theirs = {"MONGO_URI": uri, "MONGO_DATABASE": DATABASE}
-    uvicorn = ("uvicorn", "bench.baseline:app", "--port", str(port), "--log-level", "error")
+    uvicorn = ("uvicorn", "bench.peers.fastapi_baseline:app", "--port", str(port), "--log-level", "error")
     return Program(
         name=f"http://127.0.0.1:{port}",
         argv=(sys.executable, "-m", *(uvicorn if name == "baseline" else ("api",))),
