@@ -2,7 +2,7 @@
 
 One original of 500 MB, all sides in turns: the first byte of random ranges of 64 KB, one at a time
 and 8 at once, whole-file throughput, and the edge's memory while 20 clients read it at once. Beside the
-edge stands the least that aiohttp's server with aiohttp's client can do (`bench/relay.py`).
+edge stands the least that aiohttp's server with aiohttp's client can do (`bench/peers/aiohttp_relay.py`).
 """
 
 import asyncio
