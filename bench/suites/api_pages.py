@@ -165,7 +165,7 @@ async def scaling(sides: Sides, second: Process, uri: str, offset: int) -> None:
 @asynccontextmanager
 async def importing(uri: str) -> AsyncIterator[None]:
     """While the block lasts, images are written."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.importing", uri)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.lib.import_load", uri)
     try:
         yield
         assert process.returncode is None, "the import ended early"
