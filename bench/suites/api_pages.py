@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from api.cursor import Cursors
-from bench.load import cpu_s, memory_mb
+from bench.lib.load import cpu_s, memory_mb
 from bench.rates import Borne, alone, full, steady
 from bench.servers import mongod, opened, served
 from tagify.catalog import ImageFilter, KeysetPosition, Sort

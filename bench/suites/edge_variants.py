@@ -25,7 +25,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.load import Cost, again_and_again, each_once, peak_mb
+from bench.lib.load import Cost, again_and_again, each_once, peak_mb
 from bench.peers.variant_servers import Peer, variant_servers
 from bench.photos import photos
 from tagify.catalog import Catalog, ImageFilter, UpsertImage
