@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bench import million
+from bench.lib import million_images
 from tagify.catalog import Catalog
 from tagify.servers import discovery
 from tagify.servers.mongod import mongo_server
@@ -31,7 +31,7 @@ async def mongod(folder: Path, images: int) -> AsyncIterator[tuple[str, Process]
     argv[argv.index("--wiredTigerCacheSizeGB") + 1] = CACHE_GB
     process = await Process.start(dataclasses.replace(server.program, argv=tuple(argv)))
     try:
-        await asyncio.to_thread(million.ensure, server.uri, DATABASE, images)
+        await asyncio.to_thread(million_images.ensure, server.uri, DATABASE, images)
         async with opened(server.uri) as catalog:
             await catalog.ensure_indexes()
         yield server.uri, process

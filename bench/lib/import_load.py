@@ -10,7 +10,7 @@ import itertools
 import os
 import sys
 
-from bench import million
+from bench.lib import million_images
 from bench.servers import opened
 from tagify.catalog import UpsertImage
 from tagify.model import Content, FileFacts, LibraryId, Picture
@@ -21,7 +21,7 @@ EVERY_S = 0.25
 
 def batch(first: int, run: str) -> list[UpsertImage]:
     """Images that were never there before."""
-    library = LibraryId(str(million.library_id(0)))
+    library = LibraryId(str(million_images.library_id(0)))
     return [
         UpsertImage(
             library,

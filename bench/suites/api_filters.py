@@ -17,14 +17,14 @@ from typing import Any
 from bson import ObjectId
 from pymongo import AsyncMongoClient
 
-from bench import million
+from bench.lib import million_images
 from bench.servers import DATABASE, mongod, opened
 from tagify.catalog import Catalog, ImageFilter, KeysetPosition
 from tagify.model import ImageId
 
 ROUNDS = 5
 PAGE = 60
-MIDDLE = KeysetPosition(None, ImageId(str(million.image_id(500_000))))
+MIDDLE = KeysetPosition(None, ImageId(str(million_images.image_id(500_000))))
 FILTERS = {
     "a rare tag": ImageFilter(tags=("tag 480",)),
     "a common tag and a rare one": ImageFilter(tags=("day", "tag 480")),

@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from api.query_params import image_filter, sort_of
 from api.serializers import Items
-from bench import million
+from bench.lib import million_images
 from tagify.catalog import Catalog, ImageFilter, KeysetPosition, Page, Sort
 from tagify.catalog.queries import listing
 from tagify.catalog.queries.listing import SIFTED
@@ -29,7 +29,7 @@ SPARE = 3
 SIZES = [(5_000, 5), pytest.param(100_000, 1, marks=pytest.mark.slow)]
 """Images, and every which of the lists is asked for."""
 
-LIBRARIES = ("", f"library_id={million.library_id(0)}")
+LIBRARIES = ("", f"library_id={million_images.library_id(0)}")
 TAGS = {
     "": 1,
     "tags=day": 1,
@@ -84,7 +84,7 @@ class Costs:
 def filled(images: int, mongo_values: Values) -> Iterator[Database[dict[str, Any]]]:
     with MongoClient[dict[str, Any]](mongo_values["mongo_uri"], w=1, tz_aware=True) as client:
         database = client.get_database(mongo_values["mongo_database"])
-        million.fill(database, images)
+        million_images.fill(database, images)
         yield database
 
 
@@ -179,7 +179,7 @@ async def test_lists_of_tags_are_read_from_an_index_and_never_counted(
     await catalog.ensure_indexes()
     tags, images = Costs(filled, "tags"), Costs(filled)
     try:
-        for library in (None, LibraryId(str(million.library_id(0)))):
+        for library in (None, LibraryId(str(million_images.library_id(0)))):
             for prefix, limit in (("", 500), ("", 20), ("t", 20), ("TAG 1", 20), ("tag 10", 5), ("x", 20)):
                 tags.begin()
                 found = await catalog.tags.counts(library, prefix=prefix, limit=limit)
