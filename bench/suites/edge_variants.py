@@ -26,8 +26,8 @@ from typing import Any
 import aiohttp
 
 from bench.lib.load import Cost, again_and_again, each_once, peak_mb
+from bench.lib.photos import photos
 from bench.peers.variant_servers import Peer, variant_servers
-from bench.photos import photos
 from tagify.catalog import Catalog, ImageFilter, UpsertImage
 from tagify.imaging import derive
 from tagify.model import Bucket, Content, FileFacts, Picture

@@ -30,7 +30,7 @@ import minio
 import pymongo
 from PIL import Image, ImageOps
 
-from bench.photos import photos
+from bench.lib.photos import photos
 from tagify.catalog import Catalog
 from tagify.imaging import derive
 from tagify.settings import IngestSettings

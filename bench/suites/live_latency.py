@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp.test_utils import TestServer
 
 from api.app import build
-from bench.photos import photo, photos
+from bench.lib.photos import photo, photos
 from bench.suites.ingest import SIZES, settings_of
 from ingest.watch.debounce import CLOSED_S
 from tagify.catalog import Catalog

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from bench.lib.load import again_and_again, cpu_s
-from bench.photos import photos
+from bench.lib.photos import photos
 from bench.suites.edge_variants import Contents, stored
 from tests.support.edge import edge_process
 from tests.support.front import nginx
