@@ -70,7 +70,7 @@ async def alone(urls: Sequence[str], *, seconds: int = 4) -> Borne:
 async def steady(urls: Sequence[str], rate: int, seconds: int) -> tuple[float, float]:
     """Median and 95th percentile of the times to answer, in ms, at so many requests a second."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.rates", str(rate), str(seconds)),
+        *(sys.executable, "-m", "bench.lib.request_rate", str(rate), str(seconds)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
