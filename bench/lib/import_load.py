@@ -11,7 +11,7 @@ import os
 import sys
 
 from bench.lib import million_images
-from bench.servers import opened
+from bench.lib.servers import opened
 from tagify.catalog import UpsertImage
 from tagify.model import Content, FileFacts, LibraryId, Picture
 

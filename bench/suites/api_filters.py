@@ -18,7 +18,7 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from bench.lib import million_images
-from bench.servers import DATABASE, mongod, opened
+from bench.lib.servers import DATABASE, mongod, opened
 from tagify.catalog import Catalog, ImageFilter, KeysetPosition
 from tagify.model import ImageId
 

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from api.cursor import Cursors
 from bench.lib.load import cpu_s, memory_mb
 from bench.lib.request_rate import Borne, alone, full, steady
-from bench.servers import mongod, opened, served
+from bench.lib.servers import mongod, opened, served
 from tagify.catalog import ImageFilter, KeysetPosition, Sort
 from tagify.servers.process import Process
 
