@@ -1,6 +1,6 @@
 """An import, as the database sees one: batches of new images with their tags, in transactions.
 
-`python -m bench.lib.import_load URI` writes 100 images a second until it is ended. Decoding is left out: it would
+`python -m bench.lib.import_load URI` writes 100 images a second until it ends. Decoding is left out: it would
 measure the processor, and how much of it an import takes is a setting.
 """
 

@@ -1,4 +1,6 @@
-"""The least an aiohttp server with an aiohttp client can do: pass on one URL. `python -m bench.peers.aiohttp_relay PORT`.
+"""The least an aiohttp server with an aiohttp client can do: pass on one URL.
+
+`python -m bench.peers.aiohttp_relay PORT`.
 
 No catalog, no conditions, no check of what comes. The URL is in the environment, as RELAYED.
 """

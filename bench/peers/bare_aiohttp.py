@@ -1,4 +1,7 @@
-"""The least an aiohttp server can do: one handler, bytes from a dict. `python -m bench.peers.bare_aiohttp PORT FOLDER`."""
+"""The least an aiohttp server can do: one handler, bytes from a dict.
+
+`python -m bench.peers.bare_aiohttp PORT FOLDER`.
+"""
 
 import asyncio
 import sys

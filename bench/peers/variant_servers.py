@@ -122,7 +122,9 @@ async def relay(url: str) -> AsyncIterator[str]:
     """An aiohttp handler that passes on what this URL answers; the URL under which it does."""
     port = free_block(1)
     at = f"http://127.0.0.1:{port}"
-    async with running(sys.executable, "-m", "bench.peers.aiohttp_relay", str(port), ready=f"{at}/livez", RELAYED=url):
+    async with running(
+        sys.executable, "-m", "bench.peers.aiohttp_relay", str(port), ready=f"{at}/livez", RELAYED=url
+    ):
         yield f"{at}/"
 
 

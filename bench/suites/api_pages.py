@@ -1,4 +1,6 @@
-"""Lists at a million images, beside the same lists as people first write them: `python -m bench.suites.api_pages`.
+"""Lists at a million images, beside the same lists as people first write them.
+
+`python -m bench.suites.api_pages`.
 
 Both sides run as processes of their own on the one mongod, and take turns within each round. With
 `--folder` the million images are kept for the next time (making them takes some minutes). Needs wrk.

@@ -1,4 +1,6 @@
-"""Ways to read 30 kB from the disk cache, and what writing and evicting cost: `python -m bench.suites.edge_cache`.
+"""Ways to read 30 kB from the disk cache, and what writing and evicting cost.
+
+`python -m bench.suites.edge_cache`.
 
 One process, 500 values, random keys, all in the kernel's memory; medians of 5 rounds, in turns.
 """

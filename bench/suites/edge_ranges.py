@@ -1,4 +1,6 @@
-"""Originals through the edge beside the S3 server asked directly: `python -m bench.suites.edge_ranges [minio|weed]`.
+"""Originals through the edge beside the S3 server asked directly.
+
+`python -m bench.suites.edge_ranges [minio|weed]`.
 
 One original of 500 MB, all sides in turns: the first byte of random ranges of 64 KB, one at a time
 and 8 at once, whole-file throughput, and the edge's memory while 20 clients read it at once. Beside the
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.peers.variant_servers import variant_servers
+from bench.peers import variant_servers
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import CommonSettings

@@ -1,4 +1,6 @@
-"""Variants beside their peers: `python -m bench.suites.edge_variants [PEERS]` (bench/peers/variant_servers.py installs them).
+"""Variants beside their peers.
+
+`python -m bench.suites.edge_variants [PEERS]` (bench/peers/variant_servers.py installs them).
 
 512 px wide JPEGs of 12 MP originals, all servers in turns. Cold: each original once, four at a
 time, the edge both from its originals and, as it does it, from its thumbs. Warm: wrk, 16
@@ -27,7 +29,8 @@ import aiohttp
 
 from bench.lib.load import Cost, again_and_again, each_once, peak_mb
 from bench.lib.photos import photos
-from bench.peers.variant_servers import Peer, variant_servers
+from bench.peers import variant_servers
+from bench.peers.variant_servers import Peer
 from tagify.catalog import Catalog, ImageFilter, UpsertImage
 from tagify.imaging import derive
 from tagify.model import Bucket, Content, FileFacts, Picture

@@ -1,4 +1,6 @@
-"""A rolling restart under load, in figures: `python -m bench.suites.rolling_restart` (as root; boots a throwaway host).
+"""A rolling restart under load, in figures.
+
+`python -m bench.suites.rolling_restart` (as root; boots a throwaway host).
 
 Prints how long `tagify restart` takes for all services, and how many requests were made and
 failed while it ran: lists, tags and originals by wrk, through NGINX.

@@ -1,4 +1,6 @@
-"""Completion of tags at 50,000 tags, as it is and as people first write it: `python -m bench.suites.tag_prefix`.
+"""Completion of tags at 50,000 tags, as it is and as people first write it.
+
+`python -m bench.suites.tag_prefix`.
 
 The peer is an escaped regular expression on the key, sorted by count. Both sides in one run,
 interleaved, for beginnings of one character and more; medians and worst times in milliseconds.
