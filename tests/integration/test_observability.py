@@ -170,7 +170,9 @@ async def test_a_stream_names_its_request_too(mongo_values: Values, tmp_path: Pa
 async def test_a_slow_query_is_logged_with_its_shape_its_request_and_no_value(
     mongo_values: Values, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tagify.catalog.client, "CommandMonitor", lambda _, metrics: CommandMonitor(0.0, metrics))
+    monkeypatch.setattr(
+        tagify.catalog.client, "CommandMonitor", lambda _, metrics: CommandMonitor(0.0, metrics)
+    )
     metrics = Metrics()
     catalog = Catalog(ApiSettings(**mongo_values), metrics)
     library = await catalog.libraries.create("Holidays", "/srv/holidays")
