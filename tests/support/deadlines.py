@@ -36,7 +36,7 @@ def watched() -> Iterator[list[str]]:
                 found.append(f"{event.command_name} {event.command.get(event.command_name)}")
             super().started(event)
 
-    with patch("tagify.catalog.client.Commands", Watching):
+    with patch("tagify.catalog.client.CommandMonitor", Watching):
         yield found
 
 
