@@ -1,7 +1,7 @@
 """Every setting of every service: one frozen model for each, read from `TAGIFY_` variables.
 
 The services share one environment file on a host, so all names live here: a misspelt
-variable is an error in whichever service reads it first. The table in the README is
+variable is an error in whichever service reads it first. The table in docs/settings.md is
 checked against these models.
 """
 

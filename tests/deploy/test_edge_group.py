@@ -1,4 +1,4 @@
-"""The way in that docs/operations.md gives NGINX to the edge's files: to bodies whose name it knows, no further."""
+"""The access that docs/how-to/host.md gives NGINX to the edge's files: to bodies whose name it knows, no further."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from tagify.deploy.systemd import sysusers, units
 from tests.support.box import Box, box
 
-OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+OPERATIONS = (Path(__file__).parents[2] / "docs/how-to/host.md").read_text()
 UNIT = "tagify-edge@1.service"
 CACHE = "/var/cache/tagify/edge"
 NEEDS = re.compile(r"^(LoadCredential|Requires|ExecReload|WatchdogSec|NotifyAccess|PartOf|After)=.*\n", re.M)

@@ -1,4 +1,4 @@
-"""The README says what the code does: routes, settings and commands are compared."""
+"""The documents agree with the code: routes, settings and make targets are compared."""
 
 import re
 from pathlib import Path
@@ -14,6 +14,8 @@ from tests.support.drivers import strays
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+ROUTES = (ROOT / "docs/reference/routes.md").read_text()
+SETTINGS = (ROOT / "docs/settings.md").read_text()
 SHARED = {"/livez", "/readyz", "/metrics"}
 
 
@@ -26,7 +28,7 @@ def routes(app: web.Application) -> set[tuple[str, str]]:
 
 
 def documented(service: str) -> set[tuple[str, str]]:
-    rows = re.findall(rf"^\| `([A-Z ]+) (\S+?)` \| {service} \|", README, re.MULTILINE)
+    rows = re.findall(rf"^\| `([A-Z ]+) (\S+?)` \| {service} \|", ROUTES, re.MULTILINE)
     return {(method, path) for methods, path in rows for method in methods.split() if method != "HEAD"}
 
 
@@ -46,7 +48,7 @@ def test_the_openapi_document_is_of_every_route_and_no_other() -> None:
 
 
 def test_the_settings_table_is_the_models() -> None:
-    rows = dict(re.findall(r"^\| `(TAGIFY_\w+)` \| (.*?) \|", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(TAGIFY_\w+)` \| (.*?) \|", SETTINGS, re.MULTILINE))
     expected = {}
     for model in SERVICES:
         for name, field in model.model_fields.items():
