@@ -13,8 +13,8 @@ from tagify.catalog import Catalog
 from tagify.servers.s3 import S3Server
 from tagify.settings import CommonSettings, IngestSettings
 from tagify.storage.store import ObjectStore
-from tests.support.deadlines import watched
-from tests.support.house import House
+from tests.support.command_deadlines import watched
+from tests.support.ingest_harness import House
 from tests.support.servers import Servers
 
 Values = dict[str, Any]

@@ -27,7 +27,7 @@ from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import CommonSettings
 from tagify.storage.store import ObjectStore
-from tests.support.edge import edge_process
+from tests.support.edge_process import edge_process
 from tests.support.servers import Servers
 
 SIZE = 500 << 20

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.support import pictures
-from tests.support.running import Up, running
+from tests.support.up_process import Up, running
 from tests.support.waiting import until
 
 LATENCIES = 50

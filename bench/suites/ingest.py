@@ -35,7 +35,7 @@ from tagify.catalog import Catalog
 from tagify.imaging import derive
 from tagify.settings import IngestSettings
 from tagify.storage.store import ObjectStore
-from tests.support.daemon import process
+from tests.support.ingest_process import process
 from tests.support.servers import Servers
 from tests.support.waiting import until
 

@@ -21,7 +21,7 @@ from bench.suites.ingest import SIZES, settings_of
 from ingest.watch.debounce import CLOSED_S
 from tagify.catalog import Catalog
 from tagify.settings import ApiSettings, IngestSettings
-from tests.support.daemon import process
+from tests.support.ingest_process import process
 from tests.support.servers import Servers
 from tests.support.waiting import until
 

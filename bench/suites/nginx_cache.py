@@ -20,7 +20,7 @@ from tagify.deploy.nginx import render
 from tagify.servers.ports import accepts
 from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
-from tests.support.front import BINARY, serving
+from tests.support.nginx_site import BINARY, serving
 
 ROUNDS = 7
 SECONDS = 3

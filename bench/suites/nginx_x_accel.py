@@ -18,8 +18,8 @@ import aiohttp
 from bench.lib.load import again_and_again, cpu_s
 from bench.lib.photos import photos
 from bench.suites.edge_variants import Contents, stored
-from tests.support.edge import edge_process
-from tests.support.front import nginx
+from tests.support.edge_process import edge_process
+from tests.support.nginx_site import nginx
 from tests.support.servers import Servers
 
 WIDTHS = (160, 512, 1600)

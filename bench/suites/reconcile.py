@@ -20,7 +20,7 @@ from bench.suites.ingest import cpu_of, settings_of
 from tagify.catalog import Catalog
 from tagify.model import LibraryId
 from tagify.settings import IngestSettings
-from tests.support.daemon import process
+from tests.support.ingest_process import process
 from tests.support.servers import Servers
 from tests.support.waiting import until
 

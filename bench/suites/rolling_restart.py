@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.deploy.conftest import MAKE_INSTALL, SITE
 from tests.support import pictures, release
-from tests.support.box import Box, box, refusal
+from tests.support.throwaway_host import Box, box, refusal
 
 IMAGES = 200
 

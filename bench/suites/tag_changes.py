@@ -20,8 +20,8 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Unavailable
 from tagify.model import ImageId
 from tagify.settings import CommonSettings
+from tests.support.catalog_fixtures import counts_are_exact, fill
 from tests.support.servers import Servers
-from tests.support.shelf import counts_are_exact, fill
 
 IMAGES = 10_000
 CLIENTS = 15

@@ -9,8 +9,8 @@ import pytest
 
 from tagify.servers import discovery
 from tests.support import pictures, release
-from tests.support.box import Box, box
 from tests.support.servers import missing
+from tests.support.throwaway_host import Box, box
 
 SITE = "http://127.0.0.1"
 LARGE = 12_000_000

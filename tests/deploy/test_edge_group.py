@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagify.deploy.systemd import sysusers, units
-from tests.support.box import Box, box
+from tests.support.throwaway_host import Box, box
 
 OPERATIONS = (Path(__file__).parents[2] / "docs/how-to/host.md").read_text()
 UNIT = "tagify-edge@1.service"

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from tagify.deploy.nginx.cache_purge import MODULE
-from tests.support.front import nginx, serving
+from tests.support.nginx_site import nginx, serving
 from tests.support.servers import missing
 from tests.support.waiting import until
 

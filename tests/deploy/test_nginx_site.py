@@ -15,7 +15,7 @@ from aiohttp import web
 import api.static_pages
 from edge.http.headers import SAFE
 from tagify.settings import NginxSettings
-from tests.support.front import BINARY, Front, nginx, serving
+from tests.support.nginx_site import BINARY, Front, nginx, serving
 from tests.support.waiting import until
 
 PROBLEM = "application/problem+json"

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.certificates import Pair, self_signed
-from tests.support.front import Front, nginx, serving
+from tests.support.nginx_site import Front, nginx, serving
 from tests.support.servers import missing
 from tests.support.waiting import until
 

@@ -21,11 +21,11 @@ from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.front import BINARY, Front, nginx
+from tests.support.catalog_fixtures import shown
+from tests.support.nginx_site import BINARY, Front, nginx
 from tests.support.originals import Client, edge
 from tests.support.ports import free_ports
 from tests.support.servers import Servers, missing
-from tests.support.shelf import shown
 from tests.support.waiting import until
 
 OURS = "https://photos.example.org"

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.support.ports import free_ports
-from tests.support.service import Service, service
+from tests.support.systemd_service import Service, service
 from tests.support.waiting import until
 
 TEXT = {"log_format": "text"}

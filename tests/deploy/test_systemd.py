@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.deploy.conftest import LARGE, MAKE_INSTALL, SITE
-from tests.support.box import Box
+from tests.support.throwaway_host import Box
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.support import pictures
 from tests.support.browser import browser_page
-from tests.support.running import running
+from tests.support.up_process import running
 from tests.support.waiting import until
 
 NUMBER = 150

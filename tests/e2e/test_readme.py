@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import running
+from tests.support.up_process import running
 
 ROOT = Path(__file__).parents[2]
 

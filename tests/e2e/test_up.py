@@ -13,8 +13,8 @@ from tagify.servers.ports import answers
 from tagify.servers.s3 import S3Server
 from tests.support import pictures
 from tests.support.browser import browser_page
-from tests.support.running import COMMAND, Up, alive, running
 from tests.support.servers import Servers, missing
+from tests.support.up_process import COMMAND, Up, alive, running
 from tests.support.waiting import until
 
 

@@ -20,8 +20,8 @@ from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.cancelling import Cancelling
-from tests.support.shelf import shown
+from tests.support.cancellation import Cancelling
+from tests.support.catalog_fixtures import shown
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)

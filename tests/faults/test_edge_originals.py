@@ -18,7 +18,7 @@ from tagify.concurrency.limiter import UPSTREAMS
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
-from tests.support.chaos import Chaos, chaos
+from tests.support.chaos_proxy import Chaos, chaos
 from tests.support.originals import Client, Listed, edge, listed
 from tests.support.waiting import until
 

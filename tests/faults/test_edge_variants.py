@@ -29,10 +29,10 @@ from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.browser import browser_page
-from tests.support.chaos import Chaos, chaos
+from tests.support.catalog_fixtures import shown
+from tests.support.chaos_proxy import Chaos, chaos
 from tests.support.originals import Client, edge
 from tests.support.servers import Loop
-from tests.support.shelf import shown
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)

@@ -8,7 +8,7 @@ import pytest
 from tagify.model import ImageState
 from tests.support import pictures
 from tests.support.failing_disk import Disk, failing_disk
-from tests.support.house import House
+from tests.support.ingest_harness import House
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)

@@ -12,8 +12,8 @@ from tagify.gc import Sweep
 from tagify.model import Bucket, Content
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
-from tests.support.daemon import process
-from tests.support.house import House
+from tests.support.ingest_harness import House
+from tests.support.ingest_process import process
 from tests.support.waiting import until
 
 FILES = 2000

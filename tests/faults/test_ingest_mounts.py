@@ -12,10 +12,10 @@ from ingest.sync.deletion_guard import FEW
 from ingest.sync.root_identity import MARKER
 from tagify.model import LibraryState
 from tests.support import pictures
-from tests.support.daemon import COMMAND, process
-from tests.support.house import House
+from tests.support.ingest_harness import House
+from tests.support.ingest_process import COMMAND, process
 from tests.support.mounts import Mounts, mount_namespace
-from tests.support.pages import Pages
+from tests.support.ops_pages import Pages
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from tests.support import pictures
-from tests.support.daemon import process
-from tests.support.house import House
+from tests.support.ingest_harness import House
+from tests.support.ingest_process import process
 from tests.support.waiting import until
 
 SIDES = (16_000, 6_250)

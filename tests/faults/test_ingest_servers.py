@@ -16,12 +16,12 @@ from tagify.catalog import Catalog
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
 from tests.support import pictures
-from tests.support.chaos import Chaos, chaos
-from tests.support.history import History
-from tests.support.house import House
-from tests.support.killable import Killable, running
+from tests.support.chaos_proxy import Chaos, chaos
+from tests.support.content_history import History
+from tests.support.ingest_harness import House
+from tests.support.killable_process import Killable, running
 from tests.support.mounts import mount_namespace
-from tests.support.pages import Pages
+from tests.support.ops_pages import Pages
 from tests.support.ports import free_ports
 from tests.support.servers import binary
 from tests.support.waiting import until

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import pictures
-from tests.support.daemon import COMMAND, process
-from tests.support.history import History
-from tests.support.house import House
-from tests.support.pages import Pages
+from tests.support.content_history import History
+from tests.support.ingest_harness import House
+from tests.support.ingest_process import COMMAND, process
+from tests.support.ops_pages import Pages
 from tests.support.ports import free_ports
 from tests.support.servers import missing
 from tests.support.waiting import until

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import pictures
-from tests.support.daemon import COMMAND, process
-from tests.support.house import House
+from tests.support.ingest_harness import House
+from tests.support.ingest_process import COMMAND, process
 from tests.support.servers import missing
 from tests.support.waiting import until
 

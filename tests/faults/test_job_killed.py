@@ -8,8 +8,8 @@ import pytest
 
 from tagify.catalog import Catalog
 from tests.conftest import Values
-from tests.support.killable import api, running
-from tests.support.shelf import counts_are_exact, fill
+from tests.support.catalog_fixtures import counts_are_exact, fill
+from tests.support.killable_process import api, running
 from tests.support.waiting import until
 
 IMAGES = 6000

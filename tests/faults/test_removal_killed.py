@@ -8,9 +8,9 @@ from tagify.catalog import Catalog
 from tagify.model import Bucket
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
-from tests.support.daemon import process
-from tests.support.house import House
-from tests.support.shelf import counts_are_exact
+from tests.support.catalog_fixtures import counts_are_exact
+from tests.support.ingest_harness import House
+from tests.support.ingest_process import process
 from tests.support.waiting import until
 
 FILES = 1500

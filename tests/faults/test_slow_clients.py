@@ -13,7 +13,7 @@ import pytest
 from tagify.catalog import Catalog
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
-from tests.support.edge import RunningEdge, edge_process
+from tests.support.edge_process import RunningEdge, edge_process
 from tests.support.originals import Listed, listed
 from tests.support.waiting import until
 

@@ -15,8 +15,8 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.model import ImageId
 from tagify.settings import CommonSettings
 from tests.conftest import Values
-from tests.support.killable import Killable, api, mongod, running
-from tests.support.shelf import fill
+from tests.support.catalog_fixtures import fill
+from tests.support.killable_process import Killable, api, mongod, running
 from tests.support.waiting import until
 
 CLIENTS = 16

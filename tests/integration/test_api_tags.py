@@ -14,7 +14,7 @@ from tagify.errors import Unavailable
 from tagify.model import Library
 from tagify.settings import ApiSettings
 from tests.conftest import Values
-from tests.support.shelf import counts_are_exact, fill, tags_of
+from tests.support.catalog_fixtures import counts_are_exact, fill, tags_of
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]

@@ -19,7 +19,7 @@ from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.shelf import shown
+from tests.support.catalog_fixtures import shown
 
 Client = TestClient[Any, Any]
 MakeClient = Callable[..., Awaitable[Client]]

@@ -15,8 +15,8 @@ from tagify.catalog import Catalog
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
-from tests.support.asking import requests
 from tests.support.originals import Client, Listed, edge, listed
+from tests.support.request_strategies import requests
 from tests.support.rfc9110 import Answer, answer
 from tests.support.waiting import until
 

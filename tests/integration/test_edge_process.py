@@ -15,9 +15,9 @@ from tagify.model import Bucket, Content
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.edge import RunningEdge, edge_process
+from tests.support.catalog_fixtures import shown
+from tests.support.edge_process import RunningEdge, edge_process
 from tests.support.originals import listed
-from tests.support.shelf import shown
 from tests.support.waiting import until
 
 BLOCK = 1 << 20

@@ -11,7 +11,7 @@ from ingest.pipeline.file_reader import Reading
 from tagify.model import Bucket, Image, ImageState
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
-from tests.support.house import House
+from tests.support.ingest_harness import House
 from tests.support.waiting import until
 
 

@@ -14,7 +14,7 @@ from tagify.cli import libraries
 from tagify.model import LibraryState
 from tagify.settings import ApiSettings
 from tests.support import pictures
-from tests.support.house import House
+from tests.support.ingest_harness import House
 from tests.support.waiting import until
 
 MANY = [f"{number:03}.jpg" for number in range(2 * FEW + 10)]

@@ -6,8 +6,8 @@ from ingest.sync.mounts import file_system_type
 from ingest.watch.debounce import PathEvent
 from ingest.watch.event_buffer import Inbox
 from tests.support import pictures
-from tests.support.house import House
-from tests.support.pages import Pages
+from tests.support.ingest_harness import House
+from tests.support.ops_pages import Pages
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)

@@ -13,7 +13,7 @@ from ingest.sync.deletion_guard import FEW
 from tagify.model import Library
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
-from tests.support.house import House
+from tests.support.ingest_harness import House
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)

@@ -9,7 +9,7 @@ from ingest import lease
 from tagify.catalog import Catalog, ImageFilter, LeaseLost, UpsertImage
 from tagify.model import Content, FileFacts, Library, LibraryState, Picture
 from tests.support import pictures
-from tests.support.house import House
+from tests.support.ingest_harness import House
 from tests.support.waiting import until
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import pictures
-from tests.support.daemon import environment
-from tests.support.house import House
+from tests.support.ingest_harness import House
+from tests.support.ingest_process import environment
 
 
 async def ran(house: House, folder: Path) -> tuple[int | None, str]:

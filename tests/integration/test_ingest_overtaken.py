@@ -12,7 +12,7 @@ from ingest.watch.event_buffer import Inbox
 from tagify.catalog import MoveImage
 from tagify.model import FileFacts
 from tests.support import pictures
-from tests.support.house import House
+from tests.support.ingest_harness import House
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 

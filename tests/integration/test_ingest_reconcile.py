@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import pictures
-from tests.support.daemon import process
-from tests.support.house import House
-from tests.support.pages import Pages
+from tests.support.ingest_harness import House
+from tests.support.ingest_process import process
+from tests.support.ops_pages import Pages
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 

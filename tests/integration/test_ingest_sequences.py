@@ -17,7 +17,7 @@ from ingest.watch.debounce import PathEvent
 from ingest.watch.event_buffer import Inbox
 from tagify.model import Image
 from tests.support import pictures
-from tests.support.house import House
+from tests.support.ingest_harness import House
 from tests.support.waiting import until
 
 PLACES = ["a.jpg", "b.jpg", "B.jpg", "one/a.jpg", "one/b.jpg", "two/a.jpg", "two/deep/c.jpg"]

@@ -14,8 +14,8 @@ from ingest.pipeline.file_reader import read
 from ingest.watch import NotWatched, Watch, Watcher
 from tagify.model import Image
 from tests.support import pictures
-from tests.support.history import History
-from tests.support.house import House
+from tests.support.content_history import History
+from tests.support.ingest_harness import House
 from tests.support.servers import missing
 from tests.support.waiting import until
 

@@ -12,7 +12,7 @@ from tagify.catalog import Catalog, ImageFilter, JobLost, MarkMissing, UpsertIma
 from tagify.model import FileFacts, JobState, Library, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
-from tests.support.shelf import counts_are_exact, fill, tags_of
+from tests.support.catalog_fixtures import counts_are_exact, fill, tags_of
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]

@@ -18,7 +18,7 @@ from tagify.settings import ApiSettings, IngestSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.shelf import all_images, counts_are_exact
+from tests.support.catalog_fixtures import all_images, counts_are_exact
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]

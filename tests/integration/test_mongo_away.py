@@ -22,9 +22,9 @@ from tagify.catalog.client import INDEXES_TIMEOUT_S
 from tagify.model import Content, FileFacts, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
-from tests.support.chaos import Chaos, chaos
-from tests.support.killable import mongod, running
-from tests.support.shelf import dismantle
+from tests.support.catalog_fixtures import dismantle
+from tests.support.chaos_proxy import Chaos, chaos
+from tests.support.killable_process import mongod, running
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]

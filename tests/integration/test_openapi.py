@@ -17,7 +17,7 @@ from tagify.settings import ApiSettings
 from tagify.web.request_limits import LONGEST_LINE
 from tests.conftest import Values
 from tests.support.browser import browser_page
-from tests.support.conformance import failures, failures_with
+from tests.support.openapi_conformance import failures, failures_with
 
 Client = TestClient[Any, Any]
 

@@ -11,7 +11,7 @@ from tagify.catalog import Catalog, ImageFilter, Miscount, Misspelling
 from tagify.cli.main import main
 from tagify.model import Library
 from tests.conftest import Values
-from tests.support.shelf import counts_are_exact, fill
+from tests.support.catalog_fixtures import counts_are_exact, fill
 
 
 @pytest.fixture

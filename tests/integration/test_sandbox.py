@@ -14,7 +14,7 @@ from PIL import Image
 from tagify.errors import Undecodable
 from tagify.sandbox import Job, Sandbox, SharedBuffer
 from tests.support import pictures
-from tests.support.running import alive
+from tests.support.up_process import alive
 from tests.support.waiting import until
 
 VARIANT = Job("variant", 250_000_000, width=320, mime="image/webp")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tagify.catalog import Catalog, Miscount
 from tagify.model import ImageId, Library
 from tagify.tagnames import key_of
-from tests.support.shelf import counts_are_exact, dismantle, fill, tags_of
+from tests.support.catalog_fixtures import counts_are_exact, dismantle, fill, tags_of
 
 NUMBER = 5
 FIRST = 3

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.support.chaos import Chaos, chaos
+from tests.support.chaos_proxy import Chaos, chaos
 from tests.support.waiting import until
 
 BODY = bytes(range(256)) * 4096

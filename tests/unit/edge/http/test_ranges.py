@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from edge.http.conditional import by_date, failed, not_modified, range_applies
 from edge.http.ranges import PARTS, Range, Unsatisfiable, parse
-from tests.support.asking import near, requests
+from tests.support.request_strategies import near, requests
 from tests.support.rfc9110 import Answer, Asked, Spec, answer
 
 LENGTH = 100

@@ -20,8 +20,8 @@ from tagify.web import METRICS
 from tagify.web.x_accel import CACHED, SENDFILE_TYPE, X_ACCEL_REDIRECT
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.front import Front, nginx, serving
-from tests.support.shelf import shown
+from tests.support.catalog_fixtures import shown
+from tests.support.nginx_site import Front, nginx, serving
 from tests.support.waiting import until
 
 over_minio = pytest.mark.parametrize("s3", ["minio"], indirect=True)

@@ -13,7 +13,7 @@ from tagify.deploy.nginx import render
 from tagify.servers.ports import accepts
 from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
-from tests.support.front import BINARY
+from tests.support.nginx_site import BINARY
 from tests.support.ports import free_ports
 from tests.support.servers import missing
 

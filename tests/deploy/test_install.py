@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.conftest import MAKE_INSTALL, SITE, bare_host, make_install
-from tests.support.box import Box
+from tests.support.throwaway_host import Box
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("box.sh")
+SCRIPT = Path(__file__).with_name("throwaway_host.sh")
 CGROUPS = Path("/sys/fs/cgroup")
 HIERARCHIES = ("systemd", "unified", "pids", "memory", "cpu")
 BOOT_S = 90.0

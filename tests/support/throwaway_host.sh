@@ -1,6 +1,6 @@
 #!/bin/bash
 # Boots this machine's own systemd as PID 1 of namespaces of its own, over an overlay of / that is
-# thrown away. box.sh FOLDER NAME: runs until FOLDER/stop is there; a reboot inside boots again.
+# thrown away. throwaway_host.sh FOLDER NAME: runs until FOLDER/stop is there; a reboot inside boots again.
 # FOLDER/rootfs is laid over the root; FOLDER/leader holds the pid of the box's init.
 set -eu
 folder=$1 name=$2
