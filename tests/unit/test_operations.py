@@ -1,4 +1,4 @@
-"""docs/reference/log-lines.md has every warning and error of the log, docs/how-to/host.md every unit."""
+"""docs/reference/log-lines.md lists every warning and error of the log, docs/how-to/host.md every unit."""
 
 import ast
 import re
@@ -12,42 +12,45 @@ from tagify.deploy.systemd import units
 ROOT = Path(__file__).parents[2]
 LOG_LINES = (ROOT / "docs/reference/log-lines.md").read_text()
 HOST = (ROOT / "docs/how-to/host.md").read_text()
-ALARMS = {"warning", "error", "exception"}
+SEVERE = {"warning", "error", "exception"}
 SHORTEST = 5
-"""Letters that make a line known; what is shorter is all of it a reason in words of its own."""
+"""A constant part with fewer letters identifies no message; the module of the logger is documented instead."""
 
 
-def alarms() -> Iterator[tuple[str, str]]:
-    """Module and format of each log call that asks for somebody's attention."""
+def severe_messages() -> Iterator[tuple[str, str]]:
+    """Module and format string of each log call of level warning or above."""
     for package in ("tagify", "ingest", "api", "edge"):
         for path in sorted((ROOT / package).rglob("*.py")):
-            for call in filter(_is_alarm, ast.walk(ast.parse(path.read_text()))):
+            for call in filter(_is_severe, ast.walk(ast.parse(path.read_text()))):
                 assert isinstance(call, ast.Call)
-                assert isinstance(call.args[0], ast.Constant), f"{path}: a log line is a constant"
+                assert isinstance(call.args[0], ast.Constant), f"{path}: a log message is a constant"
                 yield ".".join(path.relative_to(ROOT).with_suffix("").parts), str(call.args[0].value)
 
 
-def _is_alarm(node: ast.AST) -> bool:
+def _is_severe(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return False
-    return node.func.attr in ALARMS and ast.unparse(node.func.value) == "logger"
+    return node.func.attr in SEVERE and ast.unparse(node.func.value) == "logger"
 
 
-@pytest.mark.parametrize(("module", "line"), list(alarms()))
-def test_every_alarm_is_explained(module: str, line: str) -> None:
-    known = max(re.split(r"%\w", line), key=len)
-    wanted = known if len(re.sub(r"\W", "", known)) >= SHORTEST and "(every" not in known else f"`{module}`"
-    assert wanted in LOG_LINES, f"docs/reference/log-lines.md needs a row for {line!r} of {module}"
+@pytest.mark.parametrize(("module", "message"), list(severe_messages()))
+def test_every_severe_message_has_a_row(module: str, message: str) -> None:
+    constant = max(re.split(r"%\w", message), key=len)
+    is_distinct = len(re.sub(r"\W", "", constant)) >= SHORTEST and "(every" not in constant
+    row = f"| `{constant if is_distinct else module}` |"
+    assert row in LOG_LINES, f"docs/reference/log-lines.md needs a row for {message!r} of {module}: {row}"
 
 
-def test_no_alarm_is_explained_that_nobody_gives() -> None:
-    lines = [line for _, line in alarms()]
+def test_every_row_is_of_a_message_that_exists() -> None:
+    messages = [message for _, message in severe_messages()]
+    modules = {module for module, _ in severe_messages()}
     rows = re.findall(r"^\| `([^`]+)` \|", LOG_LINES, re.MULTILINE)
     assert rows
-    assert [row for row in rows if not any(row in line for line in lines)] == []
+    unknown = [row for row in rows if row not in modules and not any(row in message for message in messages)]
+    assert unknown == []
 
 
-def test_every_unit_is_explained() -> None:
+def test_every_unit_is_explained_and_limited() -> None:
     section = HOST.partition("## The units")[2]
     missing = [name for name in units() if name.partition(".")[0].replace("@", "@N") not in section]
     assert missing == []
