@@ -7,14 +7,12 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from tagify.catalog.autocomplete import fill_in
 from tagify.catalog.database import Database
+from tagify.catalog.mapping import PRESENT
 from tagify.catalog.purge_log import KEPT
 from tagify.catalog.queries.keyset import ORDERS
 from tagify.catalog.queries.planner import index_name
 from tagify.catalog.tags.edits import UNDO_LIFETIME
 from tagify.model import ImageState
-
-PRESENT = {"state": {"$in": [ImageState.READY.value, ImageState.FAILED.value]}}
-"""Documents whose file is in its folder. Partial indexes with `$in` ask for MongoDB 6.0."""
 
 
 def _of_lists() -> Iterator[IndexModel]:

@@ -24,6 +24,9 @@ from tagify.model import (
 
 Doc = Mapping[str, Any]
 
+PRESENT = {"state": {"$in": [ImageState.READY.value, ImageState.FAILED.value]}}
+"""Filter for documents whose file is present. Partial indexes with `$in` need MongoDB 6.0."""
+
 _READY = ImageState.READY.value
 _NO_PICTURE = Picture(mime="", width=0, height=0, placeholder=b"")
 

@@ -14,9 +14,8 @@ from tagify.catalog.deletion_queue import condemned_of
 from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.images.commands import MarkMissing, MoveImage, UpsertImage, Write
 from tagify.catalog.images.unit_of_work import ImageUnitOfWork
-from tagify.catalog.indexes import PRESENT
 from tagify.catalog.leases import Fences, hold_to
-from tagify.catalog.mapping import ENTRY_FIELDS, entry_of, image_of, object_id, to_signed
+from tagify.catalog.mapping import ENTRY_FIELDS, PRESENT, entry_of, image_of, object_id, to_signed
 from tagify.catalog.transactions import Transactions
 from tagify.model import Content, Entry, Image, ImageId, ImageState, LibraryId, Original
 

@@ -16,7 +16,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.counters import spelling, spellings
 from tagify.catalog.database import Database
-from tagify.catalog.indexes import PRESENT
+from tagify.catalog.mapping import PRESENT
 from tagify.catalog.tags.edits import logged_keys
 from tagify.catalog.tags.unit_of_work import FIELDS, TagUnitOfWork
 from tagify.model import ImageState

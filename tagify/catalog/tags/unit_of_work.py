@@ -10,7 +10,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.counters import CounterDeltas, spelling
 from tagify.catalog.database import Database
-from tagify.catalog.indexes import PRESENT
+from tagify.catalog.mapping import PRESENT
 from tagify.tagnames import Spelling
 
 FIELDS = {"tags": 1, "tag_log": 1, "library_id": 1, "state": 1}

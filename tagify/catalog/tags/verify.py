@@ -19,7 +19,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from tagify.catalog.counters import first_fields, tag_id
 from tagify.catalog.database import Database
 from tagify.catalog.errors import maps_driver_errors
-from tagify.catalog.indexes import PRESENT
+from tagify.catalog.mapping import PRESENT
 from tagify.catalog.tags.rename import Step
 from tagify.catalog.transactions import Transactions
 from tagify.model import ImageState, LibraryId
