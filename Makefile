@@ -34,7 +34,6 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m tests.support.drivers
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench.suites.first_import

@@ -10,7 +10,6 @@ import api.app
 import edge.app
 from api.openapi import OPERATIONS
 from tagify.settings import PREFIX, SERVICES, ApiSettings, EdgeSettings
-from tests.support.drivers import strays
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -69,7 +68,3 @@ def test_the_commands_of_the_readme_are_in_the_makefile() -> None:
     )
     assert named
     assert named <= targets
-
-
-def test_every_driver_is_in_its_room() -> None:
-    assert list(strays()) == []
