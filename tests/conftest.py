@@ -13,8 +13,8 @@ from tagify.catalog import Catalog
 from tagify.servers.s3 import S3Server
 from tagify.settings import CommonSettings, IngestSettings
 from tagify.storage.store import ObjectStore
-from tests.support.command_deadlines import watched
-from tests.support.ingest_harness import House
+from tests.support.command_deadlines import recorded_unbounded_commands
+from tests.support.ingest_harness import IngestHarness
 from tests.support.servers import Servers
 
 Values = dict[str, Any]
@@ -38,7 +38,7 @@ def mongo_values(servers: Servers) -> Iterator[Values]:
     """The settings of a database that is this test's alone."""
     uri, name = servers.mongo_uri(), f"test-{secrets.token_hex(6)}"
     yield {"mongo_uri": uri, "mongo_database": name}
-    servers.drop(name)
+    servers.drop_database(name)
 
 
 @pytest.fixture
@@ -64,16 +64,16 @@ async def blobs(s3_values: Values) -> AsyncIterator[ObjectStore]:
 
 
 @pytest.fixture
-async def house(
+async def harness(
     tmp_path: Path, catalog: Catalog, blobs: ObjectStore, mongo_values: Values, s3_values: Values
-) -> House:
+) -> IngestHarness:
     root = tmp_path / "library"
     root.mkdir()
     library = await catalog.libraries.create("Test", str(root))
     settings = IngestSettings(
         **mongo_values, **s3_values, ingest_settle_s=0.1, ingest_workers=2, max_pixels=20_000_000
     )
-    return House(root, catalog, library, settings)
+    return IngestHarness(root, catalog, library, settings)
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +91,6 @@ def garbage_collected() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _every_call_has_a_deadline() -> Iterator[None]:
-    with watched() as unbounded:
+    with recorded_unbounded_commands() as unbounded:
         yield
     assert unbounded == []

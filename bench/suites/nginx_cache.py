@@ -20,7 +20,7 @@ from tagify.deploy.nginx import render
 from tagify.servers.ports import accepts
 from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
-from tests.support.nginx_site import BINARY, serving
+from tests.support.nginx_site import NGINX_BINARY, stub_service
 
 ROUNDS = 7
 SECONDS = 3
@@ -104,23 +104,23 @@ def configured(folder: Path, port: int) -> Path:
 
 
 async def main() -> None:
-    assert BINARY is not None
+    assert NGINX_BINARY is not None
     with tempfile.TemporaryDirectory() as text:
         folder, port = Path(text), 26_500
         folder.chmod(0o755)
         config = configured(folder, port)
-        argv = (BINARY, "-c", str(config), "-p", text, "-e", "stderr")
+        argv = (NGINX_BINARY, "-c", str(config), "-p", text, "-e", "stderr")
 
-        async with serving(thumb, folder / "edge.sock") as edge:
+        async with stub_service(thumb, folder / "edge.sock") as edge:
             front = await Process.start(
                 Program(name="nginx", argv=argv, log=folder / "log", ready=lambda: accepts(port + 3))
             )
             try:
                 await warm_hits(port)
-                edge.asked.clear()
+                edge.request_counts.clear()
                 await browse(port)
                 await browse(port)
-                share = sum(edge.asked.values()) / (2 * THUMBS)
+                share = sum(edge.request_counts.values()) / (2 * THUMBS)
                 print(f"{THUMBS} thumbs seen twice: {share:.0%} of the requests reached the edge")
             finally:
                 await front.stop()

@@ -19,7 +19,7 @@ from bench.lib.load import again_and_again, cpu_s
 from bench.lib.photos import photos
 from bench.suites.edge_variants import Contents, stored
 from tests.support.edge_process import edge_process
-from tests.support.nginx_site import nginx
+from tests.support.nginx_site import nginx_site
 from tests.support.servers import Servers
 
 WIDTHS = (160, 512, 1600)
@@ -59,7 +59,7 @@ async def started(
     folder.mkdir()
     edge = await held.enter_async_context(edge_process({**values, **more}, folder))
     front = await held.enter_async_context(
-        nginx(
+        nginx_site(
             folder,
             nginx_edge=(f"127.0.0.1:{edge.port}",),
             edge_x_accel=asks,

@@ -15,17 +15,17 @@ from pathlib import Path
 
 from tests.deploy.conftest import MAKE_INSTALL, SITE
 from tests.support import pictures, release
-from tests.support.throwaway_host import Box, box, refusal
+from tests.support.throwaway_host import ThrowawayHost, throwaway_host, unsupported_reason
 
 IMAGES = 200
 
 
-async def measure(host: Box) -> None:
+async def measure(host: ThrowawayHost) -> None:
     body = '{"path": "/srv/photos"}'
     host.shell("echo TAGIFY_NGINX_REQUESTS_PER_S=1000000 >> /etc/tagify/tagify.env")
     host.run("/usr/local/bin/tagify", "install", "--with-servers")
     host.shell(f"curl -sf -H 'Content-Type: application/json' -d '{body}' {SITE}/api/libraries")
-    host.wait(f"curl -s '{SITE}/api/libraries' | grep -q '\"indexed_count\":{IMAGES}'", 120)
+    host.wait_until(f"curl -s '{SITE}/api/libraries' | grep -q '\"indexed_count\":{IMAGES}'", 120)
     image = host.shell(f"curl -s '{SITE}/api/images?limit=1'").partition('"_id":"')[2][:24]
     urls = (f"{SITE}/api/images?limit=60", f"{SITE}/api/tags", f"{SITE}/api/images/{image}/file")
     loads = [await host.start("wrk", "-t1", "-c8", "-d60s", "--timeout", "30s", url) for url in urls]
@@ -44,19 +44,19 @@ async def measure(host: Box) -> None:
 
 
 def main() -> None:
-    if why := refusal():
+    if why := unsupported_reason():
         print(f"no rolling restart is measured: {why}")
         return
     folder = Path(tempfile.mkdtemp())
     try:
         rootfs = folder / "rootfs"
-        release.source(rootfs / "usr/src/tagify")
-        shutil.copytree(release.wheels(), rootfs / "opt/wheels")
+        release.copy_working_tree(rootfs / "usr/src/tagify")
+        shutil.copytree(release.build_wheels(), rootfs / "opt/wheels")
         library = rootfs / "srv/photos"
         library.mkdir(parents=True)
         for number in range(IMAGES):
             (library / f"{number}.jpg").write_bytes(pictures.jpeg(1600, 1200, seed=number))
-        with box(folder / "box", rootfs) as host:
+        with throwaway_host(folder / "box", rootfs) as host:
             host.shell(MAKE_INSTALL, timeout_s=300)
             asyncio.run(measure(host))
     finally:

@@ -20,7 +20,7 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Unavailable
 from tagify.model import ImageId
 from tagify.settings import CommonSettings
-from tests.support.catalog_fixtures import counts_are_exact, fill
+from tests.support.catalog_fixtures import assert_counts_exact, insert_images
 from tests.support.servers import Servers
 
 IMAGES = 10_000
@@ -64,7 +64,7 @@ def sides(number: int) -> list[tuple[str, int]]:
 
 async def measure(catalog: Catalog) -> None:
     library = await catalog.libraries.create("Bench", "/srv/bench")
-    ids = await fill(catalog, library, IMAGES)
+    ids = await insert_images(catalog, library, IMAGES)
     turn = itertools.count()
     for name in ("alone", f"beside {CLIENTS} clients"):
         times: dict[str, list[float]] = {side: [] for side in SIDES}
@@ -78,7 +78,7 @@ async def measure(catalog: Catalog) -> None:
                     print(f"  {side}: {times[side][-1]:.2f} s, {made[0]} changes beside it")
         for side, found in times.items():
             print(f"{name}, {side}: median {statistics.median(found):.2f} s, worst {max(found):.2f} s")
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def main() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from tagify.servers import discovery
 from tests.support import pictures, release
-from tests.support.servers import missing
-from tests.support.throwaway_host import Box, box
+from tests.support.servers import skip_or_fail
+from tests.support.throwaway_host import ThrowawayHost, throwaway_host
 
 SITE = "http://127.0.0.1"
 LARGE = 12_000_000
@@ -29,11 +29,11 @@ MAKE_INSTALL = make_install()
 
 
 @contextmanager
-def bare_host(folder: Path, minio: Path | None) -> Iterator[Box]:
+def bare_host(folder: Path, minio: Path | None) -> Iterator[ThrowawayHost]:
     """A booted box with the working tree and a library of seven images on it, and a MinIO where one is given."""
     rootfs = folder / "rootfs"
-    release.source(rootfs / "usr/src/tagify")
-    shutil.copytree(release.wheels(), rootfs / "opt/wheels")
+    release.copy_working_tree(rootfs / "usr/src/tagify")
+    shutil.copytree(release.build_wheels(), rootfs / "opt/wheels")
     if minio is not None:
         (rootfs / "usr/local/bin").mkdir(parents=True)
         shutil.copy2(minio, rootfs / "usr/local/bin/minio")
@@ -42,14 +42,14 @@ def bare_host(folder: Path, minio: Path | None) -> Iterator[Box]:
     for number in range(7):
         data = pictures.jpeg(800, 600, seed=number)
         (library / f"{number}.jpg").write_bytes(data if number else data.ljust(LARGE, b"\0"))
-    with box(folder / "box", rootfs) as booted:
+    with throwaway_host(folder / "box", rootfs) as booted:
         yield booted
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayHost]:
     """A box where `make install` was run, with a MongoDB and a MinIO of its own."""
-    minio = discovery.minio() or missing("minio", "make minio")
+    minio = discovery.minio() or skip_or_fail("minio", "make minio")
     with bare_host(tmp_path_factory.mktemp("host"), minio) as booted:
         booted.shell(MAKE_INSTALL, timeout_s=300)
         yield booted

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagify.deploy.systemd import sysusers, units
-from tests.support.throwaway_host import Box, box
+from tests.support.throwaway_host import ThrowawayHost, throwaway_host
 
 OPERATIONS = (Path(__file__).parents[2] / "docs/how-to/host.md").read_text()
 UNIT = "tagify-edge@1.service"
@@ -31,7 +31,7 @@ def drop_in() -> str:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Box]:
+def host(tmp_path: Path) -> Iterator[ThrowawayHost]:
     rootfs = tmp_path / "rootfs"
     text = NEEDS.sub("", units()["tagify-edge@.service"]).replace("Type=notify", "Type=oneshot")
     text = re.sub(r"^ExecStart=.*$", "ExecStart=/bin/bash /usr/local/bin/probe %i", text, flags=re.M)
@@ -43,7 +43,7 @@ def host(tmp_path: Path) -> Iterator[Box]:
     }.items():
         (rootfs / place).parent.mkdir(parents=True, exist_ok=True)
         (rootfs / place).write_text(content)
-    with box(tmp_path / "box", rootfs) as booted:
+    with throwaway_host(tmp_path / "box", rootfs) as booted:
         booted.shell(
             "systemd-sysusers && chown -R root:tagify /etc/tagify && chmod 750 /etc/tagify "
             "&& chmod 640 /etc/tagify/tagify.env && systemctl daemon-reload"
@@ -51,11 +51,11 @@ def host(tmp_path: Path) -> Iterator[Box]:
         yield booted
 
 
-def test_nginx_may_open_a_body_by_its_name_and_nothing_else(host: Box) -> None:
+def test_nginx_may_open_a_body_by_its_name_and_nothing_else(host: ThrowawayHost) -> None:
     as_nginx = ("runuser", "-u", "www-data", "--", "cat")
     host.run("systemctl", "start", UNIT)
     assert host.run("stat", "-c", "%a %U:%G", CACHE).strip() == "700 tagify:tagify"
-    assert host.try_(*as_nginx, f"{CACHE}/aa/1.body")[0] == 1
+    assert host.run_unchecked(*as_nginx, f"{CACHE}/aa/1.body")[0] == 1
     for command in re.findall(r"^    sudo (groupadd .*|usermod .*)$", OPERATIONS, re.M):
         host.shell(command)
     folder = f"/etc/systemd/system/{UNIT}.d"
@@ -66,7 +66,7 @@ def test_nginx_may_open_a_body_by_its_name_and_nothing_else(host: Box) -> None:
     assert host.run("stat", "-c", "%a %U:%G", CACHE).strip() == "710 tagify:tagify-media"
     assert host.run(*as_nginx, f"{CACHE}/aa/1.body") == "bytes\n"
     for place in ("/etc/tagify/tagify.env", CACHE, f"{CACHE}/aa"):
-        assert host.try_("runuser", "-u", "www-data", "--", "ls", place + "/")[0] != 0
-    assert host.try_(*as_nginx, "/etc/tagify/tagify.env")[0] == 1
+        assert host.run_unchecked("runuser", "-u", "www-data", "--", "ls", place + "/")[0] != 0
+    assert host.run_unchecked(*as_nginx, "/etc/tagify/tagify.env")[0] == 1
     host.run("usermod", "-rG", "tagify-media", "www-data")
-    assert host.try_(*as_nginx, f"{CACHE}/aa/1.body")[0] == 1
+    assert host.run_unchecked(*as_nginx, f"{CACHE}/aa/1.body")[0] == 1

@@ -47,13 +47,13 @@ REASONS = {
 
 
 async def test_no_test_that_stock_nginx_passes_is_failed_without_a_reason(tmp_path: Path) -> None:
-    async with http_cache_suite.running(tmp_path) as (ours, stock, origin):
-        theirs = await http_cache_suite.passed(stock, origin, tmp_path)
-        passed = await http_cache_suite.passed(ours, origin, tmp_path)
+    async with http_cache_suite.running_caches(tmp_path) as (ours, stock, origin):
+        theirs = await http_cache_suite.passed_tests(stock, origin, tmp_path)
+        passed = await http_cache_suite.passed_tests(ours, origin, tmp_path)
         recorded = set(json.loads(BASELINE.read_text()))
         if (theirs | recorded) - passed - REASONS.keys():
             # Some tests go by the clock, and a machine that is busy is late: once more before it counts.
-            passed |= await http_cache_suite.passed(ours, origin, tmp_path)
+            passed |= await http_cache_suite.passed_tests(ours, origin, tmp_path)
     assert len(theirs) > 150
     assert theirs - passed - REASONS.keys() == set()
     assert recorded - passed == set()

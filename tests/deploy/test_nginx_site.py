@@ -15,7 +15,7 @@ from aiohttp import web
 import api.static_pages
 from edge.http.headers import SAFE
 from tagify.settings import NginxSettings
-from tests.support.nginx_site import BINARY, Front, nginx, serving
+from tests.support.nginx_site import NGINX_BINARY, NginxSite, nginx_site, stub_service
 from tests.support.waiting import until
 
 PROBLEM = "application/problem+json"
@@ -27,7 +27,7 @@ async def plain(request: web.Request) -> web.Response:
 
 
 async def test_what_is_internal_stays_inside(tmp_path: Path) -> None:
-    async with serving(plain, tmp_path / "api.sock") as inner, nginx(tmp_path) as front:
+    async with stub_service(plain, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
         for path in (
             "/metrics",
             "/readyz",
@@ -38,14 +38,14 @@ async def test_what_is_internal_stays_inside(tmp_path: Path) -> None:
             "/x/../metrics",
         ):
             assert b" 404 " in await _raw(front, path), path
-        assert not inner.asked
+        assert not inner.request_counts
         for path in ("/api/1/metrics", "/api/1/readyz"):
             async with front.client.get(f"http://127.0.0.1:{front.internal_port}{path}") as answer:
                 assert answer.status == 200
-        assert inner.asked == {"/metrics": 1, "/readyz": 1}
+        assert inner.request_counts == {"/metrics": 1, "/readyz": 1}
 
 
-async def _raw(front: Front, path: str) -> bytes:
+async def _raw(front: NginxSite, path: str) -> bytes:
     """The status line for a path just as it is written."""
     reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -67,9 +67,9 @@ async def test_headers_that_protect_are_on_every_answer_and_not_doubled(tmp_path
         return web.Response(body=b"x", headers=SAFE if request.path.endswith("webp") else {})
 
     async with (
-        serving(page, tmp_path / "api.sock"),
-        serving(safe, tmp_path / "edge.sock"),
-        nginx(tmp_path) as front,
+        stub_service(page, tmp_path / "api.sock"),
+        stub_service(safe, tmp_path / "edge.sock"),
+        nginx_site(tmp_path) as front,
     ):
         answer, _ = await front.get("/")
         assert answer.headers.getall("Content-Security-Policy") == [policy]
@@ -88,8 +88,8 @@ async def test_headers_that_protect_are_on_every_answer_and_not_doubled(tmp_path
 
 async def test_a_client_that_asks_too_much_is_told_and_others_are_not(tmp_path: Path) -> None:
     async with (
-        serving(plain, tmp_path / "api.sock"),
-        nginx(tmp_path, nginx_requests_per_s=5, nginx_trusted_proxies=("127.0.0.1",)) as front,
+        stub_service(plain, tmp_path / "api.sock"),
+        nginx_site(tmp_path, nginx_requests_per_s=5, nginx_trusted_proxies=("127.0.0.1",)) as front,
     ):
 
         async def status(client: str) -> tuple[int, str]:
@@ -113,7 +113,10 @@ async def test_streams_of_events_are_bounded_and_come_at_once(tmp_path: Path) ->
         await asyncio.sleep(30)
         return stream
 
-    async with serving(events, tmp_path / "api.sock"), nginx(tmp_path, nginx_streams_per_client=3) as front:
+    async with (
+        stub_service(events, tmp_path / "api.sock"),
+        nginx_site(tmp_path, nginx_streams_per_client=3) as front,
+    ):
         streams = [await front.client.get("/api/events") for _ in range(3)]
         for stream in streams:
             assert await asyncio.wait_for(stream.content.readany(), 10) == b"data: 1\n\n"
@@ -124,10 +127,10 @@ async def test_streams_of_events_are_bounded_and_come_at_once(tmp_path: Path) ->
 
 
 async def test_bodies_are_bounded_and_errors_are_problems(tmp_path: Path) -> None:
-    async with serving(plain, tmp_path / "api.sock") as inner, nginx(tmp_path) as front:
+    async with stub_service(plain, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
         async with front.client.post("/api/images/tags", data=io.BytesIO(bytes(3 << 20))) as answer:
             assert (answer.status, answer.content_type) == (413, PROBLEM)
-        assert not inner.asked
+        assert not inner.request_counts
         await inner.stop()
         answer, body = await front.get("/api/tags")
         assert (answer.status, answer.content_type) == (503, PROBLEM)
@@ -140,9 +143,9 @@ async def test_text_is_compressed_and_pictures_are_not(tmp_path: Path) -> None:
 
     wish = {"Accept-Encoding": "gzip"}
     async with (
-        serving(plain, tmp_path / "api.sock"),
-        serving(picture, tmp_path / "edge.sock"),
-        nginx(tmp_path) as front,
+        stub_service(plain, tmp_path / "api.sock"),
+        stub_service(picture, tmp_path / "edge.sock"),
+        nginx_site(tmp_path) as front,
     ):
         answer, body = await front.get("/api/tags", headers=wish)
         assert answer.headers["Content-Encoding"] == "gzip"
@@ -152,14 +155,14 @@ async def test_text_is_compressed_and_pictures_are_not(tmp_path: Path) -> None:
 
 
 async def test_a_request_has_one_id_from_client_to_log(tmp_path: Path) -> None:
-    async with serving(plain, tmp_path / "api.sock") as inner, nginx(tmp_path) as front:
+    async with stub_service(plain, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
         answer, _ = await front.get('/api/tags?prefix=%22"', headers={"X-Request-ID": "from-outside-1"})
         assert answer.headers.getall("X-Request-ID") == ["from-outside-1"]
-        assert inner.heads[0]["x-request-id"] == "from-outside-1"
+        assert inner.request_headers[0]["x-request-id"] == "from-outside-1"
         answer, _ = await front.get("/api/tags", headers={"X-Request-ID": "no id\t!"})
         made = answer.headers["X-Request-ID"]
         assert len(made) == 32
-        assert inner.heads[1]["x-request-id"] == made
+        assert inner.request_headers[1]["x-request-id"] == made
         lines = await _logged(front, 2)
         assert [line["request_id"] for line in lines] == ["from-outside-1", made]
         assert lines[0]["status"] == 200
@@ -168,7 +171,7 @@ async def test_a_request_has_one_id_from_client_to_log(tmp_path: Path) -> None:
         assert lines[0]["uri"].startswith("/api/tags?prefix=")
 
 
-async def _logged(front: Front, number: int) -> list[dict[str, Any]]:
+async def _logged(front: NginxSite, number: int) -> list[dict[str, Any]]:
     log = front.folder / "access.log"
 
     async def written() -> bool:
@@ -182,11 +185,11 @@ async def _logged(front: Front, number: int) -> list[dict[str, Any]]:
 async def test_a_client_is_whom_a_trusted_proxy_names_and_nobody_else(tmp_path: Path, trusted: bool) -> None:
     proxies = ("127.0.0.0/8", "10.0.0.0/8") if trusted else ("10.0.0.0/8",)
     async with (
-        serving(plain, tmp_path / "api.sock") as inner,
-        nginx(tmp_path, nginx_trusted_proxies=proxies) as front,
+        stub_service(plain, tmp_path / "api.sock") as inner,
+        nginx_site(tmp_path, nginx_trusted_proxies=proxies) as front,
     ):
         await front.get("/api/tags", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7, 10.0.0.1"})
-        assert inner.heads[0]["x-forwarded-for"] == ("192.0.2.7" if trusted else "127.0.0.1")
+        assert inner.request_headers[0]["x-forwarded-for"] == ("192.0.2.7" if trusted else "127.0.0.1")
         assert (await _logged(front, 1))[0]["client"] == ("192.0.2.7" if trusted else "127.0.0.1")
 
 
@@ -198,9 +201,9 @@ async def test_connections_to_the_services_are_kept(tmp_path: Path) -> None:
         return await plain(request)
 
     async with (
-        serving(noting, tmp_path / "api.sock"),
-        serving(noting, tmp_path / "edge.sock"),
-        nginx(tmp_path) as front,
+        stub_service(noting, tmp_path / "api.sock"),
+        stub_service(noting, tmp_path / "edge.sock"),
+        nginx_site(tmp_path) as front,
     ):
         for path in ("/api/tags", "/media/x"):
             seen.clear()
@@ -219,20 +222,20 @@ async def test_an_answer_that_a_client_has_is_not_sent_again(tmp_path: Path) -> 
         return answer
 
     wish = {"Accept-Encoding": "gzip"}
-    async with serving(tagged, tmp_path / "api.sock") as inner, nginx(tmp_path) as front:
+    async with stub_service(tagged, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
         answer, _ = await front.get("/api/tags", headers=wish)
         tag = answer.headers["ETag"]
         answer, body = await front.get("/api/tags", headers={**wish, "If-None-Match": tag})
         assert (answer.status, body) == (304, b"")
-        assert inner.asked["/api/tags"] == 2
+        assert inner.request_counts["/api/tags"] == 2
 
 
 async def test_a_dead_instance_is_unnoticed(tmp_path: Path) -> None:
     places = tuple(f"unix:{tmp_path}/{name}.sock" for name in ("one", "two"))
     async with (
-        serving(plain, tmp_path / "one.sock") as one,
-        serving(plain, tmp_path / "two.sock") as two,
-        nginx(tmp_path, nginx_api=places, nginx_edge=places) as front,
+        stub_service(plain, tmp_path / "one.sock") as one,
+        stub_service(plain, tmp_path / "two.sock") as two,
+        nginx_site(tmp_path, nginx_api=places, nginx_edge=places) as front,
     ):
         paths = [f"/api/tags?{n}" for n in range(20)] + [f"/media/{n}" for n in range(20)]
         for dead, name in ((one, "one"), (two, "two")):
@@ -248,7 +251,7 @@ async def test_the_page_is_there_while_the_api_is_away(tmp_path: Path) -> None:
     async def page(_: web.Request) -> web.Response:
         return web.Response(body=b"<p>", headers={"Cache-Control": "no-cache", "ETag": '"1"'})
 
-    async with serving(page, tmp_path / "api.sock") as inner, nginx(tmp_path) as front:
+    async with stub_service(page, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
         await front.get("/")
         await inner.stop()
         answer, body = await front.get("/")
@@ -271,10 +274,12 @@ FORMS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("values", FORMS)
 async def test_nginx_and_gixy_have_nothing_to_say(tmp_path: Path, values: dict[str, Any]) -> None:
-    async with nginx(tmp_path, **values) as front:
+    async with nginx_site(tmp_path, **values) as front:
         config = tmp_path / "nginx" / "nginx.conf"
-        assert BINARY is not None
-        told = await _run(BINARY, "-t", "-q", "-c", str(config), "-p", str(config.parent), "-e", "stderr")
+        assert NGINX_BINARY is not None
+        told = await _run(
+            NGINX_BINARY, "-t", "-q", "-c", str(config), "-p", str(config.parent), "-e", "stderr"
+        )
         assert told == (0, "")
         code, said = await _run(sys.executable, "-m", "gixy", "--format", "json", str(config))
         assert (code, json.loads(said or "[]")) == (0, [])
@@ -306,8 +311,8 @@ async def test_events_and_api_answers_are_never_kept(tmp_path: Path) -> None:
     async def cacheable(_: web.Request) -> web.Response:
         return web.Response(body=b"x", headers={"Cache-Control": "public, max-age=100"})
 
-    async with serving(cacheable, tmp_path / "api.sock") as inner, nginx(tmp_path) as front:
+    async with stub_service(cacheable, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
         for _ in range(2):
             for path in ("/api/tags", "/api/events", "/api/images"):
                 await front.get(path)
-        assert set(inner.asked.values()) == {2}
+        assert set(inner.request_counts.values()) == {2}

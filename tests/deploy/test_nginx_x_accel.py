@@ -20,8 +20,8 @@ from tagify.web import METRICS
 from tagify.web.x_accel import CACHED, SENDFILE_TYPE, X_ACCEL_REDIRECT
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.catalog_fixtures import shown
-from tests.support.nginx_site import Front, nginx, serving
+from tests.support.catalog_fixtures import insert_stored_image
+from tests.support.nginx_site import NginxSite, nginx_site, stub_service
 from tests.support.waiting import until
 
 over_minio = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -33,14 +33,14 @@ LONG_AGO, TO_COME = "Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 
 
 @pytest.fixture
 async def image(catalog: Catalog, blobs: ObjectStore) -> Image:
-    return await shown(catalog, blobs, pictures.jpeg(1200, 800))
+    return await insert_stored_image(catalog, blobs, pictures.jpeg(1200, 800))
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
     """An nginx that takes files, and the edge behind it."""
 
-    front: Front
+    front: NginxSite
     cache: Path
     app: web.Application
 
@@ -71,7 +71,7 @@ async def side(values: dict[str, Any], folder: Path, *, handing_over: bool) -> A
         await runner.setup()
         held.push_async_callback(runner.cleanup)
         await web.UnixSite(runner, str(folder / "edge.sock")).start()
-        made = nginx(folder, edge_x_accel=True, edge_cache_dir=cache, cors_origins=(ORIGIN,))
+        made = nginx_site(folder, edge_x_accel=True, edge_cache_dir=cache, cors_origins=(ORIGIN,))
         yield Side(await held.enter_async_context(made), cache, app)
 
 
@@ -198,7 +198,7 @@ async def test_no_client_names_a_file(sides: tuple[Side, Side], image: Image) ->
             assert status in (b"404", b"400", b"503"), (path, status)
 
 
-async def raw(front: Front, path: str, headers: dict[str, str]) -> bytes:
+async def raw(front: NginxSite, path: str, headers: dict[str, str]) -> bytes:
     """The status for a path just as it is written."""
     reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -227,8 +227,8 @@ async def test_an_edge_that_is_not_itself_can_name_bodies_of_the_cache_alone(tmp
         return web.Response(headers={X_ACCEL_REDIRECT: CACHED + named[int(request.path[-5])]})
 
     async with (
-        serving(edge, tmp_path / "edge.sock"),
-        nginx(tmp_path, edge_x_accel=True, edge_cache_dir=cache) as front,
+        stub_service(edge, tmp_path / "edge.sock"),
+        nginx_site(tmp_path, edge_x_accel=True, edge_cache_dir=cache) as front,
     ):
         for number in range(len(named)):
             answer, body = await front.get(f"/media/{'0' * 64}/16{number}.jpg")
@@ -246,7 +246,7 @@ async def test_nginx_asks_for_files_only_where_the_setting_is_on(tmp_path: Path)
     async def edge(request: web.Request) -> web.Response:
         return web.Response(text=request.headers.get(SENDFILE_TYPE, "none"))
 
-    async with serving(edge, tmp_path / "edge.sock"), nginx(tmp_path) as front:
+    async with stub_service(edge, tmp_path / "edge.sock"), nginx_site(tmp_path) as front:
         for path in (f"/media/{'0' * 64}/160.jpg", f"/media/{'0' * 64}/original", "/media/else"):
             _, body = await front.get(path, headers={SENDFILE_TYPE: X_ACCEL_REDIRECT})
             assert body == b"none"

@@ -21,11 +21,11 @@ from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.catalog_fixtures import shown
-from tests.support.nginx_site import BINARY, Front, nginx
+from tests.support.catalog_fixtures import insert_stored_image
+from tests.support.nginx_site import NGINX_BINARY, NginxSite, nginx_site
 from tests.support.originals import Client, edge
 from tests.support.ports import free_ports
-from tests.support.servers import Servers, missing
+from tests.support.servers import Servers, skip_or_fail
 from tests.support.waiting import until
 
 OURS = "https://photos.example.org"
@@ -49,7 +49,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 async def stored(catalog: Catalog, blobs: ObjectStore, seed: int) -> Image:
     """An image in a library of its own; its original takes three slices."""
     data = pictures.jpeg(800, 600, seed=seed).ljust(LENGTH, b"\0")
-    return await shown(catalog, blobs, data, root=f"/srv/{seed}")
+    return await insert_stored_image(catalog, blobs, data, root=f"/srv/{seed}")
 
 
 async def by_sweep(catalog: Catalog, blobs: ObjectStore, image: Image) -> None:
@@ -92,7 +92,9 @@ def _head(path: Path) -> bytes:
 
 
 @asynccontextmanager
-async def running(tmp_path: Path, values: Values, *, port: int = 0) -> AsyncIterator[tuple[Client, Front]]:
+async def running(
+    tmp_path: Path, values: Values, *, port: int = 0
+) -> AsyncIterator[tuple[Client, NginxSite]]:
     """An edge, and nginx in front of it, with what their caches in this folder hold."""
     port = port or free_ports()
     settings = EdgeSettings(
@@ -103,11 +105,11 @@ async def running(tmp_path: Path, values: Values, *, port: int = 0) -> AsyncIter
     )
     async with edge(settings) as behind:
         place = (f"127.0.0.1:{behind.port}",)
-        async with nginx(tmp_path, port=port, nginx_edge=place, cors_origins=(OURS,)) as front:
+        async with nginx_site(tmp_path, port=port, nginx_edge=place, cors_origins=(OURS,)) as front:
             yield behind, front
 
 
-async def all_cached(front: Front, image: Image) -> None:
+async def all_cached(front: NginxSite, image: Image) -> None:
     """Ask until NGINX has all there is to have."""
     for path, headers in questions(image) * 2:
         answer, _ = await front.get(path, headers=headers)
@@ -125,7 +127,7 @@ async def test_a_removed_image_leaves_all_caches_and_its_sister_stays(
     remove: Remove,
 ) -> None:
     if not MODULE.exists():
-        missing("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
+        skip_or_fail("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
     gone, stays = await stored(catalog, blobs, 1), await stored(catalog, blobs, 2)
     caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
     async with running(tmp_path, {**mongo_values, **s3_values}) as (behind, front):
@@ -161,8 +163,8 @@ async def test_an_nginx_without_the_module_runs_and_keeps_until_its_time(
     async with running(tmp_path, {**mongo_values, **s3_values}) as (behind, front):
         config = tmp_path / "nginx" / "nginx.conf"
         assert "purge" not in "".join(path.read_text() for path in config.parent.glob("*.conf"))
-        assert BINARY is not None
-        checked = await asyncio.create_subprocess_exec(BINARY, "-t", "-q", "-c", str(config))
+        assert NGINX_BINARY is not None
+        checked = await asyncio.create_subprocess_exec(NGINX_BINARY, "-t", "-q", "-c", str(config))
         assert await checked.wait() == 0
         await all_cached(front, gone)
         kept = len(kept_of(gone, caches[0]))
@@ -189,7 +191,7 @@ async def test_a_removal_waits_for_no_cache_and_none_is_left_out(
 ) -> None:
     """NGINX hangs, then it is away, then an edge is; each catches up once it is back."""
     if not MODULE.exists():
-        missing("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
+        skip_or_fail("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
     monkeypatch.setattr("edge.purge.nginx.TIMEOUT_S", 0.2)
     monkeypatch.setattr("edge.purge.follower.LONGEST_WAIT_S", 0.2)
     first, second = await stored(catalog, blobs, 1), await stored(catalog, blobs, 2)

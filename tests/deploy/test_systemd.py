@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.deploy.conftest import LARGE, MAKE_INSTALL, SITE
-from tests.support.throwaway_host import Box
+from tests.support.throwaway_host import ThrowawayHost
 
 pytestmark = pytest.mark.slow
 
@@ -26,22 +26,22 @@ IMAGES = 7
 TAGIFY = "/usr/local/bin/tagify"
 
 
-def statuses(host: Box, *urls: str, options: str = "") -> set[str]:
+def statuses(host: ThrowawayHost, *urls: str, options: str = "") -> set[str]:
     """The HTTP statuses of these, asked one after the other."""
     ask = f"curl -s -o /dev/null -w '%{{http_code}}\\n' {options}"
     return set(host.shell(f"for url in {' '.join(urls)}; do {ask} $url; done").split())
 
 
-def images(host: Box) -> list[dict[str, str]]:
+def images(host: ThrowawayHost) -> list[dict[str, str]]:
     found: list[dict[str, str]] = json.loads(host.shell(f"curl -s '{SITE}/api/images?limit=100'"))["items"]
     return found
 
 
-def all_ready(host: Box) -> bool:
-    return all(host.show(name, "ActiveState") == "active" for name in SERVICES)
+def all_ready(host: ThrowawayHost) -> bool:
+    return all(host.unit_property(name, "ActiveState") == "active" for name in SERVICES)
 
 
-def media(host: Box) -> Sequence[str]:
+def media(host: ThrowawayHost) -> Sequence[str]:
     return [
         f"{SITE}/media/{image['content']}/{kind}"
         for image in images(host)
@@ -49,11 +49,11 @@ def media(host: Box) -> Sequence[str]:
     ]
 
 
-def test_after_the_installation_everything_runs_and_a_library_is_served(host: Box) -> None:
+def test_after_the_installation_everything_runs_and_a_library_is_served(host: ThrowawayHost) -> None:
     assert all_ready(host)
     body = '{"path": "/srv/photos", "name": "Photos"}'
     host.shell(f"curl -sSf -H 'Content-Type: application/json' -d '{body}' {SITE}/api/libraries")
-    host.wait(f"curl -s '{SITE}/api/libraries' | grep -q '\"indexed_count\":{IMAGES}'")
+    host.wait_until(f"curl -s '{SITE}/api/libraries' | grep -q '\"indexed_count\":{IMAGES}'")
     assert len(images(host)) == IMAGES
     assert statuses(host, f"{SITE}/", *media(host)) == {"200"}
     assert statuses(host, f"{SITE}/metrics", f"{SITE}/readyz") == {"404"}
@@ -62,46 +62,48 @@ def test_after_the_installation_everything_runs_and_a_library_is_served(host: Bo
     assert statuses(host, *pages) == {"200"}
     assert statuses(host, f"{inside}/purge") == {"204"}
     assert host.run("cat", "/var/lib/tagify/s3/server").strip() == "minio"
-    assert [host.show(name, "ActiveState") for name in SERVERS] == ["active"] * 2
+    assert [host.unit_property(name, "ActiveState") for name in SERVERS] == ["active"] * 2
 
 
-def test_the_settings_file_names_every_setting_and_the_secrets_are_roots(host: Box) -> None:
+def test_the_settings_file_names_every_setting_and_the_secrets_are_roots(host: ThrowawayHost) -> None:
     text = host.run("cat", "/etc/tagify/tagify.env")
     assert "#TAGIFY_EDGE_CACHE_BYTES=10000000000" in text
     assert "TAGIFY_S3_SECRET_KEY" not in text
     assert host.run("stat", "-c", "%a %U", "/etc/tagify/credentials").split() == ["700", "root"]
-    code, _ = host.try_("runuser", "-u", "tagify", "--", "cat", "/etc/tagify/credentials/tagify_mongo_uri")
+    code, _ = host.run_unchecked(
+        "runuser", "-u", "tagify", "--", "cat", "/etc/tagify/credentials/tagify_mongo_uri"
+    )
     assert code == 1
     assert "mongodb://" not in host.run("systemctl", "show", "tagify-api@1")
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_passwords_come_as_credentials_that_only_the_service_reads(host: Box, unit: str) -> None:
-    pid = host.show(unit, "MainPID")
+def test_passwords_come_as_credentials_that_only_the_service_reads(host: ThrowawayHost, unit: str) -> None:
+    pid = host.unit_property(unit, "MainPID")
     assert b"mongodb://" not in host.run("cat", f"/proc/{pid}/environ").encode()
     place = f"/run/credentials/{unit}.service/tagify_mongo_uri"
     assert host.run("cat", place) == host.run("cat", "/etc/tagify/credentials/tagify_mongo_uri")
-    code, _ = host.try_("runuser", "-u", "www-data", "--", "cat", place)
+    code, _ = host.run_unchecked("runuser", "-u", "www-data", "--", "cat", place)
     assert code == 1
 
 
 @pytest.mark.parametrize("unit", (*SERVICES, *SERVERS))
-def test_memory_and_tasks_are_limited_by_the_kernel(host: Box, unit: str) -> None:
-    group = host.show(unit, "ControlGroup")
+def test_memory_and_tasks_are_limited_by_the_kernel(host: ThrowawayHost, unit: str) -> None:
+    group = host.unit_property(unit, "ControlGroup")
     memory = host.run("cat", f"/sys/fs/cgroup/memory{group}/memory.limit_in_bytes").strip()
     tasks = host.run("cat", f"/sys/fs/cgroup/pids{group}/pids.max").strip()
-    assert (memory, tasks) == (host.show(unit, "MemoryMax"), host.show(unit, "TasksMax"))
+    assert (memory, tasks) == (host.unit_property(unit, "MemoryMax"), host.unit_property(unit, "TasksMax"))
     assert memory.isdigit()
     assert tasks.isdigit()
     wanted = "continue" if unit.startswith("tagify-edge") else "stop"
-    assert host.show(unit, "OOMPolicy") == wanted
+    assert host.unit_property(unit, "OOMPolicy") == wanted
 
 
-def test_a_second_installation_changes_nothing(host: Box) -> None:
-    before = [host.show(name, "MainPID") for name in SERVICES]
+def test_a_second_installation_changes_nothing(host: ThrowawayHost) -> None:
+    before = [host.unit_property(name, "MainPID") for name in SERVICES]
     assert host.run(TAGIFY, "install", "--with-servers").strip() == "nothing to do"
     assert host.run(TAGIFY, "install", "--with-servers", "--dry-run").strip() == "nothing to do"
-    assert [host.show(name, "MainPID") for name in SERVICES] == before
+    assert [host.unit_property(name, "MainPID") for name in SERVICES] == before
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_a_second_installation_changes_nothing(host: Box) -> None:
         ("tagify-s3", 2.5),
     ],
 )
-def test_systemd_finds_little_exposure(host: Box, unit: str, limit: float) -> None:
+def test_systemd_finds_little_exposure(host: ThrowawayHost, unit: str, limit: float) -> None:
     said = host.run("systemd-analyze", "security", "--no-pager", unit)
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
     assert found
@@ -122,34 +124,34 @@ def test_systemd_finds_little_exposure(host: Box, unit: str, limit: float) -> No
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_the_sandbox_is_on(host: Box, unit: str) -> None:
-    pid = host.show(unit, "MainPID")
+def test_the_sandbox_is_on(host: ThrowawayHost, unit: str) -> None:
+    pid = host.unit_property(unit, "MainPID")
     status = host.run("cat", f"/proc/{pid}/status")
     for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000"):
         assert line in status
     for place in ("/srv/photos/x", "/etc/x", "/opt/tagify/x", "/usr/x"):
-        code, said = host.try_("nsenter", "-t", pid, "-m", "touch", place)
+        code, said = host.run_unchecked("nsenter", "-t", pid, "-m", "touch", place)
         assert (code, "Read-only file system" in said) == (1, True), place
 
 
 @pytest.mark.parametrize("unit", SOCKETS)
-def test_a_connection_starts_a_service_that_is_not_there(host: Box, unit: str) -> None:
+def test_a_connection_starts_a_service_that_is_not_there(host: ThrowawayHost, unit: str) -> None:
     host.run("systemctl", "stop", f"{unit}.service")
-    assert host.show(f"{unit}.service", "ActiveState") == "inactive"
+    assert host.unit_property(f"{unit}.service", "ActiveState") == "inactive"
     assert statuses(host, "http://x/livez", options=f"--unix-socket {SOCKETS[unit]}") == {"200"}
-    host.wait(f"systemctl is-active -q {unit}.service")
+    host.wait_until(f"systemctl is-active -q {unit}.service")
 
 
 @pytest.mark.parametrize("unit", SOCKETS)
-def test_requests_wait_through_a_restart(host: Box, unit: str) -> None:
-    before = host.show(unit, "MainPID")
+def test_requests_wait_through_a_restart(host: ThrowawayHost, unit: str) -> None:
+    before = host.unit_property(unit, "MainPID")
     ask = f"curl -s -o /dev/null -w '%{{http_code}}\\n' --unix-socket {SOCKETS[unit]} http://x/livez"
     said = host.shell(
         f"systemctl restart {unit}.service & for n in $(seq 40); do {ask} & sleep 0.05; done; wait; "
         f"systemctl is-active {unit}.service"
     ).split()
     assert said == ["200"] * 40 + ["active"]
-    assert host.show(unit, "MainPID") != before
+    assert host.unit_property(unit, "MainPID") != before
 
 
 HELD = """
@@ -191,13 +193,13 @@ with socket.socket(socket.AF_UNIX) as client:
 """
 
 
-def test_a_download_under_way_is_finished_through_a_restart(host: Box) -> None:
+def test_a_download_under_way_is_finished_through_a_restart(host: ThrowawayHost) -> None:
     (content,) = [image["content"] for image in images(host) if image["path"] == "0.jpg"]
     said = host.run("/opt/tagify/current/bin/python", "-c", DOWNLOAD.replace("{content}", content))
     assert said.split() == [str(LARGE), "0"]
 
 
-def test_a_request_under_way_is_held_through_a_restart(host: Box) -> None:
+def test_a_request_under_way_is_held_through_a_restart(host: ThrowawayHost) -> None:
     image = images(host)[0]["_id"]
     said = host.run("/opt/tagify/current/bin/python", "-c", HELD.replace("{image}", image))
     assert said.split() == ["HTTP/1.1", "200", "OK", "0"]
@@ -205,38 +207,45 @@ def test_a_request_under_way_is_held_through_a_restart(host: Box) -> None:
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_a_service_that_is_killed_is_back_and_nobody_noticed(host: Box, unit: str) -> None:
-    before = host.show(unit, "MainPID")
+def test_a_service_that_is_killed_is_back_and_nobody_noticed(host: ThrowawayHost, unit: str) -> None:
+    before = host.unit_property(unit, "MainPID")
     urls = [*media(host), f"{SITE}/api/tags", f"{SITE}/api/images"]
     host.run("kill", "-KILL", before)
     assert statuses(host, *(urls * 3)) == {"200"}
-    host.wait(f"systemctl is-active -q {unit}.service && [ $(systemctl show -P MainPID {unit}) != {before} ]")
+    host.wait_until(
+        f"systemctl is-active -q {unit}.service && [ $(systemctl show -P MainPID {unit}) != {before} ]"
+    )
 
 
 @pytest.mark.parametrize("unit", SERVERS)
-def test_a_server_that_is_killed_is_back_and_the_services_with_it(host: Box, unit: str) -> None:
-    before, services = host.show(unit, "MainPID"), [host.show(name, "MainPID") for name in SERVICES]
+def test_a_server_that_is_killed_is_back_and_the_services_with_it(host: ThrowawayHost, unit: str) -> None:
+    before, services = (
+        host.unit_property(unit, "MainPID"),
+        [host.unit_property(name, "MainPID") for name in SERVICES],
+    )
     host.run("kill", "-KILL", before)
-    host.wait(f"systemctl is-active -q {unit} && [ $(systemctl show -P MainPID {unit}) != {before} ]", 120)
+    host.wait_until(
+        f"systemctl is-active -q {unit} && [ $(systemctl show -P MainPID {unit}) != {before} ]", 120
+    )
     inside = "http://127.0.0.1:8089"
     for page in ("api/1", "api/2", "edge/1", "edge/2", "ingest/1"):
-        host.wait(f"curl -sSf {inside}/{page}/readyz", 60)
+        host.wait_until(f"curl -sSf {inside}/{page}/readyz", 60)
     urls = [*media(host), *(f"{SITE}/media/{image['content']}/160.jpg" for image in images(host))]
     assert statuses(host, *urls) == {"200"}
-    assert [host.show(name, "MainPID") for name in SERVICES] == services
+    assert [host.unit_property(name, "MainPID") for name in SERVICES] == services
 
 
-def test_an_edge_whose_worker_is_killed_goes_on(host: Box) -> None:
-    before = host.show("tagify-edge@1", "MainPID")
-    group = host.show("tagify-edge@1", "ControlGroup")
+def test_an_edge_whose_worker_is_killed_goes_on(host: ThrowawayHost) -> None:
+    before = host.unit_property("tagify-edge@1", "MainPID")
+    group = host.unit_property("tagify-edge@1", "ControlGroup")
     pids = host.run("cat", f"/sys/fs/cgroup/pids{group}/cgroup.procs").split()
     workers = [pid for pid in pids if pid != before]
     assert workers
     host.run("kill", "-KILL", *workers)
     content = images(host)[0]["content"]
     ask = f"curl -sSf -o /dev/null --unix-socket {SOCKETS['tagify-edge@1']} http://x/media/{content}/512.avif"
-    host.wait(ask, 60)
-    assert host.show("tagify-edge@1", "MainPID") == before
+    host.wait_until(ask, 60)
+    assert host.unit_property("tagify-edge@1", "MainPID") == before
 
 
 STUCK = (
@@ -248,7 +257,7 @@ STUCK = (
 
 
 @pytest.mark.parametrize("unit", ["tagify-ingest", "tagify-api@2", "tagify-edge@2"])
-def test_a_loop_that_is_stuck_is_restarted(host: Box, unit: str) -> None:
+def test_a_loop_that_is_stuck_is_restarted(host: ThrowawayHost, unit: str) -> None:
     name = unit.partition("-")[2].partition("@")[0]
     folder = f"/run/systemd/system/{unit}.service.d"
     start = f'/opt/tagify/current/bin/python -P -c "{STUCK.format(name=name)}"'
@@ -257,25 +266,27 @@ def test_a_loop_that_is_stuck_is_restarted(host: Box, unit: str) -> None:
         f"systemctl daemon-reload; systemctl restart {unit}",
         f"ExecStart={start}",
     )
-    before = host.show(unit, "MainPID")
+    before = host.unit_property(unit, "MainPID")
     host.run("kill", "-USR1", before)
     assert host.run("cat", f"/proc/{before}/stat").split()[2] in "SR"
-    host.wait(f"[ $(systemctl show -P MainPID {unit}) != {before} ] && systemctl is-active -q {unit}", 90)
+    host.wait_until(
+        f"[ $(systemctl show -P MainPID {unit}) != {before} ] && systemctl is-active -q {unit}", 90
+    )
     assert "Watchdog timeout" in host.journal(unit)
     host.shell(f"rm -r {folder}; systemctl daemon-reload; systemctl restart {unit}")
 
 
 @pytest.mark.parametrize("unit", SOCKETS)
-def test_a_reload_takes_over_what_can_be_and_keeps_the_process(host: Box, unit: str) -> None:
-    before = host.show(unit, "MainPID")
+def test_a_reload_takes_over_what_can_be_and_keeps_the_process(host: ThrowawayHost, unit: str) -> None:
+    before = host.unit_property(unit, "MainPID")
     host.shell(f"echo TAGIFY_LOG_LEVEL=debug >> /etc/tagify/tagify.env; systemctl reload {unit}")
-    host.wait(f"journalctl -u {unit} -o cat | grep -q 'settings read again: log_level'")
+    host.wait_until(f"journalctl -u {unit} -o cat | grep -q 'settings read again: log_level'")
     host.shell(f"sed -i /^TAGIFY_LOG_LEVEL/d /etc/tagify/tagify.env; systemctl reload {unit}")
-    host.wait(f"systemctl is-active -q {unit}")
-    assert host.show(unit, "MainPID") == before
+    host.wait_until(f"systemctl is-active -q {unit}")
+    assert host.unit_property(unit, "MainPID") == before
 
 
-def test_the_journal_can_be_read_by_people_and_programs(host: Box) -> None:
+def test_the_journal_can_be_read_by_people_and_programs(host: ThrowawayHost) -> None:
     lines = [line for line in host.journal("tagify-edge@1").splitlines() if line.startswith("{")]
     entry = json.loads(lines[-1])
     assert entry["service"] == "edge"
@@ -284,25 +295,25 @@ def test_the_journal_can_be_read_by_people_and_programs(host: Box) -> None:
     assert json.loads(fields)["SYSLOG_IDENTIFIER"].startswith(("tagify-edge-1", "systemd"))
 
 
-def test_the_nightly_care_succeeds(host: Box) -> None:
+def test_the_nightly_care_succeeds(host: ThrowawayHost) -> None:
     host.run("systemctl", "start", "tagify-maintenance.service", timeout_s=180)
-    assert host.show("tagify-maintenance.service", "Result") == "success"
+    assert host.unit_property("tagify-maintenance.service", "Result") == "success"
     assert "every count is exact" in host.journal("tagify-maintenance.service")
-    assert host.show("tagify-maintenance.timer", "ActiveState") == "active"
+    assert host.unit_property("tagify-maintenance.timer", "ActiveState") == "active"
 
 
 @pytest.fixture
-def certificates_end(host: Box) -> Iterator[None]:
+def certificates_end(host: ThrowawayHost) -> Iterator[None]:
     """A certificate that NGINX is told of in a test is not there for the next one."""
     yield
     host.shell(
         f"sed -i /TLS_CERTIFICATE=.etc/d\\;/TLS_KEY=.etc/d /etc/tagify/tagify.env; {TAGIFY} install --with-servers"
     )
-    host.wait(f"curl -sSf {SITE}/api/tags")
+    host.wait_until(f"curl -sSf {SITE}/api/tags")
 
 
 @pytest.mark.usefixtures("certificates_end")
-def test_a_certificate_makes_it_https_and_a_reload_renews_it(host: Box) -> None:
+def test_a_certificate_makes_it_https_and_a_reload_renews_it(host: ThrowawayHost) -> None:
     make = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={} "
         "-addext subjectAltName=IP:127.0.0.1 -keyout /etc/tagify/tls.key -out /etc/tagify/tls.pem 2>/dev/null"
@@ -311,33 +322,33 @@ def test_a_certificate_makes_it_https_and_a_reload_renews_it(host: Box) -> None:
     names = ("TAGIFY_NGINX_TLS_CERTIFICATE=/etc/tagify/tls.pem", "TAGIFY_NGINX_TLS_KEY=/etc/tagify/tls.key")
     host.shell(make.format("first"))
     host.shell(f"printf '%s\\n' {' '.join(names)} >> /etc/tagify/tagify.env; {TAGIFY} install --with-servers")
-    host.wait("curl -sSf --cacert /etc/tagify/tls.pem https://127.0.0.1/api/tags")
+    host.wait_until("curl -sSf --cacert /etc/tagify/tls.pem https://127.0.0.1/api/tags")
     # Workers of the old configuration take connections for a moment more.
-    host.wait(f"curl -s -o /dev/null -w '%{{http_code}}' {SITE}/api/tags | grep -q 308")
+    host.wait_until(f"curl -s -o /dev/null -w '%{{http_code}}' {SITE}/api/tags | grep -q 308")
     assert "first" in host.shell(shown)
     host.shell(make.format("second"))
     host.run("systemctl", "reload", "nginx")
-    host.wait(f"{shown} | grep -q second")
+    host.wait_until(f"{shown} | grep -q second")
 
 
-def test_all_stop_in_time_with_clients_that_stay(host: Box) -> None:
+def test_all_stop_in_time_with_clients_that_stay(host: ThrowawayHost) -> None:
     host.shell(
         f"curl -sN {SITE}/api/events >/dev/null & sleep 0.5; systemctl stop tagify.target "
         "'tagify-*.service'; wait",
         timeout_s=60,
     )
     for name in SERVICES:
-        assert host.show(name, "Result") == "success", host.journal(name)[-2000:]
+        assert host.unit_property(name, "Result") == "success", host.journal(name)[-2000:]
     host.run("systemctl", "start", "tagify.target")
     assert all_ready(host)
 
 
-async def test_an_upgrade_under_load_fails_no_request_and_keeps_all(host: Box) -> None:
+async def test_an_upgrade_under_load_fails_no_request_and_keeps_all(host: ThrowawayHost) -> None:
     workers = host.shell("pgrep -f 'nginx: worker'").split()
     host.shell("echo TAGIFY_NGINX_REQUESTS_PER_S=100000 >> /etc/tagify/tagify.env")
     host.run(TAGIFY, "install", "--with-servers")
     # Those of the old configuration take connections for a moment more, and end them when they end.
-    host.wait(f"! kill -0 {' '.join(workers)}")
+    host.wait_until(f"! kill -0 {' '.join(workers)}")
     before = (host.run("readlink", "/opt/tagify/current"), images(host))
     urls = [f"{SITE}/api/images?limit=5", f"{SITE}/api/tags", f"{SITE}/api/images/{before[1][0]['_id']}/file"]
     loads = [
@@ -359,20 +370,20 @@ async def test_an_upgrade_under_load_fails_no_request_and_keeps_all(host: Box) -
     assert all_ready(host)
 
 
-def test_a_reboot_brings_everything_back(host: Box) -> None:
+def test_a_reboot_brings_everything_back(host: ThrowawayHost) -> None:
     before = images(host)
     host.reboot()
-    host.wait(f"curl -sSf {SITE}/api/images", 90)
+    host.wait_until(f"curl -sSf {SITE}/api/images", 90)
     assert images(host) == before
-    host.wait("systemctl is-active -q " + " ".join(SERVICES))
+    host.wait_until("systemctl is-active -q " + " ".join(SERVICES))
     assert statuses(host, *media(host)) == {"200"}
 
 
-def test_what_is_taken_off_leaves_settings_and_data(host: Box) -> None:
+def test_what_is_taken_off_leaves_settings_and_data(host: ThrowawayHost) -> None:
     host.run(TAGIFY, "uninstall", timeout_s=180)
     assert host.shell("ls /etc/systemd/system | grep tagify || true") == ""
     host.run("nginx", "-t", "-q")
     host.shell("test ! -e /opt/tagify && test -d /var/lib/tagify/mongod && test -f /etc/tagify/tagify.env")
     host.shell(MAKE_INSTALL, timeout_s=300)
-    host.wait(f"curl -sSf '{SITE}/api/images?limit=100' | grep -q 5.jpg", 60)
+    host.wait_until(f"curl -sSf '{SITE}/api/images?limit=100' | grep -q 5.jpg", 60)
     assert len(images(host)) == IMAGES

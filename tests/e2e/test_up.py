@@ -13,7 +13,7 @@ from tagify.servers.ports import answers
 from tagify.servers.s3 import S3Server
 from tests.support import pictures
 from tests.support.browser import browser_page
-from tests.support.servers import Servers, missing
+from tests.support.servers import Servers, skip_or_fail
 from tests.support.up_process import COMMAND, Up, alive, running
 from tests.support.waiting import until
 
@@ -30,7 +30,7 @@ async def test_a_dropped_file_is_seen_in_a_browser_without_reload(
     tmp_path: Path, library: Path, front: bool
 ) -> None:
     if front and not shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
-        missing("nginx", "sudo apt-get install nginx")
+        skip_or_fail("nginx", "sudo apt-get install nginx")
     arguments = ["--library", str(library)] + ([] if front else ["--no-nginx"])
     async with running(tmp_path / "run", *arguments) as up, browser_page() as (page, troubles):
         await up.indexed(0)

@@ -21,7 +21,7 @@ from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.cancellation import Cancelling
-from tests.support.catalog_fixtures import shown
+from tests.support.catalog_fixtures import insert_stored_image
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -44,7 +44,7 @@ RANGES = ("", "bytes=5-", "bytes=0-9,100-199")
 
 @pytest.fixture
 async def image(catalog: Catalog, blobs: ObjectStore) -> Image:
-    return await shown(catalog, blobs, pictures.jpeg(900, 600))
+    return await insert_stored_image(catalog, blobs, pictures.jpeg(900, 600))
 
 
 def open_files() -> Iterator[str]:

@@ -18,7 +18,7 @@ from tagify.concurrency.limiter import UPSTREAMS
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
-from tests.support.chaos_proxy import Chaos, chaos
+from tests.support.chaos_proxy import ChaosProxy, chaos_proxy
 from tests.support.originals import Client, Listed, edge, listed
 from tests.support.waiting import until
 
@@ -35,23 +35,23 @@ STORM = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
 
 
 @pytest.fixture
-async def store(s3_values: Values) -> AsyncIterator[Chaos]:
+async def store(s3_values: Values) -> AsyncIterator[ChaosProxy]:
     """The way to the S3 server."""
-    async with chaos(s3_values["s3_endpoint"]) as proxy:
+    async with chaos_proxy(s3_values["s3_endpoint"]) as proxy:
         yield proxy
 
 
 @pytest.fixture
-async def database(mongo_values: Values) -> AsyncIterator[Chaos]:
+async def database(mongo_values: Values) -> AsyncIterator[ChaosProxy]:
     """The way to MongoDB."""
     address = urlsplit(mongo_values["mongo_uri"])
-    async with chaos(f"http://{address.hostname}:{address.port}") as proxy:
+    async with chaos_proxy(f"http://{address.hostname}:{address.port}") as proxy:
         yield proxy
 
 
 @pytest.fixture
 def edge_settings(
-    mongo_values: Values, s3_values: Values, store: Chaos, database: Chaos, tmp_path: Path
+    mongo_values: Values, s3_values: Values, store: ChaosProxy, database: ChaosProxy, tmp_path: Path
 ) -> EdgeSettings:
     host = urlsplit(mongo_values["mongo_uri"])
     uri = mongo_values["mongo_uri"].replace(f":{host.port}", f":{database.port}")
@@ -96,22 +96,22 @@ async def at_rest(client: Client) -> None:
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse", "storm"])
 async def test_a_store_that_fails_opens_the_circuit_and_closes_it_when_it_is_back(
-    client: Client, image: Listed, store: Chaos, fault: str
+    client: Client, image: Listed, store: ChaosProxy, fault: str
 ) -> None:
     if fault == "storm":
-        store.answer = STORM
+        store.canned_response = STORM
     else:
         setattr(store, fault, True)
     for method in ("HEAD", "GET"):
         assert await status(client, image.by_content, method) == 503
     assert set(await asyncio.gather(*(status(client, image.by_id) for _ in range(FAILURES)))) == {503}
     assert await metric(client, 'edge_circuit_open{server="S3"} 1')
-    asked, loop = store.accepted, asyncio.get_running_loop()
+    asked, loop = store.accepted_count, asyncio.get_running_loop()
     start = loop.time()
     assert set(await asyncio.gather(*(status(client, image.by_content) for _ in range(20)))) == {503}
-    assert loop.time() - start < 1 or store.accepted > asked
-    assert store.accepted - asked <= 2  # a probe or two, not twenty
-    store.heal()
+    assert loop.time() - start < 1 or store.accepted_count > asked
+    assert store.accepted_count - asked <= 2  # a probe or two, not twenty
+    store.clear_faults()
 
     async def well() -> bool:
         return await status(client, image.by_content) == 200
@@ -124,21 +124,21 @@ async def test_a_store_that_fails_opens_the_circuit_and_closes_it_when_it_is_bac
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("span", ["", "bytes=10-", "bytes=0-99,500-"])
 async def test_a_store_that_breaks_off_breaks_the_transfer(
-    client: Client, image: Listed, store: Chaos, reset: bool, span: str
+    client: Client, image: Listed, store: ChaosProxy, reset: bool, span: str
 ) -> None:
     store.cut_after, store.reset = LENGTH // 2, reset
     with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
         async with client.get(image.by_content, headers={"Range": span} if span else {}) as response:
             assert response.status in (200, 206)
             await response.read()
-    store.heal()
+    store.clear_faults()
     async with client.get(image.by_content) as response:
         assert await response.read() == image.data
     await at_rest(client)
 
 
 async def test_a_slow_first_byte_is_waited_for_and_a_slower_one_is_not(
-    client: Client, image: Listed, store: Chaos
+    client: Client, image: Listed, store: ChaosProxy
 ) -> None:
     store.latency_s = 0.4
     assert await status(client, image.by_content) == 200
@@ -148,7 +148,7 @@ async def test_a_slow_first_byte_is_waited_for_and_a_slower_one_is_not(
 
 
 async def test_a_store_that_falls_silent_in_mid_body_breaks_the_transfer(
-    client: Client, image: Listed, store: Chaos
+    client: Client, image: Listed, store: ChaosProxy
 ) -> None:
     store.rate = 2_000_000
     with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
@@ -179,12 +179,12 @@ async def test_an_object_that_has_gone_is_404(client: Client, image: Listed, blo
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse"])
 async def test_originals_go_on_while_mongodb_is_away(
-    client: Client, catalog: Catalog, blobs: ObjectStore, image: Listed, database: Chaos, fault: str
+    client: Client, catalog: Catalog, blobs: ObjectStore, image: Listed, database: ChaosProxy, fault: str
 ) -> None:
     unseen = await listed(catalog, blobs, 1000, mime="image/png")
     assert await status(client, image.by_id) == 200
     setattr(database, fault, True)
-    await database.sever()
+    await database.drop_connections()
     async with client.get(unseen.by_content) as response:
         assert (response.status, await response.read()) == (200, unseen.data)
         assert response.headers["Content-Type"] == "image/png"
@@ -202,7 +202,7 @@ async def test_originals_go_on_while_mongodb_is_away(
     start = loop.time()
     assert set(await asyncio.gather(*(status(client, image.by_id) for _ in range(10)))) == {200}
     assert loop.time() - start < 10 * 1.0
-    database.heal()
+    database.clear_faults()
 
     async def well() -> bool:
         return await status(client, unseen.by_id) == 200
@@ -211,18 +211,20 @@ async def test_originals_go_on_while_mongodb_is_away(
 
 
 async def test_what_a_browser_holds_needs_no_server(
-    client: Client, image: Listed, store: Chaos, database: Chaos
+    client: Client, image: Listed, store: ChaosProxy, database: ChaosProxy
 ) -> None:
     assert await status(client, image.by_id) == 200
     store.refuse = database.refuse = True
-    await store.sever()
-    await database.sever()
+    await store.drop_connections()
+    await database.drop_connections()
     for path in (image.by_content, image.by_id):
         async with client.get(path, headers={"If-None-Match": f'"{image.content}"'}) as response:
             assert response.status == 304
 
 
-async def test_a_client_that_leaves_ends_the_transfer(client: Client, image: Listed, store: Chaos) -> None:
+async def test_a_client_that_leaves_ends_the_transfer(
+    client: Client, image: Listed, store: ChaosProxy
+) -> None:
     store.rate = 1_000_000
     for _ in range(3):
         async with client.get(image.by_content) as response:
@@ -231,13 +233,13 @@ async def test_a_client_that_leaves_ends_the_transfer(client: Client, image: Lis
     await at_rest(client)
 
     async def closed() -> bool:
-        return store.open == 0
+        return store.open_connections == 0
 
     await until(closed)
 
 
 async def test_requests_cancelled_at_any_moment_leave_nothing(
-    edge_settings: EdgeSettings, image: Listed, store: Chaos
+    edge_settings: EdgeSettings, image: Listed, store: ChaosProxy
 ) -> None:
     before, random = asyncio.all_tasks(), Random(5)
     async with edge(edge_settings) as client:
@@ -261,7 +263,7 @@ async def test_requests_cancelled_at_any_moment_leave_nothing(
     async def nothing_left() -> bool:
         # The driver of the database has tasks of its own, which come and go.
         left = [task for task in asyncio.all_tasks() - before if "pymongo" not in repr(task)]
-        return store.open == 0 and not left
+        return store.open_connections == 0 and not left
 
     await until(nothing_left)
 
@@ -296,7 +298,7 @@ class Reader:
 
 
 async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
-    client: Client, catalog: Catalog, blobs: ObjectStore, store: Chaos, monkeypatch: pytest.MonkeyPatch
+    client: Client, catalog: Catalog, blobs: ObjectStore, store: ChaosProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "PATIENCE_S", 0.05)
     image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)

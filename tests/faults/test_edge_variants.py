@@ -29,10 +29,10 @@ from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.browser import browser_page
-from tests.support.catalog_fixtures import shown
-from tests.support.chaos_proxy import Chaos, chaos
+from tests.support.catalog_fixtures import insert_stored_image
+from tests.support.chaos_proxy import ChaosProxy, chaos_proxy
 from tests.support.originals import Client, edge
-from tests.support.servers import Loop
+from tests.support.servers import BackgroundLoop
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -45,13 +45,13 @@ IMG = {
 
 
 @pytest.fixture
-async def proxy(s3_values: Values) -> AsyncIterator[Chaos]:
-    async with chaos(s3_values["s3_endpoint"]) as made:
+async def proxy(s3_values: Values) -> AsyncIterator[ChaosProxy]:
+    async with chaos_proxy(s3_values["s3_endpoint"]) as made:
         yield made
 
 
 @pytest.fixture
-def settings(mongo_values: Values, s3_values: Values, proxy: Chaos, tmp_path: Path) -> EdgeSettings:
+def settings(mongo_values: Values, s3_values: Values, proxy: ChaosProxy, tmp_path: Path) -> EdgeSettings:
     """The edge reaches its store through the proxy; what is put there is put past it."""
     values = {**mongo_values, **s3_values, "s3_endpoint": proxy.endpoint}
     return EdgeSettings(**values, edge_cache_dir=tmp_path / "cache", s3_timeout_s=5, edge_workers=2)
@@ -94,7 +94,7 @@ async def asking(client: Client, path: str) -> AsyncIterator["asyncio.Task[int]"
 
 
 async def test_a_full_queue_refuses_at_once_and_hits_go_on(
-    settings: EdgeSettings, blobs: ObjectStore, proxy: Chaos
+    settings: EdgeSettings, blobs: ObjectStore, proxy: ChaosProxy
 ) -> None:
     kept, slow = await put(blobs, pictures.jpeg(700, 500)), await put(blobs, pictures.jpeg(900, 600))
     async with edge(settings, edge_queue_size=1, edge_memory_bytes=0) as client:
@@ -116,7 +116,7 @@ async def test_a_full_queue_refuses_at_once_and_hits_go_on(
 
 
 async def test_who_leaves_does_not_cancel_for_others_and_the_last_one_ends_the_fetch(
-    settings: EdgeSettings, blobs: ObjectStore, proxy: Chaos
+    settings: EdgeSettings, blobs: ObjectStore, proxy: ChaosProxy
 ) -> None:
     content = await put(blobs, pictures.jpeg(1200, 800))
     proxy.latency_s = 1.0
@@ -133,14 +133,14 @@ async def test_who_leaves_does_not_cancel_for_others_and_the_last_one_ends_the_f
             await until_open(proxy)
         await becomes(client, "edge_variants_making", 0)
         assert await metric(client, 'edge_encode_seconds_count{format="webp"}') == 1
-        proxy.heal()
+        proxy.clear_faults()
         async with client.get(f"/media/{content}/1024.webp") as response:
             assert response.status == 200
 
 
-async def until_open(proxy: Chaos) -> None:
+async def until_open(proxy: ChaosProxy) -> None:
     async def probe() -> bool:
-        return proxy.open > 0
+        return proxy.open_connections > 0
 
     await until(probe)
 
@@ -175,7 +175,9 @@ async def test_a_browser_draws_the_picture_of_an_error(settings: EdgeSettings, b
         assert await image.evaluate("i => i.naturalWidth") == 256
 
 
-async def test_a_content_that_is_not_there_is_asked_for_once(settings: EdgeSettings, proxy: Chaos) -> None:
+async def test_a_content_that_is_not_there_is_asked_for_once(
+    settings: EdgeSettings, proxy: ChaosProxy
+) -> None:
     async with edge(settings) as client:
         for _ in range(5):
             async with client.get(f"/media/{'0' * 64}/768.webp") as response:
@@ -183,7 +185,7 @@ async def test_a_content_that_is_not_there_is_asked_for_once(settings: EdgeSetti
         assert await metric(client, 'edge_upstream_seconds_count{method="HEAD"}') == 1
 
 
-@pytest.mark.parametrize("attack", [pictures.endless, pictures.bomb])
+@pytest.mark.parametrize("attack", [pictures.many_scans_jpeg, pictures.decompression_bomb])
 async def test_hostile_originals_are_refused_and_free_their_worker(
     settings: EdgeSettings, blobs: ObjectStore, attack: Any
 ) -> None:
@@ -203,7 +205,7 @@ async def test_hostile_originals_are_refused_and_free_their_worker(
 
 
 async def test_avif_has_places_of_its_own_and_others_pass(settings: EdgeSettings, blobs: ObjectStore) -> None:
-    bad, good = await put(blobs, pictures.endless()), await put(blobs, pictures.jpeg(800, 600))
+    bad, good = await put(blobs, pictures.many_scans_jpeg()), await put(blobs, pictures.jpeg(800, 600))
     async with (
         edge(settings, edge_workers=2, edge_avif_workers=1, edge_decode_s=6) as client,
         asking(client, f"/media/{bad}/768.avif") as slow,
@@ -220,7 +222,7 @@ async def test_avif_has_places_of_its_own_and_others_pass(settings: EdgeSettings
 async def test_pixels_wait_for_memory_and_what_fits_beside_them_passes(
     settings: EdgeSettings, blobs: ObjectStore
 ) -> None:
-    hostile = await put(blobs, pictures.endless())
+    hostile = await put(blobs, pictures.many_scans_jpeg())
     large = await put(blobs, pictures.jpeg(3000, 3000, progressive=True))
     small = await put(blobs, pictures.jpeg(800, 600))
     ended: list[str] = []
@@ -242,9 +244,12 @@ async def test_pixels_wait_for_memory_and_what_fits_beside_them_passes(
 
 
 async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
-    settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore, proxy: Chaos
+    settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore, proxy: ChaosProxy
 ) -> None:
-    images = [await shown(catalog, blobs, pictures.jpeg(700, 500, seed), f"{seed}.jpg") for seed in range(9)]
+    images = [
+        await insert_stored_image(catalog, blobs, pictures.jpeg(700, 500, seed), f"{seed}.jpg")
+        for seed in range(9)
+    ]
     paths = [f"/api/images/{image.id}/thumb" for image in images]
     paths += [f"/media/{image.content}/320.webp" for image in images]
     async with edge(settings, edge_queue_size=100) as client:
@@ -257,8 +262,8 @@ async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
 
         assert await status(paths[0]) == 200
         asked = await metric(client, 'edge_upstream_seconds_count{method="GET"}')
-        proxy.answer = STORM
-        await proxy.sever()
+        proxy.canned_response = STORM
+        await proxy.drop_connections()
         loop = asyncio.get_running_loop()
         start, rounds = loop.time(), 5
         for _ in range(rounds):
@@ -269,7 +274,7 @@ async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
         refused = await metric(client, 'edge_circuit_refused_total{server="S3"}')
         assert refused >= (rounds - 1) * (len(paths) - 1) - most
         assert await status(paths[0]) == 200  # what is kept asks nobody
-        proxy.heal()
+        proxy.clear_faults()
 
         async def well() -> bool:
             return {await status(path) for path in paths} == {200}
@@ -278,9 +283,9 @@ async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
 
 
 async def test_one_picture_is_kept_for_all_widths_above_its_own(
-    settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore, proxy: Chaos
+    settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore, proxy: ChaosProxy
 ) -> None:
-    image = await shown(catalog, blobs, pictures.jpeg(700, 500))
+    image = await insert_stored_image(catalog, blobs, pictures.jpeg(700, 500))
     paths = [f"/media/{image.content}/{width}.webp" for width in (3072, 1024, 768, 2048)]
     async with edge(settings) as client:
         bodies = await asyncio.gather(*(body(client, path) for path in paths))
@@ -302,7 +307,7 @@ async def test_one_picture_is_kept_for_all_widths_above_its_own(
 async def test_thumbs_by_id_come_in_the_format_that_is_named(
     settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore
 ) -> None:
-    image = await shown(catalog, blobs, pictures.jpeg(1200, 800))
+    image = await insert_stored_image(catalog, blobs, pictures.jpeg(1200, 800))
     path, etags = f"/api/images/{image.id}/thumb", set()
     async with edge(settings, edge_thumb_formats=("avif", "webp")) as client:
         for accept, kind in (
@@ -331,13 +336,16 @@ async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
     settings: EdgeSettings,
     catalog: Catalog,
     blobs: ObjectStore,
-    proxy: Chaos,
+    proxy: ChaosProxy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    images = [await shown(catalog, blobs, pictures.jpeg(700, 500, seed), f"{seed}.jpg") for seed in range(3)]
+    images = [
+        await insert_stored_image(catalog, blobs, pictures.jpeg(700, 500, seed), f"{seed}.jpg")
+        for seed in range(3)
+    ]
     uri = settings.mongo_uri.get_secret_value()
     address = urlsplit(uri).netloc.rpartition("@")[2]
-    async with chaos(f"http://{address}") as mongo:
+    async with chaos_proxy(f"http://{address}") as mongo:
         behind = SecretStr(uri.replace(address, f"127.0.0.1:{mongo.port}"))
         changes: Values = {"mongo_uri": behind, "mongo_timeout_s": 2.0, "edge_memory_bytes": 0}
         async with edge(settings, **changes) as client:
@@ -345,8 +353,8 @@ async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
             paths += [f"/media/{image.content}/320.webp" for image in images]
             seen = [await body(client, path) for path in paths]
             mongo.refuse = proxy.refuse = True
-            await mongo.sever()
-            await proxy.sever()
+            await mongo.drop_connections()
+            await proxy.drop_connections()
             # As if a minute had passed: what was said is neither fresh nor good while it is asked again.
             monkeypatch.setattr("edge.metadata_cache.REVALIDATE_S", 0.0)
             assert [await body(client, path) for path in paths] == seen
@@ -406,9 +414,12 @@ def test_no_url_and_no_accept_is_a_fault(edge_url: str, content: str, name: str,
 @pytest.fixture
 def edge_url(mongo_values: Values, s3_values: Values, tmp_path: Path) -> Iterator[str]:
     """An edge in a thread of its own, for a test that does not await."""
-    settings, loop = EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache"), Loop()
+    settings, loop = (
+        EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache"),
+        BackgroundLoop(),
+    )
     held = AsyncExitStack()
-    client = loop.run(held.enter_async_context(edge(settings)))
+    client = loop.run_sync(held.enter_async_context(edge(settings)))
     yield str(client.make_url("")).rstrip("/")
-    loop.run(held.aclose())
+    loop.run_sync(held.aclose())
     loop.close()

@@ -12,7 +12,7 @@ from tagify.gc import Sweep
 from tagify.model import Bucket, Content
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
-from tests.support.ingest_harness import House
+from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import process
 from tests.support.waiting import until
 
@@ -24,46 +24,46 @@ KILLS = 20
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 async def test_an_import_that_is_killed_twenty_times_ends_whole(
-    house: House, blobs: ObjectStore, tmp_path: Path
+    harness: IngestHarness, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     data = [pictures.with_keywords("all", f"k{seed % 7}", seed=seed) for seed in range(20)]
     for number in range(FILES):
-        (house.root / f"{number:04}.jpg").write_bytes(data[number % 20] + number.to_bytes(4, "big"))
+        (harness.root / f"{number:04}.jpg").write_bytes(data[number % 20] + number.to_bytes(4, "big"))
     random, log = Random(7), tmp_path / "ingest.log"
     for kill in range(KILLS):
         goal = (kill + 1) * FILES * 0.9 / KILLS * random.uniform(0.5, 1.0)
-        async with process(house.settings, log) as daemon:
-            await until(lambda: has(house, goal), timeout_s=240, every_s=0.01)  # noqa: B023
+        async with process(harness.settings, log) as daemon:
+            await until(lambda: has(harness, goal), timeout_s=240, every_s=0.01)  # noqa: B023
             daemon.kill()
             await daemon.wait()
-    async with process(house.settings, log):
-        await until(lambda: has(house, FILES), timeout_s=240)
-        await until(house.scanned, timeout_s=240)
-    expected = {hashlib.sha256(path.read_bytes()).hexdigest() for path in house.root.glob("*.jpg")}
-    assert await listed(house) == expected
-    await Sweep(house.catalog, blobs, forget=timedelta(days=1), grace=timedelta(), condemned_s=0).run()
+    async with process(harness.settings, log):
+        await until(lambda: has(harness, FILES), timeout_s=240)
+        await until(harness.is_scanned, timeout_s=240)
+    expected = {hashlib.sha256(path.read_bytes()).hexdigest() for path in harness.root.glob("*.jpg")}
+    assert await listed(harness) == expected
+    await Sweep(harness.catalog, blobs, forget=timedelta(days=1), grace=timedelta(), condemned_s=0).run()
     for bucket in Bucket:
-        assert await stored(blobs, bucket, house.settings.s3_key_prefix) == expected
+        assert await stored(blobs, bucket, harness.settings.s3_key_prefix) == expected
 
 
-async def has(house: House, number: float) -> bool:
-    return (await house.state()).indexed_count >= number
+async def has(harness: IngestHarness, number: float) -> bool:
+    return (await harness.load_library()).indexed_count >= number
 
 
-async def listed(house: House) -> set[Content]:
-    entries = await house.catalog.images.under(house.library.id, "", limit=2 * FILES)
+async def listed(harness: IngestHarness) -> set[Content]:
+    entries = await harness.catalog.images.under(harness.library.id, "", limit=2 * FILES)
     assert len(entries) == FILES
-    assert (await house.state()).indexed_count == FILES
+    assert (await harness.load_library()).indexed_count == FILES
     found: set[Content] = set()
     recount: Counter[str] = Counter()
     for entry in entries:
-        image = await house.catalog.images.get(entry.id)
+        image = await harness.catalog.images.get(entry.id)
         assert image is not None and image.content is not None
         found.add(image.content)
         recount.update(image.tags)
     assert recount["all"] == FILES
-    for scope in (None, house.library.id):
-        counts = await house.catalog.tags.counts(scope, limit=100)
+    for scope in (None, harness.library.id):
+        counts = await harness.catalog.tags.counts(scope, limit=100)
         assert {tag.name: tag.count for tag in counts} == recount
     return found
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import pictures
-from tests.support.chaos_proxy import chaos
-from tests.support.ingest_harness import House
+from tests.support.chaos_proxy import chaos_proxy
+from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import process
 from tests.support.ops_pages import Pages
 from tests.support.ports import free_ports
@@ -26,18 +26,18 @@ def resident_kb(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
 
 
-def write(house: House, start: int, end: int) -> None:
+def write(harness: IngestHarness, start: int, end: int) -> None:
     data = [pictures.jpeg(64, 48, seed=seed) for seed in range(20)]
     for number in range(start, end):
-        place = house.root / f"{number // 500:02}" / f"{number:05}.jpg"
+        place = harness.root / f"{number // 500:02}" / f"{number:05}.jpg"
         place.parent.mkdir(exist_ok=True)
         place.write_bytes(data[number % 20] + number.to_bytes(4, "big"))
 
 
-async def import_all(house: House, number: int, look: Callable[[], None]) -> None:
+async def import_all(harness: IngestHarness, number: int, look: Callable[[], None]) -> None:
     async def probe() -> bool:
         look()
-        return (await house.state()).indexed_count >= number
+        return (await harness.load_library()).indexed_count >= number
 
     await until(probe, timeout_s=900, every_s=0.5)
 
@@ -45,29 +45,29 @@ async def import_all(house: House, number: int, look: Callable[[], None]) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 async def test_memory_stays_flat_over_an_import_of_twenty_thousand_images(
-    house: House, tmp_path: Path
+    harness: IngestHarness, tmp_path: Path
 ) -> None:
-    write(house, 0, FILES)
-    async with process(house.settings, tmp_path / "ingest.log") as daemon:
+    write(harness, 0, FILES)
+    async with process(harness.settings, tmp_path / "ingest.log") as daemon:
         most = 0
 
         def look() -> None:
             nonlocal most
             most = max(most, resident_kb(daemon.pid))
 
-        await import_all(house, FIRST, look)
+        await import_all(harness, FIRST, look)
         base, most = most, 0
-        await import_all(house, FILES, look)
+        await import_all(harness, FILES, look)
     print(f"resident over {FIRST} images: {base >> 10} MB, at most later: {most >> 10} MB")
     assert most <= base * STEADY_GROWTH
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
-async def test_memory_stays_bounded_while_the_store_is_away(house: House, tmp_path: Path) -> None:
+async def test_memory_stays_bounded_while_the_store_is_away(harness: IngestHarness, tmp_path: Path) -> None:
     port = free_ports()
-    async with chaos(house.settings.s3_endpoint) as proxy:
-        settings = house.settings.model_copy(
+    async with chaos_proxy(harness.settings.s3_endpoint) as proxy:
+        settings = harness.settings.model_copy(
             update={"ingest_port": port, "s3_endpoint": proxy.endpoint, "ingest_workers": 4}
         )
         async with process(settings, tmp_path / "ingest.log") as daemon:
@@ -77,12 +77,12 @@ async def test_memory_stays_bounded_while_the_store_is_away(house: House, tmp_pa
                 nonlocal most
                 most = max(most, resident_kb(daemon.pid))
 
-            write(house, 0, FIRST)
-            await import_all(house, FIRST, look)
+            write(harness, 0, FIRST)
+            await import_all(harness, FIRST, look)
             base, most = most, 0
             proxy.refuse = True
-            await proxy.sever()
-            write(house, FIRST, FILES)
+            await proxy.drop_connections()
+            write(harness, FIRST, FILES)
 
             async def waits() -> bool:
                 look()
@@ -90,7 +90,7 @@ async def test_memory_stays_bounded_while_the_store_is_away(house: House, tmp_pa
 
             await until(waits, timeout_s=120)
             assert await Pages.at(port).metric("ingest_queue_files") <= 2 * settings.ingest_queue_size
-            proxy.heal()
-            await import_all(house, FILES, look)
+            proxy.clear_faults()
+            await import_all(harness, FILES, look)
     print(f"resident after {FIRST} images: {base >> 10} MB, at most later: {most >> 10} MB")
     assert most <= base * GROWTH

@@ -12,9 +12,9 @@ from ingest.sync.deletion_guard import FEW
 from ingest.sync.root_identity import MARKER
 from tagify.model import LibraryState
 from tests.support import pictures
-from tests.support.ingest_harness import House
+from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import COMMAND, process
-from tests.support.mounts import Mounts, mount_namespace
+from tests.support.mounts import MountNamespace, mount_namespace
 from tests.support.ops_pages import Pages
 from tests.support.ports import free_ports
 from tests.support.waiting import until
@@ -31,33 +31,33 @@ def fill(folder: Path, names: list[str] = MANY, seed: int = 0) -> None:
 
 
 @asynccontextmanager
-async def daemon(house: House, mounts: Mounts, log: Path) -> AsyncIterator[Pages]:
+async def daemon(harness: IngestHarness, mounts: MountNamespace, log: Path) -> AsyncIterator[Pages]:
     port = free_ports()
-    settings = house.settings.model_copy(update={"ingest_port": port})
-    async with process(settings, log, mounts.inside(*COMMAND)):
-        await until(house.scanned)
+    settings = harness.settings.model_copy(update={"ingest_port": port})
+    async with process(settings, log, mounts.command_inside(*COMMAND)):
+        await until(harness.is_scanned)
         yield Pages.at(port)
 
 
-async def suspended(house: House, pages: Pages, log: Path, reason: str) -> None:
+async def suspended(harness: IngestHarness, pages: Pages, log: Path, reason: str) -> None:
     """It is told everywhere, once in the log, however often it is looked at."""
-    await until(lambda: house.is_(LibraryState.SUSPENDED))
-    await house.catalog.libraries.request_rescan(house.library.id)
+    await until(lambda: harness.has_state(LibraryState.SUSPENDED))
+    await harness.catalog.libraries.request_rescan(harness.library.id)
 
     async def counted() -> bool:
         return await pages.metric("ingest_libraries_suspended") == 1
 
     await until(counted)
     await asyncio.sleep(3)  # a look and a half
-    assert reason in (await house.state()).scan_error
+    assert reason in (await harness.load_library()).scan_error
     assert log.read_text().count("library suspended") == 1
 
 
-async def back(house: House, pages: Pages, place: Path, *paths: str) -> None:
+async def back(harness: IngestHarness, pages: Pages, place: Path, *paths: str) -> None:
     """Active by itself, complete, and followed again."""
-    await until(lambda: house.is_(LibraryState.ACTIVE))
+    await until(lambda: harness.has_state(LibraryState.ACTIVE))
     fill(place, ["new.jpg"], seed=500)
-    await house.holds("new.jpg", *paths)
+    await harness.wait_for_images("new.jpg", *paths)
     await until(lambda: none_suspended(pages))
 
 
@@ -65,54 +65,56 @@ async def none_suspended(pages: Pages) -> bool:
     return await pages.metric("ingest_libraries_suspended") == 0
 
 
-async def test_a_bind_mount_that_goes_and_comes_back(house: House, tmp_path: Path) -> None:
+async def test_a_bind_mount_that_goes_and_comes_back(harness: IngestHarness, tmp_path: Path) -> None:
     disk, log = tmp_path / "disk", tmp_path / "ingest.log"
     fill(disk)
     async with mount_namespace() as mounts:
-        await mounts.bind(disk, house.root)
-        async with daemon(house, mounts, log) as pages:
-            before = await house.holds(*MANY)
-            await mounts.unmount(house.root)
-            await suspended(house, pages, log, MARKER)
-            assert (await house.images()).keys() == set(MANY)
-            await mounts.bind(disk, house.root)
-            await back(house, pages, disk, *MANY)
-            after = await house.images()
+        await mounts.bind(disk, harness.root)
+        async with daemon(harness, mounts, log) as pages:
+            before = await harness.wait_for_images(*MANY)
+            await mounts.unmount(harness.root)
+            await suspended(harness, pages, log, MARKER)
+            assert (await harness.images_by_path()).keys() == set(MANY)
+            await mounts.bind(disk, harness.root)
+            await back(harness, pages, disk, *MANY)
+            after = await harness.images_by_path()
     assert {name: after[name].id for name in MANY} == {name: before[name].id for name in MANY}
 
 
 @pytest.mark.slow
-async def test_another_file_system_over_the_root(house: House, tmp_path: Path) -> None:
+async def test_another_file_system_over_the_root(harness: IngestHarness, tmp_path: Path) -> None:
     log = tmp_path / "ingest.log"
-    fill(house.root)
-    async with mount_namespace() as mounts, daemon(house, mounts, log) as pages:
-        await house.holds(*MANY)
-        await mounts.run("mount", "-t", "tmpfs", "tmpfs", house.root)
+    fill(harness.root)
+    async with mount_namespace() as mounts, daemon(harness, mounts, log) as pages:
+        await harness.wait_for_images(*MANY)
+        await mounts.run("mount", "-t", "tmpfs", "tmpfs", harness.root)
         fill(tmp_path / "others", ["other.jpg"], seed=300)
-        await mounts.run("cp", tmp_path / "others" / "other.jpg", house.root)
-        await suspended(house, pages, log, MARKER)
-        assert (await house.images()).keys() == set(MANY)
-        await mounts.unmount(house.root)
-        await back(house, pages, house.root, *MANY)
+        await mounts.run("cp", tmp_path / "others" / "other.jpg", harness.root)
+        await suspended(harness, pages, log, MARKER)
+        assert (await harness.images_by_path()).keys() == set(MANY)
+        await mounts.unmount(harness.root)
+        await back(harness, pages, harness.root, *MANY)
 
 
 @pytest.mark.slow
-async def test_a_library_without_a_marker_is_known_by_its_file_system(house: House, tmp_path: Path) -> None:
+async def test_a_library_without_a_marker_is_known_by_its_file_system(
+    harness: IngestHarness, tmp_path: Path
+) -> None:
     log = tmp_path / "ingest.log"
-    fill(house.root)
-    (house.root / MARKER).mkdir()
-    async with mount_namespace() as mounts, daemon(house, mounts, log) as pages:
-        await house.holds(*MANY)
-        await mounts.run("mount", "-t", "tmpfs", "tmpfs", house.root)
-        await mounts.run("mkdir", house.root / "any")
-        await suspended(house, pages, log, "another folder or file system")
-        await mounts.unmount(house.root)
-        await back(house, pages, house.root, *MANY)
+    fill(harness.root)
+    (harness.root / MARKER).mkdir()
+    async with mount_namespace() as mounts, daemon(harness, mounts, log) as pages:
+        await harness.wait_for_images(*MANY)
+        await mounts.run("mount", "-t", "tmpfs", "tmpfs", harness.root)
+        await mounts.run("mkdir", harness.root / "any")
+        await suspended(harness, pages, log, "another folder or file system")
+        await mounts.unmount(harness.root)
+        await back(harness, pages, harness.root, *MANY)
 
 
 @pytest.mark.parametrize("quick", [pytest.param(False, marks=pytest.mark.slow), True])
 async def test_a_disk_that_is_unmounted_and_mounted_is_watched_again(
-    house: House, tmp_path: Path, quick: bool
+    harness: IngestHarness, tmp_path: Path, quick: bool
 ) -> None:
     """Also when nobody looked meanwhile: the watches went with the file system."""
     image, log = tmp_path / "disk.img", tmp_path / "ingest.log"
@@ -120,42 +122,42 @@ async def test_a_disk_that_is_unmounted_and_mounted_is_watched_again(
         out.truncate(32 << 20)
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
     fill(tmp_path / "source")
-    mounted = f"mount -o loop '{image}' '{house.root}'"
+    mounted = f"mount -o loop '{image}' '{harness.root}'"
     async with mount_namespace(as_root=True) as mounts:
-        await mounts.run("sh", "-c", f"{mounted} && cp '{tmp_path}'/source/* '{house.root}'")
-        async with daemon(house, mounts, log) as pages:
-            await house.holds(*MANY)
+        await mounts.run("sh", "-c", f"{mounted} && cp '{tmp_path}'/source/* '{harness.root}'")
+        async with daemon(harness, mounts, log) as pages:
+            await harness.wait_for_images(*MANY)
             if quick:
-                await mounts.run("sh", "-c", f"umount '{house.root}' && {mounted}")
+                await mounts.run("sh", "-c", f"umount '{harness.root}' && {mounted}")
             else:
-                await mounts.run("umount", house.root)
-                await suspended(house, pages, log, MARKER)
+                await mounts.run("umount", harness.root)
+                await suspended(harness, pages, log, MARKER)
                 await mounts.run("sh", "-c", mounted)
             await until(lambda: none_suspended(pages))
             for number in range(3):
-                await mounts.run("cp", tmp_path / "source" / "000.jpg", house.root / f"new{number}.jpg")
-                await house.holds(*MANY, *(f"new{each}.jpg" for each in range(number + 1)))
+                await mounts.run("cp", tmp_path / "source" / "000.jpg", harness.root / f"new{number}.jpg")
+                await harness.wait_for_images(*MANY, *(f"new{each}.jpg" for each in range(number + 1)))
 
 
-async def test_a_marker_that_is_removed_and_put_back(house: House, tmp_path: Path) -> None:
+async def test_a_marker_that_is_removed_and_put_back(harness: IngestHarness, tmp_path: Path) -> None:
     log = tmp_path / "ingest.log"
-    fill(house.root)
-    async with mount_namespace() as mounts, daemon(house, mounts, log) as pages:
-        await house.holds(*MANY)
-        (house.root / MARKER).rename(tmp_path / "marker")
-        await suspended(house, pages, log, MARKER)
-        (tmp_path / "marker").rename(house.root / MARKER)
-        await back(house, pages, house.root, *MANY)
+    fill(harness.root)
+    async with mount_namespace() as mounts, daemon(harness, mounts, log) as pages:
+        await harness.wait_for_images(*MANY)
+        (harness.root / MARKER).rename(tmp_path / "marker")
+        await suspended(harness, pages, log, MARKER)
+        (tmp_path / "marker").rename(harness.root / MARKER)
+        await back(harness, pages, harness.root, *MANY)
 
 
-async def test_a_root_that_is_emptied_keeps_its_images(house: House, tmp_path: Path) -> None:
+async def test_a_root_that_is_emptied_keeps_its_images(harness: IngestHarness, tmp_path: Path) -> None:
     log = tmp_path / "ingest.log"
-    fill(house.root)
-    async with mount_namespace() as mounts, daemon(house, mounts, log) as pages:
-        await house.holds(*MANY)
+    fill(harness.root)
+    async with mount_namespace() as mounts, daemon(harness, mounts, log) as pages:
+        await harness.wait_for_images(*MANY)
         for name in MANY:
-            (house.root / name).unlink()
-        await suspended(house, pages, log, "is empty though it had")
-        assert (await house.images()).keys() == set(MANY)
-        fill(house.root)
-        await back(house, pages, house.root, *MANY)
+            (harness.root / name).unlink()
+        await suspended(harness, pages, log, "is empty though it had")
+        assert (await harness.images_by_path()).keys() == set(MANY)
+        fill(harness.root)
+        await back(harness, pages, harness.root, *MANY)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.support import pictures
-from tests.support.ingest_harness import House
+from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import process
 from tests.support.waiting import until
 
@@ -24,26 +24,28 @@ def peak_mb(pid: int) -> int:
 # One store is enough: what is tested here comes before it.
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
-async def test_forty_panoramas_neither_fill_memory_nor_stall_small_ones(house: House, tmp_path: Path) -> None:
+async def test_forty_panoramas_neither_fill_memory_nor_stall_small_ones(
+    harness: IngestHarness, tmp_path: Path
+) -> None:
     plain = Image.new("RGB", SIDES, "navy")
     large = {"jpg": pictures.encoded(plain, "JPEG", progressive=True), "png": pictures.encoded(plain, "PNG")}
     # Named so that a walk comes to them first.
     for number in range(LARGE):
         ending = "png" if number % 8 == 0 else "jpg"
-        (house.root / f"a{number:02}.{ending}").write_bytes(large[ending] + number.to_bytes(2, "big"))
+        (harness.root / f"a{number:02}.{ending}").write_bytes(large[ending] + number.to_bytes(2, "big"))
     for number in range(SMALL):
-        (house.root / f"b{number:03}.jpg").write_bytes(pictures.jpeg(64, 48, seed=number))
-    settings = house.settings.model_copy(update={"max_pixels": 250_000_000, "ingest_workers": 12})
+        (harness.root / f"b{number:03}.jpg").write_bytes(pictures.jpeg(64, 48, seed=number))
+    settings = harness.settings.model_copy(update={"max_pixels": 250_000_000, "ingest_workers": 12})
     async with process(settings, tmp_path / "ingest.log") as daemon:
 
         async def small_are_in() -> bool:
-            return sum(path.startswith("b") for path in await house.images()) == SMALL
+            return sum(path.startswith("b") for path in await harness.images_by_path()) == SMALL
 
         await until(small_are_in, timeout_s=120)
-        assert len(await house.images()) < SMALL + LARGE / 2
+        assert len(await harness.images_by_path()) < SMALL + LARGE / 2
 
         async def all_in() -> bool:
-            return len(await house.images()) == SMALL + LARGE
+            return len(await harness.images_by_path()) == SMALL + LARGE
 
         await until(all_in, timeout_s=300, every_s=0.2)
         assert peak_mb(daemon.pid) < MOST_MB

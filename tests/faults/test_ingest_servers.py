@@ -16,14 +16,14 @@ from tagify.catalog import Catalog
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
 from tests.support import pictures
-from tests.support.chaos_proxy import Chaos, chaos
-from tests.support.content_history import History
-from tests.support.ingest_harness import House
-from tests.support.killable_process import Killable, running
+from tests.support.chaos_proxy import ChaosProxy, chaos_proxy
+from tests.support.content_history import ContentHistory
+from tests.support.ingest_harness import IngestHarness
+from tests.support.killable_process import KillableProcess, killable_process
 from tests.support.mounts import mount_namespace
 from tests.support.ops_pages import Pages
 from tests.support.ports import free_ports
-from tests.support.servers import binary
+from tests.support.servers import find_binary
 from tests.support.waiting import until
 
 # The driver leaves a connection whose making it gave up to the garbage collector.
@@ -36,23 +36,23 @@ pytestmark = [
 FILES = 120
 QUEUE = 20
 TIMEOUT_S = 1.0
-Fault = Callable[[Chaos], Awaitable[None]]
+Fault = Callable[[ChaosProxy], Awaitable[None]]
 FULL = b"HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 0\r\n\r\n"
 
 
 @asynccontextmanager
-async def behind(house: House, server: str) -> AsyncIterator[Chaos]:
+async def behind(harness: IngestHarness, server: str) -> AsyncIterator[ChaosProxy]:
     """The daemon will find one of its servers behind a proxy."""
-    settings = house.settings
+    settings = harness.settings
     uri = settings.mongo_uri.get_secret_value()
-    async with chaos(settings.s3_endpoint if server == "objects" else uri) as proxy:
+    async with chaos_proxy(settings.s3_endpoint if server == "objects" else uri) as proxy:
         there = uri.rpartition("@")[2].partition("/")[0]
         way = (
             {"s3_endpoint": proxy.endpoint}
             if server == "objects"
             else {"mongo_uri": SecretStr(uri.replace(there, f"127.0.0.1:{proxy.port}"))}
         )
-        house.settings = settings.model_copy(
+        harness.settings = settings.model_copy(
             update=way | {"s3_timeout_s": TIMEOUT_S, "mongo_timeout_s": TIMEOUT_S, "ingest_queue_size": QUEUE}
         )
         yield proxy
@@ -64,32 +64,32 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tagify.catalog.images.repository.BATCH_TIMEOUT_S", 3 * TIMEOUT_S)
 
 
-def write(house: House, start: int, end: int) -> None:
+def write(harness: IngestHarness, start: int, end: int) -> None:
     for number in range(start, end):
-        (house.root / f"{number:03}.jpg").write_bytes(pictures.jpeg(48, 32, seed=number))
+        (harness.root / f"{number:03}.jpg").write_bytes(pictures.jpeg(48, 32, seed=number))
 
 
-async def indexed(house: House, least: int) -> None:
+async def indexed(harness: IngestHarness, least: int) -> None:
     async def probe() -> bool:
-        return (await house.state()).indexed_count >= least
+        return (await harness.load_library()).indexed_count >= least
 
     await until(probe, timeout_s=90)
 
 
-async def refuse(proxy: Chaos) -> None:
+async def refuse(proxy: ChaosProxy) -> None:
     """As a server that was killed does."""
     proxy.refuse = True
-    await proxy.sever()
+    await proxy.drop_connections()
 
 
-async def hang(proxy: Chaos) -> None:
+async def hang(proxy: ChaosProxy) -> None:
     """As behind a firewall that drops all."""
     proxy.blackhole = True
 
 
-async def fill(proxy: Chaos) -> None:
+async def fill(proxy: ChaosProxy) -> None:
     """As a store without room."""
-    proxy.answer = FULL
+    proxy.canned_response = FULL
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ async def fill(proxy: Chaos) -> None:
     ],
 )
 async def test_a_server_that_goes_is_waited_for(
-    house: House, server: str, fault: Fault, caplog: pytest.LogCaptureFixture
+    harness: IngestHarness, server: str, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
-    history = History(house.settings)
-    async with behind(house, server) as proxy, house.daemon() as running:
+    history = ContentHistory(harness.settings)
+    async with behind(harness, server) as proxy, harness.running_ingest() as running:
         pages = Pages.of(running)
-        write(house, 0, FILES // 2)
-        await indexed(house, 5)
+        write(harness, 0, FILES // 2)
+        await indexed(harness, 5)
         await fault(proxy)
-        write(house, FILES // 2, FILES)
+        write(harness, FILES // 2, FILES)
 
         async def told() -> bool:
             status, body = await pages.ready()
@@ -120,76 +120,80 @@ async def test_a_server_that_goes_is_waited_for(
 
         await until(told, timeout_s=60)
         assert await pages.metric("ingest_queue_files") <= 2 * QUEUE
-        proxy.heal()
-        await indexed(house, FILES)
+        proxy.clear_faults()
+        await indexed(harness, FILES)
 
         async def well() -> bool:
             status, _ = await pages.ready()
             return status == 200 and await pages.metric(f'ingest_waiting{{what="{server}"}}') == 0
 
         await until(well, timeout_s=60)
-    history.read()
+    history.consume()
     history.close()
-    assert (history.added, len(history.contents)) == (FILES, FILES)
+    assert (history.added_count, len(history.contents)) == (FILES, FILES)
     assert caplog.text.count("keeper failed") == 0
 
 
 @pytest.mark.parametrize("server", ["objects", "catalog"])
-async def test_a_server_that_is_slow_slows_the_import_and_nothing_else(house: House, server: str) -> None:
-    history = History(house.settings)
-    async with behind(house, server) as proxy, house.daemon():
+async def test_a_server_that_is_slow_slows_the_import_and_nothing_else(
+    harness: IngestHarness, server: str
+) -> None:
+    history = ContentHistory(harness.settings)
+    async with behind(harness, server) as proxy, harness.running_ingest():
         proxy.latency_s = 0.1
-        write(house, 0, FILES // 2)
-        await indexed(house, FILES // 2)
-    history.read()
+        write(harness, 0, FILES // 2)
+        await indexed(harness, FILES // 2)
+    history.consume()
     history.close()
-    assert history.added == FILES // 2
+    assert history.added_count == FILES // 2
 
 
 async def test_a_store_whose_disk_is_full_is_waited_for_until_it_has_room(
-    house: House, tmp_path: Path
+    harness: IngestHarness, tmp_path: Path
 ) -> None:
-    server = minio_server(binary("minio"), tmp_path / "small", free_ports(), tmp_path / "minio.log")
+    server = minio_server(find_binary("minio"), tmp_path / "small", free_ports(), tmp_path / "minio.log")
     disk = tmp_path / "small" / "data"
     async with mount_namespace() as mounts:
         await mounts.run("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", disk)
-        async with running(replace(server.program, argv=mounts.inside(*server.program.argv))):
-            house.settings = house.settings.model_copy(
+        async with killable_process(
+            replace(server.program, argv=mounts.command_inside(*server.program.argv))
+        ):
+            harness.settings = harness.settings.model_copy(
                 update={
                     "s3_endpoint": server.endpoint,
                     "s3_access_key": SecretStr(server.access_key),
                     "s3_secret_key": SecretStr(server.secret_key),
                 }
             )
-            async with house.daemon() as daemon:
+            async with harness.running_ingest() as daemon:
                 for number in range(FILES // 2):
                     data = pictures.jpeg(48, 32, seed=number) + os.urandom(1 << 20)
-                    (house.root / f"{number:03}.jpg").write_bytes(data)
+                    (harness.root / f"{number:03}.jpg").write_bytes(data)
 
                 async def told() -> bool:
                     _, body = await Pages.of(daemon).ready()
                     return "objects" in body["checks"]["progress"]
 
                 await until(told, timeout_s=60)
-                assert 0 < (await house.state()).indexed_count < FILES // 2
+                assert 0 < (await harness.load_library()).indexed_count < FILES // 2
                 await mounts.run("mount", "-o", "remount,size=512m", disk)
-                await indexed(house, FILES // 2)
+                await indexed(harness, FILES // 2)
 
 
 @asynccontextmanager
-async def elsewhere(house: House, uri: str) -> AsyncIterator[House]:
+async def elsewhere(harness: IngestHarness, uri: str) -> AsyncIterator[IngestHarness]:
     """The same folder, kept in another MongoDB."""
-    settings = house.settings.model_copy(update={"mongo_uri": SecretStr(uri)})
+    settings = harness.settings.model_copy(update={"mongo_uri": SecretStr(uri)})
     catalog = Catalog(settings)
     try:
         await catalog.ensure_indexes()
-        library = await catalog.libraries.create("Test", str(house.root))
-        yield House(house.root, catalog, library, settings)
+        library = await catalog.libraries.create("Test", str(harness.root))
+        yield IngestHarness(harness.root, catalog, library, settings)
     finally:
         await catalog.close()
 
 
-async def until_it_dies(mongod: Killable, uri: str) -> None:
+async def until_it_dies(mongod: KillableProcess, uri: str) -> None:
     """A mongod ends where it finds no room for a checkpoint, which it makes when asked to."""
     async with AsyncMongoClient[dict[str, object]](uri, timeoutMS=5_000) as client:
 
@@ -197,7 +201,7 @@ async def until_it_dies(mongod: Killable, uri: str) -> None:
             with suppress(PyMongoError):
                 await client.admin.command("fsync")
             try:
-                await asyncio.wait_for(mongod.ended(), 0.2)
+                await asyncio.wait_for(mongod.wait_until_exited(), 0.2)
             except TimeoutError:
                 return False
             return True
@@ -206,19 +210,19 @@ async def until_it_dies(mongod: Killable, uri: str) -> None:
 
 
 async def test_a_mongod_that_dies_of_a_full_disk_is_waited_for_until_it_runs_again(
-    house: House, tmp_path: Path
+    harness: IngestHarness, tmp_path: Path
 ) -> None:
-    server = mongo_server(binary("mongod"), tmp_path / "small", free_ports(), tmp_path / "mongod.log")
+    server = mongo_server(find_binary("mongod"), tmp_path / "small", free_ports(), tmp_path / "mongod.log")
     disk = tmp_path / "small" / "db"
     async with mount_namespace() as mounts:
         await mounts.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)
-        program = replace(server.program, argv=mounts.inside(*server.program.argv))
-        async with running(program) as mongod, elsewhere(house, server.uri) as small:
-            async with small.daemon() as daemon:
-                write(house, 0, FILES // 2)
+        program = replace(server.program, argv=mounts.command_inside(*server.program.argv))
+        async with killable_process(program) as mongod, elsewhere(harness, server.uri) as small:
+            async with small.running_ingest() as daemon:
+                write(harness, 0, FILES // 2)
                 await indexed(small, 5)
                 await mounts.run("sh", "-c", f"cat /dev/zero > {disk}/ballast 2> /dev/null || true")
-                write(house, FILES // 2, FILES)
+                write(harness, FILES // 2, FILES)
                 await until_it_dies(mongod, server.uri)
 
                 async def told() -> bool:
@@ -229,5 +233,5 @@ async def test_a_mongod_that_dies_of_a_full_disk_is_waited_for_until_it_runs_aga
                 await mounts.run("rm", disk / "ballast")
                 await mongod.start()
                 await indexed(small, FILES)
-            assert len(await small.images()) == FILES
+            assert len(await small.images_by_path()) == FILES
             assert not await small.catalog.recount.verify()

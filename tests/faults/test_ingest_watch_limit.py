@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import pictures
-from tests.support.ingest_harness import House
+from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import COMMAND, process
-from tests.support.servers import missing
+from tests.support.servers import skip_or_fail
 from tests.support.waiting import until
 
 WATCHES = 20
@@ -20,56 +20,58 @@ STOPPED_S = 30.0
 """How long the daemon is stopped, in seconds, while files are written."""
 
 
-async def test_folders_beyond_the_limit_are_polled(house: House, tmp_path: Path) -> None:
-    unshare = shutil.which("unshare") or missing("unshare", "sudo apt-get install util-linux")
+async def test_folders_beyond_the_limit_are_polled(harness: IngestHarness, tmp_path: Path) -> None:
+    unshare = shutil.which("unshare") or skip_or_fail("unshare", "sudo apt-get install util-linux")
     for number in range(WATCHES + 10):
-        (house.root / f"{number:02}").mkdir()
+        (harness.root / f"{number:02}").mkdir()
     limited = f'echo {WATCHES} > /proc/sys/user/max_inotify_watches && exec "$@"'
-    settings = house.settings.model_copy(update={"ingest_poll_s": 0.5})
+    settings = harness.settings.model_copy(update={"ingest_poll_s": 0.5})
     log = tmp_path / "ingest.log"
     command = (unshare, "-Urm", "sh", "-c", limited, "sh", *COMMAND)
     async with process(settings, log, command):
-        await until(house.scanned)
+        await until(harness.is_scanned)
         paths = [f"{number:02}/a.jpg" for number in range(WATCHES + 10)]
         for number, path in enumerate(paths):
-            (house.root / path).write_bytes(pictures.jpeg(16, 12, seed=number))
-        await house.holds(*paths)
+            (harness.root / path).write_bytes(pictures.jpeg(16, 12, seed=number))
+        await harness.wait_for_images(*paths)
     said = log.read_text()
     assert said.count("fs.inotify.max_user_watches") == 1
 
 
-async def test_excluded_folders_cost_no_watch(house: House, tmp_path: Path) -> None:
-    unshare = shutil.which("unshare") or missing("unshare", "sudo apt-get install util-linux")
+async def test_excluded_folders_cost_no_watch(harness: IngestHarness, tmp_path: Path) -> None:
+    unshare = shutil.which("unshare") or skip_or_fail("unshare", "sudo apt-get install util-linux")
     for number in range(WATCHES + 10):
-        (house.root / "@eaDir" / f"{number:02}").mkdir(parents=True)
-        (house.root / f".{number:02}").mkdir()
-    (house.root / "seen").mkdir()
+        (harness.root / "@eaDir" / f"{number:02}").mkdir(parents=True)
+        (harness.root / f".{number:02}").mkdir()
+    (harness.root / "seen").mkdir()
     limited = f'echo {WATCHES} > /proc/sys/user/max_inotify_watches && exec "$@"'
     log = tmp_path / "ingest.log"
-    async with process(house.settings, log, (unshare, "-Urm", "sh", "-c", limited, "sh", *COMMAND)):
-        await until(house.scanned)
-        (house.root / "seen" / "a.jpg").write_bytes(pictures.jpeg())
-        await house.holds("seen/a.jpg")
+    async with process(harness.settings, log, (unshare, "-Urm", "sh", "-c", limited, "sh", *COMMAND)):
+        await until(harness.is_scanned)
+        (harness.root / "seen" / "a.jpg").write_bytes(pictures.jpeg())
+        await harness.wait_for_images("seen/a.jpg")
     assert "max_user_watches" not in log.read_text()
 
 
 # One store is enough: what is tested here comes before it.
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
-async def test_events_lost_while_the_daemon_was_stopped_lose_no_file(house: House, tmp_path: Path) -> None:
+async def test_events_lost_while_the_daemon_was_stopped_lose_no_file(
+    harness: IngestHarness, tmp_path: Path
+) -> None:
     data = [pictures.jpeg(16, 12, seed=seed) for seed in range(20)]
-    async with process(house.settings, tmp_path / "ingest.log") as daemon:
-        await until(house.scanned)
+    async with process(harness.settings, tmp_path / "ingest.log") as daemon:
+        await until(harness.is_scanned)
         daemon.send_signal(signal.SIGSTOP)
         stopped = time.monotonic()
         for number in range(50_000):
             # 50 contents: the store is not what is tested here.
-            (house.root / f"{number:05}.jpg").write_bytes(data[number % 20] + bytes((number % 50,)))
+            (harness.root / f"{number:05}.jpg").write_bytes(data[number % 20] + bytes((number % 50,)))
         # The stop is what is tested, and is long by itself: as a machine's is that was put to sleep.
         await asyncio.sleep(max(0.0, stopped + STOPPED_S - time.monotonic()))
         daemon.send_signal(signal.SIGCONT)
 
         async def all_in() -> bool:
-            return (await house.state()).indexed_count == 50_000
+            return (await harness.load_library()).indexed_count == 50_000
 
         await until(all_in, timeout_s=1200, every_s=0.5)

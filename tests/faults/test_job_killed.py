@@ -8,8 +8,8 @@ import pytest
 
 from tagify.catalog import Catalog
 from tests.conftest import Values
-from tests.support.catalog_fixtures import counts_are_exact, fill
-from tests.support.killable_process import api, running
+from tests.support.catalog_fixtures import assert_counts_exact, insert_images
+from tests.support.killable_process import api_program, killable_process
 from tests.support.waiting import until
 
 IMAGES = 6000
@@ -20,21 +20,21 @@ async def test_a_job_outlives_the_api_that_works_on_it(
     catalog: Catalog, mongo_values: Values, tmp_path: Path
 ) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
-    ids = await fill(catalog, library, IMAGES, "sea")
+    ids = await insert_images(catalog, library, IMAGES, "sea")
     await catalog.tags.change(ids[::3], ["ocean"], [])
-    (first, one), (second, two) = (api(tmp_path, name, **mongo_values) for name in ("api-1", "api-2"))
-    async with running(first) as killed:
+    (first, one), (second, two) = (api_program(tmp_path, name, **mongo_values) for name in ("api-1", "api-2"))
+    async with killable_process(first) as killed:
         job = await asked(one)
         await until(lambda: is_begun(one, job), timeout_s=60)
         await killed.kill()
-        async with running(second):
+        async with killable_process(second):
             found = await get(two, job)
             assert (found["state"], 0 < found["done"] < IMAGES) == ("running", True)
-            await counts_are_exact(catalog)
+            await assert_counts_exact(catalog)
             found = await until(lambda: done(two, job), timeout_s=120)
     assert (found["done"], found["error"]) == (IMAGES, "")
     assert {tag.name: tag.count for tag in await catalog.tags.counts(limit=9)} == {"ocean": IMAGES}
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def asked(url: str) -> str:

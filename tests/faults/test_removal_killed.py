@@ -8,8 +8,8 @@ from tagify.catalog import Catalog
 from tagify.model import Bucket
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
-from tests.support.catalog_fixtures import counts_are_exact
-from tests.support.ingest_harness import House
+from tests.support.catalog_fixtures import assert_counts_exact
+from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import process
 from tests.support.waiting import until
 
@@ -19,36 +19,36 @@ KILLS = 3
 
 @pytest.mark.slow
 async def test_a_removal_that_is_killed_comes_to_its_end(
-    house: House, catalog: Catalog, blobs: ObjectStore, tmp_path: Path
+    harness: IngestHarness, catalog: Catalog, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     data = [pictures.with_keywords("sea", seed=seed) for seed in range(20)]
     for number in range(FILES):
-        (house.root / f"{number:04}.jpg").write_bytes(data[number % 20] + number.to_bytes(4, "big"))
+        (harness.root / f"{number:04}.jpg").write_bytes(data[number % 20] + number.to_bytes(4, "big"))
     log = tmp_path / "ingest.log"
-    async with process(house.settings, log):
-        await until(lambda: has(house, FILES), timeout_s=120)
-    await catalog.libraries.begin_removal(house.library.id)
+    async with process(harness.settings, log):
+        await until(lambda: has(harness, FILES), timeout_s=120)
+    await catalog.libraries.begin_removal(harness.library.id)
     for kill in range(KILLS):
-        async with process(house.settings, log) as daemon:
-            await until(lambda: removed(house, 1 + 500 * kill), timeout_s=60, every_s=0.005)  # noqa: B023
+        async with process(harness.settings, log) as daemon:
+            await until(lambda: removed(harness, 1 + 500 * kill), timeout_s=60, every_s=0.005)  # noqa: B023
             daemon.kill()
             await daemon.wait()
-        await counts_are_exact(catalog)
-        assert (await house.state()).removal is not None
-    async with process(house.settings, log):
+        await assert_counts_exact(catalog)
+        assert (await harness.load_library()).removal is not None
+    async with process(harness.settings, log):
         # The objects go once no writer can count on them any more: a minute after the last image.
         await until(lambda: is_gone(catalog), timeout_s=180)
     for bucket in Bucket:
         assert await blobs.listed(bucket, "", 10) == []
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
-async def has(house: House, number: int) -> bool:
-    return (await house.state()).indexed_count >= number
+async def has(harness: IngestHarness, number: int) -> bool:
+    return (await harness.load_library()).indexed_count >= number
 
 
-async def removed(house: House, number: int) -> bool:
-    removal = (await house.state()).removal
+async def removed(harness: IngestHarness, number: int) -> bool:
+    removal = (await harness.load_library()).removal
     return removal is not None and removal.done >= number
 
 

@@ -15,8 +15,8 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.model import ImageId
 from tagify.settings import CommonSettings
 from tests.conftest import Values
-from tests.support.catalog_fixtures import fill
-from tests.support.killable_process import Killable, api, mongod, running
+from tests.support.catalog_fixtures import insert_images
+from tests.support.killable_process import KillableProcess, api_program, killable_process, mongod_program
 from tests.support.waiting import until
 
 CLIENTS = 16
@@ -75,17 +75,17 @@ class Storm:
 @pytest.mark.usefixtures("garbage_collected")
 @pytest.mark.slow
 async def test_counts_are_exact_after_a_storm_with_kills(tmp_path: Path) -> None:
-    program, uri = mongod(tmp_path)
+    program, uri = mongod_program(tmp_path)
     settings: Values = {"mongo_uri": uri, "mongo_database": "storm"}
-    async with running(program) as database:
+    async with killable_process(program) as database:
         catalog = Catalog(CommonSettings(**settings))
         await catalog.ensure_indexes()
-        ids = await fill(catalog, await catalog.libraries.create("Test", "/srv/test"), IMAGES)
+        ids = await insert_images(catalog, await catalog.libraries.create("Test", "/srv/test"), IMAGES)
         await catalog.close()
         (first, one), (second, two) = (
-            api(tmp_path, name, **settings, api_rate=0) for name in ("api-1", "api-2")
+            api_program(tmp_path, name, **settings, api_rate=0) for name in ("api-1", "api-2")
         )
-        async with running(first) as left, running(second) as right:
+        async with killable_process(first) as left, killable_process(second) as right:
             storm = Storm((one, two), ids)
             clients = [asyncio.create_task(storm.client(number)) for number in range(CLIENTS)]
             await rage(storm, (left, database, right, database), clients)
@@ -94,7 +94,9 @@ async def test_counts_are_exact_after_a_storm_with_kills(tmp_path: Path) -> None
     print(f"{storm.acknowledged} changes acknowledged, {storm.refused} refused")
 
 
-async def rage(storm: Storm, victims: Sequence[Killable], clients: Sequence[asyncio.Task[None]]) -> None:
+async def rage(
+    storm: Storm, victims: Sequence[KillableProcess], clients: Sequence[asyncio.Task[None]]
+) -> None:
     """Kill one after the other in the middle of it; each time changes go on afterwards."""
     for kill in range(KILLS):
         goal = storm.acknowledged + 40

@@ -14,7 +14,7 @@ from tagify.errors import Unavailable
 from tagify.model import Library
 from tagify.settings import ApiSettings
 from tests.conftest import Values
-from tests.support.catalog_fixtures import counts_are_exact, fill, tags_of
+from tests.support.catalog_fixtures import assert_counts_exact, insert_images, tags_of
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
@@ -47,7 +47,7 @@ async def post(client: Client, path: str, body: object, status: int = 200) -> An
 async def test_a_change_tells_what_it_did_and_is_taken_back(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
-    ids = await fill(catalog, library, 4, "old")
+    ids = await insert_images(catalog, library, 4, "old")
     await catalog.tags.change(ids[:1], ["new"], [])
     body = {"ids": [*ids, "0" * 24], "add": ["NEW"], "remove": ["Old"]}
     answer = await post(client, "/api/images/tags", body)
@@ -59,13 +59,13 @@ async def test_a_change_tells_what_it_did_and_is_taken_back(
     assert (back["changed"], back["added"], back["removed"]) == (4, {"old": 4}, {"new": 3})
     assert [await tags_of(catalog, name) for name in ids] == [("old", "new"), *[("old",)] * 3]
     assert (await post(client, "/api/tags/undo", {"undo": answer["undo"]}))["changed"] == 0
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def test_only_what_nobody_changed_since_is_taken_back(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
-    ids = await fill(catalog, library, 3)
+    ids = await insert_images(catalog, library, 3)
     answer = await post(client, "/api/images/tags", {"ids": ids, "add": ["sea", "sun"]})
     await post(client, f"/api/tags/remove/{ids[0]}", ["sea"])
     await post(client, f"/api/tags/apply/{ids[0]}", ["sea"])
@@ -82,7 +82,7 @@ async def test_what_cannot_be_taken_back_says_so(client: Client) -> None:
 async def test_after_an_hour_nothing_is_taken_back(
     client: Client, catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = await fill(catalog, library, 1)
+    ids = await insert_images(catalog, library, 1)
     answer = await post(client, f"/api/tags/apply/{ids[0]}", ["sea"])
     # The record is there still: MongoDB removes it when it comes to it.
     monkeypatch.setattr("tagify.catalog.tags.undo_log.UNDO_LIFETIME", timedelta())
@@ -94,7 +94,7 @@ async def test_a_change_that_is_broken_off_tells_how_far_it_came(
     client: Client, catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagify.catalog.tags.repository.BATCH", 2)
-    ids = await fill(catalog, library, 5)
+    ids = await insert_images(catalog, library, 5)
     run, runs = Transactions.run, 0
 
     async def away_from_the_third(self: Transactions, work: Any) -> Any:
@@ -108,7 +108,7 @@ async def test_a_change_that_is_broken_off_tells_how_far_it_came(
         away.setattr(Transactions, "run", away_from_the_third)
         problem = await post(client, "/api/images/tags", {"ids": ids, "add": ["sea"]}, 503)
     assert problem["changed"] == 4
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
     assert (await post(client, "/api/images/tags", {"ids": ids, "add": ["sea"]}))["changed"] == 1
     assert (await post(client, "/api/tags/undo", {"undo": problem["undo"]}))["changed"] == 4
 
@@ -116,7 +116,7 @@ async def test_a_change_that_is_broken_off_tells_how_far_it_came(
 async def test_the_counts_have_an_entity_tag_that_changes_with_them(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
-    ids = await fill(catalog, library, 2, "sea")
+    ids = await insert_images(catalog, library, 2, "sea")
 
     async def ask(etag: str = "") -> tuple[int, str, bytes]:
         async with client.get("/api/tags", headers={"If-None-Match": etag} if etag else {}) as response:
@@ -136,7 +136,7 @@ async def test_the_counts_have_an_entity_tag_that_changes_with_them(
 async def test_completion_is_by_any_case_and_most_used_first(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
-    ids = await fill(catalog, library, 3)
+    ids = await insert_images(catalog, library, 3)
     for number, names in enumerate((["Sea", "seashore"], ["seaside town", "SEASIDE view"], ["sea.*"])):
         await catalog.tags.change(ids[: number + 1], names, [])
 
@@ -162,7 +162,7 @@ async def test_more_than_may_be_changed_at_once_is_refused(client: Client) -> No
 async def test_ten_thousand_images_change_at_once_and_back(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
-    ids = await fill(catalog, library, 10_000, "old")
+    ids = await insert_images(catalog, library, 10_000, "old")
     await catalog.tags.change(ids[::2], ["new"], [])
     answer = await post(client, "/api/images/tags", {"ids": ids, "add": ["new"], "remove": ["old"]})
     assert (answer["changed"], answer["added"], answer["removed"]) == (10_000, {"new": 5000}, {"old": 10_000})
@@ -172,4 +172,4 @@ async def test_ten_thousand_images_change_at_once_and_back(
     assert (back["added"], back["removed"]) == ({"old": 10_000}, {"new": 4999})
     counts = {tag.name: tag.count for tag in await catalog.tags.counts(limit=9)}
     assert counts == {"old": 10_000, "new": 5000}
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)

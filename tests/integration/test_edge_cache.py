@@ -20,7 +20,7 @@ from edge.cache.files import AT_ONCE
 from tagify.metrics import Metrics
 from tagify.servers.local_profile import save_profile
 from tests.support.cache_probe import key, value
-from tests.support.servers import missing
+from tests.support.servers import skip_or_fail
 
 PROBE = (sys.executable, "-m", "tests.support.cache_probe")
 
@@ -239,7 +239,7 @@ async def probed(*argv: str) -> dict[str, Any]:
 
 async def on_a_tmpfs(folder: Path, script: str) -> dict[str, Any]:
     """What the script says where `disk` in the folder is a file system of 1 MB."""
-    unshare = shutil.which("unshare") or missing("unshare", "sudo apt-get install util-linux")
+    unshare = shutil.which("unshare") or skip_or_fail("unshare", "sudo apt-get install util-linux")
     (folder / "disk").mkdir()
     mount = f"mount -t tmpfs -o size=1m tmpfs {folder}/disk && "
     return await probed(unshare, "--mount", "--map-root-user", "sh", "-c", mount + script)

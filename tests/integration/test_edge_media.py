@@ -19,7 +19,7 @@ from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.catalog_fixtures import shown
+from tests.support.catalog_fixtures import insert_stored_image
 
 Client = TestClient[Any, Any]
 MakeClient = Callable[..., Awaitable[Client]]
@@ -39,7 +39,7 @@ class Stored:
 @pytest.fixture
 async def stored(catalog: Catalog, blobs: ObjectStore) -> Stored:
     data = pictures.jpeg(1200, 800)
-    image = await shown(catalog, blobs, data, f"sub/{NAME}", root="/srv/test")
+    image = await insert_stored_image(catalog, blobs, data, f"sub/{NAME}", root="/srv/test")
     assert image.content is not None
     return Stored(image, data, image.content)
 

@@ -15,7 +15,7 @@ from tagify.model import Bucket, Content
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.catalog_fixtures import shown
+from tests.support.catalog_fixtures import insert_stored_image
 from tests.support.edge_process import RunningEdge, edge_process
 from tests.support.originals import listed
 from tests.support.waiting import until
@@ -67,7 +67,7 @@ async def test_what_is_at_hand_is_answered_as_the_routes_answer(
     layer: str,
     memory: int,
 ) -> None:
-    image = await shown(catalog, blobs, pictures.jpeg(900, 600))
+    image = await insert_stored_image(catalog, blobs, pictures.jpeg(900, 600))
     path = f"/media/{image.content}/320.webp"
     values = {**mongo_values, **s3_values, "edge_memory_bytes": memory}
     values |= {"cors_origins": origins} if origins else {}
@@ -104,7 +104,7 @@ async def test_what_is_at_hand_is_answered_as_the_routes_answer(
 async def test_a_head_between_answers_at_hand_has_no_body(
     running: RunningEdge, catalog: Catalog, blobs: ObjectStore
 ) -> None:
-    image = await shown(catalog, blobs, pictures.jpeg(900, 600))
+    image = await insert_stored_image(catalog, blobs, pictures.jpeg(900, 600))
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     bodies = []
     for method in ("GET", "GET", "HEAD", "GET"):
@@ -120,7 +120,7 @@ async def test_a_head_between_answers_at_hand_has_no_body(
 async def test_what_is_in_memory_tells_that_the_edge_ends(
     running: RunningEdge, catalog: Catalog, blobs: ObjectStore, tmp_path: Path
 ) -> None:
-    image = await shown(catalog, blobs, pictures.jpeg(900, 600))
+    image = await insert_stored_image(catalog, blobs, pictures.jpeg(900, 600))
     request = f"GET /media/{image.content}/320.webp HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     for _ in range(2):

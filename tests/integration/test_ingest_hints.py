@@ -6,7 +6,7 @@ from ingest.sync.mounts import file_system_type
 from ingest.watch.debounce import PathEvent
 from ingest.watch.event_buffer import Inbox
 from tests.support import pictures
-from tests.support.ingest_harness import House
+from tests.support.ingest_harness import IngestHarness
 from tests.support.ops_pages import Pages
 from tests.support.waiting import until
 
@@ -15,56 +15,58 @@ pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 FILES = 200
 
 
-def write(house: House) -> list[str]:
+def write(harness: IngestHarness) -> list[str]:
     names = [f"{number:03}.jpg" for number in range(FILES)]
     for number, name in enumerate(names):
-        (house.root / name).write_bytes(pictures.jpeg(32, 24, seed=number))
+        (harness.root / name).write_bytes(pictures.jpeg(32, 24, seed=number))
     return names
 
 
 async def test_more_events_than_can_be_held_lead_to_a_comparison(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.watch.event_buffer.NOTES_LIMIT", 50)
-    async with house.daemon() as running:
+    async with harness.running_ingest() as running:
         # The loop that would take the notes is held up meanwhile.
-        names = write(house)
-        await house.holds(*names)
+        names = write(harness)
+        await harness.wait_for_images(*names)
         assert await Pages.of(running).metric("ingest_events_lost_total") >= 1
 
 
 async def test_events_that_the_kernel_lost_lead_to_a_comparison(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inboxes: list[Inbox] = []
 
     def deaf(inbox: Inbox, note: PathEvent) -> None:
         inboxes.append(inbox)
 
-    async with house.daemon() as running:
+    async with harness.running_ingest() as running:
         monkeypatch.setattr(Inbox, "put", deaf)
-        names = write(house)
+        names = write(harness)
 
         async def something_came() -> bool:
             return bool(inboxes)
 
         await until(something_came)
         inboxes[0].lose()
-        await house.holds(*names)
+        await harness.wait_for_images(*names)
         assert await Pages.of(running).metric("ingest_events_lost_total") == 1
 
 
-async def test_a_file_system_of_other_hosts_is_polled(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_system_of_other_hosts_is_polled(
+    harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No event tells of what another host writes."""
     monkeypatch.setattr(Inbox, "put", lambda inbox, note: None)
-    kind = file_system_type(str(house.root))
+    kind = file_system_type(str(harness.root))
     assert kind
-    house.settings = house.settings.model_copy(
+    harness.settings = harness.settings.model_copy(
         update={"ingest_poll_s": 0.3, "ingest_poll_filesystems": (kind,)}
     )
-    async with house.daemon():
-        names = write(house)
-        before = await house.holds(*names)
-        (house.root / names[0]).rename(house.root / "renamed.jpg")
-        after = await house.holds("renamed.jpg", *names[1:])
+    async with harness.running_ingest():
+        names = write(harness)
+        before = await harness.wait_for_images(*names)
+        (harness.root / names[0]).rename(harness.root / "renamed.jpg")
+        after = await harness.wait_for_images("renamed.jpg", *names[1:])
     assert after["renamed.jpg"].id == before[names[0]].id

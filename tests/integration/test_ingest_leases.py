@@ -9,7 +9,7 @@ from ingest import lease
 from tagify.catalog import Catalog, ImageFilter, LeaseLost, UpsertImage
 from tagify.model import Content, FileFacts, Library, LibraryState, Picture
 from tests.support import pictures
-from tests.support.ingest_harness import House
+from tests.support.ingest_harness import IngestHarness
 from tests.support.waiting import until
 
 
@@ -87,20 +87,20 @@ async def test_the_lease_of_a_process_that_has_died_is_taken_over_at_once(
 
 
 async def test_a_second_daemon_waits_and_takes_over(
-    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    harness: IngestHarness, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (house.root / "a.jpg").write_bytes(pictures.jpeg())
+    (harness.root / "a.jpg").write_bytes(pictures.jpeg())
     monkeypatch.setattr("ingest.lease.ASK_S", 0.05)
-    async with house.daemon():
-        await house.holds("a.jpg")
-        second = house.daemon()
+    async with harness.running_ingest():
+        await harness.wait_for_images("a.jpg")
+        second = harness.running_ingest()
         await second.__aenter__()
         await until(lambda: _says(caplog, "another daemon keeps this library"))
-        (house.root / "b.jpg").write_bytes(pictures.jpeg(seed=2))
-        await house.holds("a.jpg", "b.jpg")
+        (harness.root / "b.jpg").write_bytes(pictures.jpeg(seed=2))
+        await harness.wait_for_images("a.jpg", "b.jpg")
     try:
-        (house.root / "c.jpg").write_bytes(pictures.jpeg(seed=3))
-        await house.holds("a.jpg", "b.jpg", "c.jpg")
+        (harness.root / "c.jpg").write_bytes(pictures.jpeg(seed=3))
+        await harness.wait_for_images("a.jpg", "b.jpg", "c.jpg")
     finally:
         await second.__aexit__(None, None, None)
 

@@ -10,46 +10,48 @@ from pathlib import Path
 import pytest
 
 from tests.support import pictures
-from tests.support.ingest_harness import House
+from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import environment
 
 
-async def ran(house: House, folder: Path) -> tuple[int | None, str]:
+async def ran(harness: IngestHarness, folder: Path) -> tuple[int | None, str]:
     command = (sys.executable, "-m", "tagify.cli.main", "ingest", "--once", str(folder))
     process = await asyncio.create_subprocess_exec(
-        *command, env=environment(house.settings), stderr=asyncio.subprocess.PIPE
+        *command, env=environment(harness.settings), stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(30):
         _, said = await process.communicate()
     return process.returncode, said.decode()
 
 
-async def test_a_folder_is_imported_and_what_failed_is_named(house: House, tmp_path: Path) -> None:
+async def test_a_folder_is_imported_and_what_failed_is_named(harness: IngestHarness, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "a.jpg").write_bytes(pictures.jpeg())
-    assert (await ran(house, other))[0] == 0
+    assert (await ran(harness, other))[0] == 0
     (other / "bad.jpg").write_bytes(b"no picture")
     (other / "b.jpg").write_bytes(pictures.jpeg(seed=2))
-    (house.root / "c.jpg").write_bytes(pictures.jpeg(seed=3))
-    status, said = await ran(house, other)
+    (harness.root / "c.jpg").write_bytes(pictures.jpeg(seed=3))
+    status, said = await ran(harness, other)
     assert status == 1
     assert "2 images in other, 1 of them new" in said
     assert "bad.jpg: it is in no image format" in said
-    assert await house.images() == {}
-    names = [library.name for library in await house.catalog.libraries.all()]
+    assert await harness.images_by_path() == {}
+    names = [library.name for library in await harness.catalog.libraries.all()]
     assert names == ["Test", "other"]
 
 
-async def test_mistakes_are_one_line(house: House, tmp_path: Path) -> None:
-    status, said = await ran(house, tmp_path / "nowhere")
+async def test_mistakes_are_one_line(harness: IngestHarness, tmp_path: Path) -> None:
+    status, said = await ran(harness, tmp_path / "nowhere")
     assert (status, said.count("\n"), "is no folder" in said) == (1, 1, True)
-    status, said = await ran(house, tmp_path)
+    status, said = await ran(harness, tmp_path)
     assert (status, said.count("\n"), "lies in" in said) == (1, 1, True)
 
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
-async def test_a_terminal_sees_how_fast_it_goes_and_how_long_it_takes(house: House, tmp_path: Path) -> None:
+async def test_a_terminal_sees_how_fast_it_goes_and_how_long_it_takes(
+    harness: IngestHarness, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     for number in range(150):
@@ -57,7 +59,7 @@ async def test_a_terminal_sees_how_fast_it_goes_and_how_long_it_takes(house: Hou
     ours, theirs = pty.openpty()
     command = (sys.executable, "-m", "tagify.cli.main", "ingest", "--once", str(other))
     process = await asyncio.create_subprocess_exec(
-        *command, env=environment(house.settings), stderr=theirs, stdout=theirs
+        *command, env=environment(harness.settings), stderr=theirs, stdout=theirs
     )
     os.close(theirs)
     said = await asyncio.to_thread(read_all, ours)

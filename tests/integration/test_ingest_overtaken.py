@@ -12,7 +12,7 @@ from ingest.watch.event_buffer import Inbox
 from tagify.catalog import MoveImage
 from tagify.model import FileFacts
 from tests.support import pictures
-from tests.support.ingest_harness import House
+from tests.support.ingest_harness import IngestHarness
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 
@@ -25,9 +25,9 @@ def on_disk(root: Path, name: str) -> FileFacts:
 
 @pytest.mark.parametrize("moved_on", [True, False], ids=["of one that moved on", "after a late one"])
 async def test_the_catalog_ends_where_the_file_is(
-    house: House, monkeypatch: pytest.MonkeyPatch, moved_on: bool
+    harness: IngestHarness, monkeypatch: pytest.MonkeyPatch, moved_on: bool
 ) -> None:
-    (house.root / "a.jpg").write_bytes(pictures.jpeg(40, 30))
+    (harness.root / "a.jpg").write_bytes(pictures.jpeg(40, 30))
     begun, written = asyncio.Event(), asyncio.Event()
     move, take = ChangeApplier._move, Inbox.take
 
@@ -38,22 +38,22 @@ async def test_the_catalog_ends_where_the_file_is(
         begun.set()
         file = moves[0].file
         if moved_on:
-            (house.root / "b.jpg").rename(house.root / "c.jpg")
-            file = on_disk(house.root, "c.jpg")
+            (harness.root / "b.jpg").rename(harness.root / "c.jpg")
+            file = on_disk(harness.root, "c.jpg")
         else:
             file = FileFacts("late.jpg", file.size, file.mtime_ns, file.inode)
         # What the other of the two tasks of a library does, which both look and write.
-        await house.catalog.images.write([MoveImage(moves[0].entry, house.library.id, file)])
+        await harness.catalog.images.write([MoveImage(moves[0].entry, harness.library.id, file)])
         await move(intake, moves)
         written.set()
 
     monkeypatch.setattr(ChangeApplier, "_move", overtaken)
     # The events of the second move have been dealt with by then.
     monkeypatch.setattr(Inbox, "take", lambda inbox: ([], False) if begun.is_set() else take(inbox))
-    async with house.daemon():
-        before = (await house.holds("a.jpg"))["a.jpg"]
-        (house.root / "a.jpg").rename(house.root / "b.jpg")
+    async with harness.running_ingest():
+        before = (await harness.wait_for_images("a.jpg"))["a.jpg"]
+        (harness.root / "a.jpg").rename(harness.root / "b.jpg")
         async with asyncio.timeout(20):
             await written.wait()
-        after = await house.holds("c.jpg" if moved_on else "b.jpg")
+        after = await harness.wait_for_images("c.jpg" if moved_on else "b.jpg")
     assert {image.id for image in after.values()} == {before.id}

@@ -17,7 +17,7 @@ from ingest.watch.debounce import PathEvent
 from ingest.watch.event_buffer import Inbox
 from tagify.model import Image
 from tests.support import pictures
-from tests.support.ingest_harness import House
+from tests.support.ingest_harness import IngestHarness
 from tests.support.waiting import until
 
 PLACES = ["a.jpg", "b.jpg", "B.jpg", "one/a.jpg", "one/b.jpg", "two/a.jpg", "two/deep/c.jpg"]
@@ -159,20 +159,20 @@ def disturb(monkeypatch: pytest.MonkeyPatch, random: Random) -> None:
     monkeypatch.setattr(Inbox, "take", disturbed)
 
 
-async def equal(house: House, disk: Disk) -> dict[str, Image]:
+async def equal(harness: IngestHarness, disk: Disk) -> dict[str, Image]:
     """The images, once they are what the folder holds; else what differs, and whether a scan still runs."""
 
     async def contents() -> dict[str, str | None]:
-        return {path: image.content for path, image in (await house.images()).items()}
+        return {path: image.content for path, image in (await harness.images_by_path()).items()}
 
     async def probe() -> bool:
         return await contents() == disk.files()
 
-    await house.catalog.libraries.request_rescan(house.library.id)
+    await harness.catalog.libraries.request_rescan(harness.library.id)
     with suppress(AssertionError):
         await until(probe, timeout_s=60)
-    assert await contents() == disk.files(), await house.state()
-    return await house.images()
+    assert await contents() == disk.files(), await harness.load_library()
+    return await harness.images_by_path()
 
 
 @settings(
@@ -184,41 +184,41 @@ async def equal(house: House, disk: Disk) -> dict[str, Image]:
 )
 @given(before=operations, after=operations, offline=operations, seed=st.integers(0, 1 << 16))
 async def test_the_catalog_is_the_folder_and_what_moved_keeps_id_and_tags(
-    house: House,
+    harness: IngestHarness,
     before: list[tuple[str, str, str]],
     after: list[tuple[str, str, str]],
     offline: list[tuple[str, str, str]],
     seed: int,
 ) -> None:
-    for path in house.root.iterdir():
+    for path in harness.root.iterdir():
         if path.name not in (KEEP, ".tagify"):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    (house.root / KEEP).write_bytes(pictures.jpeg(16, 12))
-    disk = Disk(house.root)
+    (harness.root / KEEP).write_bytes(pictures.jpeg(16, 12))
+    disk = Disk(harness.root)
     with pytest.MonkeyPatch.context() as monkeypatch:
         disturb(monkeypatch, Random(seed))
-        async with house.daemon():
+        async with harness.running_ingest():
             disk.apply(before)
-            known = await equal(house, disk)
+            known = await equal(harness, disk)
             for steps in (after, None):
-                await tag(house, known)
+                await tag(harness, known)
                 disk.begin()
                 if steps is None:
                     break
                 disk.apply(steps)
-                known = await moved(house, disk, known)
+                known = await moved(harness, disk, known)
         disk.apply(offline)
-        async with house.daemon():
-            await moved(house, disk, known)
+        async with harness.running_ingest():
+            await moved(harness, disk, known)
 
 
-async def moved(house: House, disk: Disk, known: dict[str, Image]) -> dict[str, Image]:
+async def moved(harness: IngestHarness, disk: Disk, known: dict[str, Image]) -> dict[str, Image]:
     """What is there now; what only moved is the image that it was, with its tags."""
-    found = await equal(house, disk)
+    found = await equal(harness, disk)
     for path, was in disk.origin.items():
         assert (path, found[path].id) == (path, known[was].id)
         assert f"tag {known[was].id}" in found[path].tags
-    counts = {count.name: count.count for count in await house.catalog.tags.counts(limit=1000)}
+    counts = {count.name: count.count for count in await harness.catalog.tags.counts(limit=1000)}
     recount: dict[str, int] = {}
     for image in found.values():
         for name in image.tags:
@@ -227,6 +227,6 @@ async def moved(house: House, disk: Disk, known: dict[str, Image]) -> dict[str, 
     return found
 
 
-async def tag(house: House, images: dict[str, Image]) -> None:
+async def tag(harness: IngestHarness, images: dict[str, Image]) -> None:
     for image in images.values():
-        await house.catalog.tags.change([image.id], [f"tag {image.id}"], [])
+        await harness.catalog.tags.change([image.id], [f"tag {image.id}"], [])

@@ -12,7 +12,7 @@ from tagify.catalog import Catalog, ImageFilter, JobLost, MarkMissing, UpsertIma
 from tagify.model import FileFacts, JobState, Library, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
-from tests.support.catalog_fixtures import counts_are_exact, fill, tags_of
+from tests.support.catalog_fixtures import assert_counts_exact, insert_images, tags_of
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
@@ -50,43 +50,46 @@ async def test_a_rename_is_a_job_that_comes_to_its_end(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     other = await catalog.libraries.create("Other", "/srv/other")
-    ids = [*await fill(catalog, library, 3, "sea", "sun"), *await fill(catalog, other, 2, "Sea", "Ocean")]
+    ids = [
+        *await insert_images(catalog, library, 3, "sea", "sun"),
+        *await insert_images(catalog, other, 2, "Sea", "Ocean"),
+    ]
     job = await post(client, {"from": "SEA", "to": "ocean"}, 202)
     assert (job["state"], job["from"], job["total"]) == ("waiting", "sea", 5)
     done = await finished(client, job)
     assert (done["state"], done["done"], done["error"]) == ("done", 5, "")
     assert [await tags_of(catalog, name) for name in ids] == [("Ocean", "sun")] * 3 + [("Ocean",)] * 2
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def test_a_rename_in_one_library_leaves_the_others(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     other = await catalog.libraries.create("Other", "/srv/other")
-    ids = [*await fill(catalog, library, 1, "sea"), *await fill(catalog, other, 1, "sea")]
+    ids = [*await insert_images(catalog, library, 1, "sea"), *await insert_images(catalog, other, 1, "sea")]
     await finished(client, await post(client, {"from": "sea", "to": "Meer", "library_id": library.id}, 202))
     assert [await tags_of(catalog, name) for name in ids] == [("Meer",), ("sea",)]
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def test_case_alone_changes_the_spelling_everywhere(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
-    ids = await fill(catalog, library, 3, "sea")
+    ids = await insert_images(catalog, library, 3, "sea")
     # Two at once: the second finds another spelling than there was when it was asked for.
     jobs = [await post(client, {"from": "sea", "to": name}, 202) for name in ("SEA", "Sea", "Sea")]
     for job in jobs:
         await finished(client, job)
     assert {await tags_of(catalog, name) for name in ids} == {("Sea",)}
     assert [tag.name for tag in await catalog.tags.counts(library.id, limit=9)] == ["Sea"]
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def test_while_a_tag_is_spelt_anew_its_lists_lack_nothing(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
-    ids = await fill(catalog, library, 5, "sea", "sun")
+    ids = await insert_images(catalog, library, 5, "sea", "sun")
     await catalog.jobs.rename("sea", "SEA", None)
     claim = await catalog.jobs.claim()
     assert claim is not None
@@ -103,7 +106,7 @@ async def test_while_a_tag_is_spelt_anew_its_lists_lack_nothing(
         assert (await catalog.listing.page(ImageFilter(exclude=("sea",)), limit=9)).tiles == ()
         assert {tag.name for tag in await catalog.tags.counts(library.id, limit=9)} == {"SEA", "sun"}
     assert {await tags_of(catalog, name) for name in ids} == {("SEA", "sun")}
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def test_mistakes_are_told(client: Client, library: Library) -> None:
@@ -124,7 +127,7 @@ async def test_mistakes_are_told(client: Client, library: Library) -> None:
 async def test_an_image_that_is_missing_comes_back_with_the_new_name(
     catalog: Catalog, library: Library
 ) -> None:
-    ids = await fill(catalog, library, 2, "sea")
+    ids = await insert_images(catalog, library, 2, "sea")
     image = await catalog.images.get(ids[0])
     assert image is not None
     await catalog.images.write([MarkMissing(image.id, library.id, image.file.path)])
@@ -138,7 +141,7 @@ async def test_an_image_that_is_missing_comes_back_with_the_new_name(
         [UpsertImage(library.id, FileFacts("back.jpg", 1, 1, 1), image.content, picture)]
     )
     assert await tags_of(catalog, ids[0]) == ("ocean",)
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def test_who_was_taken_for_dead_commits_nothing(
@@ -146,7 +149,7 @@ async def test_who_was_taken_for_dead_commits_nothing(
 ) -> None:
     monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
     monkeypatch.setattr("tagify.catalog.tags.jobs.LEASE_S", 0)
-    await fill(catalog, library, 5, "sea")
+    await insert_images(catalog, library, 5, "sea")
     job = await catalog.jobs.rename("sea", "ocean", None)
     waiting = await catalog.jobs.rename("sea", "sun", None)
     first = await catalog.jobs.claim()
@@ -158,7 +161,7 @@ async def test_who_was_taken_for_dead_commits_nothing(
     assert first.job.id == second.job.id == job.id
     with pytest.raises(JobLost):
         await catalog.jobs.step(first)
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
     while await catalog.jobs.step(second):
         pass
     found = [await catalog.jobs.get(name) for name in (job.id, waiting.id)]
@@ -169,7 +172,7 @@ async def test_a_job_beside_changes_of_the_same_tags_is_exact(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 5)
-    ids = await fill(catalog, library, 40, "sea")
+    ids = await insert_images(catalog, library, 40, "sea")
     await catalog.jobs.rename("sea", "ocean", None)
     claim = await catalog.jobs.claim()
     assert claim is not None
@@ -183,5 +186,5 @@ async def test_a_job_beside_changes_of_the_same_tags_is_exact(
             pass
 
     await asyncio.gather(change(), work())
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
     assert "sea" not in {tag.name for tag in await catalog.tags.counts(limit=9)}

@@ -18,7 +18,7 @@ from tagify.settings import ApiSettings, IngestSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.catalog_fixtures import all_images, counts_are_exact
+from tests.support.catalog_fixtures import all_images, assert_counts_exact
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
@@ -102,13 +102,13 @@ async def test_libraries_come_and_go_while_a_daemon_runs(
         assert len(before - after) == 2
         assert await stored(blobs, after) == [True] * 6
         assert await stored(blobs, before - after) == [False] * 4
-        await counts_are_exact(catalog)
+        await assert_counts_exact(catalog)
         assert sorted(path.name for path in (tmp_path / "first").glob("*.jpg")) == ["1.jpg", "2.jpg", "3.jpg"]
         # And the same place is taken anew.
         await add(client, tmp_path / "first")
         await indexed(client, 3, 3)
         assert await stored(blobs, before) == [True] * 10
-        await counts_are_exact(catalog)
+        await assert_counts_exact(catalog)
 
 
 async def test_a_removal_that_no_daemon_sees_to_says_so_and_goes_on_once_one_does(
@@ -127,7 +127,7 @@ async def test_a_removal_that_no_daemon_sees_to_says_so_and_goes_on_once_one_doe
     async with ingest():
         await indexed(client)
     assert await all_images(catalog) == []
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def test_a_removal_broken_off_anywhere_is_gone_on_with(
@@ -154,7 +154,7 @@ async def test_a_removal_broken_off_anywhere_is_gone_on_with(
             broken.setattr(owner, call.rpartition(".")[2], _breaks)
             with pytest.raises(RuntimeError):
                 await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
-        await counts_are_exact(catalog)
+        await assert_counts_exact(catalog)
     stale = lease.token
     lease = await catalog.leases.take(library.id, "test", 60)
     with pytest.raises(LeaseLost):

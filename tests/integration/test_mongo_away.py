@@ -22,9 +22,9 @@ from tagify.catalog.client import INDEXES_TIMEOUT_S
 from tagify.model import Content, FileFacts, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
-from tests.support.catalog_fixtures import dismantle
-from tests.support.chaos_proxy import Chaos, chaos
-from tests.support.killable_process import mongod, running
+from tests.support.catalog_fixtures import remove_library
+from tests.support.chaos_proxy import ChaosProxy, chaos_proxy
+from tests.support.killable_process import killable_process, mongod_program
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
@@ -39,16 +39,16 @@ DEADLINE_S = 5.0
 
 
 @asynccontextmanager
-async def behind_chaos(values: Values, **more: Any) -> AsyncIterator[tuple[Client, Chaos]]:
+async def behind_chaos(values: Values, **more: Any) -> AsyncIterator[tuple[Client, ChaosProxy]]:
     uri = values["mongo_uri"]
-    async with chaos(uri) as proxy:
+    async with chaos_proxy(uri) as proxy:
         through = uri.replace(f":{urlsplit(uri).port}/", f":{proxy.port}/")
         settings = ApiSettings(**{**values, "mongo_uri": through}, mongo_timeout_s=DEADLINE_S, **more)
         async with TestClient(TestServer(build(settings))) as client:
             await until(lambda: _status(client, "/readyz", 200))
             yield client, proxy
-            proxy.heal()
-            await proxy.sever()
+            proxy.clear_faults()
+            await proxy.drop_connections()
         gc.collect()
 
 
@@ -75,7 +75,7 @@ async def test_once_it_is_known_to_be_away_every_request_is_told_so_at_once(
     async with behind_chaos(mongo_values) as (client, proxy):
         setattr(proxy, fault, True)
         if fault == "refuse":
-            await proxy.sever()
+            await proxy.drop_connections()
         async with asyncio.timeout(20):
             while await _refused(client) > DEADLINE_S / 5:
                 pass
@@ -84,7 +84,7 @@ async def test_once_it_is_known_to_be_away_every_request_is_told_so_at_once(
         assert sum(took) < DEADLINE_S
         assert await _status(client, "/readyz", 503)
         assert await _status(client, "/livez", 200)
-        proxy.heal()
+        proxy.clear_faults()
         await until(lambda: _status(client, "/api/images", 200))
         await until(lambda: _status(client, "/readyz", 200))
 
@@ -98,11 +98,11 @@ async def test_readiness_does_not_wait_longer_than_a_second_for_a_silent_server(
 
 
 async def test_a_server_that_is_no_primary_is_told_of_and_waited_out(tmp_path: Path) -> None:
-    program, uri = mongod(tmp_path)
+    program, uri = mongod_program(tmp_path)
     settings = ApiSettings(
         mongo_uri=SecretStr(uri), mongo_database="test", mongo_timeout_s=DEADLINE_S, library_roots=(tmp_path,)
     )
-    async with running(program), TestClient(TestServer(build(settings))) as client:
+    async with killable_process(program), TestClient(TestServer(build(settings))) as client:
         await until(lambda: _status(client, "/readyz", 200))
         async with AsyncMongoClient[dict[str, Any]](uri) as server:
             await server.admin.command("replSetStepDown", 6, secondaryCatchUpPeriodSecs=0, force=True)
@@ -172,7 +172,7 @@ async def _everything(catalog: Catalog) -> None:
     await catalog.images.write([MarkMissing(tile.id, library.id, "b.jpg")])
     await catalog.condemned.unreferenced([content])
     await catalog.libraries.begin_removal(library.id)
-    await dismantle(catalog, library)
+    await remove_library(catalog, library)
     follow = catalog.changes.follow()
     await anext(follow)
     await follow.aclose()
@@ -189,7 +189,7 @@ async def test_a_client_of_events_lives_through_a_silence_and_is_told_what_happe
         await catalog.libraries.create("Test", "/srv/test")
         # What hung is dropped by us: the server never answers on those connections again.
         await asyncio.sleep(0)
-        proxy.heal()
+        proxy.clear_faults()
         async with asyncio.timeout(30):
             while b"/srv/test" not in await events.content.readuntil(b"\n\n"):
                 pass

@@ -27,7 +27,7 @@ from tagify.logs import JsonFormatter, request_id
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings, EdgeSettings, IngestSettings
 from tests.conftest import Values
-from tests.support.servers import missing
+from tests.support.servers import skip_or_fail
 
 Client = TestClient[Any, Any]
 
@@ -82,7 +82,7 @@ async def series(client: Client) -> set[str]:
 
 async def checked(page: str) -> tuple[int | None, str]:
     """What promtool says of a page of metrics."""
-    promtool = shutil.which("promtool") or missing("promtool", "sudo apt-get install prometheus")
+    promtool = shutil.which("promtool") or skip_or_fail("promtool", "sudo apt-get install prometheus")
     check = await asyncio.create_subprocess_exec(
         promtool, "check", "metrics", stdin=-1, stdout=-1, stderr=asyncio.subprocess.STDOUT
     )

@@ -11,7 +11,7 @@ from tagify.catalog import Catalog, ImageFilter, Miscount, Misspelling
 from tagify.cli.main import main
 from tagify.model import Library
 from tests.conftest import Values
-from tests.support.catalog_fixtures import counts_are_exact, fill
+from tests.support.catalog_fixtures import assert_counts_exact, insert_images
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ async def miscounts(catalog: Catalog) -> list[Miscount]:
 async def test_wrong_counts_are_told_and_repaired(
     catalog: Catalog, library: Library, mongo_values: Values
 ) -> None:
-    await fill(catalog, library, 3, "Sea", "sun")
-    await counts_are_exact(catalog)
+    await insert_images(catalog, library, 3, "Sea", "sun")
+    await assert_counts_exact(catalog)
     await asyncio.to_thread(damage, mongo_values)
     found = await miscounts(catalog)
     assert sorted((bool(item.library_id), item.tag, item.stored, item.counted) for item in found) == [
@@ -53,7 +53,7 @@ async def test_wrong_counts_are_told_and_repaired(
         (True, "sun", 0, 3),
     ]
     await catalog.recount.repair(found)
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
     assert [tag.name for tag in await catalog.tags.counts(library.id, prefix="SU", limit=9)] == ["sun"]
 
 
@@ -70,12 +70,12 @@ def misspell(values: Values) -> None:
 async def test_spellings_that_differ_are_told_and_mended(
     catalog: Catalog, library: Library, mongo_values: Values
 ) -> None:
-    await fill(catalog, library, 3, "Sea", "sun")
+    await insert_images(catalog, library, 3, "Sea", "sun")
     await asyncio.to_thread(misspell, mongo_values)
     found = await catalog.recount.verify()
     assert found[0] == Misspelling("Sea", ("SEA", "sEa", "seA"))
     await catalog.recount.repair(found)
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
     for which in (ImageFilter(tags=("sea",)), ImageFilter(library_id=library.id, tags=("sea", "sun"))):
         images = await catalog.listing.newest(which, limit=9)
         assert [image.tags for image in images] == [("Sea", "sun")] * 3
@@ -88,7 +88,7 @@ async def test_spellings_that_differ_are_told_and_mended(
 async def test_a_repair_beside_changes_loses_none_of_them(
     catalog: Catalog, library: Library, mongo_values: Values
 ) -> None:
-    ids = await fill(catalog, library, 40, "Sea", "sun")
+    ids = await insert_images(catalog, library, 40, "Sea", "sun")
     await asyncio.to_thread(damage, mongo_values)
     found = await catalog.recount.verify()
 
@@ -97,7 +97,7 @@ async def test_a_repair_beside_changes_loses_none_of_them(
             await catalog.tags.change([name], ["new"], ["sea"] if number % 2 else ["sun"])
 
     await asyncio.gather(*(change(number) for number in range(4)), catalog.recount.repair(found))
-    await counts_are_exact(catalog)
+    await assert_counts_exact(catalog)
 
 
 async def test_the_command_tells_by_its_status(
@@ -110,7 +110,7 @@ async def test_the_command_tells_by_its_status(
 ) -> None:
     for name, value in mongo_values.items():
         monkeypatch.setenv(f"TAGIFY_{name.upper()}", value)
-    await fill(catalog, library, 3, "sea", "sun")
+    await insert_images(catalog, library, 3, "sea", "sun")
 
     async def run(*options: str) -> tuple[int, str]:
         arguments = ["tags", "--data-dir", str(tmp_path), "verify", *options]

@@ -61,7 +61,10 @@ async def test_what_is_no_picture_is_told_in_words(sandbox: Sandbox) -> None:
     for data in (b"", b"nothing of the kind", pictures.jpeg()[:500]):
         with sheet(data) as source, pytest.raises(Undecodable):
             await sandbox.run(VARIANT, source)
-    with sheet(pictures.bomb(60_000)) as source, pytest.raises(Undecodable, match="more than the limit"):
+    with (
+        sheet(pictures.decompression_bomb(60_000)) as source,
+        pytest.raises(Undecodable, match="more than the limit"),
+    ):
         await sandbox.run(VARIANT, source)
     assert sandbox.killed == 0
 
@@ -69,7 +72,7 @@ async def test_what_is_no_picture_is_told_in_words(sandbox: Sandbox) -> None:
 async def test_a_picture_that_takes_too_much_memory_is_refused_and_its_worker_lives() -> None:
     sandbox = Sandbox(1, memory_bytes=64 << 20, deadline_s=20)
     try:
-        with sheet(pictures.bomb(15_000)) as source, pytest.raises(Undecodable):
+        with sheet(pictures.decompression_bomb(15_000)) as source, pytest.raises(Undecodable):
             await sandbox.run(VARIANT, source)
         with sheet(pictures.jpeg()) as source:
             assert (await sandbox.run(VARIANT, source)).data
@@ -81,7 +84,7 @@ async def test_a_picture_that_takes_too_long_frees_its_worker() -> None:
     sandbox = Sandbox(1, memory_bytes=4 << 30, deadline_s=1)
     try:
         await sandbox.open()
-        with sheet(pictures.endless()) as source:
+        with sheet(pictures.many_scans_jpeg()) as source:
             start = time.monotonic()
             with pytest.raises(Undecodable, match="more than 1 s"):
                 await sandbox.run(VARIANT, source)
@@ -95,7 +98,7 @@ async def test_a_picture_that_takes_too_long_frees_its_worker() -> None:
 
 async def test_a_caller_that_leaves_takes_the_work_with_it(sandbox: Sandbox) -> None:
     await sandbox.open()
-    with sheet(pictures.endless()) as source:
+    with sheet(pictures.many_scans_jpeg()) as source:
         asked = asyncio.create_task(sandbox.run(VARIANT, source))
         await asyncio.sleep(0.1)
         asked.cancel()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tagify.catalog import Catalog, Miscount
 from tagify.model import ImageId, Library
 from tagify.tagnames import key_of
-from tests.support.catalog_fixtures import counts_are_exact, dismantle, fill, tags_of
+from tests.support.catalog_fixtures import assert_counts_exact, insert_images, remove_library, tags_of
 
 NUMBER = 5
 FIRST = 3
@@ -117,7 +117,9 @@ async def test_changes_undos_and_renames_in_any_order(
     monkeypatch.setattr("tagify.catalog.tags.repository.BATCH", 2)
     monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
     libraries = [await catalog.libraries.create("Test", f"/srv/{number}") for number in range(2)]
-    ids = await fill(catalog, libraries[0], FIRST) + await fill(catalog, libraries[1], NUMBER - FIRST)
+    ids = await insert_images(catalog, libraries[0], FIRST) + await insert_images(
+        catalog, libraries[1], NUMBER - FIRST
+    )
     model, tokens = Model(), list[str]()
     try:
         for kind, *step in sequence:
@@ -129,10 +131,10 @@ async def test_changes_undos_and_renames_in_any_order(
                 model.undo(step[0])
                 await catalog.tags.undo(tokens[step[0]])
             assert [list(await tags_of(catalog, name)) for name in ids] == [i.tags for i in model.images]
-            await counts_are_exact(catalog)
+            await assert_counts_exact(catalog)
     finally:
         for library in libraries:
-            await dismantle(catalog, library)
+            await remove_library(catalog, library)
 
 
 async def rename(

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from playwright.async_api import Page, async_playwright
 
-from tests.support.servers import missing
+from tests.support.servers import skip_or_fail
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -22,7 +22,7 @@ ARGUMENTS = (
 @asynccontextmanager
 async def browser_page() -> AsyncIterator[tuple[Page, list[str]]]:
     """A fresh page, and the errors that its console shows."""
-    chromium = shutil.which("chromium") or missing("chromium", "sudo apt-get install chromium")
+    chromium = shutil.which("chromium") or skip_or_fail("chromium", "sudo apt-get install chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
         page = await browser.new_page()

@@ -11,19 +11,19 @@ from tagify.storage.store import ObjectStore
 BATCH = 500
 
 
-async def fill(
+async def insert_images(
     catalog: Catalog, library: Library, number: int, *keywords: str, start: int = 0
 ) -> list[ImageId]:
     """Images as ingest writes them; their ids, oldest first."""
     for first in range(start, start + number, BATCH):
         names = range(first, min(first + BATCH, start + number))
-        await catalog.images.write([_store(library, name, keywords) for name in names])
+        await catalog.images.write([_upsert_command(library, name, keywords) for name in names])
     found = await catalog.images.under(library.id, "", limit=100_000)
     entries = {entry.file.path: entry.id for entry in found}
     return [entries[f"{name:06}.jpg"] for name in range(start, start + number)]
 
 
-async def shown(
+async def insert_stored_image(
     catalog: Catalog, blobs: ObjectStore, data: bytes, path: str = "a.jpg", *, root: str | None = None
 ) -> Image:
     """One image as ingest leaves it, objects and all, in a library of its own."""
@@ -38,13 +38,13 @@ async def shown(
     return image
 
 
-def _store(library: Library, name: int, keywords: Sequence[str]) -> UpsertImage:
+def _upsert_command(library: Library, name: int, keywords: Sequence[str]) -> UpsertImage:
     content = Content(hashlib.sha256(f"{library.id}{name}".encode()).hexdigest())
     picture = Picture("image/jpeg", 600, 400, b"\x01\x02", keywords=tuple(keywords))
     return UpsertImage(library.id, FileFacts(f"{name:06}.jpg", 100, name, name + 1), content, picture)
 
 
-async def dismantle(catalog: Catalog, library: Library) -> None:
+async def remove_library(catalog: Catalog, library: Library) -> None:
     """Take the library out, as ingest does, but for the objects."""
     await catalog.dismantling.begin(library.id)
     while await catalog.dismantling.images(library.id, {}, lambda content, _: [_original(content)]):
@@ -66,6 +66,6 @@ async def all_images(catalog: Catalog) -> list[Image]:
     return list(await catalog.listing.newest(ImageFilter(), limit=10_000))
 
 
-async def counts_are_exact(catalog: Catalog) -> None:
+async def assert_counts_exact(catalog: Catalog) -> None:
     """The stored counts are those of the images, in each library and over all."""
     assert await catalog.recount.verify() == []

@@ -13,7 +13,7 @@ NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER of no time at all: closing sends a reset."""
 
 
-class Chaos:
+class ChaosProxy:
     """Passes connections on to a server. What it does to them may be changed at any time.
 
     `latency_s` delays the server's first bytes after each request, `rate` bounds its bytes a
@@ -32,9 +32,9 @@ class Chaos:
         self.reset = False
         self.blackhole = False
         self.refuse = False
-        self.answer: bytes | None = None
+        self.canned_response: bytes | None = None
         self.port = 0
-        self.accepted = 0
+        self.accepted_count = 0
         """Connections so far."""
 
     @property
@@ -43,16 +43,16 @@ class Chaos:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def open(self) -> int:
+    def open_connections(self) -> int:
         """Connections now."""
         return len(self._live)
 
-    def heal(self) -> None:
+    def clear_faults(self) -> None:
         """Pass on faithfully from now on."""
-        self.latency_s, self.rate, self.cut_after, self.answer = 0.0, None, None, None
+        self.latency_s, self.rate, self.cut_after, self.canned_response = 0.0, None, None, None
         self.reset = self.blackhole = self.refuse = False
 
-    async def sever(self) -> None:
+    async def drop_connections(self) -> None:
         """End every connection there is."""
         live = set(self._live)
         for task in live:
@@ -61,35 +61,35 @@ class Chaos:
 
     async def start(self) -> None:
         """Listen on a free port of loopback."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1024)
+        self._server = await asyncio.start_server(self._handle_connection, "127.0.0.1", 0, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """End all."""
         if self._server is not None:
             self._server.close()
-        await self.sever()
+        await self.drop_connections()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self.accepted += 1
+        self.accepted_count += 1
         self._live.add(task)
         try:
             if not self.refuse:
-                await self._joined(reader, writer)
+                await self._relay(reader, writer)
         except (OSError, asyncio.CancelledError):
             pass  # either side has left, or the test is over
         finally:
             self._live.discard(task)
-            self._end(writer)
+            self._close_connection(writer)
 
-    async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._upstream)
         asked = asyncio.Event()
         ways = (
-            asyncio.ensure_future(self._up(reader, upstream_writer, writer, asked)),
-            asyncio.ensure_future(self._down(upstream_reader, writer, asked)),
+            asyncio.ensure_future(self._forward_requests(reader, upstream_writer, writer, asked)),
+            asyncio.ensure_future(self._forward_responses(upstream_reader, writer, asked)),
         )
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -99,7 +99,7 @@ class Chaos:
             await asyncio.gather(*ways, return_exceptions=True)
             upstream_writer.transport.abort()
 
-    async def _up(
+    async def _forward_requests(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
@@ -107,21 +107,21 @@ class Chaos:
         asked: asyncio.Event,
     ) -> None:
         while data := await reader.read(READ):
-            await self._open_again()
+            await self._wait_while_blackholed()
             asked.set()
-            if self.answer is None:
+            if self.canned_response is None:
                 writer.write(data)
                 await writer.drain()
             elif b"\r\n\r\n" in data:
                 await asyncio.sleep(self.latency_s)
-                back.write(self.answer)
+                back.write(self.canned_response)
 
-    async def _down(
+    async def _forward_responses(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event
     ) -> None:
         passed = 0
         while data := await reader.read(READ):
-            await self._open_again()
+            await self._wait_while_blackholed()
             if asked.is_set():
                 asked.clear()
                 await asyncio.sleep(self.latency_s)
@@ -134,11 +134,11 @@ class Chaos:
                 return
             passed += len(data)
 
-    async def _open_again(self) -> None:
+    async def _wait_while_blackholed(self) -> None:
         while self.blackhole:
             await asyncio.sleep(0.01)
 
-    def _end(self, writer: asyncio.StreamWriter) -> None:
+    def _close_connection(self, writer: asyncio.StreamWriter) -> None:
         if self.reset or self.refuse:
             with contextlib.suppress(OSError, AttributeError):
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
@@ -148,10 +148,10 @@ class Chaos:
 
 
 @asynccontextmanager
-async def chaos(endpoint: str) -> AsyncIterator[Chaos]:
+async def chaos_proxy(endpoint: str) -> AsyncIterator[ChaosProxy]:
     """A proxy in front of the server at this URL, for as long as the block lasts."""
     parts = urlsplit(endpoint)
-    proxy = Chaos(parts.hostname or "127.0.0.1", parts.port or 80)
+    proxy = ChaosProxy(parts.hostname or "127.0.0.1", parts.port or 80)
     await proxy.start()
     try:
         yield proxy

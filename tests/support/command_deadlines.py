@@ -9,30 +9,30 @@ from pymongo.monitoring import CommandStartedEvent
 
 from tagify.catalog.monitoring import CommandMonitor
 
-ENDING = {"endSessions", "killCursors"}
+CLEANUP_COMMANDS = {"endSessions", "killCursors"}
 """Commands that end what has been done; nobody waits for their outcome."""
 
 
-def unbounded(command: dict[str, Any]) -> bool:
+def is_unbounded(command: dict[str, Any]) -> bool:
     """Whether a command goes to the server without a time in which it has to be done.
 
     What logs in is shown to nobody, and bounded by the connection's own time. A cursor goes on
     under the time that its first command was given.
     """
     name = next(iter(command), "")
-    if not name or name in ENDING or "maxTimeMS" in command:
+    if not name or name in CLEANUP_COMMANDS or "maxTimeMS" in command:
         return False
     return name != "getMore"
 
 
 @contextmanager
-def watched() -> Iterator[list[str]]:
+def recorded_unbounded_commands() -> Iterator[list[str]]:
     """The commands without a deadline that catalogs made in this block send, by name."""
     found: list[str] = []
 
     class Watching(CommandMonitor):
         def started(self, event: CommandStartedEvent) -> None:
-            if unbounded(dict(event.command)) and not _changes(event):
+            if is_unbounded(dict(event.command)) and not _opens_change_stream(event):
                 found.append(f"{event.command_name} {event.command.get(event.command_name)}")
             super().started(event)
 
@@ -40,7 +40,7 @@ def watched() -> Iterator[list[str]]:
         yield found
 
 
-def _changes(event: CommandStartedEvent) -> bool:
+def _opens_change_stream(event: CommandStartedEvent) -> bool:
     """Whether it opens the stream of changes, which is bounded by the silence that is waited for."""
     stages = event.command.get("pipeline") or [{}]
     return event.command_name == "aggregate" and "$changeStream" in stages[0]

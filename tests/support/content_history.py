@@ -7,20 +7,20 @@ from pymongo import MongoClient
 from tagify.settings import IngestSettings
 
 
-class History:
+class ContentHistory:
     """Remembers, from where it was made, each content that any image had. Close it."""
 
     def __init__(self, settings: IngestSettings) -> None:
         self._client = MongoClient[dict[str, Any]](settings.mongo_uri.get_secret_value())
         self._stream = self._client[settings.mongo_database].images.watch()
-        self.added = 0
+        self.added_count = 0
         self.contents: set[str | None] = set()
 
-    def read(self) -> None:
+    def consume(self) -> None:
         """Take in what happened so far: images added, and their contents; None where one was not decoded."""
         while (event := self._stream.try_next()) is not None:
             if event["operationType"] == "insert":
-                self.added += 1
+                self.added_count += 1
                 self.contents.add(event["fullDocument"]["content"])
             elif event["operationType"] == "update":
                 updated = event["updateDescription"]["updatedFields"]

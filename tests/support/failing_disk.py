@@ -14,26 +14,26 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.servers import missing
+from tests.support.servers import skip_or_fail
 from tests.support.waiting import until
 
 
-class Disk:
+class FailingDisk:
     """A mounted folder, and the fault that it has now."""
 
     def __init__(self, fault: Path) -> None:
         self._fault = fault
 
-    def fail(self, what: str) -> None:
+    def set_fault(self, what: str) -> None:
         """From now on; an empty word mends it."""
         self._fault.write_text(what)
 
 
 @asynccontextmanager
-async def failing_disk(folder: Path, mount: Path, fault: Path) -> AsyncIterator[Disk]:
+async def failing_disk(folder: Path, mount: Path, fault: Path) -> AsyncIterator[FailingDisk]:
     """The folder shown at `mount` for as long as the block lasts."""
     if not Path("/dev/fuse").exists() or not ctypes.util.find_library("fuse3"):
-        missing("fuse3", "sudo apt-get install fuse3, on a kernel with /dev/fuse")
+        skip_or_fail("fuse3", "sudo apt-get install fuse3, on a kernel with /dev/fuse")
     fault.write_text("")
     command = (sys.executable, "-m", "tests.support.failing_disk", folder, mount, fault)
     process = await asyncio.create_subprocess_exec(*map(str, command))
@@ -44,14 +44,14 @@ async def failing_disk(folder: Path, mount: Path, fault: Path) -> AsyncIterator[
 
     try:
         await until(mounted)
-        yield Disk(fault)
+        yield FailingDisk(fault)
     finally:
         ended = await asyncio.create_subprocess_exec("fusermount3", "-u", "-z", str(mount))
         await ended.wait()
         await process.wait()
 
 
-class _Served:
+class FaultyOperations:
     """What the kernel asks for. Mixed into the base class of the library, which is imported where it is."""
 
     use_ns = True
@@ -104,7 +104,7 @@ def main(folder: str, mount: str, fault: str) -> None:
     """Serve until unmounted."""
     import mfusepy  # noqa: PLC0415 - it looks for its library when it is imported
 
-    operations = type("Operations", (_Served, mfusepy.Operations), {})
+    operations = type("Operations", (FaultyOperations, mfusepy.Operations), {})
     options = {"direct_io": True, "use_ino": True, "attr_timeout": 0, "entry_timeout": 0}
     mfusepy.FUSE(operations(folder, fault), mount, foreground=True, nothreads=True, **options)
 

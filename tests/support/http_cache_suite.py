@@ -13,9 +13,9 @@ from tagify.deploy.nginx import render
 from tagify.servers.ports import accepts
 from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
-from tests.support.nginx_site import BINARY
+from tests.support.nginx_site import NGINX_BINARY
 from tests.support.ports import free_ports
-from tests.support.servers import missing
+from tests.support.servers import skip_or_fail
 
 PACKAGE = "http-cache-tests@0.4.5"
 TOOLS = Path(__file__).parents[2] / ".tools"
@@ -47,9 +47,9 @@ server {{
 """
 
 
-def suite() -> Path:
+def install_suite() -> Path:
     """The suite's folder, installed where it is not."""
-    npm = shutil.which("npm") or missing("npm", "sudo apt-get install npm")
+    npm = shutil.which("npm") or skip_or_fail("npm", "sudo apt-get install npm")
     folder = TOOLS / "http-cache-tests"
     package = folder / "node_modules" / "http-cache-tests"
     if not package.is_dir():
@@ -62,9 +62,9 @@ def suite() -> Path:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
+async def running_caches(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
     """The ports of our cache, of the stock one, and of the suite's own server behind both."""
-    package, first = suite(), free_ports()
+    package, first = install_suite(), free_ports()
     ours, stock, origin = first + 1, first + 2, first + 3
     settings = NginxSettings(
         nginx_listen=f"127.0.0.1:{first}", nginx_api=(f"127.0.0.1:{origin}",), nginx_edge=(f"127.0.0.1:{origin}",),
@@ -76,7 +76,10 @@ async def running(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
     config.write_text(text.removesuffix("}") + more + "}\n")
     server = Program(
         name="the suite's server",
-        argv=(shutil.which("node") or missing("node", "sudo apt-get install nodejs"), "server/server.mjs"),
+        argv=(
+            shutil.which("node") or skip_or_fail("node", "sudo apt-get install nodejs"),
+            "server/server.mjs",
+        ),
         cwd=package,
         env=_environment(origin, folder),
         log=folder / "server.log",
@@ -84,7 +87,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
     )
     front = Program(
         name="nginx",
-        argv=(BINARY or missing("nginx", "sudo apt-get install nginx"), "-c", str(config), "-p", str(folder), "-e", "stderr"),
+        argv=(NGINX_BINARY or skip_or_fail("nginx", "sudo apt-get install nginx"), "-c", str(config), "-p", str(folder), "-e", "stderr"),
         log=folder / "nginx.log",
         ready=lambda: accepts(stock),
     )  # fmt: skip
@@ -96,11 +99,11 @@ async def running(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
         await asyncio.gather(*(process.stop() for process in processes))
 
 
-async def passed(port: int, origin: int, folder: Path) -> set[str]:
+async def passed_tests(port: int, origin: int, folder: Path) -> set[str]:
     """The ids of the tests that the cache on this port passes."""
     environment = _environment(origin, folder) | {"npm_config_base": f"http://127.0.0.1:{port}"}
     process = await asyncio.create_subprocess_exec(
-        "node", "--no-warnings", "cli.mjs", cwd=suite(), env={**os.environ, **environment},
+        "node", "--no-warnings", "cli.mjs", cwd=install_suite(), env={**os.environ, **environment},
         stdout=subprocess.PIPE,
     )  # fmt: skip
     out, _ = await asyncio.wait_for(process.communicate(), 200)

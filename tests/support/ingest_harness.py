@@ -13,7 +13,7 @@ from tagify.settings import IngestSettings
 from tests.support.waiting import until
 
 
-class House:
+class IngestHarness:
     """A library on disk and what the catalog holds of it."""
 
     def __init__(self, root: Path, catalog: Catalog, library: Library, settings: IngestSettings) -> None:
@@ -22,38 +22,38 @@ class House:
         self.library = library
         self.settings = settings
 
-    async def images(self, state: ImageState = ImageState.READY) -> dict[str, Image]:
+    async def images_by_path(self, state: ImageState = ImageState.READY) -> dict[str, Image]:
         which = ImageFilter(library_id=self.library.id, state=state)
         found = await self.catalog.listing.newest(which, limit=1000)
         return {image.file.path: image for image in found}
 
-    async def holds(self, *paths: str, state: ImageState = ImageState.READY) -> dict[str, Image]:
+    async def wait_for_images(self, *paths: str, state: ImageState = ImageState.READY) -> dict[str, Image]:
         async def probe() -> bool:
-            return (await self.images(state)).keys() == set(paths)
+            return (await self.images_by_path(state)).keys() == set(paths)
 
         await until(probe)
-        return await self.images(state)
+        return await self.images_by_path(state)
 
-    async def state(self) -> Library:
+    async def load_library(self) -> Library:
         library = await self.catalog.libraries.get(self.library.id)
         assert library is not None
         return library
 
-    async def scanned(self) -> bool:
-        library = await self.state()
+    async def is_scanned(self) -> bool:
+        library = await self.load_library()
         return library.last_scanned is not None and not library.scanning
 
     @asynccontextmanager
-    async def daemon(self, *, scanned: bool = True) -> AsyncIterator[TestServer]:
+    async def running_ingest(self, *, scanned: bool = True) -> AsyncIterator[TestServer]:
         """A daemon in this process, on demand once it has made its first scan; yields its pages."""
         server = TestServer(build(self.settings))
         await server.start_server()
         try:
             if scanned:
-                await until(self.scanned)
+                await until(self.is_scanned)
             yield server
         finally:
             await server.close()
 
-    async def is_(self, state: LibraryState) -> bool:
-        return (await self.state()).state is state
+    async def has_state(self, state: LibraryState) -> bool:
+        return (await self.load_library()).state is state

@@ -10,10 +10,10 @@ import aiohttp
 from tagify.servers.mongod import mongo_server
 from tagify.servers.process import Process, Program
 from tests.support.ports import free_ports
-from tests.support.servers import binary
+from tests.support.servers import find_binary
 
 
-class Killable:
+class KillableProcess:
     """A running program. `kill` it as the kernel does, and it is there again."""
 
     def __init__(self, program: Program) -> None:
@@ -29,7 +29,7 @@ class Killable:
         self._process.kill()
         await self._process.wait()
 
-    async def ended(self) -> None:
+    async def wait_until_exited(self) -> None:
         """Return when it has ended by itself."""
         assert self._process is not None
         await self._process.wait()
@@ -40,9 +40,9 @@ class Killable:
 
 
 @asynccontextmanager
-async def running(program: Program) -> AsyncIterator[Killable]:
+async def killable_process(program: Program) -> AsyncIterator[KillableProcess]:
     """The program, ended with the block whatever became of it."""
-    killable = Killable(program)
+    killable = KillableProcess(program)
     try:
         await killable.start()
         yield killable
@@ -50,13 +50,13 @@ async def running(program: Program) -> AsyncIterator[Killable]:
         await killable.stop()
 
 
-def mongod(folder: Path) -> tuple[Program, str]:
+def mongod_program(folder: Path) -> tuple[Program, str]:
     """A mongod of the test's own, and its URI."""
-    server = mongo_server(binary("mongod"), folder / "mongo", free_ports(), folder / "mongod.log")
+    server = mongo_server(find_binary("mongod"), folder / "mongo", free_ports(), folder / "mongod.log")
     return server.program, server.uri
 
 
-def api(folder: Path, name: str, **settings: object) -> tuple[Program, str]:
+def api_program(folder: Path, name: str, **settings: object) -> tuple[Program, str]:
     """An api process with these settings, and its address. It is ready once `/readyz` says so."""
     port = free_ports()
     url = f"http://127.0.0.1:{port}"

@@ -7,42 +7,42 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.support.servers import missing
+from tests.support.servers import skip_or_fail
 
 
-class Mounts:
+class MountNamespace:
     """A namespace that is held by a process; commands can be run inside."""
 
     def __init__(self, pid: int, *, as_root: bool) -> None:
         which = ("-m",) if as_root else ("-U", "-m", "--preserve-credentials")
         self._enter = ("nsenter", "-t", str(pid), *which, "--")
 
-    def inside(self, *command: str) -> tuple[str, ...]:
+    def command_inside(self, *command: str) -> tuple[str, ...]:
         """The command that runs a command inside."""
         return (*self._enter, *command)
 
     async def run(self, *command: str | Path) -> None:
         """Run it to its end; it must succeed."""
-        process = await asyncio.create_subprocess_exec(*self.inside(*map(str, command)))
+        process = await asyncio.create_subprocess_exec(*self.command_inside(*map(str, command)))
         assert await process.wait() == 0, command
 
-    async def bind(self, there: Path, here: Path) -> None:
+    async def bind(self, source: Path, target: Path) -> None:
         """Show a folder at another place."""
-        await self.run("mount", "--bind", there, here)
+        await self.run("mount", "--bind", source, target)
 
-    async def unmount(self, here: Path) -> None:
+    async def unmount(self, target: Path) -> None:
         """Take what is mounted there away, as it goes when a cable is pulled."""
-        await self.run("umount", "-l", here)
+        await self.run("umount", "-l", target)
 
 
 @asynccontextmanager
-async def mount_namespace(*, as_root: bool = False) -> AsyncIterator[Mounts]:
+async def mount_namespace(*, as_root: bool = False) -> AsyncIterator[MountNamespace]:
     """`as_root`: one that may mount disk images; elsewhere a skip that says so."""
     for program in ("unshare", "nsenter"):
         if shutil.which(program) is None:
-            missing(program, "sudo apt-get install util-linux")
+            skip_or_fail(program, "sudo apt-get install util-linux")
     if as_root and os.geteuid() != 0:
-        missing("root", "mounting a disk image asks for it")
+        skip_or_fail("root", "mounting a disk image asks for it")
     which = ("-m",) if as_root else ("-U", "-r", "-m")
     holder = await asyncio.create_subprocess_exec(
         "unshare", *which, "sh", "-c", "echo; exec sleep infinity", stdout=asyncio.subprocess.PIPE
@@ -50,8 +50,8 @@ async def mount_namespace(*, as_root: bool = False) -> AsyncIterator[Mounts]:
     assert holder.stdout is not None
     try:
         if not await holder.stdout.readline():
-            missing("mount namespaces", "the kernel or a container forbids them")
-        yield Mounts(holder.pid, as_root=as_root)
+            skip_or_fail("mount namespaces", "the kernel or a container forbids them")
+        yield MountNamespace(holder.pid, as_root=as_root)
     finally:
         if holder.returncode is None:
             holder.kill()

@@ -18,15 +18,15 @@ from tagify.servers.ports import accepts
 from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
 from tests.support.ports import free_ports
-from tests.support.servers import missing
+from tests.support.servers import skip_or_fail
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-BINARY = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
+NGINX_BINARY = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
 
 
 @dataclass
-class Front:
+class NginxSite:
     """A running nginx: a client for it, and the ports it listens on."""
 
     client: aiohttp.ClientSession
@@ -40,19 +40,19 @@ class Front:
             return answer, await answer.read()
 
 
-class Standin:
+class StubService:
     """A service that answers as it is told, and counts requests and bytes that come to it."""
 
     def __init__(self, handler: Handler) -> None:
-        self.asked: Counter[str] = Counter()
-        self.heads: list[dict[str, str]] = []
-        self.sent = 0
+        self.request_counts: Counter[str] = Counter()
+        self.request_headers: list[dict[str, str]] = []
+        self.bytes_sent = 0
         self._handler = handler
         self._runner: web.AppRunner | None = None
 
     async def start(self, path: Path) -> None:
         app = web.Application()
-        app.router.add_route("*", "/{tail:.*}", self._answer)
+        app.router.add_route("*", "/{tail:.*}", self._respond)
         self._runner = web.AppRunner(app, shutdown_timeout=1)
         await self._runner.setup()
         path.unlink(missing_ok=True)
@@ -63,19 +63,19 @@ class Standin:
             await self._runner.cleanup()
             self._runner = None
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked[request.raw_path] += 1
-        self.heads.append({name.lower(): value for name, value in request.headers.items()})
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        self.request_counts[request.raw_path] += 1
+        self.request_headers.append({name.lower(): value for name, value in request.headers.items()})
         answer = await self._handler(request)
         if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-            self.sent += len(answer.body)
+            self.bytes_sent += len(answer.body)
         return answer
 
 
 @asynccontextmanager
-async def serving(handler: Handler, path: Path) -> AsyncIterator[Standin]:
+async def stub_service(handler: Handler, path: Path) -> AsyncIterator[StubService]:
     """A stand-in on a Unix socket."""
-    standin = Standin(handler)
+    standin = StubService(handler)
     await standin.start(path)
     try:
         yield standin
@@ -84,13 +84,15 @@ async def serving(handler: Handler, path: Path) -> AsyncIterator[Standin]:
 
 
 @asynccontextmanager
-async def nginx(folder: Path, *, scheme: str = "http", port: int = 0, **values: Any) -> AsyncIterator[Front]:
+async def nginx_site(
+    folder: Path, *, scheme: str = "http", port: int = 0, **values: Any
+) -> AsyncIterator[NginxSite]:
     """nginx with our configuration and these settings, ended with the block.
 
     `port`: the first of three that are free, where they have to be known before.
     """
-    if BINARY is None:
-        missing("nginx", "sudo apt-get install nginx")
+    if NGINX_BINARY is None:
+        skip_or_fail("nginx", "sudo apt-get install nginx")
     port = port or free_ports()
     defaults: dict[str, Any] = {
         "nginx_listen": f"127.0.0.1:{port}",
@@ -104,7 +106,7 @@ async def nginx(folder: Path, *, scheme: str = "http", port: int = 0, **values: 
     config = render(folder / "nginx", NginxSettings(**(defaults | values)), whole=True)
     program = Program(
         name="nginx",
-        argv=(BINARY, "-c", str(config), "-p", str(config.parent), "-e", "stderr"),
+        argv=(NGINX_BINARY, "-c", str(config), "-p", str(config.parent), "-e", "stderr"),
         log=folder / "nginx.log",
         ready=lambda: accepts(port),
     )
@@ -113,7 +115,7 @@ async def nginx(folder: Path, *, scheme: str = "http", port: int = 0, **values: 
     base = f"{scheme}://127.0.0.1:{port + 2 if scheme == 'https' else port}"
     try:
         async with aiohttp.ClientSession(base, connector=connector, auto_decompress=False) as client:
-            yield Front(client, port, port + 1, folder, process)
+            yield NginxSite(client, port, port + 1, folder, process)
     finally:
         await process.stop()
         # Server sockets that clients left are let go of by the loop in its next rounds.

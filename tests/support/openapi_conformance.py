@@ -25,17 +25,17 @@ CHECKS = [
     response_schema_conformance,
 ]
 
-ENDLESS = {"/api/events"}
+STREAMING_PATHS = {"/api/events"}
 """A stream that does not end is tried by tests of its own."""
 
 
-LONGEST = 1500
+MAX_FAILURE_CHARS = 1500
 """Characters of one failure that are shown."""
 
 
 def failures(url: str, examples: int) -> list[str]:
     """A text for each request that was not answered as the document says; `examples` of either kind each."""
-    found: list[str] = []
+    collected: list[str] = []
     for operation in _operations(url):
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
 
@@ -50,12 +50,12 @@ def failures(url: str, examples: int) -> list[str]:
             @given(case=operation.as_strategy(generation_mode=mode))
             def check(case: Any) -> None:
                 # Kept, not raised: what is generated is not the same when it is tried again.
-                found.extend(_told(case))
+                collected.extend(_failures_of(case))
 
             # Without parameters or a body there is nothing to get wrong.
             with contextlib.suppress(Unsatisfiable):
                 check()
-    return found
+    return collected
 
 
 def failures_with(
@@ -70,19 +70,19 @@ def failures_with(
             continue
         arguments = {"body": bodies[operation.label]} if operation.label in bodies else {}
         case = operation.Case(path_parameters=dict(values), **arguments)
-        yield from _told(case)
+        yield from _failures_of(case)
 
 
 def _operations(url: str) -> Iterator[Any]:
     for result in schemathesis.openapi.from_url(f"{url}/api/openapi.json").get_all_operations():
         assert isinstance(result, Ok), result
-        if result.ok().path not in ENDLESS:
+        if result.ok().path not in STREAMING_PATHS:
             yield result.ok()
 
 
-def _told(case: Any) -> Iterator[str]:
+def _failures_of(case: Any) -> Iterator[str]:
     try:
         case.call_and_validate(checks=CHECKS, timeout=20)
     except FailureGroup as error:
         causes = "; ".join(map(str, error.exceptions))
-        yield f"{case.operation.label}: {causes} {error}"[:LONGEST]
+        yield f"{case.operation.label}: {causes} {error}"[:MAX_FAILURE_CHARS]

@@ -55,7 +55,7 @@ def with_keywords(*keywords: str, seed: int = 0) -> bytes:
     return jpeg(seed=seed, xmp=XMP.format(items=items).encode())
 
 
-def turned(orientation: int, width: int = 300, height: int = 200) -> bytes:
+def with_orientation(orientation: int, width: int = 300, height: int = 200) -> bytes:
     """A JPEG with an EXIF orientation, stored so that each of the eight shows the same."""
     upright = gradient(width, height)
     back = {
@@ -79,13 +79,13 @@ def animated(kind: str, colours: Sequence[str] = ("red", "green", "blue")) -> by
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100, loop=0)
 
 
-def deep_png(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
+def png_16_bit(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
     """A PNG of one colour with 16 bits for each of red, green and blue, which Pillow cannot write."""
     row = b"\0" + struct.pack(">HHH", *colour) * width
     return _png(struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0), zlib.compress(row * height))
 
 
-def bomb(side: int = 60_000) -> bytes:
+def decompression_bomb(side: int = 60_000) -> bytes:
     """A PNG of some hundred kilobytes at most whose header and rows tell of a huge square."""
     rows = zlib.compressobj(9)
     packed = rows.compress(bytes(1 << 20)) + rows.flush()
@@ -99,7 +99,7 @@ def _png(header: bytes, packed: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
-def endless(side: int = 3000, scans: int = 5000) -> bytes:
+def many_scans_jpeg(side: int = 3000, scans: int = 5000) -> bytes:
     """A JPEG of some kilobytes whose last pass over all its pixels is repeated thousands of times."""
     data = encoded(Image.new("RGB", (side, side), "teal"), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")

@@ -8,13 +8,13 @@ from collections import deque
 
 from tagify.servers.ports import FIRST, is_free
 
-LEAST = 10_000
+FIRST_PORT = 10_000
 """Searched from here to where programs begin to look for ports by themselves."""
 
-BLOCK = 10
+BLOCK_LENGTH = 10
 """Ports are given out in blocks of this length, the longest that a server needs."""
 
-HELD = 30
+MAX_CLAIMS = 30
 """Blocks that stay claimed: once so many more were given out, the servers on the first ones listen."""
 
 _claims: deque[int] = deque()
@@ -27,8 +27,8 @@ def free_ports() -> int:
     claimed, among all processes of this machine.
     """
     while True:
-        first = random.randrange(LEAST, FIRST, BLOCK)
-        if all(is_free(first + offset) for offset in range(BLOCK)) and _claim(first):
+        first = random.randrange(FIRST_PORT, FIRST, BLOCK_LENGTH)
+        if all(is_free(first + offset) for offset in range(BLOCK_LENGTH)) and _claim(first):
             return first
 
 
@@ -45,6 +45,6 @@ def _claim(first: int) -> bool:
                 raise
             return False
         _claims.append(claim.detach())
-    while len(_claims) > HELD:
+    while len(_claims) > MAX_CLAIMS:
         os.close(_claims.popleft())
     return True

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PINS = ("pyproject.toml", "constraints.txt")
 
 
-def wheels() -> Path:
+def build_wheels() -> Path:
     """A folder of all wheels of a release with its own servers, made once for each set of pins."""
     pins = b"".join((ROOT / name).read_bytes() for name in PINS)
     folder = ROOT / ".tools" / f"wheels-{hashlib.sha256(pins).hexdigest()[:12]}"
@@ -32,7 +32,7 @@ def wheels() -> Path:
     return folder
 
 
-def source(folder: Path) -> None:
+def copy_working_tree(folder: Path) -> None:
     """The files of the working tree, without what git ignores."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],

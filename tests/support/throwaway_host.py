@@ -22,11 +22,11 @@ BOOT_S = 90.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class BoxError(AssertionError):
+class ThrowawayHostError(AssertionError):
     """A command in the box failed."""
 
 
-class Box:
+class ThrowawayHost:
     """A booted host. Commands run in it as its root."""
 
     def __init__(self, folder: Path) -> None:
@@ -34,13 +34,13 @@ class Box:
 
     def command(self, *argv: str) -> list[str]:
         """The command as it is run from outside."""
-        entered = ["nsenter", "-t", self.leader(), *["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w/", "--"]]
+        entered = ["nsenter", "-t", self.init_pid(), *["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w/", "--"]]
         return [*entered, "env", "-i", "-C", "/", f"PATH={PATH}", "LANG=C.UTF-8", *argv]
 
-    def leader(self) -> str:
+    def init_pid(self) -> str:
         return (self._folder / "leader").read_text().strip()
 
-    def try_(self, *argv: str, timeout_s: float = 120) -> tuple[int, str]:
+    def run_unchecked(self, *argv: str, timeout_s: float = 120) -> tuple[int, str]:
         """Exit status and output of a command."""
         done = subprocess.run(
             self.command(*argv), capture_output=True, text=True, timeout=timeout_s, check=False, cwd="/"
@@ -49,9 +49,9 @@ class Box:
 
     def run(self, *argv: str, timeout_s: float = 120) -> str:
         """The output of a command that succeeds."""
-        code, out = self.try_(*argv, timeout_s=timeout_s)
+        code, out = self.run_unchecked(*argv, timeout_s=timeout_s)
         if code:
-            raise BoxError(f"{shlex.join(argv)}: status {code}: {out}")
+            raise ThrowawayHostError(f"{shlex.join(argv)}: status {code}: {out}")
         return out
 
     def shell(self, script: str, *words: str, timeout_s: float = 120) -> str:
@@ -64,45 +64,45 @@ class Box:
             *self.command(*argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/"
         )
 
-    def show(self, unit: str, name: str) -> str:
+    def unit_property(self, unit: str, name: str) -> str:
         """A property of a unit."""
         return self.run("systemctl", "show", "-P", name, unit).strip()
 
     def journal(self, unit: str) -> str:
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit)
 
-    def wait(self, condition: str, timeout_s: float = 60) -> None:
+    def wait_until(self, condition: str, timeout_s: float = 60) -> None:
         """Return once a shell condition holds in the box."""
         deadline = time.monotonic() + timeout_s
-        while (last := self.try_("bash", "-c", condition))[0]:
+        while (last := self.run_unchecked("bash", "-c", condition))[0]:
             if time.monotonic() > deadline:
-                raise BoxError(f"not within {timeout_s:g} s: {condition}: {last[1].strip()}")
+                raise ThrowawayHostError(f"not within {timeout_s:g} s: {condition}: {last[1].strip()}")
             time.sleep(0.1)
 
-    def booted(self) -> None:
+    def wait_until_booted(self) -> None:
         """Return once the box has come up."""
         deadline = time.monotonic() + BOOT_S
         state = ""
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, subprocess.SubprocessError):
-                state = self.try_("systemctl", "is-system-running")[1].strip()
+                state = self.run_unchecked("systemctl", "is-system-running")[1].strip()
             if state in ("running", "degraded"):
                 return
             time.sleep(0.1)
-        raise BoxError(f"the box did not boot: {state}")
+        raise ThrowawayHostError(f"the box did not boot: {state}")
 
     def reboot(self) -> None:
-        before = self.leader()
-        self.try_("systemctl", "reboot")
+        before = self.init_pid()
+        self.run_unchecked("systemctl", "reboot")
         deadline = time.monotonic() + BOOT_S
-        while self.leader() == before:
+        while self.init_pid() == before:
             if time.monotonic() > deadline:
-                raise BoxError("the box did not go down")
+                raise ThrowawayHostError("the box did not go down")
             time.sleep(0.1)
-        self.booted()
+        self.wait_until_booted()
 
 
-def refusal() -> str:
+def unsupported_reason() -> str:
     """Why no box can be booted here; empty where one can."""
     if os.geteuid() != 0:
         return "only root may make namespaces with cgroups"
@@ -116,9 +116,9 @@ def refusal() -> str:
 
 
 @contextmanager
-def box(folder: Path, rootfs: Path) -> Iterator[Box]:
+def throwaway_host(folder: Path, rootfs: Path) -> Iterator[ThrowawayHost]:
     """A booted box with these files laid over its root; all of it is gone afterwards."""
-    if why := refusal():
+    if why := unsupported_reason():
         pytest.skip(f"no box can be booted here: {why}")
     name = f"tagify-box-{secrets.token_hex(4)}"
     folder.mkdir(exist_ok=True)
@@ -128,15 +128,15 @@ def box(folder: Path, rootfs: Path) -> Iterator[Box]:
         ["unshare", "--mount", "bash", str(SCRIPT), str(folder), name],
         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
-    made = Box(folder)
+    host = ThrowawayHost(folder)
     try:
-        _until_led(folder, holder)
-        made.booted()
-        yield made
+        _wait_for_init(folder, holder)
+        host.wait_until_booted()
+        yield host
     finally:
         (folder / "stop").touch()
         with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
-            os.kill(int(made.leader()), signal.SIGKILL)
+            os.kill(int(host.init_pid()), signal.SIGKILL)
         try:
             holder.wait(30)
         finally:
@@ -145,11 +145,11 @@ def box(folder: Path, rootfs: Path) -> Iterator[Box]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _until_led(folder: Path, holder: subprocess.Popen[bytes]) -> None:
+def _wait_for_init(folder: Path, holder: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + BOOT_S
     while not (folder / "leader").exists():
         if holder.poll() is not None or time.monotonic() > deadline:
-            raise BoxError((folder / "log").read_text())
+            raise ThrowawayHostError((folder / "log").read_text())
         time.sleep(0.05)
 
 

@@ -67,7 +67,7 @@ def test_a_jpeg_in_printers_colours_looks_like_it(progressive: bool) -> None:
 
 def test_colours_of_16_bits_keep_their_brightness() -> None:
     assert ImageStat.Stat(
-        thumb_of(pictures.deep_png(40, 30, (0x8000, 0x4000, 0xFFFF)))
+        thumb_of(pictures.png_16_bit(40, 30, (0x8000, 0x4000, 0xFFFF)))
     ).mean == pytest.approx([128, 64, 255], abs=4)
 
 
@@ -87,7 +87,7 @@ def test_every_mode_keeps_its_brightness(mode: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_shows_the_same_picture(orientation: int) -> None:
-    derived = derive(pictures.turned(orientation), max_pixels=MAX_PIXELS)
+    derived = derive(pictures.with_orientation(orientation), max_pixels=MAX_PIXELS)
     assert (derived.picture.width, derived.picture.height) == (300, 200)
     thumb = Image.open(io.BytesIO(derived.thumb))
     assert thumb.size == (300, 200)
@@ -171,7 +171,7 @@ def test_a_time_that_is_none_is_left_out() -> None:
         (b"dear diary, " * 40, "no image format"),
         (pictures.jpeg()[:-2000], "ends in the middle"),
         (pictures.png(seed=3)[:-300], "ends in the middle"),
-        (pictures.bomb(), "60000 x 60000 pixels are more than the limit"),
+        (pictures.decompression_bomb(), "60000 x 60000 pixels are more than the limit"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "no image format"),
     ],
 )
@@ -198,7 +198,7 @@ CORPUS = [
     pictures.animated("GIF"),
     pictures.animated("WEBP"),
     pictures.with_keywords("a", "b"),
-    pictures.turned(6, 60, 40),
+    pictures.with_orientation(6, 60, 40),
     *(pictures.encoded(pictures.gradient(40, 30), kind) for kind in ("BMP", "TIFF", "AVIF", "WEBP")),
 ]
 

@@ -61,7 +61,7 @@ def test_an_animation_is_its_first_frame(kind: str, mime: str) -> None:
 @pytest.mark.parametrize("mime", MIMES)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_it_is_upright_without_metadata(orientation: int, mime: str) -> None:
-    picture = made(pictures.turned(orientation, 300, 200), mime, 150)
+    picture = made(pictures.with_orientation(orientation, 300, 200), mime, 150)
     assert picture.size == (150, 100)
     assert not picture.getexif()
     assert "icc_profile" not in picture.info
