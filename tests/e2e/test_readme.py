@@ -1,42 +1,84 @@
-"""The README's two commands in a fresh clone, as somebody would type them who has read nothing else."""
+"""The commands of README.md and docs/tutorial.md, run as they are written."""
 
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.up_process import running
+from tests.support.up_process import Up, running
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TUTORIAL = (ROOT / "docs/tutorial.md").read_text()
+INDEXED = "60 images are indexed"
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    place = tmp_path / "tagify"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(place)], check=True)
-    return place
+    folder = tmp_path / "tagify"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    return folder
 
 
-def commands() -> list[str]:
-    """The commands that stand alone in an indented block of the README."""
-    return re.findall(r"^    (make \w+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+def make_commands() -> list[str]:
+    """The `make` commands that are alone in an indented block of the README."""
+    return re.findall(r"^    (make \w+)$", README, re.MULTILINE)
+
+
+def shell_script(document: str) -> str:
+    """All shell blocks of a document, one after the other: later ones use variables of earlier ones."""
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```$", document, re.MULTILINE | re.DOTALL))
+
+
+async def run_script(document: str, up: Up, folder: Path) -> str:
+    """The output of a document's shell blocks against a running Tagify."""
+    script = shell_script(document).replace("http://127.0.0.1:8000", up.url)
+    folder.mkdir()
+    (folder / ".data").symlink_to(up.data)
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-euc", script, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+async def wait_for_index(up: Up) -> None:
+    while INDEXED not in up.said() and up.process.returncode is None:
+        await asyncio.sleep(0.2)
+    assert INDEXED in up.said(), up.said()
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="the tour uses one origin, which nginx makes")
+async def test_the_tours_work_against_a_running_tagify(tmp_path: Path) -> None:
+    async with running(tmp_path / "run") as up:
+        await wait_for_index(up)
+        await run_script(README, up, tmp_path / "readme")
+        tagged = (await up.get("/api/images?tags=favourite"))["items"]
+        assert len(tagged) == 1
+        assert (tmp_path / "readme/thumb.jpg").read_bytes().startswith(b"\xff\xd8")
+        assert (tmp_path / "readme/320.webp").read_bytes()[8:12] == b"WEBP"
+        output = await run_script(TUTORIAL, up, tmp_path / "tutorial")
+        assert '"changed":2' in output
+        assert (await up.get("/api/images?tags=tutorial"))["items"] == []
+        assert (tmp_path / "tutorial/small.jpg").read_bytes().startswith(b"\xff\xd8")
+        added = re.search(r'"_id":"(\w+)","path":"new.jpg"', output)
+        assert added, output
+        assert f'"_id":"{added[1]}","path":"renamed.jpg"' in output
+        assert "problem" not in output
+        await up.interrupt()
 
 
 @pytest.mark.slow
 async def test_two_commands_do_all_the_set_up(clone: Path, tmp_path: Path) -> None:
-    assert commands() == ["make up", "make test"]
+    assert make_commands() == ["make up", "make test"]
     script = 'cd "$0"; for word; do case $last in --data-dir) data=$word;; --port) port=$word;; esac; last=$word; done; exec make up DATA="$data" PORT="$port"'
     async with running(tmp_path / "run", command=("sh", "-c", script, str(clone))) as up:
-
-        async def page_is_there() -> bool:
-            return "60 images are indexed" in up.said() or up.process.returncode is not None
-
-        while not await page_is_there():
-            await asyncio.sleep(0.2)
-        assert "60 images are indexed" in up.said(), up.said()
+        await wait_for_index(up)
         assert len((await up.get("/api/images?limit=200"))["items"]) == 60
         await up.interrupt()
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
