@@ -53,7 +53,7 @@ def build(settings: ApiSettings) -> web.Application:
         {"mongo": catalog_answers},
         cors_origins=settings.cors_origins,
         max_body=MAX_BODY,
-        more=_limits(settings, metrics),
+        service_middlewares=_limits(settings, metrics),
     )
     app.on_response_prepare.append(tell_limits)
     app[SETTINGS] = settings

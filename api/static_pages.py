@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from tagify.errors import NotFound
-from tagify.web import is_known
+from tagify.web import etag_matches
 
 GALLERY = Path(__file__).parent / "gallery"
 REFERENCE = Path(__file__).parent / "reference"
@@ -71,7 +71,7 @@ def answer(
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
-    if is_known(request, file.etag):
+    if etag_matches(request, file.etag):
         return web.Response(status=304, headers=headers)
     return web.Response(body=file.body, content_type=file.mime, charset="utf-8", headers=headers)
 

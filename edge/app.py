@@ -39,7 +39,7 @@ from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
-from tagify.web import DOOR, METRICS, REQUEST_SECONDS, new_app
+from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, new_app
 
 BLOB_THREADS = 2
 """The store is asked by Origin; these are for readiness."""
@@ -142,7 +142,7 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
     app[VARIANTS] = Variants(
         app[MEMORY], app[CACHE], maker, app[LAYERS], metrics, widths=settings.media_widths, room=room
     )
-    app[DOOR] = at_hand(
+    app[FAST_PATH] = at_hand(
         app[VARIANTS], app[REQUEST_SECONDS], app[BYTES_OUT], shared=bool(settings.cors_origins)
     )
     yield

@@ -10,7 +10,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/api/openapi.json")
 async def openapi(request: web.Request) -> web.Response:
-    return request.app[OPENAPI].answer(request)
+    return request.app[OPENAPI].to_response(request)
 
 
 @routes.get("/api/docs")

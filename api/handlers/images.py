@@ -42,7 +42,7 @@ async def list_images(request: web.Request) -> web.Response:
         return JsonBody(_page(request.app[ITEMS], found, cursors))
 
     body = await request.app[SHARED].ask((cursors, after, before, limit), page)
-    return body.answer(request)
+    return body.to_response(request)
 
 
 def _page(items: Items, page: Page, cursors: Cursors) -> Json:
@@ -64,7 +64,7 @@ async def _by_offset(request: web.Request, which: ImageFilter, sort: Sort, limit
         raise BadRequest(f"{error.detail}; to go deeper use next_cursor of the list") from error
     images = await request.app[CATALOG].listing.newest(which, offset=offset, limit=limit)
     items = request.app[ITEMS]
-    response = JsonBody([items.plain(image) for image in images]).answer(request)
+    response = JsonBody([items.plain(image) for image in images]).to_response(request)
     response.headers["Deprecation"] = DEPRECATED_SINCE
     return response
 

@@ -20,7 +20,7 @@ routes = web.RouteTableDef()
 async def list_libraries(request: web.Request) -> web.Response:
     items = request.app[ITEMS]
     found = await request.app[CATALOG].libraries.all()
-    return JsonBody([items.library(library) for library in found]).answer(request)
+    return JsonBody([items.library(library) for library in found]).to_response(request)
 
 
 @routes.post("/api/libraries")

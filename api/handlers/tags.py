@@ -34,7 +34,7 @@ async def list_tags(request: web.Request) -> web.Response:
         return JsonBody([request.app[ITEMS].tag(tag) for tag in found])
 
     body = await request.app[SHARED].ask(("tags", library, prefix, limit), counts)
-    return body.answer(request)
+    return body.to_response(request)
 
 
 @routes.post("/api/tags/apply/{id}")

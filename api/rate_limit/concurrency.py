@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from tagify.errors import Busy
 from tagify.metrics import Counter
-from tagify.web import route_of
+from tagify.web import route_pattern
 
 WAITING_FOR_EACH = 8
 """Requests that may wait for each one that runs."""
@@ -55,8 +55,8 @@ class ConcurrencyLimiter:
 def is_costly(request: web.Request) -> bool:
     """Whether a request changes many documents, or walks over those that it does not return."""
     if request.method == hdrs.METH_POST:
-        return route_of(request) not in CHEAP_CHANGES
-    return "offset" in request.query and route_of(request) == "/api/images"
+        return route_pattern(request) not in CHEAP_CHANGES
+    return "offset" in request.query and route_pattern(request) == "/api/images"
 
 
 def costly(gate: ConcurrencyLimiter, refused: Counter) -> Middleware:

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from api.rate_limit.token_bucket import Buckets, Grant
 from tagify.errors import TooManyRequests
 from tagify.metrics import Counter
-from tagify.web import Network, client_of, route_of
+from tagify.web import Network, client_address, route_pattern
 
 MEDIA = {"/api/images/{id}/thumb", "/api/images/{id}/file"}
 """Routes without a limit: a page shows hundreds of pictures at once."""
@@ -22,9 +22,9 @@ def limited(buckets: Buckets, trusted: Sequence[Network], refused: Counter) -> M
 
     @web.middleware
     async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if route_of(request) in MEDIA:
+        if route_pattern(request) in MEDIA:
             return await handler(request)
-        client = client_of(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
+        client = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
         if client is not None:
             grant = buckets.take(client)
             request[_LIMIT] = buckets, grant

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Content, FileFacts, Library, Picture
-from tagify.runtime.connections import places
+from tagify.runtime.connections import connection_limit
 from tagify.servers.ports import free_block
 from tagify.settings import CommonSettings
 from tests.support.servers import Servers
@@ -46,7 +46,7 @@ async def hold(request: web.Request) -> web.StreamResponse:
 
 
 def peer(port: int) -> None:
-    places(2 * CLIENTS)
+    connection_limit(2 * CLIENTS)
     app = web.Application()
     app.add_routes([web.get("/api/events", hold), web.get("/livez", bare)])
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
@@ -131,7 +131,7 @@ async def fan_out(catalog: Catalog, library: Library, listeners: list[socket.soc
 
 
 async def main() -> None:
-    places(2 * CLIENTS)
+    connection_limit(2 * CLIENTS)
     port = free_block(1, start=29_000)
     async with process(port, "-m", "bench.suites.event_clients", str(port)) as bare_process:
         floor, held = await memory(bare_process.pid, port)

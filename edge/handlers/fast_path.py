@@ -6,12 +6,12 @@ from aiohttp import hdrs, web
 
 from edge.variants.service import Variants
 from tagify.metrics import Counter, Histogram
-from tagify.web import REQUEST_ID, Door, Prebuilt, accepted
+from tagify.web import REQUEST_ID, FastPathHandler, RawResponse, valid_or_new_id
 
 ROUTE = r"/media/{content}/{width}.{ending}"
 
 
-def at_hand(variants: Variants, seconds: Histogram, bytes_out: Counter, *, shared: bool) -> Door:
+def at_hand(variants: Variants, seconds: Histogram, bytes_out: Counter, *, shared: bool) -> FastPathHandler:
     """What stands before the routes and answers with what takes no waiting.
 
     It takes plain questions for a variant alone: conditions, ranges, other origins and old clients
@@ -26,7 +26,7 @@ def at_hand(variants: Variants, seconds: Histogram, bytes_out: Counter, *, share
         found = variants.at_hand(request.raw_path) if _plain(request) else None
         if found is None:
             return None
-        name = accepted(headers.get(REQUEST_ID, ""))
+        name = valid_or_new_id(headers.get(REQUEST_ID, ""))
         response = found.prebuilt(f"{vary}{REQUEST_ID}: {name}\r\n")
         sent(found.size)
         took(time.perf_counter() - start)
@@ -40,7 +40,7 @@ def _plain(request: web.BaseRequest) -> bool:
     return (
         hdrs.RANGE not in headers
         and request.method == hdrs.METH_GET
-        and Prebuilt.fits(request)
+        and RawResponse.can_answer(request)
         and hdrs.IF_NONE_MATCH not in headers
         and hdrs.ORIGIN not in headers
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from edge.http.headers import IMMUTABLE, media_headers
-from tagify.web import Prebuilt, head_of
-from tagify.web.x_accel import CACHED, X_ACCEL_REDIRECT
+from tagify.web import RawResponse, response_head
+from tagify.web.x_accel import CACHE_LOCATION, X_ACCEL_REDIRECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +25,20 @@ class Answer:
         """The answer for one request; headers put on it are that request's alone."""
         return _Whole(body=self.body, headers=self.headers)
 
-    def prebuilt(self, lines: str) -> Prebuilt:
+    def prebuilt(self, lines: str) -> RawResponse:
         """The same, with these lines in its head, for a request that it fits."""
-        return Prebuilt(self.head, lines, self.body)
+        return RawResponse(self.head, lines, self.body)
 
 
 def immutable_answer(body: bytes | bytearray, mime: str, etag: str) -> Answer:
     """The answer for a URL that names the content."""
     headers = _headers(mime, etag)
-    return Answer(body, headers, len(body), head_of(headers, len(body)))
+    return Answer(body, headers, len(body), response_head(headers, len(body)))
 
 
 def handed_answer(name: str, size: int, mime: str, etag: str) -> Answer:
     """The same where NGINX sends the body: from a file of the cache, under the name that it has there."""
-    headers = _headers(mime, etag) | {X_ACCEL_REDIRECT: CACHED + name}
+    headers = _headers(mime, etag) | {X_ACCEL_REDIRECT: CACHE_LOCATION + name}
     return Answer(b"", headers, size)
 
 

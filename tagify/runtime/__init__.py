@@ -1,4 +1,4 @@
-"""How a service runs: settings, logs, the loop, sockets, signals, systemd, and an end that is tidy."""
+"""Running a service: settings, logs, event loop, sockets, signals, systemd and graceful shutdown."""
 
 from tagify.runtime.service import run, serve
 from tagify.runtime.sockets import Address, AddressTaken

@@ -1,7 +1,7 @@
-"""The connections of a service: bounded in number, and none held by a client that is too slow.
+"""Connection limits: a maximum number of connections, and timeouts for slow and idle clients.
 
-aiohttp waits without end for a request's head and for room to write; a few thousand clients
-that send or read a byte now and then would take all there is.
+aiohttp has no timeout for reading a request's head or for writing a response: a few thousand slow
+clients (slowloris) would use up all connections.
 """
 
 import asyncio
@@ -12,152 +12,169 @@ from typing import Any
 from aiohttp import web
 
 from tagify.metrics import Counter, Gauge
-from tagify.web import DOOR, Door
+from tagify.web import FAST_PATH, FastPathHandler
 
-HEAD_S = 10.0
-"""Time for the head of the first request, in seconds."""
+HEAD_TIMEOUT_S = 10.0
+"""Timeout for the head of the first request, in seconds."""
 
-IDLE_S = 75.0
-"""Time until the head of a further request is there, in seconds: longer than NGINX keeps a connection."""
+IDLE_TIMEOUT_S = 75.0
+"""Keep-alive timeout: time until the head of the next request has arrived, in seconds. Longer than NGINX's
+keep-alive timeout, so that NGINX closes first."""
 
-STALL_S = 60.0
-"""Longest time in which a client takes less than what waits for it in memory, in seconds."""
+STALL_TIMEOUT_S = 60.0
+"""Maximum time for which the write buffer of a connection may stay full, in seconds."""
 
-SWEEP_S = 0.5
+SWEEP_INTERVAL_S = 0.5
 
 RESERVED_FILES = 512
-"""Open files that are left for whatever is no connection of a client."""
+"""File descriptors reserved for everything except client connections."""
 
 
-class Connection(web.RequestHandler):
-    """One connection, which says when its client stops reading."""
+class LimitedConnection(web.RequestHandler):
+    """One connection; reports to the limiter when its client stops reading (back-pressure)."""
 
-    __slots__ = ("_gate",)
+    __slots__ = ("_limiter",)
 
-    def __init__(self, gate: "ConnectionLimiter", **kwargs: Any) -> None:
-        super().__init__(gate, **kwargs)
-        self._gate = gate
+    def __init__(self, limiter: "ConnectionLimiter", **kwargs: Any) -> None:
+        super().__init__(limiter, **kwargs)
+        self._limiter = limiter
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._gate.stalls(self)
+        self._limiter.mark_stalled(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._gate.reads(self)
+        self._limiter.mark_reading(self)
 
 
 class ConnectionLimiter(web.Server):
-    """Makes the connections of a service and ends those that only hold a place.
+    """Creates the connections of a service, and closes the idle and stalled ones.
 
-    Where all places are taken, the connection goes that has waited the longest for a request's
-    head: whoever has something to ask says so at once.
+    At the maximum, a new connection replaces the longest-idle one. A connection with a request in
+    progress is never closed to make space.
     """
 
     def __init__(
-        self, server: web.Server, places: int, *, door: Door | None, count: Gauge, ended: Counter
+        self,
+        server: web.Server,
+        max_connections: int,
+        *,
+        fast_path: FastPathHandler | None,
+        open_gauge: Gauge,
+        closed_counter: Counter,
     ) -> None:
-        self._options = server._kwargs  # what the application wants of its connections
+        self._options = server._kwargs  # the application's options for its connections
         super().__init__(
-            self._answered,
+            self._handle_request,
             request_factory=server.request_factory,
             handler_cancellation=server.handler_cancellation,
             **self._options,
         )
-        self.door = door
-        """What is asked first; None leaves all to the application."""
-        self._answer: Callable[[Any], Awaitable[web.StreamResponse]] = server.request_handler
-        self._places = places
-        self._count = count
-        self._ended = ended
+        self.fast_path = fast_path
+        """Handler called before the application; None disables it."""
+        self._application_handler: Callable[[Any], Awaitable[web.StreamResponse]] = server.request_handler
+        self._max_connections = max_connections
+        self._open_gauge = open_gauge
+        self._closed_counter = closed_counter
         self._transports: dict[web.RequestHandler, asyncio.Transport] = {}
-        self._waiting: dict[web.RequestHandler, float] = {}
-        """When each that has no request under way is over, the longest wait first."""
-        self._stalled: dict[web.RequestHandler, float] = {}
-        count.set(0)
+        self._idle_deadlines: dict[web.RequestHandler, float] = {}
+        """Deadlines of the connections without a request in progress, longest idle first."""
+        self._stall_deadlines: dict[web.RequestHandler, float] = {}
+        open_gauge.set(0)
 
-    def __call__(self) -> Connection:
-        return Connection(self, loop=self._loop, **self._options)
+    def __call__(self) -> LimitedConnection:
+        return LimitedConnection(self, loop=self._loop, **self._options)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         self._transports[handler] = transport
-        self._waiting[handler] = self._loop.time() + HEAD_S
-        if len(self._transports) > self._places:
-            self._end(next(iter(self._waiting)), "crowded")
-        self._count.set(len(self._transports))
+        self._idle_deadlines[handler] = self._loop.time() + HEAD_TIMEOUT_S
+        if len(self._transports) > self._max_connections:
+            self._abort(next(iter(self._idle_deadlines)), "crowded")
+        self._open_gauge.set(len(self._transports))
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self._transports.pop(handler, None)
-        self._waiting.pop(handler, None)
-        self._stalled.pop(handler, None)
-        self._count.set(len(self._transports))
+        self._idle_deadlines.pop(handler, None)
+        self._stall_deadlines.pop(handler, None)
+        self._open_gauge.set(len(self._transports))
 
-    def stalls(self, handler: web.RequestHandler) -> None:
-        """The client has left more unread than there is room for."""
-        self._stalled[handler] = self._loop.time() + STALL_S
+    def mark_stalled(self, handler: web.RequestHandler) -> None:
+        """The write buffer is full: start the stall timeout."""
+        self._stall_deadlines[handler] = self._loop.time() + STALL_TIMEOUT_S
 
-    def reads(self, handler: web.RequestHandler) -> None:
-        """There is room again."""
-        self._stalled.pop(handler, None)
+    def mark_reading(self, handler: web.RequestHandler) -> None:
+        """The client has read enough: cancel the stall timeout."""
+        self._stall_deadlines.pop(handler, None)
 
-    async def sweep(self) -> None:
-        """End connections whose time is over, until cancelled."""
+    async def close_expired(self) -> None:
+        """Close connections whose deadline has passed; runs until cancelled."""
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(SWEEP_INTERVAL_S)
             now = self._loop.time()
-            for times, reason in ((self._waiting, "idle"), (self._stalled, "stalled")):
-                for handler in [handler for handler, end in times.items() if end <= now]:
-                    self._end(handler, reason)
+            for deadlines, reason in ((self._idle_deadlines, "idle"), (self._stall_deadlines, "stalled")):
+                for handler in [handler for handler, deadline in deadlines.items() if deadline <= now]:
+                    self._abort(handler, reason)
 
-    async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._waiting.pop(request.protocol, None)
+    async def _handle_request(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._idle_deadlines.pop(request.protocol, None)
         try:
-            answer = self.door(request) if self.door else None
-            return await self._answer(request) if answer is None else answer
+            response = self.fast_path(request) if self.fast_path else None
+            return await self._application_handler(request) if response is None else response
         finally:
             if request.protocol in self._transports:
-                self._waiting[request.protocol] = self._loop.time() + IDLE_S
+                self._idle_deadlines[request.protocol] = self._loop.time() + IDLE_TIMEOUT_S
 
-    def _end(self, handler: web.RequestHandler, reason: str) -> None:
-        self._waiting.pop(handler, None)
-        self._stalled.pop(handler, None)
+    def _abort(self, handler: web.RequestHandler, reason: str) -> None:
+        self._idle_deadlines.pop(handler, None)
+        self._stall_deadlines.pop(handler, None)
         if handler in self._transports:
-            self._ended.add(reason=reason)
+            self._closed_counter.add(reason=reason)
             self._transports.pop(handler).abort()
 
 
-class GatedRunner(web.AppRunner):
-    """Runs an application behind a gate. `gate` is there after `setup`."""
+class LimitedAppRunner(web.AppRunner):
+    """Runs an application with a ConnectionLimiter; `limiter` is set by `setup`."""
 
-    __slots__ = ("_count", "_ended", "_places", "gate")
+    __slots__ = ("_closed_counter", "_max_connections", "_open_gauge", "limiter")
 
-    gate: ConnectionLimiter
+    limiter: ConnectionLimiter
 
     def __init__(
-        self, app: web.Application, places: int, *, count: Gauge, ended: Counter, **kwargs: Any
+        self,
+        app: web.Application,
+        max_connections: int,
+        *,
+        open_gauge: Gauge,
+        closed_counter: Counter,
+        **kwargs: Any,
     ) -> None:
         super().__init__(app, **kwargs)
-        self._places = places
-        self._count = count
-        self._ended = ended
+        self._max_connections = max_connections
+        self._open_gauge = open_gauge
+        self._closed_counter = closed_counter
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        self.gate = ConnectionLimiter(
-            server, self._places, door=self.app.get(DOOR), count=self._count, ended=self._ended
+        self.limiter = ConnectionLimiter(
+            server,
+            self._max_connections,
+            fast_path=self.app.get(FAST_PATH),
+            open_gauge=self._open_gauge,
+            closed_counter=self._closed_counter,
         )
-        return self.gate
+        return self.limiter
 
 
-def places(wanted: int) -> int:
-    """How many connections there may be: so many, as far as the limit of open files allows.
+def connection_limit(requested: int) -> int:
+    """The requested number of connections, reduced to what the limit of open files allows.
 
-    That limit is raised to what this process may have.
+    Raises the soft limit of open files to the hard limit.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
-        hard = max(soft, wanted + RESERVED_FILES)
+        hard = max(soft, requested + RESERVED_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    return max(1, min(wanted, hard - RESERVED_FILES))
+    return max(1, min(requested, hard - RESERVED_FILES))

@@ -1,45 +1,48 @@
-"""The end of a service's connections: each is told, each request is answered, none is broken."""
+"""Graceful shutdown: started requests are finished, and clients are told to close their connections."""
 
 import asyncio
 import contextlib
 
 from aiohttp import hdrs, web
 
-from tagify.runtime.connections import GatedRunner
+from tagify.runtime.connections import LimitedAppRunner
 
-LINGER_S = 0.5
-"""How long connections that are kept alive are still served once the service was told to stop, in
-seconds. NGINX may send a request on one just before it is closed; here it is answered, with
-`Connection: close`, and NGINX lets the connection go by itself."""
+KEEPALIVE_GRACE_S = 0.5
+"""How long idle keep-alive connections are still served after SIGTERM, in seconds. NGINX may send a
+request just before a connection is closed: it gets a response with `Connection: close`, and NGINX then
+closes the connection itself."""
 
-LOOK_S = 0.01
+POLL_S = 0.01
 
 
-class Draining:
-    """Marks answers of an application that is about to end. Made before the application starts."""
+class GracefulShutdown:
+    """Stops an application's listeners and marks its last responses `Connection: close`.
+
+    Create it before the application starts: afterwards aiohttp's signals are frozen.
+    """
 
     def __init__(self, app: web.Application) -> None:
-        self._begun = False
-        app.on_response_prepare.append(self._mark)
+        self._draining = False
+        app.on_response_prepare.append(self._add_connection_close)
 
-    async def drain(self, runner: GatedRunner) -> None:
-        """Take no further connection, and wait for those that are there, a little while."""
-        self._begun = True
-        # What answers at the door is not marked.
-        runner.gate.door = None
+    async def drain(self, runner: LimitedAppRunner) -> None:
+        """Stop accepting connections, then wait up to KEEPALIVE_GRACE_S until the open ones are closed."""
+        self._draining = True
+        # Responses of the fast path bypass `_add_connection_close`.
+        runner.limiter.fast_path = None
         for site in tuple(runner.sites):
             await site.stop()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                await _all_gone(runner)
+            async with asyncio.timeout(KEEPALIVE_GRACE_S):
+                await _wait_until_closed(runner)
 
-    async def _mark(self, _: web.Request, response: web.StreamResponse) -> None:
-        if self._begun:
+    async def _add_connection_close(self, _: web.Request, response: web.StreamResponse) -> None:
+        if self._draining:
             response.force_close()
-            # The headers are made by now: without this word it would close unannounced.
+            # aiohttp has already chosen this header: `force_close` alone would close unannounced.
             response.headers[hdrs.CONNECTION] = "close"
 
 
-async def _all_gone(runner: web.AppRunner) -> None:
+async def _wait_until_closed(runner: web.AppRunner) -> None:
     while runner.server and runner.server.connections:  # noqa: ASYNC110 - aiohttp has no event for it
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""A service from its settings to its end."""
+"""The life cycle of a service: load settings, serve, shut down gracefully."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ from aiohttp import web
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import SettingsError, TagifyError
 from tagify.logs import configure, fields
-from tagify.runtime.connections import GatedRunner, places
-from tagify.runtime.graceful_shutdown import Draining
-from tagify.runtime.readiness import announce
-from tagify.runtime.reload import Reloader
-from tagify.runtime.sd_notify import Notifier, feed, watchdog_s
+from tagify.runtime.connections import LimitedAppRunner, connection_limit
+from tagify.runtime.graceful_shutdown import GracefulShutdown
+from tagify.runtime.readiness import notify_when_ready
+from tagify.runtime.reload import SettingsReloader
+from tagify.runtime.sd_notify import SystemdNotifier, ping_watchdog, watchdog_period_s
 from tagify.runtime.sockets import Address, listen
 from tagify.settings import CommonSettings, load
 from tagify.web import METRICS, READINESS
-from tagify.web.request_limits import LONGEST_LINE
+from tagify.web.request_limits import MAX_REQUEST_LINE_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -36,24 +36,27 @@ def serve(
     build: Callable[[S], web.Application],
     address: Callable[[S], Address],
 ) -> int:
-    """Run a service until SIGTERM or SIGINT; the exit status.
+    """Run a service until SIGTERM or SIGINT; returns the exit status.
 
-    `build` makes the application from its settings; `address` tells where it listens when
-    systemd passes no socket.
+    `build` creates the application from its settings; `address` is where it listens when systemd
+    passes no socket.
     """
 
-    async def work(settings: S) -> int:
-        notifier = Notifier.of(os.environ)
-        reloader = Reloader(name, settings, notifier)
+    async def start(settings: S) -> int:
+        notifier = SystemdNotifier.from_environ(os.environ)
+        reloader = SettingsReloader(name, settings, notifier)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.reload)
         await _serve(build(settings), address(settings), notifier, settings)
         return 0
 
-    return run(name, model, work)
+    return run(name, model, start)
 
 
 def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]) -> int:
-    """Do some work with the settings of the environment, in a loop of its own; the exit status."""
+    """Load the settings and run `work` in a new event loop; returns the exit status.
+
+    1: a TagifyError, 2: invalid settings, 130: interrupted.
+    """
     try:
         settings = load(model)
     except SettingsError as error:
@@ -64,46 +67,51 @@ def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work(settings))
     except TagifyError as error:
-        logger.error("%s", error)  # noqa: TRY400 - it names what to do; a trace would bury that
+        logger.error("%s", error)  # noqa: TRY400 - the message has the fix; a traceback would hide it
         return 1
     except KeyboardInterrupt:
         return 130
 
 
 async def _serve(
-    app: web.Application, address: Address, notifier: Notifier, settings: CommonSettings
+    app: web.Application, address: Address, notifier: SystemdNotifier, settings: CommonSettings
 ) -> None:
     stop = _stop_on_signals()
-    draining = Draining(app)
-    runner = GatedRunner(
+    shutdown = GracefulShutdown(app)
+    runner = LimitedAppRunner(
         app,
-        places(settings.max_connections),
-        count=app[METRICS].gauge("http_connections", "Connections of clients."),
-        ended=app[METRICS].counter(
-            "http_connections_ended_total", "Connections that only held a place, by reason.", labelled=True
+        connection_limit(settings.max_connections),
+        open_gauge=app[METRICS].gauge("http_connections", "Open client connections."),
+        closed_counter=app[METRICS].counter(
+            "http_connections_ended_total",
+            "Connections closed by the server, by reason: idle, stalled or crowded.",
+            labelled=True,
         ),
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=settings.drain_s,
-        max_line_size=LONGEST_LINE,
+        max_line_size=MAX_REQUEST_LINE_BYTES,
     )
-    async with _beside(feed(notifier, watchdog_s(os.environ))):
+    async with _background(ping_watchdog(notifier, watchdog_period_s(os.environ))):
         await runner.setup()
         try:
-            for place in await listen(runner, address):
-                logger.info("listening", extra=fields(address=place))
-            async with _beside(announce(app[READINESS], notifier)), _beside(runner.gate.sweep()):
+            for url in await listen(runner, address):
+                logger.info("listening", extra=fields(address=url))
+            async with (
+                _background(notify_when_ready(app[READINESS], notifier)),
+                _background(runner.limiter.close_expired()),
+            ):
                 await stop.wait()
             logger.info("stopping")
             notifier.stopping()
-            await draining.drain(runner)
+            await shutdown.drain(runner)
         finally:
             await runner.cleanup()
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Some work that goes on for as long as the block does, at most."""
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run a coroutine as a task while the block runs; cancel it at the end of the block."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Where a service listens: on sockets that systemd holds, on a Unix socket, or on a host's port."""
+"""Listening sockets: inherited from systemd, a Unix socket, or a TCP port."""
 
 import contextlib
 import errno
@@ -14,23 +14,23 @@ from aiohttp import web
 from tagify.errors import TagifyError
 
 BACKLOG = 4096
-"""Connections that may wait to be taken. Those of a whole restart wait here; the kernel's
-net.core.somaxconn caps it."""
+"""Listen backlog: connections that may wait to be accepted, for example during a restart. Capped by the
+kernel's net.core.somaxconn."""
 
-MODE = 0o660
-"""Of a Unix socket: its owner and its group, which NGINX belongs to."""
+SOCKET_MODE = 0o660
+"""File mode of a Unix socket: owner and group; NGINX is in the group."""
 
 FIRST_FD = 3
-"""systemd passes sockets from this descriptor on (sd_listen_fds(3))."""
+"""The first file descriptor that systemd passes (sd_listen_fds(3))."""
 
 
 class AddressTaken(TagifyError):
-    """Something else listens where the service should."""
+    """The address is in use by another process, or cannot be bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and port, or a Unix socket where a path is given."""
+    """A host and port, or a Unix socket if `path` is set."""
 
     host: str
     port: int
@@ -41,56 +41,57 @@ class Address:
 
 
 async def listen(runner: web.AppRunner, address: Address) -> Sequence[str]:
-    """Take connections from now on; the names of what is listened on.
+    """Start to accept connections; returns the URLs of the listening sockets.
 
-    Sockets that systemd passed go before the address. Raises AddressTaken.
+    Sockets passed by systemd take precedence over the address. Raises AddressTaken.
     """
-    sockets = inherited()
+    sockets = inherited_sockets()
     if not sockets and address.path:
-        sockets = [unix_socket(address.path)]
-    for passed in sockets:
-        await web.SockSite(runner, passed, backlog=BACKLOG).start()
+        sockets = [bind_unix_socket(address.path)]
+    for listener in sockets:
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
     if sockets:
-        return [_name(passed) for passed in sockets]
+        return [_socket_url(passed) for passed in sockets]
     try:
         await web.TCPSite(runner, address.host, address.port, backlog=BACKLOG).start()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         raise AddressTaken(
-            f"port {address.port} of {address.host} is taken by another process; choose another or stop it"
+            f"port {address.port} of {address.host} is in use by another process; "
+            "choose another port or stop that process"
         ) from error
     return [str(address)]
 
 
-def inherited() -> list[socket.socket]:
-    """The sockets that systemd opened for this very process; none the second time."""
+def inherited_sockets() -> list[socket.socket]:
+    """The sockets that systemd passed to this process; empty on the second call."""
     pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
     os.environ.pop("LISTEN_FDNAMES", None)
     if pid != str(os.getpid()) or not count.isdigit():
         return []
     sockets = [socket.socket(fileno=number) for number in range(FIRST_FD, FIRST_FD + int(count))]
-    for passed in sockets:
-        passed.set_inheritable(False)
+    for listener in sockets:
+        listener.set_inheritable(False)
     return sockets
 
 
-def unix_socket(path: str) -> socket.socket:
-    """A Unix socket of our own, in place of one that was left behind. Raises AddressTaken."""
+def bind_unix_socket(path: str) -> socket.socket:
+    """Bind a Unix socket, replacing a stale one. Raises AddressTaken."""
     if _is_live(path):
-        raise AddressTaken(f"{path} is taken by another process; choose another or stop it")
+        raise AddressTaken(f"{path} is in use by another process; choose another path or stop that process")
     with contextlib.suppress(FileNotFoundError):
         Path(path).unlink()
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Before it has a name, so that there is no moment at which others may connect.
-    os.fchmod(made.fileno(), stat.S_IRUSR | stat.S_IWUSR)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Before `bind`, so that other users can never connect.
+    os.fchmod(listener.fileno(), stat.S_IRUSR | stat.S_IWUSR)
     try:
-        made.bind(path)
-        Path(path).chmod(MODE)
+        listener.bind(path)
+        Path(path).chmod(SOCKET_MODE)
     except OSError as error:
-        made.close()
+        listener.close()
         raise AddressTaken(f"cannot listen on {path}: {error.strerror}") from error
-    return made
+    return listener
 
 
 def _is_live(path: str) -> bool:
@@ -102,6 +103,6 @@ def _is_live(path: str) -> bool:
     return True
 
 
-def _name(passed: socket.socket) -> str:
-    name = passed.getsockname()
-    return f"unix:{name}" if passed.family == socket.AF_UNIX else f"http://{name[0]}:{name[1]}"
+def _socket_url(listener: socket.socket) -> str:
+    address = listener.getsockname()
+    return f"unix:{address}" if listener.family == socket.AF_UNIX else f"http://{address[0]}:{address[1]}"

@@ -1,38 +1,38 @@
-"""HTTP as all services speak it: JSON, problems, request ids, CORS, health and metrics pages."""
+"""HTTP code shared by all services: JSON, problems, request ids, CORS, health and metrics endpoints."""
 
-from tagify.web.app import DOOR, METRICS, REQUEST_SECONDS, Door, new_app
-from tagify.web.client_address import Network, client_of
-from tagify.web.etags import is_known
+from tagify.web.app import FAST_PATH, METRICS, REQUEST_SECONDS, FastPathHandler, new_app
+from tagify.web.client_address import Network, client_address
+from tagify.web.etags import etag_matches
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.instrumentation import UNTIMED
 from tagify.web.json import json_response, query_int, read_json
 from tagify.web.json_body import JsonBody
 from tagify.web.problems import problem_response
-from tagify.web.raw_response import Prebuilt, head_of
-from tagify.web.request_ids import REQUEST_ID, accepted
-from tagify.web.routes import route_of
+from tagify.web.raw_response import RawResponse, response_head
+from tagify.web.request_ids import REQUEST_ID, valid_or_new_id
+from tagify.web.routes import route_pattern
 
 __all__ = [
-    "DOOR",
+    "FAST_PATH",
     "METRICS",
     "READINESS",
     "REQUEST_ID",
     "REQUEST_SECONDS",
     "UNTIMED",
     "Check",
-    "Door",
+    "FastPathHandler",
     "JsonBody",
     "Network",
-    "Prebuilt",
+    "RawResponse",
     "Readiness",
-    "accepted",
-    "client_of",
-    "head_of",
-    "is_known",
+    "client_address",
+    "etag_matches",
     "json_response",
     "new_app",
     "problem_response",
     "query_int",
     "read_json",
-    "route_of",
+    "response_head",
+    "route_pattern",
+    "valid_or_new_id",
 ]

@@ -1,4 +1,4 @@
-"""An application with what all services share."""
+"""The aiohttp application that every service starts from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -8,20 +8,20 @@ from aiohttp.typedefs import Middleware
 
 from tagify.metrics import Histogram, Metrics
 from tagify.web.cors import Cors
-from tagify.web.health import Check, add_health
-from tagify.web.instrumentation import measured, name_request
-from tagify.web.problems import problems
-from tagify.web.request_limits import sized
+from tagify.web.health import Check, add_health_routes
+from tagify.web.instrumentation import add_request_id, instrument_requests
+from tagify.web.problems import problem_middleware
+from tagify.web.request_limits import limit_request_size
 
 METRICS: Final = web.AppKey("metrics", Metrics)
 REQUEST_SECONDS: Final = web.AppKey("request_seconds", Histogram)
-"""For what answers before the middlewares do."""
+"""The request histogram, for handlers that answer before the middlewares run."""
 
-Door = Callable[[web.BaseRequest], web.StreamResponse | None]
-DOOR: Final[web.AppKey[Door]] = web.AppKey("door")
-"""Asked before a route is looked for; None leaves the answer to the routes.
+FastPathHandler = Callable[[web.BaseRequest], web.StreamResponse | None]
+FAST_PATH: Final[web.AppKey[FastPathHandler]] = web.AppKey("fast_path")
+"""Handler called before routing; None passes the request on to the routes.
 
-What answers there is its own in all: no middleware, no problem page, no signal of the application.
+Its responses bypass the application: no middleware, no problem page, no signal runs.
 """
 
 
@@ -31,23 +31,28 @@ def new_app(
     *,
     cors_origins: Sequence[str] = (),
     max_body: int = 1 << 20,
-    more: Sequence[Middleware] = (),
+    service_middlewares: Sequence[Middleware] = (),
 ) -> web.Application:
-    """An application with what all services share: ids, metrics, problems, sizes, CORS, health pages.
+    """An application with request ids, metrics, problems, size limits, CORS and health endpoints.
 
-    `more` are the service's own middlewares, whose errors leave as problems too.
+    `max_body` is in bytes. `service_middlewares` run innermost; their errors become problems too.
     """
     seconds = metrics.histogram("http_request_seconds", "Time to answer, by route and status class.")
-    in_flight = metrics.gauge("http_requests_in_flight", "Requests that are being answered.")
-    middlewares: list[Middleware] = [measured(seconds, in_flight), problems, sized(max_body), *more]
+    in_flight = metrics.gauge("http_requests_in_flight", "Requests being processed.")
+    middlewares: list[Middleware] = [
+        instrument_requests(seconds, in_flight),
+        problem_middleware,
+        limit_request_size(max_body),
+        *service_middlewares,
+    ]
     cors = Cors(cors_origins)
     if cors_origins:
         middlewares.insert(1, cors.preflight)
     app = web.Application(middlewares=middlewares, client_max_size=max_body)
-    app.on_response_prepare.append(name_request)
+    app.on_response_prepare.append(add_request_id)
     if cors_origins:
-        app.on_response_prepare.append(cors.allow)
+        app.on_response_prepare.append(cors.add_headers)
     app[METRICS] = metrics
     app[REQUEST_SECONDS] = seconds
-    add_health(app, metrics, checks)
+    add_health_routes(app, metrics, checks)
     return app

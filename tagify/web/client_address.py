@@ -1,4 +1,4 @@
-"""Who asks: the address of the client, as far as it can be believed."""
+"""The client's address, from the connection and from `X-Forwarded-For` of trusted proxies."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -6,45 +6,45 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-_SITE_BITS = 64
-"""An IPv6 client has as many addresses as it likes below these bits."""
+_IPV6_PREFIX_BITS = 64
+"""IPv6 clients are counted by this prefix: within it a client can choose any address."""
 
 
-def client_of(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str | None:
-    """The client behind a connection, by `X-Forwarded-For`; None where it is one of the proxies itself.
+def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str | None:
+    """The client's address, by `X-Forwarded-For`; None when the request comes from a proxy itself.
 
-    Only what a trusted proxy has written is believed: from the right, up to the first address
-    that is no proxy's. A connection without an address is a Unix socket, whose other end its
-    permissions decide about.
+    Only entries written by trusted proxies count: they are read from the right, up to the first
+    address that is not a trusted proxy. A connection without an address is a Unix socket and is
+    trusted: file permissions control who may connect to it.
     """
-    at = _address(peer) if peer else None
-    if at is not None and not _among(at, trusted):
-        return _name(at)
+    address = _parse_address(peer) if peer else None
+    if address is not None and not _in_networks(address, trusted):
+        return _client_key(address)
     hops = [hop.strip() for line in forwarded for hop in line.split(",") if hop.strip()]
     for hop in reversed(hops):
-        found = _address(hop)
-        if found is None:
-            return _name(at) if at else None
-        at = found
-        if not _among(at, trusted):
-            return _name(at)
+        hop_address = _parse_address(hop)
+        if hop_address is None:
+            return _client_key(address) if address else None
+        address = hop_address
+        if not _in_networks(address, trusted):
+            return _client_key(address)
     return None
 
 
-def _address(text: str) -> Address | None:
+def _parse_address(text: str) -> Address | None:
     try:
-        found = ip_address(text.strip("[]").partition("%")[0])
+        address = ip_address(text.strip("[]").partition("%")[0])
     except ValueError:
         return None
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return mapped or found
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
-def _among(address: Address, networks: Sequence[Network]) -> bool:
+def _in_networks(address: Address, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)
 
 
-def _name(address: Address) -> str:
+def _client_key(address: Address) -> str:
     if isinstance(address, IPv6Address):
-        return str(ip_network((address, _SITE_BITS), strict=False))
+        return str(ip_network((address, _IPV6_PREFIX_BITS), strict=False))
     return str(address)

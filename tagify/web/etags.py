@@ -1,11 +1,11 @@
-"""What a client says it has already."""
+"""Conditional requests: `If-None-Match`."""
 
 from aiohttp import web
 
 
-def is_known(request: web.Request, etag: str) -> bool:
-    """Whether `If-None-Match` names this tag (given without quotes).
+def etag_matches(request: web.Request, etag: str) -> bool:
+    """Whether `If-None-Match` contains this entity tag (given without quotes) or `*`.
 
-    Compared weakly, as RFC 9110 asks here: NGINX makes a tag weak when it compresses.
+    Uses weak comparison, as RFC 9110 requires: NGINX makes a tag weak when it compresses.
     """
     return any(tag.value in (etag, "*") for tag in request.if_none_match or ())

@@ -1,4 +1,4 @@
-"""The pages for whoever runs the service: is it alive, is it ready, how does it do."""
+"""Liveness, readiness and metrics endpoints."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,32 +10,32 @@ from tagify.metrics import Metrics
 from tagify.web.json import json_response
 
 Check = Callable[[], Awaitable[None]]
-"""Asks one dependency; returns when it is well and raises with a reason when it is not."""
+"""Checks one dependency; returns when it is healthy and raises with the reason when it is not."""
 
 CHECK_TIMEOUT_S = 1.0
 
 
 class Readiness:
-    """The dependencies of a service, and how they do."""
+    """Health checks of a service's dependencies."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
 
-    async def outcomes(self) -> dict[str, str]:
-        """For each dependency `ok`, or why it is not."""
-        outcomes = await asyncio.gather(*(_outcome(check) for check in self._checks.values()))
+    async def check_all(self) -> dict[str, str]:
+        """`ok` or the reason of the failure, by dependency."""
+        outcomes = await asyncio.gather(*(_run_check(check) for check in self._checks.values()))
         return dict(zip(self._checks, outcomes, strict=True))
 
-    async def reasons(self) -> str:
-        """Why the service is not ready, in a line; empty when it is."""
-        outcomes = await self.outcomes()
+    async def failure_summary(self) -> str:
+        """The failed checks in one line; empty when the service is ready."""
+        outcomes = await self.check_all()
         return "; ".join(f"{name}: {outcome}" for name, outcome in outcomes.items() if outcome != "ok")
 
 
 READINESS: Final = web.AppKey("readiness", Readiness)
 
 
-async def _outcome(check: Check) -> str:
+async def _run_check(check: Check) -> str:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check()
@@ -46,14 +46,14 @@ async def _outcome(check: Check) -> str:
     return "ok"
 
 
-def add_health(app: web.Application, metrics: Metrics, checks: Mapping[str, Check]) -> None:
-    """`/livez` (the process answers), `/readyz` (its dependencies do) and `/metrics`."""
+def add_health_routes(app: web.Application, metrics: Metrics, checks: Mapping[str, Check]) -> None:
+    """Add `/livez` (the process responds), `/readyz` (its dependencies respond) and `/metrics`."""
 
     async def livez(_: web.Request) -> web.Response:
         return json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
-        outcomes = await app[READINESS].outcomes()
+        outcomes = await app[READINESS].check_all()
         ready = all(outcome == "ok" for outcome in outcomes.values())
         return json_response(
             {"status": "ok" if ready else "unready", "checks": outcomes},

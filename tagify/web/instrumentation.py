@@ -1,4 +1,4 @@
-"""Each request gets an id, and is counted, timed and logged."""
+"""Request ids, request metrics and the request log."""
 
 import logging
 import time
@@ -10,53 +10,54 @@ from aiohttp.typedefs import Handler, Middleware
 
 from tagify.logs import fields, request_id
 from tagify.metrics import Gauge, Histogram
-from tagify.web.request_ids import REQUEST_ID, accepted
-from tagify.web.routes import route_of
+from tagify.web.request_ids import REQUEST_ID, valid_or_new_id
+from tagify.web.routes import route_pattern
 
 logger = logging.getLogger(__name__)
 
-_NAME: Final = web.RequestKey("request_id", str)
+_REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 UNTIMED: Final = web.RequestKey("untimed", bool)
-"""Set by a handler whose answer lasts for as long as its client likes: that is no time to answer."""
+"""Set by handlers of endless streams: their duration is not counted as response time."""
 
 ABORTED = "aborted"
-"""The status of a request whose client left before it was answered."""
+"""Status of a request whose client disconnected before the response."""
 
 
-def measured(seconds: Histogram, in_flight: Gauge) -> Middleware:
+def instrument_requests(seconds: Histogram, in_flight: Gauge) -> Middleware:
     """A middleware that gives each request an id, and counts, times and logs it.
 
-    What went wrong here is logged as a warning, anything else at debug: NGINX has a line for each.
+    Responses of status 500 and above are logged as warnings, all others at debug level: NGINX has
+    an access log.
     """
-    under_way = in_flight.held()
+    in_flight_guard = in_flight.held()
 
     @web.middleware
-    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[_NAME] = name = accepted(request.headers.get(REQUEST_ID, ""))
-        request_id.set(name)
+    async def instrument(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[_REQUEST_ID] = id_ = valid_or_new_id(request.headers.get(REQUEST_ID, ""))
+        request_id.set(id_)
         start, status, outcome = time.perf_counter(), 0, ABORTED
         try:
-            with under_way:
+            with in_flight_guard:
                 response = await handler(request)
             status, outcome = response.status, f"{response.status // 100}xx"
             return response
         finally:
-            took, route = time.perf_counter() - start, route_of(request)
+            took, route = time.perf_counter() - start, route_pattern(request)
             if UNTIMED not in request:
                 seconds.observe(took, route=route, status=outcome)
-            _log(route, status, took)
+            _log_request(route, status, took)
 
-    return measure
-
-
-async def name_request(request: web.Request, response: web.StreamResponse) -> None:
-    """Answers carry the request's id, streams too: to be called when a response is prepared."""
-    if (name := request.get(_NAME)) is not None:
-        response.headers[REQUEST_ID] = name
+    return instrument
 
 
-def _log(route: str, status: int, took_s: float) -> None:
+async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the request id to a response; a handler for `on_response_prepare`, so streams get it too."""
+    if (id_ := request.get(_REQUEST_ID)) is not None:
+        response.headers[REQUEST_ID] = id_
+
+
+def _log_request(route: str, status: int, took_s: float) -> None:
     failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if not failed and not logger.isEnabledFor(logging.DEBUG):
         return

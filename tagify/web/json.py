@@ -1,4 +1,4 @@
-"""JSON out and in, and what a query string says."""
+"""JSON requests and responses, and integers of the query string."""
 
 import asyncio
 import re
@@ -9,8 +9,8 @@ from aiohttp.typedefs import LooseHeaders
 
 from tagify.errors import BadRequest, RequestTimeout
 
-BODY_S = 30.0
-"""Longest wait for the body of a request, in seconds."""
+BODY_TIMEOUT_S = 30.0
+"""Timeout for reading a request body, in seconds."""
 
 
 def json_response(
@@ -18,30 +18,30 @@ def json_response(
     *,
     status: int = 200,
     headers: LooseHeaders | None = None,
-    kind: str = "application/json",
+    content_type: str = "application/json",
 ) -> web.Response:
-    """An answer in JSON."""
-    return web.Response(body=orjson.dumps(data), status=status, headers=headers, content_type=kind)
+    """A JSON response."""
+    return web.Response(body=orjson.dumps(data), status=status, headers=headers, content_type=content_type)
 
 
 async def read_json(request: web.Request) -> object:
-    """The body as JSON. Raises BadRequest when it is none, RequestTimeout, TooLarge."""
+    """The parsed JSON body. Raises BadRequest for invalid JSON, RequestTimeout, TooLarge."""
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(BODY_TIMEOUT_S):
             body = await request.read()
     except TimeoutError as error:
-        raise RequestTimeout(f"the body did not come within {BODY_S:g} s") from error
+        raise RequestTimeout(f"the request body did not arrive within {BODY_TIMEOUT_S:g} s") from error
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is no JSON: {error}") from error
+        raise BadRequest(f"the request body is not valid JSON: {error}") from error
 
 
 def query_int(request: web.Request, name: str, default: int, low: int, high: int) -> int:
-    """A whole number of the query string. Raises BadRequest when it is none or out of its range."""
+    """An integer query parameter. Raises BadRequest when it is not an integer from `low` to `high`."""
     text = request.query.get(name)
     if text is None:
         return default
     if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or not low <= int(text) <= high:
-        raise BadRequest(f"{name} must be a whole number from {low} to {high}")
+        raise BadRequest(f"`{name}` must be an integer from {low} to {high}")
     return int(text)

@@ -1,40 +1,46 @@
-"""Answers in JSON that are made once for all who are given them: serialised, tagged, compressed."""
+"""JSON bodies shared by many responses: serialised, tagged and compressed once."""
 
 import hashlib
 
 import orjson
 from aiohttp import hdrs, web
 
-from tagify.web.compression import CODERS, LEAST, chosen
-from tagify.web.etags import is_known
+from tagify.web.compression import ENCODERS, MIN_COMPRESSED_BYTES, negotiate_encoding
+from tagify.web.etags import etag_matches
 
 
 class JsonBody:
-    """A body, its entity tag, and its compressed forms as they are first asked for."""
+    """A serialised body, its entity tag, and its compressed forms, made on first use."""
 
     def __init__(self, data: object) -> None:
         self._raw = orjson.dumps(data)
         self._etag = hashlib.blake2b(self._raw, digest_size=12).hexdigest()
-        self._packed: dict[str, bytes] = {}
+        self._compressed: dict[str, bytes] = {}
 
-    def answer(self, request: web.Request) -> web.Response:
-        """The answer to a client: 304 where it has this body, else the body as it takes it best."""
-        # Weak: the same tag whatever the compression.
+    def to_response(self, request: web.Request) -> web.Response:
+        """304 when `If-None-Match` matches, else 200 with the body in the negotiated encoding."""
+        # Weak: the tag is the same for every encoding.
         headers = {
             hdrs.ETAG: f'W/"{self._etag}"',
             hdrs.CACHE_CONTROL: "no-cache",
             hdrs.VARY: hdrs.ACCEPT_ENCODING,
         }
-        if is_known(request, self._etag):
+        if etag_matches(request, self._etag):
             return web.Response(status=304, headers=headers)
-        coder = chosen(request.headers.get(hdrs.ACCEPT_ENCODING, "")) if len(self._raw) >= LEAST else None
-        if coder is not None:
-            headers[hdrs.CONTENT_ENCODING] = coder
-        return web.Response(body=self._body(coder), headers=headers, content_type="application/json")
+        encoding = (
+            negotiate_encoding(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+            if len(self._raw) >= MIN_COMPRESSED_BYTES
+            else None
+        )
+        if encoding is not None:
+            headers[hdrs.CONTENT_ENCODING] = encoding
+        return web.Response(
+            body=self._encoded_body(encoding), headers=headers, content_type="application/json"
+        )
 
-    def _body(self, coder: str | None) -> bytes:
-        if coder is None:
+    def _encoded_body(self, encoding: str | None) -> bytes:
+        if encoding is None:
             return self._raw
-        if coder not in self._packed:
-            self._packed[coder] = CODERS[coder](self._raw)
-        return self._packed[coder]
+        if encoding not in self._compressed:
+            self._compressed[encoding] = ENCODERS[encoding](self._raw)
+        return self._compressed[encoding]

@@ -1,4 +1,4 @@
-"""Errors as clients see them: `application/problem+json` (RFC 9457)."""
+"""Error responses: `application/problem+json` (RFC 9457)."""
 
 import asyncio
 import logging
@@ -10,30 +10,30 @@ from aiohttp.typedefs import Handler
 from tagify.errors import NotFound, Problem, TooLarge
 from tagify.logs import fields
 from tagify.web.json import json_response
-from tagify.web.routes import route_of
+from tagify.web.routes import route_pattern
 
 logger = logging.getLogger(__name__)
 
 
-SAFE = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""A problem may repeat what a client sent; no browser shall make anything of it."""
+"""A problem may repeat input of the client: browsers must neither sniff nor execute it."""
 
 
 def problem_response(problem: Problem) -> web.Response:
-    """The problem as `application/problem+json`, with Retry-After where it names a time."""
-    headers = {**SAFE, hdrs.CACHE_CONTROL: "no-store"}
+    """The problem as `application/problem+json`, with `Retry-After` when the problem has a time."""
+    headers = {**SECURITY_HEADERS, hdrs.CACHE_CONTROL: "no-store"}
     if problem.retry_after_s is not None:
         headers[hdrs.RETRY_AFTER] = str(problem.retry_after_s)
     return json_response(
-        problem.body(), status=problem.status, headers=headers, kind="application/problem+json"
+        problem.body(), status=problem.status, headers=headers, content_type="application/problem+json"
     )
 
 
-class _FromStatus(Problem):
-    """An error of aiohttp itself, in our own form."""
+class _HttpProblem(Problem):
+    """An HTTP error raised by aiohttp, as a problem."""
 
     def __init__(self, error: web.HTTPException) -> None:
         super().__init__()
@@ -42,22 +42,22 @@ class _FromStatus(Problem):
         self.slug = error.reason.lower().replace(" ", "-")
 
 
-def _problem_of(error: Exception, request: web.Request) -> Problem:
+def _to_problem(error: Exception, request: web.Request) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, web.HTTPNotFound):
         return NotFound(f"there is nothing at {request.path}")
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return TooLarge("the body is larger than may be")
+        return TooLarge("the request body is too large")
     if isinstance(error, web.HTTPException):
-        return _FromStatus(error)
-    logger.exception("unexpected error", extra=fields(route=route_of(request)))
+        return _HttpProblem(error)
+    logger.exception("unexpected error", extra=fields(route=route_pattern(request)))
     return Problem()
 
 
 @web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error leaves as a problem; redirects and an answer that has begun are left as they are."""
+async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error into a problem response; redirects and started responses pass unchanged."""
     try:
         return await handler(request)
     except (ConnectionResetError, asyncio.CancelledError):
@@ -65,9 +65,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        answer = problem_response(_problem_of(error, request))
+        response = problem_response(_to_problem(error, request))
         if hdrs.ALLOW in error.headers:
-            answer.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
-        return answer
+            response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+        return response
     except Exception as error:
-        return problem_response(_problem_of(error, request))
+        return problem_response(_to_problem(error, request))

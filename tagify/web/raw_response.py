@@ -1,4 +1,4 @@
-"""Answers whose bytes are there before anybody asks: little is left to do when one is sent."""
+"""Responses assembled in advance: head and body are sent in one write, without aiohttp's header code."""
 
 import re
 import time
@@ -10,37 +10,38 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import SERVER_SOFTWARE
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def head_of(headers: Mapping[str, str], length: int) -> bytes:
-    """The head of a 200 with a body of so many bytes, without its end.
+def response_head(headers: Mapping[str, str], length: int) -> bytes:
+    """Status line and headers of a 200 response, without the final empty line. `length` is in bytes.
 
-    Raises ValueError where a header has a control character, such as the end of a line.
+    Raises ValueError when a header has a control character, such as a line break.
     """
     lines = [f"{name}: {text}" for name, text in headers.items()]
-    if _CONTROLS.search("".join(lines)):
-        raise ValueError("a control character in a header")
+    if _CONTROL_CHARACTERS.search("".join(lines)):
+        raise ValueError("control character in a header")
     lines += [f"{hdrs.CONTENT_LENGTH}: {length}", f"{hdrs.SERVER}: {SERVER_SOFTWARE}", ""]
     return "\r\n".join(("HTTP/1.1 200 OK", *lines)).encode()
 
 
-class Prebuilt(web.StreamResponse):
-    """A 200 for one request that `fits`: a head of `head_of`, more lines of it, and the body.
+class RawResponse(web.StreamResponse):
+    """A 200 response made of a `response_head`, further header lines, and the body.
 
-    No signal of an application sees it, and its `headers` are empty: it is sent as it is. Whoever
-    names the lines answers for what is in them; each ends as HTTP ends a line.
+    For requests that pass `can_answer`. It is sent unchanged: no signal of the application runs, and
+    its `headers` are empty. `header_lines` are not checked: the caller guarantees that they are valid
+    and that each ends with CRLF.
     """
 
-    def __init__(self, head: bytes, lines: str, body: bytes | bytearray) -> None:
+    def __init__(self, head: bytes, header_lines: str, body: bytes | bytearray) -> None:
         super().__init__()
-        more = f"{lines}{hdrs.DATE}: {_date(int(time.time()))}\r\n\r\n"
-        self._bytes = b"".join((head, more.encode(), body))
+        rest_of_head = f"{header_lines}{hdrs.DATE}: {_date(int(time.time()))}\r\n\r\n"
+        self._message = b"".join((head, rest_of_head.encode(), body))
 
     @staticmethod
-    def fits(request: web.BaseRequest) -> bool:
-        """Whether it is all that this request may be answered: HTTP/1.1 over a connection that is kept,
-        without a body that would have to be read or refused."""
+    def can_answer(request: web.BaseRequest) -> bool:
+        """Whether a raw response fits this request: HTTP/1.1, keep-alive, and no request body, which
+        would have to be read or refused."""
         return (
             request.keep_alive
             and request.version == HttpVersion11
@@ -56,10 +57,10 @@ class Prebuilt(web.StreamResponse):
         self._writer = request.writer
         return self._writer
 
-    async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 - it is whole
-        # The connection holds its last answer until the next one, which may be a minute.
-        whole, self._bytes = self._bytes, b""
-        await self._writer.write_eof(whole)
+    async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 - the message is complete
+        # The connection keeps its last response until the next request, which may take a minute.
+        message, self._message = self._message, b""
+        await self._writer.write_eof(message)
 
 
 @lru_cache(maxsize=1)

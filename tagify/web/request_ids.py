@@ -1,4 +1,4 @@
-"""The id under which a request is logged, on every host that it passes."""
+"""Request ids: the same id in the logs of every host that handles a request."""
 
 import itertools
 import re
@@ -8,17 +8,17 @@ from typing import Final
 from multidict import istr
 
 REQUEST_ID: Final = istr("X-Request-ID")
-"""The header that it travels in."""
+"""The header that carries the request id."""
 
-_PROCESS = secrets.token_hex(8)
-_NUMBERS = itertools.count(1)
-_REQUEST_ID = re.compile(r"[\w.-]{8,64}")
+_PROCESS_PREFIX = secrets.token_hex(8)
+_COUNTER = itertools.count(1)
+_VALID_ID = re.compile(r"[\w.-]{8,64}")
 
 
-def accepted(given: str) -> str:
-    """The id that came with a request where it is one, else a new one.
+def valid_or_new_id(given: str) -> str:
+    """The given request id when it is valid, else a new one.
 
-    A new one is the process's random part and a number: a UUID for each would cost more than all
-    else that a middleware does.
+    A new id is a random prefix of the process and a counter: a UUID for each request would cost more
+    than the rest of the middleware.
     """
-    return given if given and _REQUEST_ID.fullmatch(given) else f"{_PROCESS}{next(_NUMBERS):08x}"
+    return given if given and _VALID_ID.fullmatch(given) else f"{_PROCESS_PREFIX}{next(_COUNTER):08x}"

@@ -1,26 +1,30 @@
-"""How much a request may carry."""
+"""Size limits of URLs and request bodies."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from tagify.errors import TooLarge, UrlTooLong
 
-LONGEST_URL = 8_000
-"""Characters of path and query, at most."""
+MAX_URL_LENGTH = 8_000
+"""Maximum length of path and query, in characters."""
 
-LONGEST_LINE = 64 << 10
-"""Bytes of a request line that are read at all, so that what is too long can be told what it is."""
+MAX_REQUEST_LINE_BYTES = 64 << 10
+"""Maximum request line that is read, in bytes. Larger than MAX_URL_LENGTH, so that a URL that is too
+long gets a problem response."""
 
 
-def sized(max_body: int) -> Middleware:
-    """A middleware that refuses a URL that is too long, and a body that says it is, before it is read."""
+def limit_request_size(max_body: int) -> Middleware:
+    """A middleware that rejects URLs that are too long, and bodies by `Content-Length` before reading.
+
+    `max_body` is in bytes.
+    """
 
     @web.middleware
-    async def weigh(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if len(request.raw_path) > LONGEST_URL:
-            raise UrlTooLong(f"a URL may have {LONGEST_URL} characters")
+    async def check_size(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if len(request.raw_path) > MAX_URL_LENGTH:
+            raise UrlTooLong(f"URL exceeds {MAX_URL_LENGTH} characters")
         if (request.content_length or 0) > max_body:
-            raise TooLarge(f"a body may have {max_body} bytes")
+            raise TooLarge(f"request body exceeds {max_body} bytes")
         return await handler(request)
 
-    return weigh
+    return check_size

@@ -1,10 +1,10 @@
-"""How a service has NGINX send a file in place of its bytes (X-Accel-Redirect): the words for it."""
+"""Names for X-Accel-Redirect: NGINX sends a file in place of the response body."""
 
 SENDFILE_TYPE = "X-Sendfile-Type"
-"""The header by which NGINX says that it may be named a file: its value is then X_ACCEL_REDIRECT."""
+"""Request header by which NGINX says that it supports file redirects: the value is X_ACCEL_REDIRECT."""
 
 X_ACCEL_REDIRECT = "X-Accel-Redirect"
-"""The header of an answer without a body that names the file."""
+"""Response header with the path of the file; the response has no body."""
 
-CACHED = "/_tagify/cache/"
-"""Under this path the edge's cache lies in NGINX. No client can ask for it: the location is internal."""
+CACHE_LOCATION = "/_tagify/cache/"
+"""NGINX location of the edge's cache files. It is internal: clients cannot request it."""

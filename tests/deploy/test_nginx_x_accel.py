@@ -17,7 +17,7 @@ from tagify.model import Image
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tagify.web import METRICS
-from tagify.web.x_accel import CACHED, SENDFILE_TYPE, X_ACCEL_REDIRECT
+from tagify.web.x_accel import CACHE_LOCATION, SENDFILE_TYPE, X_ACCEL_REDIRECT
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.catalog_fixtures import insert_stored_image
@@ -181,18 +181,18 @@ async def test_no_client_names_a_file(sides: tuple[Side, Side], image: Image) ->
     (body, *_) = handing.cache.rglob("*.body")
     name = str(body.relative_to(handing.cache))
     for path in (
-        CACHED + name,
-        "/" + CACHED + name,
-        f"{CACHED}./{name}",
+        CACHE_LOCATION + name,
+        "/" + CACHE_LOCATION + name,
+        f"{CACHE_LOCATION}./{name}",
         f"/%5ftagify/cache/{name}",
         f"/_tagify/x/../cache/{name}",
-        f"{CACHED}cache.db",
-        f"{CACHED}../cache.db",
-        f"{CACHED}..%2f..%2fetc/passwd",
-        f"/media/..{CACHED}{name}",
-        CACHED,
+        f"{CACHE_LOCATION}cache.db",
+        f"{CACHE_LOCATION}../cache.db",
+        f"{CACHE_LOCATION}..%2f..%2fetc/passwd",
+        f"/media/..{CACHE_LOCATION}{name}",
+        CACHE_LOCATION,
     ):
-        for headers in ({}, {SENDFILE_TYPE: X_ACCEL_REDIRECT, X_ACCEL_REDIRECT: CACHED + name}):
+        for headers in ({}, {SENDFILE_TYPE: X_ACCEL_REDIRECT, X_ACCEL_REDIRECT: CACHE_LOCATION + name}):
             status = await raw(handing.front, path, headers)
             # What leads elsewhere is passed on to the API, which does not run here.
             assert status in (b"404", b"400", b"503"), (path, status)
@@ -224,7 +224,7 @@ async def test_an_edge_that_is_not_itself_can_name_bodies_of_the_cache_alone(tmp
     async def edge(request: web.Request) -> web.Response:
         if request.headers.get(SENDFILE_TYPE) != X_ACCEL_REDIRECT:
             return web.Response(body=b"bytes")
-        return web.Response(headers={X_ACCEL_REDIRECT: CACHED + named[int(request.path[-5])]})
+        return web.Response(headers={X_ACCEL_REDIRECT: CACHE_LOCATION + named[int(request.path[-5])]})
 
     async with (
         stub_service(edge, tmp_path / "edge.sock"),

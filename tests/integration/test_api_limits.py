@@ -15,7 +15,7 @@ import tagify.web.json
 from api.app import build
 from api.app_keys import CATALOG
 from tagify.settings import ApiSettings
-from tagify.web.request_limits import LONGEST_LINE
+from tagify.web.request_limits import MAX_REQUEST_LINE_BYTES
 from tests.conftest import Values
 from tests.support.waiting import until
 
@@ -26,7 +26,7 @@ VISITOR = {"X-Forwarded-For": "198.51.100.1"}
 @asynccontextmanager
 async def running(values: Values, **more: Any) -> AsyncIterator[Client]:
     server = TestServer(build(ApiSettings(**values, media_base_url="http://edge.test", **more)))
-    await server.start_server(max_line_size=LONGEST_LINE)
+    await server.start_server(max_line_size=MAX_REQUEST_LINE_BYTES)
     async with TestClient(server) as client:
 
         async def ready() -> bool:
@@ -98,7 +98,7 @@ async def test_a_body_that_is_too_large_is_a_problem(mongo_values: Values, decla
 async def test_a_body_that_does_not_come_is_not_waited_for(
     mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tagify.web.json, "BODY_S", 0.1)
+    monkeypatch.setattr(tagify.web.json, "BODY_TIMEOUT_S", 0.1)
     release = asyncio.Event()
 
     async def never() -> AsyncIterator[bytes]:

@@ -14,7 +14,7 @@ from api.openapi import OPERATIONS
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Content, FileFacts, Picture, Position
 from tagify.settings import ApiSettings
-from tagify.web.request_limits import LONGEST_LINE
+from tagify.web.request_limits import MAX_REQUEST_LINE_BYTES
 from tests.conftest import Values
 from tests.support.browser import browser_page
 from tests.support.openapi_conformance import failures, failures_with
@@ -53,7 +53,7 @@ async def client(mongo_values: Values, catalog: Catalog, tmp_path: Path) -> Asyn
         **mongo_values, media_base_url="http://edge.test", library_roots=(tmp_path,), api_costly=100
     )
     server = TestServer(build(settings))
-    await server.start_server(max_line_size=LONGEST_LINE)
+    await server.start_server(max_line_size=MAX_REQUEST_LINE_BYTES)
     async with TestClient(server) as made:
         yield made
 

@@ -6,7 +6,7 @@ import os
 import signal
 
 from tagify.concurrency.tasks import cancel_and_wait
-from tagify.runtime.sd_notify import Notifier
+from tagify.runtime.sd_notify import SystemdNotifier
 from tagify.servers.process import Process, Program
 
 READY_S = 240.0
@@ -21,7 +21,7 @@ def keep(program: Program) -> int:
 async def _keep(program: Program) -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    notifier = Notifier.of(os.environ)
+    notifier = SystemdNotifier.from_environ(os.environ)
     process = await Process.start(program)
     notifier.ready()
     waits = [asyncio.create_task(stop.wait()), asyncio.create_task(process.wait())]

@@ -7,7 +7,7 @@ again here. NGINX neither decides conditions and ranges of such a file nor keeps
 from pathlib import Path
 
 from tagify.settings import NginxSettings
-from tagify.web.x_accel import CACHED, X_ACCEL_REDIRECT
+from tagify.web.x_accel import CACHE_LOCATION, X_ACCEL_REDIRECT
 
 _AGAIN = (
     "ETag",
@@ -48,7 +48,7 @@ def handover(folder: Path, settings: NginxSettings) -> str:
     # The name of a body and nothing else: not the cache's books, nor what a link might lead to.
     return "\n".join(
         (
-            f'location ~ "^{CACHED}([0-9a-f]{{2}}/[0-9a-f]{{2}}/[0-9a-f]{{28}}\\.body)$" {{',
+            f'location ~ "^{CACHE_LOCATION}([0-9a-f]{{2}}/[0-9a-f]{{2}}/[0-9a-f]{{28}}\\.body)$" {{',
             "    internal;",
             f'    alias "{cache}/$1";',
             f'    disable_symlinks on from="{cache}";',
@@ -60,7 +60,7 @@ def handover(folder: Path, settings: NginxSettings) -> str:
             *(f"    add_header {name} {value};" for name, value in _OURS.items()),
             "    error_page 403 404 500 = @tagify_bytes;",
             "}",
-            f"location {CACHED} {{",
+            f"location {CACHE_LOCATION} {{",
             "    internal;",
             "    return 404;",
             "}",

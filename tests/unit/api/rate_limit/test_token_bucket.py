@@ -11,7 +11,7 @@ import api.rate_limit.concurrency
 import api.rate_limit.token_bucket
 from api.rate_limit import Buckets, ConcurrencyLimiter
 from tagify.errors import Busy
-from tagify.web import client_of
+from tagify.web import client_address
 
 TRUSTED = [ip_network("127.0.0.0/8"), ip_network("::1/128"), ip_network("10.0.0.0/24")]
 
@@ -90,12 +90,12 @@ def test_the_clients_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyP
 def test_only_what_a_trusted_proxy_wrote_is_believed(
     peer: str | None, forwarded: list[str], client: str | None
 ) -> None:
-    assert client_of(peer, forwarded, TRUSTED) == client
+    assert client_address(peer, forwarded, TRUSTED) == client
 
 
 @given(st.text(), st.lists(st.text(), max_size=4))
 def test_no_header_breaks_it(peer: str, forwarded: list[str]) -> None:
-    client_of(peer, forwarded, TRUSTED)
+    client_address(peer, forwarded, TRUSTED)
 
 
 async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch: pytest.MonkeyPatch) -> None:

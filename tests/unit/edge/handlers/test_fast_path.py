@@ -14,7 +14,7 @@ from edge.handlers.fast_path import at_hand
 from edge.variants.cached_response import Answer, immutable_answer
 from edge.variants.service import Variants
 from tagify.metrics import Metrics
-from tagify.web import Door, Prebuilt
+from tagify.web import FastPathHandler, RawResponse
 
 PATH = "/media/abc/320.webp"
 BODY = bytes(1000)
@@ -37,7 +37,7 @@ class Front:
         self.metrics = Metrics()
         seconds = self.metrics.histogram("seconds", "")
         sent = self.metrics.counter("sent_total", "")
-        self.door: Door = at_hand(cast(Variants, Held()), seconds, sent, shared=False)
+        self.door: FastPathHandler = at_hand(cast(Variants, Held()), seconds, sent, shared=False)
 
     def counted(self) -> tuple[float, float]:
         """Bytes and answers."""
@@ -51,7 +51,7 @@ NAMES = ("sent_total ", "seconds_count")
 
 def test_a_plain_question_is_answered_and_counted_once() -> None:
     front = Front()
-    assert isinstance(front.door(make_mocked_request("GET", PATH)), Prebuilt)
+    assert isinstance(front.door(make_mocked_request("GET", PATH)), RawResponse)
     assert front.counted() == (len(BODY), 1)
 
 

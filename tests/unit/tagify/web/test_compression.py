@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagify.web import JsonBody
-from tagify.web.compression import CODERS, chosen
+from tagify.web.compression import ENCODERS, negotiate_encoding
 
 DECODERS = {"zstd": zstd.decompress, "br": brotli.decompress, "gzip": lambda body: zlib.decompress(body, 31)}
 
@@ -34,33 +34,33 @@ DECODERS = {"zstd": zstd.decompress, "br": brotli.decompress, "gzip": lambda bod
     ],
 )
 def test_the_client_says_what_it_likes(accepted: str, coder: str | None) -> None:
-    assert chosen(accepted) == coder
+    assert negotiate_encoding(accepted) == coder
 
 
 @given(st.text(max_size=300))
 def test_any_header_is_borne(accepted: str) -> None:
-    assert chosen(accepted) in {None, *CODERS}
+    assert negotiate_encoding(accepted) in {None, *ENCODERS}
 
 
-@pytest.mark.parametrize("coder", CODERS)
+@pytest.mark.parametrize("coder", ENCODERS)
 def test_a_long_body_comes_compressed_and_is_the_same(coder: str) -> None:
     data = [{"_id": f"{number:024x}"} for number in range(200)]
-    answer = JsonBody(data).answer(make_mocked_request("GET", "/", {"Accept-Encoding": coder}))
+    answer = JsonBody(data).to_response(make_mocked_request("GET", "/", {"Accept-Encoding": coder}))
     assert isinstance(answer.body, bytes)
     assert (answer.headers["Content-Encoding"], answer.headers["Vary"]) == (coder, "Accept-Encoding")
     assert orjson.loads(DECODERS[coder](answer.body)) == data
 
 
 def test_a_short_body_is_left_as_it_is() -> None:
-    answer = JsonBody([1]).answer(make_mocked_request("GET", "/", {"Accept-Encoding": "gzip"}))
+    answer = JsonBody([1]).to_response(make_mocked_request("GET", "/", {"Accept-Encoding": "gzip"}))
     assert answer.body == b"[1]"
     assert "Content-Encoding" not in answer.headers
 
 
 def test_a_client_that_has_it_gets_no_body_whatever_its_compression() -> None:
     body = JsonBody(list(range(1000)))
-    for coder in ("", *CODERS):
-        first = body.answer(make_mocked_request("GET", "/", {"Accept-Encoding": coder}))
+    for coder in ("", *ENCODERS):
+        first = body.to_response(make_mocked_request("GET", "/", {"Accept-Encoding": coder}))
         headers = {"If-None-Match": first.headers["ETag"], "Accept-Encoding": "gzip"}
-        again = body.answer(make_mocked_request("GET", "/", headers))
+        again = body.to_response(make_mocked_request("GET", "/", headers))
         assert (again.status, again.body, again.headers["ETag"]) == (304, None, first.headers["ETag"])

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
-from tagify.web import Prebuilt, head_of
+from tagify.web import RawResponse, response_head
 
 BODY = bytes(range(256)) * 400
 HEADERS = {"Content-Type": "image/webp", "ETag": '"one"', "X-Number": "1"}
@@ -16,11 +16,11 @@ HEADERS = {"Content-Type": "image/webp", "ETag": '"one"', "X-Number": "1"}
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     """A server that answers `/prebuilt` so where it fits, and anything else as usual."""
-    head = head_of(HEADERS, len(BODY))
+    head = response_head(HEADERS, len(BODY))
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        if request.path == "/prebuilt" and Prebuilt.fits(request):
-            return Prebuilt(head, "X-Own: yes\r\n", BODY)
+        if request.path == "/prebuilt" and RawResponse.can_answer(request):
+            return RawResponse(head, "X-Own: yes\r\n", BODY)
         return web.Response(body=BODY, headers={**HEADERS, "X-Own": "yes"})
 
     async with RawTestServer(answer) as server:
@@ -74,4 +74,4 @@ async def test_connections_that_end_and_old_ones_are_told_so(
 @pytest.mark.parametrize("place", ["name", "value"])
 def test_a_header_is_one_line(text: str, place: str) -> None:
     with pytest.raises(ValueError, match="control character"):
-        head_of({text: "x"} if place == "name" else {"ETag": text}, 1)
+        response_head({text: "x"} if place == "name" else {"ETag": text}, 1)
