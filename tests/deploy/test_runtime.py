@@ -164,8 +164,8 @@ async def test_a_reload_takes_over_the_log_and_tells_what_waits(
         await api.listener.heard("READY=1")
         file.write_text("TAGIFY_LOG_LEVEL=debug\nTAGIFY_MEDIA_BASE_URL=https://cdn.example.org\n")
         os.kill(api.process.pid, signal.SIGHUP)
-        await api.says("settings read again: log_level")
-        await api.says("changed settings that wait for a restart: media_base_url")
+        await api.says("settings reloaded: log_level")
+        await api.says("changed settings need a restart: media_base_url")
         notes = api.listener.notes()
         assert notes.index("RELOADING=1") < len(notes) - 1 - notes[::-1].index("READY=1")
         async with unix_session(tmp_path / "api.sock") as session:
@@ -173,7 +173,7 @@ async def test_a_reload_takes_over_the_log_and_tells_what_waits(
         await api.says(" debug   api    request")
         file.write_text("TAGIFY_LOG_LEVEL=loud\n")
         os.kill(api.process.pid, signal.SIGHUP)
-        await api.says("the settings have mistakes; the old ones stay: TAGIFY_LOG_LEVEL")
+        await api.says("invalid settings; keeping the old ones: TAGIFY_LOG_LEVEL")
         assert await api.stop() == 0
 
 
@@ -197,7 +197,7 @@ async def test_a_socket_left_behind_is_replaced_and_a_live_one_is_not(tmp_path: 
         assert place.stat().st_mode & 0o777 == 0o660
         async with service("api", tmp_path / "two", {**AWAY, "api_socket": place}) as second:
             assert await asyncio.wait_for(second.process.wait(), 30) == 1
-            assert f"{place} is taken by another process" in second.said()
+            assert f"{place} is in use by another process" in second.said()
         async with unix_session(place) as session:
             assert await _status(session, "/livez") == 200
 

@@ -280,7 +280,7 @@ def test_a_loop_that_is_stuck_is_restarted(host: ThrowawayHost, unit: str) -> No
 def test_a_reload_takes_over_what_can_be_and_keeps_the_process(host: ThrowawayHost, unit: str) -> None:
     before = host.unit_property(unit, "MainPID")
     host.shell(f"echo TAGIFY_LOG_LEVEL=debug >> /etc/tagify/tagify.env; systemctl reload {unit}")
-    host.wait_until(f"journalctl -u {unit} -o cat | grep -q 'settings read again: log_level'")
+    host.wait_until(f"journalctl -u {unit} -o cat | grep -q 'settings reloaded: log_level'")
     host.shell(f"sed -i /^TAGIFY_LOG_LEVEL/d /etc/tagify/tagify.env; systemctl reload {unit}")
     host.wait_until(f"systemctl is-active -q {unit}")
     assert host.unit_property(unit, "MainPID") == before

@@ -42,7 +42,7 @@ async def test_a_port_in_use_is_one_line_and_status_1(name: str) -> None:
         server.close()
         await server.wait_closed()
     assert process.returncode == 1
-    assert f"port {port} of 127.0.0.1 is taken by another process" in out.decode()
+    assert f"port {port} of 127.0.0.1 is in use by another process" in out.decode()
     assert "Traceback" not in out.decode()
 
 
