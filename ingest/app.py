@@ -34,7 +34,7 @@ def build(settings: IngestSettings) -> web.Application:
 
     async def nothing_waits() -> None:
         # A store that is full answers, and yet nothing can be stored.
-        if reasons := app[PARTS].waits.reasons:
+        if reasons := app[PARTS].outages.reasons:
             raise TagifyError(f"waiting for {reasons}")
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:

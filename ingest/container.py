@@ -12,7 +12,7 @@ from ingest.pipeline.pipeline import Bounds, Pipeline
 from ingest.supervisor import LibrarySupervisor
 from ingest.watch import Watcher
 from tagify.catalog import Catalog
-from tagify.concurrency.retry import WAITS, OutageTracker, retry_while_unavailable
+from tagify.concurrency.retry import OUTAGES, OutageTracker, retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
 from tagify.gc import CONDEMNED_S, Sweep
 from tagify.metrics import Metrics
@@ -30,7 +30,7 @@ class Container:
     def __init__(self, settings: IngestSettings, metrics: Metrics) -> None:
         self.catalog = Catalog(settings, metrics)
         self.blobs = ObjectStore(settings, threads=settings.ingest_workers)
-        self.waits = OutageTracker(
+        self.outages = OutageTracker(
             metrics.gauge(
                 "ingest_waiting",
                 "Calls that wait for a server that is away (catalog, objects), or for a lease.",
@@ -70,7 +70,7 @@ class Container:
 
     async def run(self) -> None:
         """Work until cancelled; the first part that fails ends all."""
-        WAITS.set(self.waits)
+        OUTAGES.set(self.outages)
         await retry_while_unavailable("objects", self.blobs.ensure_buckets)
         await self.watcher.start()
         try:

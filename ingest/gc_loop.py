@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import random
 
+from tagify.concurrency.retry import with_jitter
 from tagify.errors import TagifyError
 from tagify.gc import Sweep
 from tagify.logs import fields
@@ -13,6 +13,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_S = 300.0
 """The first pass comes this long after the start at the latest, in seconds."""
+
+JITTER = 0.2
+"""A wait is shortened by a random share of up to this much: daemons do not sweep in step."""
 
 
 class Sweeper:
@@ -30,7 +33,7 @@ class Sweeper:
         """Until cancelled."""
         wait = min(FIRST_S, self._every_s)
         while True:
-            await asyncio.sleep(wait * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
+            await asyncio.sleep(with_jitter(wait, JITTER))
             await self._pass()
             wait = self._every_s
 

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from tagify.catalog import Catalog
-from tagify.concurrency.retry import WAITS, retry_while_unavailable
+from tagify.concurrency.retry import OUTAGES, retry_while_unavailable
 from tagify.concurrency.tasks import run_to_completion
 from tagify.errors import TagifyError
 from tagify.logs import fields
@@ -36,7 +36,7 @@ async def acquire(catalog: Catalog, library: Library, owner: str) -> int:
     if lease.owner == owner:
         return lease.token
     logger.warning("another daemon keeps this library; waiting for it", extra=_who(library, lease))
-    with WAITS.get().counted("lease"):
+    with OUTAGES.get().counted("lease"):
         while lease.owner != owner:
             await asyncio.sleep(ASK_S)
             lease = await _ask(catalog, library, owner)

@@ -16,7 +16,7 @@ from ingest.sync.walk import count
 from ingest.watch import NotWatched, Watch, Watcher
 from ingest.watch.debounce import Debouncer
 from tagify.catalog import LibraryStatusWriter
-from tagify.concurrency.retry import retry_while_unavailable
+from tagify.concurrency.retry import Backoff, retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
 from tagify.logs import fields
 from tagify.metrics import Counter
@@ -195,9 +195,9 @@ class LibraryWorker:
         """Scan in a while, each time after twice as long: whoever is asked may take days to answer."""
         if self._recheck is not None:
             self._recheck.cancel()
-        wait_s = min(RECHECK_S * 2 ** min(self._refusals, 10), self._rhythm.reconcile_s)
         self._refusals += 1
-        self._recheck = asyncio.get_running_loop().call_later(wait_s, self._wanted.set)
+        delay_s = Backoff(RECHECK_S, self._rhythm.reconcile_s, jitter=0).delay(self._refusals)
+        self._recheck = asyncio.get_running_loop().call_later(delay_s, self._wanted.set)
 
     async def _follow(self) -> None:
         """Turn events into looks at the paths that have settled."""

@@ -15,6 +15,7 @@ from api.events.replay_buffer import Backlog, Event
 from api.events.subscriber import Reader
 from api.serializers import Items
 from tagify.catalog import Change, ChangeKind, ChangesLost, Mark
+from tagify.concurrency.retry import Backoff
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Busy, TagifyError
 from tagify.metrics import Metrics
@@ -34,8 +35,8 @@ PAUSE_S = 0.02
 PAUSE_PER_CLIENT_S = 25e-6
 """Clients are woken after a pause, in which more events come together: waking 5,000 takes a while."""
 
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 10.0
+RECONNECT = Backoff(first_s=0.5, longest_s=10.0)
+"""Delays before the change stream is opened again."""
 
 
 class Events:
@@ -65,13 +66,12 @@ class Events:
         """Follow the changes until cancelled; after a fault go on behind the last one."""
         beating = asyncio.create_task(self._beat())
         try:
-            wait = FIRST_WAIT_S
+            delays = RECONNECT.delays()
             while True:
                 if await self._follow():
-                    wait = FIRST_WAIT_S
+                    delays = RECONNECT.delays()
                 self._standing.clear()
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, LONGEST_WAIT_S)
+                await asyncio.sleep(next(delays))
         finally:
             await cancel_and_wait(beating)
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tagify.catalog import Purge, Purges
+from tagify.concurrency.retry import Backoff, retry
 from tagify.errors import TagifyError
 from tagify.metrics import Counter
 
@@ -50,16 +51,16 @@ class Follower:
     async def run(self) -> None:
         """Until cancelled."""
         self._place = await asyncio.to_thread(self._read)
-        wait, failing = POLL_S, False
+        backoff = Backoff(2 * POLL_S, LONGEST_WAIT_S)
         while True:
-            try:
-                more = await self._batch()
-                wait, failing = 0.0 if more else POLL_S, False
-            except (TagifyError, OSError) as error:
-                if not failing:
-                    logger.warning("removed images wait to be forgotten by %s: %s", self._file.stem, error)
-                wait, failing = min(max(wait, POLL_S) * 2, LONGEST_WAIT_S), True
-            await asyncio.sleep(wait)
+            more = await retry(
+                self._batch, on=(TagifyError, OSError), backoff=backoff, on_failure=self._warn_once
+            )
+            await asyncio.sleep(0.0 if more else POLL_S)
+
+    def _warn_once(self, failures: int, error: Exception) -> None:
+        if failures == 1:
+            logger.warning("removed images wait to be forgotten by %s: %s", self._file.stem, error)
 
     async def _batch(self) -> bool:
         """Forget some; whether there may be more."""

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 
+from tagify.concurrency.retry import Backoff
 from tagify.errors import Unavailable
 from tagify.metrics import Counter, Gauge
 
@@ -17,6 +18,8 @@ PAUSE_S = 1.0
 """First pause before a probe, in seconds; it doubles with each probe that fails."""
 
 LONGEST_PAUSE_S = 15.0
+
+_PAUSES = Backoff(PAUSE_S, LONGEST_PAUSE_S, jitter=0)
 
 
 class Circuit:
@@ -35,7 +38,7 @@ class Circuit:
         self._refused = refused
         self._clock = clock
         self._failures = 0
-        self._pause_s = PAUSE_S
+        self._failed_probes = 0
         self._probe_at: float | None = None
         self._probing = False
         state.set(0, server=name)
@@ -77,16 +80,16 @@ class Circuit:
         self._failures += 1
         if probing:
             self._probing = False
-            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            self._failed_probes += 1
         elif self._probe_at is not None or self._failures < FAILURES:
             return
-        self._probe_at = self._clock() + self._pause_s
+        self._probe_at = self._clock() + _PAUSES.delay(self._failed_probes + 1)
         self._state.set(1, server=self._name)
 
     def _succeeded(self) -> None:
         self._failures = 0
         if self._probe_at is not None:
-            self._probe_at, self._probing, self._pause_s = None, False, PAUSE_S
+            self._probe_at, self._probing, self._failed_probes = None, False, 0
             self._state.set(0, server=self._name)
 
 

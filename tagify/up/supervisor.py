@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from tagify.concurrency.retry import Backoff
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.servers.process import Process, ProcessError, Program
 
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 30.0
+RESTART = Backoff(first_s=0.5, longest_s=30.0, jitter=0)
+"""Delays before a restart. No jitter: there is one supervisor, and it prints the delay."""
+
 HEALTHY_S = 60.0
 """A program that ran this long had a good start: its next death counts as the first."""
 
@@ -23,7 +25,7 @@ class GaveUp(TagifyError):
     """A program keeps dying; the message says which and why."""
 
 
-class Backoff:
+class RestartBackoff:
     """How long to wait before a restart. Pure: told how long each run lasted."""
 
     def __init__(self) -> None:
@@ -34,7 +36,7 @@ class Backoff:
         self.deaths = 1 if ran_s >= HEALTHY_S else self.deaths + 1
         if self.deaths >= MOST_DEATHS:
             return None
-        return min(float(FIRST_WAIT_S * 2 ** (self.deaths - 1)), LONGEST_WAIT_S)
+        return RESTART.delay(self.deaths)
 
 
 class Supervisor:
@@ -81,7 +83,7 @@ class Supervisor:
                 process.kill()
 
     async def _keep(self, process: Process, group: list[Process]) -> None:
-        backoff = Backoff()
+        backoff = RestartBackoff()
         while True:
             started = time.monotonic()
             await process.wait()

@@ -15,7 +15,7 @@ from ingest.sync.diff import Added, Removed, Unchanged, diff
 from ingest.sync.walk import Found, Unreadable, walk
 from ingest.watch.debounce import CLOSED_S, OPEN_FACTOR, Debouncer, EventKind, PathEvent
 from tagify.model import Entry, FileFacts, ImageId, ImageState, LibraryId
-from tagify.up.supervisor import HEALTHY_S, MOST_DEATHS, Backoff
+from tagify.up.supervisor import HEALTHY_S, MOST_DEATHS, RestartBackoff
 
 
 @given(st.binary(max_size=60))
@@ -145,10 +145,10 @@ def test_an_upload_that_is_not_what_was_read_is_broken_off(tmp_path: Path) -> No
 
 
 def test_restarts_wait_longer_until_they_are_given_up() -> None:
-    backoff = Backoff()
+    backoff = RestartBackoff()
     waits = [backoff.after(1) for _ in range(MOST_DEATHS)]
     assert waits == [0.5, 1, 2, 4, None]
-    again = Backoff()
+    again = RestartBackoff()
     assert [again.after(1), again.after(HEALTHY_S), again.after(1)] == [0.5, 0.5, 1]
 
 
