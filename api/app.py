@@ -95,9 +95,9 @@ async def _stores(app: web.Application) -> AsyncIterator[None]:
 async def _background(app: web.Application) -> AsyncIterator[None]:
     app[INDEXING] = Indexing(app[CATALOG])
     app[EVENTS] = Events(
-        app[CATALOG].changes, app[ITEMS], app[METRICS], max_clients=app[SETTINGS].api_event_clients
+        app[CATALOG].change_stream, app[ITEMS], app[METRICS], max_clients=app[SETTINGS].api_event_clients
     )
-    parts = (app[INDEXING], app[EVENTS], Worker(app[CATALOG].jobs))
+    parts = (app[INDEXING], app[EVENTS], Worker(app[CATALOG].tag_jobs))
     tasks = [asyncio.create_task(part.run()) for part in parts]
     yield
     await cancel_and_wait(*tasks)

@@ -8,7 +8,7 @@ from aiohttp import web
 from tagify.catalog import ImageFilter, Sort
 from tagify.errors import BadRequest
 from tagify.model import ImageId, ImageState, LibraryId, is_id
-from tagify.tagnames import clean
+from tagify.tagnames import normalize_tag
 
 MAX_TAGS = 50
 """Tags in one filter, at most."""
@@ -85,7 +85,7 @@ def tag_names(names: object, what: str, limit: int) -> tuple[str, ...]:
     if len(names) > limit:
         raise BadRequest(f"{what}: at most {limit} tags at once")
     try:
-        return tuple(dict.fromkeys(clean(name) for name in names))
+        return tuple(dict.fromkeys(normalize_tag(name) for name in names))
     except ValueError as error:
         raise BadRequest(f"{what}: {error}") from error
 

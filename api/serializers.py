@@ -8,14 +8,14 @@ from api.presigned_urls import StoreUrls
 from tagify.model import (
     Bucket,
     Content,
+    GeoPosition,
     Image,
     ImageState,
+    ImageTile,
     Library,
-    Position,
-    Removal,
-    Rename,
-    TagCount,
-    Tile,
+    RemovalProgress,
+    RenameJob,
+    TagUsage,
 )
 
 Json = dict[str, object]
@@ -40,7 +40,7 @@ class Items:
         """The media URLs of a list's images, told once: a name in braces is that member of the item, and
         `{w}` one of the widths. A variant is never wider than its image."""
 
-    def tile(self, tile: Tile) -> Json:
+    def tile(self, tile: ImageTile) -> Json:
         """What a grid needs of an image, and no more. Its media are at the URLs of `media`."""
         item: Json = {
             "_id": tile.id,
@@ -108,12 +108,12 @@ class Items:
             "indexed_count": library.indexed_count,
             "last_scanned": _time(library.last_scanned),
             "scan_error": library.scan_error,
-            "removal_waiting": library.removal_waiting,
-            "removal_since": _time(library.removal_since),
+            "removal_waiting": library.pending_deletions,
+            "removal_since": _time(library.pending_since),
             "removal": _removal(library.removal),
         }
 
-    def job(self, job: Rename) -> Json:
+    def job(self, job: RenameJob) -> Json:
         """A job and how far it is."""
         return {
             "_id": job.id,
@@ -129,7 +129,7 @@ class Items:
             "finished_at": _time(job.finished_at),
         }
 
-    def tag(self, tag: TagCount) -> Json:
+    def tag(self, tag: TagUsage) -> Json:
         """A tag and its count."""
         return {"_id": tag.name, "count": tag.count}
 
@@ -163,18 +163,20 @@ class Items:
         return [*below, *self._widths[len(below) : len(below) + 1]]
 
 
-def _removal(removal: Removal | None) -> Json | None:
+def _removal(removal: RemovalProgress | None) -> Json | None:
     if removal is None:
         return None
     return {
         "total": removal.total,
         "done": removal.done,
         "objects_left": removal.objects_left,
-        "message": "" if removal.attended else "no ingest daemon is at work: the library goes once one is",
+        "message": ""
+        if removal.daemon_active
+        else "no ingest daemon is at work: the library goes once one is",
     }
 
 
-def _position(position: Position | None) -> Json | None:
+def _position(position: GeoPosition | None) -> Json | None:
     if position is None:
         return None
     return {"latitude": position.latitude, "longitude": position.longitude}

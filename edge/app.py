@@ -31,7 +31,7 @@ from edge.variants.key import all_of
 from edge.variants.memory_cache import Memory
 from edge.variants.renderer import VariantRenderer
 from edge.variants.service import Variants
-from tagify.catalog import Catalog, Purge
+from tagify.catalog import Catalog, PurgeEntry
 from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.limiter import UPSTREAMS, Slots
 from tagify.concurrency.tasks import cancel_and_wait
@@ -151,13 +151,13 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _purging(app: web.Application) -> AsyncIterator[None]:
-    settings, purges = app[SETTINGS], app[CATALOG].purges
+    settings, purges = app[SETTINGS], app[CATALOG].purge_log
     folder, widths = settings.edge_cache_dir, settings.media_widths
     forgotten = app[METRICS].counter(
         "edge_forgotten_total", "Removed contents that a cache has forgotten, by cache.", labelled=True
     )
 
-    async def forget(purge: Purge) -> None:
+    async def forget(purge: PurgeEntry) -> None:
         await app[VARIANTS].forget(all_of(purge.content, widths))
 
     async with purging_session() as session:

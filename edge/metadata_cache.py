@@ -15,7 +15,7 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.concurrency.ttl_cache import TTLCache
 from tagify.errors import Unavailable
 from tagify.metrics import Counter
-from tagify.model import Content, Image, ImageId, Original
+from tagify.model import Content, Image, ImageId, OriginalInfo
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class Lookup:
         self._wait_s = wait_s
         self._stale = stale
         self._images: TTLCache[ImageId, _Said] = TTLCache(IMAGES, STALE_S)
-        self._originals: TTLCache[Content, Original] = TTLCache(ORIGINALS, LIFETIME_S)
+        self._originals: TTLCache[Content, OriginalInfo] = TTLCache(ORIGINALS, LIFETIME_S)
         self._flights: Flights[Image | None] = Flights()
         self._refreshing: dict[ImageId, asyncio.Task[None]] = {}
 
@@ -115,18 +115,18 @@ class Lookup:
             self._images.put(image_id, _Said(image, time.monotonic()))
         return image
 
-    async def original(self, content: Content) -> Original:
+    async def original(self, content: Content) -> OriginalInfo:
         """What is known of a content, by the catalog, else by the store. Raises NotFound, Unavailable."""
         known = self._originals.get(content)
         if known is not None:
             return known
         try:
-            said = await self._asked(lambda: self._catalog.images.original(content), PATIENCE_S)
+            said = await self._asked(lambda: self._catalog.images.original_info(content), PATIENCE_S)
         except Unavailable:
             said = None
         if said is None:
             facts = await self._origin.facts(content)
-            return Original(facts.length, facts.mime)
+            return OriginalInfo(facts.length, facts.mime)
         self._originals.put(content, said)
         return said
 

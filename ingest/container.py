@@ -14,7 +14,7 @@ from ingest.watch import Watcher
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import OUTAGES, OutageTracker, retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
-from tagify.gc import CONDEMNED_S, Sweep
+from tagify.gc import MARK_AGE_S, GarbageCollector
 from tagify.metrics import Metrics
 from tagify.model import Library
 from tagify.settings import IngestSettings
@@ -41,7 +41,7 @@ class Container:
         self.daemon = LibrarySupervisor(
             self.catalog,
             self._keeper,
-            Dismantler(self.catalog, self.blobs, condemned_s=CONDEMNED_S),
+            Dismantler(self.catalog, self.blobs, condemned_s=MARK_AGE_S),
             metrics.gauge("ingest_libraries_suspended", "Libraries that are suspended."),
         )
         self.writer = Writer(
@@ -89,12 +89,12 @@ class Container:
         await self.catalog.close()
 
 
-def _sweep(settings: IngestSettings, catalog: Catalog, blobs: ObjectStore) -> Sweep:
-    return Sweep(
+def _sweep(settings: IngestSettings, catalog: Catalog, blobs: ObjectStore) -> GarbageCollector:
+    return GarbageCollector(
         catalog,
         blobs,
-        forget=timedelta(days=settings.ingest_forget_days),
-        grace=timedelta(seconds=settings.ingest_sweep_grace_s),
+        missing_for=timedelta(days=settings.ingest_forget_days),
+        orphan_age=timedelta(seconds=settings.ingest_sweep_grace_s),
     )
 
 

@@ -5,7 +5,7 @@ import logging
 
 from tagify.concurrency.retry import with_jitter
 from tagify.errors import TagifyError
-from tagify.gc import Sweep
+from tagify.gc import GarbageCollector
 from tagify.logs import fields
 from tagify.metrics import Metrics
 
@@ -21,7 +21,7 @@ JITTER = 0.2
 class Sweeper:
     """A loop around Sweep. A pass that fails is told and left to the next."""
 
-    def __init__(self, sweep: Sweep, metrics: Metrics, every_s: float) -> None:
+    def __init__(self, sweep: GarbageCollector, metrics: Metrics, every_s: float) -> None:
         self._sweep = sweep
         self._every_s = every_s
         self._forgotten = metrics.counter(
@@ -43,7 +43,7 @@ class Sweeper:
         except TagifyError as error:
             logger.warning("the sweep was broken off and goes on later: %s", error)
             return
-        self._forgotten.add(swept.forgotten)
-        self._removed.add(swept.removed)
-        if swept.forgotten or swept.removed:
-            logger.info("swept", extra=fields(forgotten=swept.forgotten, removed=swept.removed))
+        self._forgotten.add(swept.images_deleted)
+        self._removed.add(swept.objects_deleted)
+        if swept.images_deleted or swept.objects_deleted:
+            logger.info("swept", extra=fields(forgotten=swept.images_deleted, removed=swept.objects_deleted))

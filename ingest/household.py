@@ -41,7 +41,7 @@ def build_library_worker(library: Library, shared: ProcessServices) -> LibraryWo
     settings = shared.settings
     settling = Debouncer(settings.ingest_settle_s)
     exclusions, intake = Exclusions(settings.ingest_exclude), _intake(library, settling, shared)
-    keeping = shared.catalog.keeping(library.id, lambda: shared.fences([library.id])[library.id])
+    keeping = shared.catalog.library_status(library.id, lambda: shared.fences([library.id])[library.id])
     return LibraryWorker(
         _guard(library, keeping, shared),
         keeping=keeping,

@@ -44,7 +44,7 @@ async def once(settings: IngestSettings, folder: Path) -> int:
 async def _library(parts: Container, folder: Path) -> Library:
     if not await asyncio.to_thread(folder.is_dir):
         raise TagifyError(f"{folder} is no folder; name one that holds images")
-    for library in await parts.catalog.libraries.all():
+    for library in await parts.catalog.libraries.list_all():
         if folder.is_relative_to(library.path):
             return library
         if Path(library.path).is_relative_to(folder):
@@ -98,6 +98,6 @@ async def _summary(
         terminal.say("  ✗ and more")
     new = now.indexed_count - before.indexed_count
     terminal.say(f"{now.indexed_count} images in {now.name}, {new} of them new, in {seconds:.1f} s")
-    if now.removal_waiting:
-        terminal.say(f"{now.removal_waiting} images have lost their files: tagify libraries approve")
+    if now.pending_deletions:
+        terminal.say(f"{now.pending_deletions} images have lost their files: tagify libraries approve")
     return 1 if failed else 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ingest.paths import to_os
-from tagify.model import Content, Entry, FileFacts, LibraryId
+from tagify.model import CatalogEntry, Content, FileFacts, LibraryId
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class ContentMatches:
 
     stored: bool
     known: bool
-    left: Entry | None
+    left: CatalogEntry | None
 
 
 class JobResult(Enum):

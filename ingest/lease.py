@@ -48,7 +48,7 @@ async def _ask(catalog: Catalog, library: Library, owner: str) -> Lease:
 
     async def ask() -> Lease:
         # Cancelled in the middle, it could be ours without our knowing.
-        return await run_to_completion(catalog.leases.take(library.id, owner, LIFETIME_S))
+        return await run_to_completion(catalog.leases.acquire(library.id, owner, LIFETIME_S))
 
     lease = await retry_while_unavailable("catalog", ask)
     if lease.owner == owner or not is_dead(lease.owner):

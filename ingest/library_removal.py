@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tagify.catalog import Catalog, StoredObject
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.gc import remove_condemned
+from tagify.gc import delete_marked_objects
 from tagify.logs import fields
 from tagify.model import Bucket, Content, Library
 from tagify.storage.store import ObjectStore
@@ -27,20 +27,20 @@ class Dismantler:
 
     async def run(self, library: Library, token: int) -> None:
         """Return when nothing is left of it but its files. Raises LeaseLost."""
-        room, fences = self._catalog.dismantling, {library.id: token}
+        room, fences = self._catalog.library_removal, {library.id: token}
         await retry_while_unavailable("catalog", lambda: room.begin(library.id))
         while await retry_while_unavailable(
-            "catalog", lambda: room.images(library.id, fences, self._objects_of)
+            "catalog", lambda: room.delete_image_batch(library.id, fences, self._objects_of)
         ):
             pass
-        while await retry_while_unavailable("catalog", lambda: room.objects_left(library.id)):
+        while await retry_while_unavailable("catalog", lambda: room.count_objects_left(library.id)):
             if not await retry_while_unavailable("objects", self._remove_objects):
                 await asyncio.sleep(LOOK_S)
-        await retry_while_unavailable("catalog", lambda: room.finish(library.id))
+        await retry_while_unavailable("catalog", lambda: room.delete_library(library.id))
         logger.info("library removed", extra=fields(library=library.name, path=library.path))
 
     async def _remove_objects(self) -> int:
-        return await remove_condemned(self._catalog, self._blobs, self._condemned_s)
+        return await delete_marked_objects(self._catalog, self._blobs, self._condemned_s)
 
     def _objects_of(self, content: Content, length: int) -> Iterator[StoredObject]:
         yield StoredObject(Bucket.ORIGINALS, self._blobs.key(Bucket.ORIGINALS, content), content, length)

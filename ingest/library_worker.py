@@ -94,7 +94,7 @@ class LibraryWorker:
     async def run(self) -> None:
         """Watch, compare and follow until cancelled."""
         self._wanted.set()
-        await retry_while_unavailable("catalog", self._keeping.begin)
+        await retry_while_unavailable("catalog", self._keeping.fence_older_leases)
         try:
             await self._attend()
             async with asyncio.TaskGroup() as group:

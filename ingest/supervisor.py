@@ -61,7 +61,7 @@ class LibrarySupervisor:
         await retry_while_unavailable("catalog", self._catalog.ensure_indexes)
         try:
             while True:
-                await self._heed(await retry_while_unavailable("catalog", self._catalog.libraries.all))
+                await self._heed(await retry_while_unavailable("catalog", self._catalog.libraries.list_all))
                 await asyncio.sleep(POLL_S)
         finally:
             await asyncio.gather(*[self._end(library_id) for library_id in tuple(self._keepers)])

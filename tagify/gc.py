@@ -12,7 +12,7 @@ from tagify.catalog.deletion_queue import CLAIM_S
 from tagify.model import Bucket
 from tagify.storage.store import ObjectStore
 
-CONDEMNED_S = 65.0
+MARK_AGE_S = 65.0
 """Time from condemning to removing, in seconds: longer than a transaction lives (MongoDB's limit is 60 s)."""
 
 CHUNK = 500
@@ -25,14 +25,14 @@ WORK_S = CLAIM_S / 2
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class GcResult:
     """What a pass did: images forgotten, objects removed."""
 
-    forgotten: int
-    removed: int
+    images_deleted: int
+    objects_deleted: int
 
 
-class Sweep:
+class GarbageCollector:
     """One pass at a time. Safe beside importers of any process, and after a crash at any moment."""
 
     def __init__(
@@ -40,29 +40,29 @@ class Sweep:
         catalog: Catalog,
         blobs: ObjectStore,
         *,
-        forget: timedelta,
-        grace: timedelta,
-        condemned_s: float = CONDEMNED_S,
+        missing_for: timedelta,
+        orphan_age: timedelta,
+        mark_age_s: float = MARK_AGE_S,
     ) -> None:
         """`forget`: how long an image is missing before it is forgotten; `grace`: the age of an orphan."""
         self._catalog = catalog
         self._blobs = blobs
-        self._forget = forget
-        self._grace = grace
-        self._condemned_s = condemned_s
+        self._forget = missing_for
+        self._grace = orphan_age
+        self._condemned_s = mark_age_s
 
-    async def run(self) -> Swept:
+    async def run(self) -> GcResult:
         """One pass. Raises Unavailable; what was begun is finished by the next pass."""
         forgotten = await self._forget_missing()
-        removed = await remove_condemned(self._catalog, self._blobs, self._condemned_s)
+        removed = await delete_marked_objects(self._catalog, self._blobs, self._condemned_s)
         if await self._condemn():
             await asyncio.sleep(self._condemned_s)
-            removed += await remove_condemned(self._catalog, self._blobs, self._condemned_s)
-        return Swept(forgotten, removed)
+            removed += await delete_marked_objects(self._catalog, self._blobs, self._condemned_s)
+        return GcResult(forgotten, removed)
 
     async def _forget_missing(self) -> int:
         before, forgotten = datetime.now(UTC) - self._forget, 0
-        while number := await self._catalog.images.forget(before):
+        while number := await self._catalog.images.delete_missing(before):
             forgotten += number
         return forgotten
 
@@ -71,8 +71,8 @@ class Sweep:
         found = False
         for bucket in Bucket:
             async for chunk in self._old_objects(bucket):
-                orphans = await self._catalog.condemned.unreferenced(item.content for item in chunk)
-                await self._catalog.condemned.condemn([item for item in chunk if item.content in orphans])
+                orphans = await self._catalog.deletion_queue.unreferenced(item.content for item in chunk)
+                await self._catalog.deletion_queue.mark([item for item in chunk if item.content in orphans])
                 found = found or bool(orphans)
         return found
 
@@ -87,16 +87,16 @@ class Sweep:
             after = listing[-1].key
 
 
-async def remove_condemned(catalog: Catalog, blobs: ObjectStore, age_s: float) -> int:
+async def delete_marked_objects(catalog: Catalog, blobs: ObjectStore, age_s: float) -> int:
     """Remove the objects of what was condemned so long ago and is still not referred to; how many.
 
     What is gone is noted for those who keep copies. Raises Unavailable; what is left then is removed
     by whoever comes next.
     """
     removed, by = 0, secrets.token_hex(8)
-    while objects := await catalog.condemned.claim(age_s, by):
+    while objects := await catalog.deletion_queue.claim(age_s, by):
         ends = time.monotonic() + WORK_S
-        orphans = await catalog.condemned.unreferenced(item.content for item in objects)
+        orphans = await catalog.deletion_queue.unreferenced(item.content for item in objects)
         doomed = [item for item in objects if item.content in orphans]
         for start in range(0, len(doomed), AT_ONCE):
             if time.monotonic() > ends:
@@ -104,6 +104,6 @@ async def remove_condemned(catalog: Catalog, blobs: ObjectStore, age_s: float) -
             some = doomed[start : start + AT_ONCE]
             await asyncio.gather(*(blobs.remove_key(item.bucket, item.key) for item in some))
             removed += len(some)
-        await catalog.purges.note(doomed)
-        await catalog.condemned.pardon((item.content for item in objects), by)
+        await catalog.purge_log.append(doomed)
+        await catalog.deletion_queue.unmark((item.content for item in objects), by)
     return removed

@@ -79,13 +79,13 @@ class FileFacts:
     mtime_ns: int
     inode: int
 
-    def same_bytes_as(self, other: "FileFacts") -> bool:
+    def same_file_as(self, other: "FileFacts") -> bool:
         """Whether nothing tells the two apart but the path: the usual sign of a rename."""
         return (self.inode, self.size, self.mtime_ns) == (other.inode, other.size, other.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class GeoPosition:
     """Where a picture was taken, in degrees (WGS 84), north and east positive."""
 
     latitude: float
@@ -107,12 +107,12 @@ class Picture:
     keywords: tuple[str, ...] = ()
     camera: str = ""
     lens: str = ""
-    position: Position | None = None
+    position: GeoPosition | None = None
     frames: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class OriginalInfo:
     """What is known of a content: its length in bytes, its media type, and its width in pixels.
 
     The width is as displayed; 0 where it is not known.
@@ -143,11 +143,11 @@ class Image:
     error: str = ""
     camera: str = ""
     lens: str = ""
-    position: Position | None = None
+    position: GeoPosition | None = None
     frames: int = 1
 
 
-class Tile(NamedTuple):
+class ImageTile(NamedTuple):
     """An image as a list shows it. `content` is None where there is nothing to show, `error` says why.
 
     A tuple, since lists make them by the hundred thousand a second: a frozen class takes twice the time.
@@ -163,7 +163,7 @@ class Tile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogEntry:
     """What the catalog holds of a file, in short: enough to compare it with the folder."""
 
     id: ImageId
@@ -182,7 +182,7 @@ class RootIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class RemovalProgress:
     """How far the removal of a library is: images, then contents whose objects are left.
 
     `attended` says whether a daemon is at it, or near enough to be.
@@ -191,7 +191,7 @@ class Removal:
     total: int
     done: int
     objects_left: int
-    attended: bool = True
+    daemon_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +214,11 @@ class Library:
     scan_error: str = ""
     rescan_requested: int = 0
     identity: RootIdentity | None = None
-    removal_waiting: int = 0
-    removal_since: datetime | None = None
+    pending_deletions: int = 0
+    pending_since: datetime | None = None
     approvals: int = 0
     approvals_used: int = 0
-    removal: Removal | None = None
+    removal: RemovalProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class TagCount:
+class TagUsage:
     """A tag and the number of images that carry it."""
 
     name: str
@@ -247,7 +247,7 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rename:
+class RenameJob:
     """A job: the tag `source` becomes `target`, in a library or in all. `done` images of about `total`."""
 
     id: JobId

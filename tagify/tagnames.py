@@ -8,7 +8,7 @@ MAX_LENGTH = 100
 """Characters in a tag's name, at most."""
 
 
-def clean(name: str) -> str:
+def normalize_tag(name: str) -> str:
     """The name as it is kept: NFC, trimmed. Raises ValueError with a reason for people."""
     text = unicodedata.normalize("NFC", name).strip()
     if not text:
@@ -20,35 +20,35 @@ def clean(name: str) -> str:
     return text
 
 
-def clean_all(names: Iterable[str]) -> tuple[str, ...]:
+def normalize_keywords(names: Iterable[str]) -> tuple[str, ...]:
     """The acceptable ones among names that nobody typed here (keywords in files), once each."""
     found: dict[str, str] = {}
     for name in names:
         try:
-            text = clean(name)
+            text = normalize_tag(name)
         except ValueError:
             continue
-        found.setdefault(key_of(text), text)
+        found.setdefault(tag_key(text), text)
     return tuple(found.values())
 
 
 @functools.lru_cache(maxsize=10_000)
-def key_of(name: str) -> str:
+def tag_key(name: str) -> str:
     """Equal for names that differ in case only: they are one tag, in the spelling that came first."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
-class Spelling:
+class TagSpellings:
     """How each tag is spelt: as it is known already, else as it is asked for first."""
 
     def __init__(self, known: Mapping[str, str]) -> None:
         """`known` maps keys (`key_of`) to names."""
         self._names = dict(known)
 
-    def of(self, name: str) -> str:
+    def spelling_of(self, name: str) -> str:
         """The spelling to store for this name."""
-        return self._names.setdefault(key_of(name), name)
+        return self._names.setdefault(tag_key(name), name)
 
-    def all(self, names: Iterable[str]) -> list[str]:
+    def spellings_of(self, names: Iterable[str]) -> list[str]:
         """The spellings of all, in order, once each."""
-        return list(dict.fromkeys(self.of(name) for name in names))
+        return list(dict.fromkeys(self.spelling_of(name) for name in names))

@@ -14,7 +14,7 @@ from api.events.replay import Follows, Past
 from api.events.replay_buffer import Backlog, Event
 from api.events.subscriber import Reader
 from api.serializers import Items
-from tagify.catalog import Change, ChangeKind, ChangesLost, Mark
+from tagify.catalog import CatalogChange, ChangeKind, ChangeStreamHistoryLost, ResumeToken
 from tagify.concurrency.retry import Backoff
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Busy, TagifyError
@@ -123,17 +123,17 @@ class Events:
                 async for change in stream:
                     self._note(change)
                     stood = True
-        except ChangesLost:
+        except ChangeStreamHistoryLost:
             self._backlog.start("")
             self._wake()
         except TagifyError as error:
             logger.warning("events wait: %s", error)
         return stood
 
-    def _note(self, change: Change | Mark) -> None:
+    def _note(self, change: CatalogChange | ResumeToken) -> None:
         if not self._backlog.head:
             self._backlog.start(change.token)
-        if isinstance(change, Change):
+        if isinstance(change, CatalogChange):
             self._tell(self._event(change))
         else:
             self._backlog.mark(change.token)
@@ -155,10 +155,10 @@ class Events:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    def _event(self, change: Change) -> Event:
+    def _event(self, change: CatalogChange) -> Event:
         return Event(change.token, sse.event(change.token, change.kind, self._data(change)))
 
-    def _data(self, change: Change) -> dict[str, object]:
+    def _data(self, change: CatalogChange) -> dict[str, object]:
         if change.kind is ChangeKind.LIBRARY_CHANGED and change.library:
             return self._items.library(change.library)
         if change.kind in (ChangeKind.IMAGE_ADDED, ChangeKind.IMAGE_CHANGED) and change.image:

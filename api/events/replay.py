@@ -7,7 +7,7 @@ from typing import Protocol
 
 from api.events.replay_buffer import Backlog, Event
 from api.events.sse import is_token
-from tagify.catalog import CatalogError, Change, ChangesLost, Mark
+from tagify.catalog import CatalogChange, CatalogError, ChangeStreamHistoryLost, ResumeToken
 
 REACH_BACK_S = 5.0
 """Longest search in the past, in seconds."""
@@ -22,7 +22,7 @@ MOST = 2_000
 class Follows(Protocol):
     """A stream of changes, from now or from behind a token."""
 
-    def follow(self, after: str | None = None) -> AsyncGenerator[Change | Mark, None]: ...
+    def follow(self, after: str | None = None) -> AsyncGenerator[CatalogChange | ResumeToken, None]: ...
 
 
 class Past:
@@ -31,7 +31,7 @@ class Past:
     At most one stream is open for it: after a restart thousands come back to the same few tokens.
     """
 
-    def __init__(self, changes: Follows, backlog: Backlog, event: Callable[[Change], Event]) -> None:
+    def __init__(self, changes: Follows, backlog: Backlog, event: Callable[[CatalogChange], Event]) -> None:
         self._changes = changes
         self._backlog = backlog
         self._event = event
@@ -60,7 +60,7 @@ class Past:
                 missed = await self._between(token, floor)
         except CatalogError:
             return  # no token at all; it tells nothing of others
-        except (ChangesLost, TimeoutError):
+        except (ChangeStreamHistoryLost, TimeoutError):
             missed = None
         if missed is None:
             self._lost = max(self._lost, token)
@@ -72,10 +72,10 @@ class Past:
         missed: list[Event] = []
         async with aclosing(self._changes.follow(token)) as stream:
             async for change in stream:
-                if isinstance(change, Change) and change.token <= floor:
+                if isinstance(change, CatalogChange) and change.token <= floor:
                     missed.append(self._event(change))
                 # While nothing is written the floor may be a moment that the server's log has not reached.
-                if change.token >= floor or (isinstance(change, Mark) and change.idle):
+                if change.token >= floor or (isinstance(change, ResumeToken) and change.idle):
                     break
                 if len(missed) > MOST:
                     return None

@@ -6,7 +6,7 @@ from api.app_keys import CATALOG, ITEMS, OFFSET_USES, SETTINGS, SHARED, STORE_UR
 from api.cursor import Cursors
 from api.query_params import image_filter, sort_of
 from api.serializers import Items, Json
-from tagify.catalog import ImageFilter, Page, Sort
+from tagify.catalog import ImageFilter, ImagePage, Sort
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Bucket, Image, ImageId, ImageState, is_id
 from tagify.web import JsonBody, json_response, query_int
@@ -45,7 +45,7 @@ async def list_images(request: web.Request) -> web.Response:
     return body.to_response(request)
 
 
-def _page(items: Items, page: Page, cursors: Cursors) -> Json:
+def _page(items: Items, page: ImagePage, cursors: Cursors) -> Json:
     return {
         "items": [items.tile(tile) for tile in page.tiles],
         "next_cursor": cursors.encode(page.next) if page.next else None,

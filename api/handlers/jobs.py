@@ -6,7 +6,7 @@ from api.app_keys import CATALOG, ITEMS
 from api.serializers import Json
 from tagify.errors import BadRequest, NotFound
 from tagify.model import JobId, LibraryId, is_id
-from tagify.tagnames import clean, key_of
+from tagify.tagnames import normalize_tag, tag_key
 from tagify.web import json_response, read_json
 
 FORM = 'the body must be {"from": "...", "to": "..."}, and "library_id" for one library alone'
@@ -21,9 +21,9 @@ async def rename(request: web.Request) -> web.Response:
         raise BadRequest(FORM)
     source, target = _name(body.get("from"), "from"), _name(body.get("to"), "to")
     library = _library(body.get("library_id"))
-    if library and key_of(source) == key_of(target):
+    if library and tag_key(source) == tag_key(target):
         raise BadRequest("a tag is spelt alike in all libraries: leave out library_id")
-    job = await request.app[CATALOG].jobs.rename(source, target, library)
+    job = await request.app[CATALOG].tag_jobs.enqueue_rename(source, target, library)
     answer: Json = request.app[ITEMS].job(job)
     return json_response(answer, status=202, headers={hdrs.LOCATION: f"/api/jobs/{job.id}"})
 
@@ -31,7 +31,7 @@ async def rename(request: web.Request) -> web.Response:
 @routes.get("/api/jobs/{id}")
 async def get_job(request: web.Request) -> web.Response:
     text = request.match_info["id"]
-    job = await request.app[CATALOG].jobs.get(JobId(text)) if is_id(text) else None
+    job = await request.app[CATALOG].tag_jobs.get(JobId(text)) if is_id(text) else None
     if job is None:
         raise NotFound(f"there is no job {text}, or it was finished a week ago")
     return json_response(request.app[ITEMS].job(job), headers={hdrs.CACHE_CONTROL: "no-store"})
@@ -41,7 +41,7 @@ def _name(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise BadRequest(FORM)
     try:
-        return clean(value)
+        return normalize_tag(value)
     except ValueError as error:
         raise BadRequest(f"{what}: {error}") from error
 

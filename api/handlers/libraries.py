@@ -19,7 +19,7 @@ routes = web.RouteTableDef()
 @routes.get("/api/libraries")
 async def list_libraries(request: web.Request) -> web.Response:
     items = request.app[ITEMS]
-    found = await request.app[CATALOG].libraries.all()
+    found = await request.app[CATALOG].libraries.list_all()
     return JsonBody([items.library(library) for library in found]).to_response(request)
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from api import query_params
 from api.app_keys import CATALOG, ITEMS, SHARED
 from api.serializers import Json
-from tagify.catalog import Changed, Tagged
+from tagify.catalog import TagChangeResult, TaggedImage
 from tagify.errors import BadRequest, NotFound
 from tagify.model import ImageId, is_id
 from tagify.web import JsonBody, json_response, query_int, read_json
@@ -30,7 +30,7 @@ async def list_tags(request: web.Request) -> web.Response:
     limit = query_int(request, "limit", 500, 1, 5000)
 
     async def counts() -> JsonBody:
-        found = await request.app[CATALOG].tags.counts(library, prefix=prefix, limit=limit)
+        found = await request.app[CATALOG].tags.most_used(library, prefix=prefix, limit=limit)
         return JsonBody([request.app[ITEMS].tag(tag) for tag in found])
 
     body = await request.app[SHARED].ask(("tags", library, prefix, limit), counts)
@@ -81,9 +81,9 @@ async def _change_one(request: web.Request, add: Sequence[str], remove: Sequence
     return json_response(_image(changed.images[0]) | {"undo": changed.undo or None})
 
 
-def _told(changed: Changed) -> Json:
+def _told(changed: TagChangeResult) -> Json:
     return {
-        "changed": changed.number,
+        "changed": changed.changed_count,
         "added": changed.added,
         "removed": changed.removed,
         "undo": changed.undo or None,
@@ -91,5 +91,5 @@ def _told(changed: Changed) -> Json:
     }
 
 
-def _image(image: Tagged) -> Json:
+def _image(image: TaggedImage) -> Json:
     return {"_id": image.id, "tags": image.tags, "added": image.added, "removed": image.removed}

@@ -6,7 +6,7 @@ from api.handlers.images import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
 from api.openapi import models
 from api.openapi.operation import Answer, Operation, Query, Schema
 from api.query_params import MAX_FOLDER, MAX_TAGS
-from tagify.catalog import WALKED, Sort
+from tagify.catalog import MAX_OFFSET_SCAN, Sort
 from tagify.model import ImageState
 from tagify.tagnames import MAX_LENGTH
 
@@ -49,7 +49,7 @@ _FILTER: Final = (
     Query(
         "offset",
         "Deprecated: so many are passed over, and the answer is a bare array. With several tags or exclude "
-        f"it holds what is among the newest {WALKED:,} images, and only cursors lead further.",
+        f"it holds what is among the newest {MAX_OFFSET_SCAN:,} images, and only cursors lead further.",
         _range(0, MAX_OFFSET),
     ),
 )

@@ -19,7 +19,7 @@ from pymongo.database import Database
 
 from tagify.catalog.mapping import file_fields, picture_fields
 from tagify.model import FileFacts, Picture
-from tagify.tagnames import key_of
+from tagify.tagnames import tag_key
 
 LIBRARIES = 50
 YEARS = [str(year) for year in range(2015, 2025)]
@@ -92,7 +92,7 @@ def fill(database: Database[Doc], total: int, first: int = 0) -> None:
 
 
 def _tag(scope: ObjectId | None, tag: str, count: int) -> Doc:
-    name = {"library_id": scope, "key": key_of(tag)}
+    name = {"library_id": scope, "key": tag_key(tag)}
     return {"_id": name, **name, "name": tag, "count": count}
 
 

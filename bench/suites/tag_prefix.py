@@ -53,7 +53,7 @@ async def measure(catalog: Catalog, client: AsyncMongoClient[dict[str, Any]]) ->
         return await tags.find(query).sort([("count", -1), ("key", 1)]).limit(LIMIT).to_list()
 
     async def ours(prefix: str) -> object:
-        return await catalog.tags.counts(prefix=prefix, limit=LIMIT)
+        return await catalog.tags.most_used(prefix=prefix, limit=LIMIT)
 
     dice = random.Random(3)
     for length in (1, 2, 3, 4, 6, 8, 14):

@@ -18,7 +18,7 @@ from edge.http.server_timing import SERVER_TIMING, Stopwatch
 from edge.originals.presigned_redirect import KEPT_S, Redirects
 from edge.originals.streaming import BrokenOff, Piece, Streamed, StreamingResponse
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
-from tagify.model import Content, Original
+from tagify.model import Content, OriginalInfo
 from tagify.web import problem_response
 
 routes = web.RouteTableDef()
@@ -32,7 +32,7 @@ class Shown:
     """An original as a URL shows it. `modified` is None where the store's own time is right."""
 
     content: Content
-    original: Original
+    original: OriginalInfo
     caching: str
     modified: datetime | None = None
     extra: dict[str, str] = field(default_factory=dict)
@@ -66,7 +66,7 @@ async def file(request: web.Request) -> web.StreamResponse:
     content = listed_content(image)
     shown = Shown(
         content,
-        Original(image.file.size, image.mime),
+        OriginalInfo(image.file.size, image.mime),
         cache_control(request, content),
         # By id the time is the catalog's: the store may have had the new bytes before the old ones.
         image.updated_at,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from edge.http.headers import passive
-from tagify.model import Bucket, Content, Original
+from tagify.model import Bucket, Content, OriginalInfo
 from tagify.settings import EdgeSettings
 from tagify.storage.keys import ObjectKeys
 from tagify.storage.presign import Signer
@@ -28,7 +28,7 @@ class Redirects:
             settings.s3_secret_key.get_secret_value(),
         )
 
-    def url(self, content: Content, original: Original, disposition: str = "") -> str:
+    def url(self, content: Content, original: OriginalInfo, disposition: str = "") -> str:
         """Where the original is, under a type in which no browser runs anything, and under its name."""
         said = {"response-content-disposition": disposition} if disposition else {}
         said["response-content-type"] = passive(original.mime)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tagify.catalog import Purge, Purges
+from tagify.catalog import PurgeEntry, PurgeLog
 from tagify.concurrency.retry import Backoff, retry
 from tagify.errors import TagifyError
 from tagify.metrics import Counter
@@ -33,9 +33,9 @@ class Follower:
 
     def __init__(
         self,
-        purges: Purges,
+        purges: PurgeLog,
         file: Path,
-        forget: Callable[[Purge], Awaitable[None]],
+        forget: Callable[[PurgeEntry], Awaitable[None]],
         forgotten: Counter,
         *,
         age_s: float,
@@ -64,18 +64,18 @@ class Follower:
 
     async def _batch(self) -> bool:
         """Forget some; whether there may be more."""
-        purges = await self._purges.behind(self._place, self._age_s, BATCH)
+        purges = await self._purges.read_after(self._place, self._age_s, BATCH)
         for purge in purges:
             await self._forget(purge)
             self._forgotten.add(cache=self._file.stem)
         if purges:
-            self._place = purges[-1].place
+            self._place = purges[-1].offset
             await asyncio.to_thread(self._write)
         return len(purges) == BATCH
 
     def _read(self) -> str:
         with contextlib.suppress(OSError, ValueError):
-            return Purge.known_place(self._file.read_text())
+            return PurgeEntry.parse_offset(self._file.read_text())
         return ""
 
     def _write(self) -> None:

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from edge.variants.key import all_of
-from tagify.catalog import Purge
+from tagify.catalog import PurgeEntry
 from tagify.deploy.nginx.cache_purge import ACCEPTS, SLICE
 from tagify.errors import Unavailable
 
@@ -38,7 +38,7 @@ class NginxCaches:
         self._origins = ("", *origins)
         self._told = False
 
-    async def purge(self, purge: Purge) -> None:
+    async def purge(self, purge: PurgeEntry) -> None:
         """Take all that can be there of a content out of them. Raises Unavailable.
 
         Where NGINX has no such module nothing is done: what it keeps goes with its age.
@@ -54,7 +54,7 @@ class NginxCaches:
             if refused := set(statuses) - _DONE:
                 raise Unavailable(f"NGINX answered {min(refused)} to a purge")
 
-    def _targets(self, purge: Purge) -> Iterator[str]:
+    def _targets(self, purge: PurgeEntry) -> Iterator[str]:
         content = purge.content
         for origin in self._origins:
             for wanted in all_of(content, self._widths):

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from tagify.catalog import Catalog, ContentCondemned, LeaseLost, UpsertImage, Write
+from tagify.catalog import Catalog, ContentMarkedForDeletion, ImageCommand, LeaseLost, UpsertImage
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.logs import fields
 from tagify.metrics import Metrics
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 Leases = Callable[[Iterable[LibraryId]], Mapping[LibraryId, int]]
 """The tokens of the leases that this daemon holds on these libraries."""
 
-_Entry = tuple[Write, bool, asyncio.Future[None]]
+_Entry = tuple[ImageCommand, bool, asyncio.Future[None]]
 
 
 class Writer:
@@ -39,7 +39,7 @@ class Writer:
         self._failed = metrics.counter("ingest_write_failures_total", "Writes that the catalog refused.")
         self._seconds = metrics.histogram("ingest_batch_seconds", "Time to write one batch.")
 
-    async def put(self, write: Write, *, live: bool = False) -> asyncio.Future[None]:
+    async def put(self, write: ImageCommand, *, live: bool = False) -> asyncio.Future[None]:
         """Take a write; a live one waits for no others.
 
         The future is done when it is durable, or holds the error it was refused with.
@@ -48,7 +48,7 @@ class Writer:
         await self._queue.put((write, live, done))
         return done
 
-    async def write_all(self, writes: Sequence[Write]) -> None:
+    async def write_all(self, writes: Sequence[ImageCommand]) -> None:
         """Return when all are durable. Raises what one of them was refused with."""
         await asyncio.gather(*[await self.put(write, live=True) for write in writes])
 
@@ -79,7 +79,7 @@ class Writer:
         else:
             condemned = [entry for entry in batch if _is_of(entry[0], refused)]
             self._written.add(len(batch) - len(condemned))
-            _tell(condemned, ContentCondemned("its objects are about to be removed"))
+            _tell(condemned, ContentMarkedForDeletion("its objects are about to be removed"))
             _tell(batch, None)
 
     async def _refused(self, batch: Sequence[_Entry], error: Exception) -> None:
@@ -93,7 +93,7 @@ class Writer:
         logger.error("the catalog refused a write", exc_info=error, extra=fields(write=repr(batch[0][0])))
         _tell(batch, error)
 
-    async def _hand_over(self, writes: Sequence[Write]) -> set[Content]:
+    async def _hand_over(self, writes: Sequence[ImageCommand]) -> set[Content]:
         fences = self._fences({write.library_id for write in writes})
         return await self._catalog.images.write(writes, fences)
 
@@ -106,7 +106,7 @@ class Writer:
             await self._write(ours)
 
 
-def _is_of(write: Write, contents: set[Content]) -> bool:
+def _is_of(write: ImageCommand, contents: set[Content]) -> bool:
     return isinstance(write, UpsertImage) and write.content in contents
 
 

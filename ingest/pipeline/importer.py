@@ -74,7 +74,7 @@ class Importer:
         if not twins.stored:
             await self._upload(job, reading, derived, known=twins.known)
         picture = await self._readers.run(_with_sidecar, derived.picture, job.place)
-        return UpsertImage(job.library_id, reading.file, reading.content, picture, came_from=twins.left)
+        return UpsertImage(job.library_id, reading.file, reading.content, picture, moved_from=twins.left)
 
     async def _derived(self, job: Job, reading: Reading, cost: int) -> Derived:
         max_pixels = self._max_pixels

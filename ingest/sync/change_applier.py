@@ -20,7 +20,7 @@ from ingest.watch.debounce import EventKind
 from tagify.catalog import Catalog, MarkMissing, MoveImage
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
-from tagify.model import Content, Entry, FileFacts, ImageState, Library, LibraryId, LibraryState
+from tagify.model import CatalogEntry, Content, FileFacts, ImageState, Library, LibraryId, LibraryState
 
 Libraries = Callable[[LibraryId], Library | None]
 """Any library by its id: an image may have moved here from another one."""
@@ -97,7 +97,7 @@ class ChangeApplier:
         if not files:
             return
         there = await retry_while_unavailable(
-            "catalog", lambda: self._catalog.images.at(self._id, list(files))
+            "catalog", lambda: self._catalog.images.by_paths(self._id, list(files))
         )
         files = {path: file for path, file in files.items() if path not in there or there[path].file != file}
         moves = await self._moves(files)
@@ -106,21 +106,21 @@ class ChangeApplier:
         for path in files.keys() - {move.file.path for move in moves}:
             await self._read(files[path], live=live)
 
-    async def gone(self, entries: Sequence[Entry]) -> list[Entry]:
+    async def gone(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
         """Those of them whose file is not there and which have not moved, by one more look at both."""
         free = [entry for entry in entries if not self.is_reading(entry.file.path)]
         absent = await self._threads.run(self._absent, free)
-        still: list[Entry] = []
+        still: list[CatalogEntry] = []
         for start in range(0, len(absent), ASKED):
             some = absent[start : start + ASKED]
             paths = [entry.file.path for entry in some]
             there = await retry_while_unavailable(
-                "catalog", partial(self._catalog.images.at, self._id, paths)
+                "catalog", partial(self._catalog.images.by_paths, self._id, paths)
             )
             still += [entry for entry in some if entry.id in {found.id for found in there.values()}]
         return still
 
-    async def depart(self, entries: Sequence[Entry]) -> None:
+    async def depart(self, entries: Sequence[CatalogEntry]) -> None:
         """Hide images whose file has gone."""
         await self._writer.write_all([MarkMissing(entry.id, self._id, entry.file.path) for entry in entries])
 
@@ -128,18 +128,18 @@ class ChangeApplier:
         """A move for each file that is an image's own, come from a place where it is not any more."""
         inodes = [file.inode for file in files.values()]
         known = (
-            await retry_while_unavailable("catalog", lambda: self._catalog.images.with_inodes(inodes))
+            await retry_while_unavailable("catalog", lambda: self._catalog.images.by_inodes(inodes))
             if inodes
             else []
         )
-        by_inode: dict[int, list[Entry]] = {}
+        by_inode: dict[int, list[CatalogEntry]] = {}
         for entry in known:
             by_inode.setdefault(entry.file.inode, []).append(entry)
         moves: list[MoveImage] = []
         taken: set[str] = set()
         for file in files.values():
             for entry in by_inode.get(file.inode, ()):
-                if entry.id in taken or not entry.file.same_bytes_as(file):
+                if entry.id in taken or not entry.file.same_file_as(file):
                     continue
                 if await self._threads.run(self._has_left, entry):
                     taken.add(entry.id)
@@ -151,13 +151,15 @@ class ChangeApplier:
         """Have them written; look again where an image has been moved by another task meanwhile."""
         await self._writer.write_all(moves)
         paths = [move.file.path for move in moves]
-        there = await retry_while_unavailable("catalog", lambda: self._catalog.images.at(self._id, paths))
+        there = await retry_while_unavailable(
+            "catalog", lambda: self._catalog.images.by_paths(self._id, paths)
+        )
         for move in moves:
             found = there.get(move.file.path)
             if found is None or found.id != move.entry.id:
                 self._again(move.file.path, EventKind.CLOSED)
 
-    def _has_left(self, entry: Entry) -> bool:
+    def _has_left(self, entry: CatalogEntry) -> bool:
         """Whether the image's file is not where the catalog has it (a hard link still is)."""
         if entry.state is ImageState.MISSING:
             return True
@@ -171,7 +173,7 @@ class ChangeApplier:
         # The root is asked last: most files are there, and one that is not may have gone with its mount.
         return (there is None or there.inode != entry.file.inode) and _is_well(library)
 
-    def _absent(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _absent(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
         return [entry for entry in entries if self._is_absent(entry.file.path)]
 
     def _is_absent(self, path: str) -> bool:
@@ -201,7 +203,7 @@ class ChangeApplier:
             raise
 
     async def _twins(self, content: Content) -> ContentMatches:
-        found = await retry_while_unavailable("catalog", lambda: self._catalog.images.with_content(content))
+        found = await retry_while_unavailable("catalog", lambda: self._catalog.images.by_content(content))
         present = [entry for entry in found if entry.state is not ImageState.MISSING]
         left = await self._threads.run(lambda: next(filter(self._has_left, present), None))
         ready = any(entry.state is ImageState.READY for entry in found)

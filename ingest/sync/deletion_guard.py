@@ -66,21 +66,23 @@ class Removals:
     async def settled(self) -> None:
         """All that could go has gone: nothing waits any more, and an approval has been used."""
         library = self._library()
-        if library.removal_waiting or self._told or self.approved:
+        if library.pending_deletions or self._told or self.approved:
             self._told = False
             self._used = library.approvals
-            await retry_while_unavailable("catalog", lambda: self._keeping.end_removal(self._used))
+            await retry_while_unavailable(
+                "catalog", lambda: self._keeping.clear_pending_deletions(self._used)
+            )
 
     def _has_waited(self, library: Library) -> bool:
-        since = library.removal_since
+        since = library.pending_since
         return bool(self._wait) and since is not None and datetime.now(UTC) - since >= self._wait
 
     async def _wait_for_approval(self, library: Library, number: int) -> None:
-        if library.removal_waiting != number:
+        if library.pending_deletions != number:
             logger.warning(
                 "more files have gone than usual; their images wait for: tagify libraries approve %s",
                 library.name,
                 extra=fields(library=library.name, path=library.path, files=number),
             )
         self._told = True
-        await retry_while_unavailable("catalog", lambda: self._keeping.hold_removal(number))
+        await retry_while_unavailable("catalog", lambda: self._keeping.set_pending_deletions(number))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ingest.sync.walk import Found, Unreadable
 from tagify.concurrency.thread_pool import Threads
-from tagify.model import Entry, FileFacts
+from tagify.model import CatalogEntry, FileFacts
 
 CHUNK = 500
 """Files that are fetched from the walk at once."""
@@ -27,7 +27,7 @@ class Added:
 class Removed:
     """An image whose file is not at its path."""
 
-    entry: Entry
+    entry: CatalogEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ async def in_chunks(threads: Threads, found: Iterator[Found]) -> AsyncIterator[F
             yield item
 
 
-async def diff(disk: AsyncIterator[Found], catalog: AsyncIterator[Entry]) -> AsyncIterator[Difference]:
+async def diff(disk: AsyncIterator[Found], catalog: AsyncIterator[CatalogEntry]) -> AsyncIterator[Difference]:
     """The differences between files and entries, both in order of path.
 
     Below a folder that could not be read nothing departs.

@@ -53,4 +53,4 @@ class Progress:
 
     async def _tell(self) -> None:
         done = max(0, self.passed - self._intake.in_flight)
-        await self._keeping.report_scan(max(self._total, self.passed), done)
+        await self._keeping.report_scan_progress(max(self._total, self.passed), done)

@@ -14,7 +14,7 @@ from ingest.sync.walk import Found, Unreadable, facts_at, walk
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
-from tagify.model import Entry, FileFacts, LibraryId
+from tagify.model import CatalogEntry, FileFacts, LibraryId
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +29,10 @@ HELD_BACK = 5000
 class _Absent:
     """Entries whose files are not at their place: the first of them, and how many there are."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[CatalogEntry] = field(default_factory=list)
     total: int = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: CatalogEntry) -> None:
         self.total += 1
         if len(self.entries) < HELD_BACK:
             self.entries.append(entry)
@@ -89,13 +89,13 @@ class Reconciler:
                 self._tell_unreadable(Unreadable(path, error.strerror or str(error)), None)
         return found
 
-    async def _there(self, paths: Sequence[str]) -> dict[str, Entry]:
+    async def _there(self, paths: Sequence[str]) -> dict[str, CatalogEntry]:
         """What the catalog has at these paths."""
-        found: dict[str, Entry] = {}
+        found: dict[str, CatalogEntry] = {}
         for start in range(0, len(paths), GATHER):
             some = paths[start : start + GATHER]
             found |= await retry_while_unavailable(
-                "catalog", partial(self._catalog.images.at, self._id, some)
+                "catalog", partial(self._catalog.images.by_paths, self._id, some)
             )
         return found
 
@@ -154,7 +154,7 @@ class Reconciler:
         if progress is not None and isinstance(difference, Added | Unchanged):
             progress.passed += 1
 
-    async def _depart(self, entries: Sequence[Entry], guard: Guard, *, tell: bool) -> bool:
+    async def _depart(self, entries: Sequence[CatalogEntry], guard: Guard, *, tell: bool) -> bool:
         """Whether these could be removed: all that are really gone, if the guard lets so many go."""
         gone = await self._intake.gone(entries)
         if not gone:
@@ -174,11 +174,11 @@ class Reconciler:
     def _disk(self, folder: str) -> AsyncIterator[Found]:
         return in_chunks(self._threads, walk(self._root, folder, self._exclusions))
 
-    async def _entries(self, folder: str) -> AsyncIterator[Entry]:
+    async def _entries(self, folder: str) -> AsyncIterator[CatalogEntry]:
         """Some at a time, so that a comparison goes on where it was however long a server was away."""
         after = ""
         while some := await retry_while_unavailable(
-            "catalog", partial(self._catalog.images.under, self._id, folder, after=after)
+            "catalog", partial(self._catalog.images.list_below, self._id, folder, after=after)
         ):
             for entry in some:
                 yield entry

@@ -4,50 +4,50 @@ The driver is known in this folder only. What it raises leaves as Unavailable (n
 not in time), CatalogError (refused) or ChangesLost.
 """
 
-from tagify.catalog.change_stream import Change, ChangeKind, Mark
-from tagify.catalog.client import Catalog, ServerFacts
+from tagify.catalog.change_stream import CatalogChange, ChangeKind, ResumeToken
+from tagify.catalog.client import Catalog, ServerInfo
 from tagify.catalog.deletion_queue import StoredObject
-from tagify.catalog.errors import CatalogError, ChangesLost, ContentCondemned, LeaseLost
-from tagify.catalog.images.commands import MarkMissing, MoveImage, UpsertImage, Write
+from tagify.catalog.errors import CatalogError, ChangeStreamHistoryLost, ContentMarkedForDeletion, LeaseLost
+from tagify.catalog.images.commands import ImageCommand, MarkMissing, MoveImage, UpsertImage
 from tagify.catalog.library_status import LibraryStatusWriter
-from tagify.catalog.purge_log import Purge, Purges
+from tagify.catalog.purge_log import PurgeEntry, PurgeLog
 from tagify.catalog.queries.filters import ImageFilter, Sort
 from tagify.catalog.queries.keyset import KeysetPosition
-from tagify.catalog.queries.listing import WALKED, Page
-from tagify.catalog.tags.edits import Tagged
-from tagify.catalog.tags.jobs import Claim, JobLost, Jobs
-from tagify.catalog.tags.repository import Changed
-from tagify.catalog.tags.verify import Fault, Miscount, Misspelling
+from tagify.catalog.queries.listing import MAX_OFFSET_SCAN, ImagePage
+from tagify.catalog.tags.edits import TaggedImage
+from tagify.catalog.tags.jobs import ClaimedJob, JobLeaseLost, TagJobs
+from tagify.catalog.tags.repository import TagChangeResult
+from tagify.catalog.tags.verify import Discrepancy, Miscount, Misspelling
 
 __all__ = [
-    "WALKED",
+    "MAX_OFFSET_SCAN",
     "Catalog",
+    "CatalogChange",
     "CatalogError",
-    "Change",
     "ChangeKind",
-    "Changed",
-    "ChangesLost",
-    "Claim",
-    "ContentCondemned",
-    "Fault",
+    "ChangeStreamHistoryLost",
+    "ClaimedJob",
+    "ContentMarkedForDeletion",
+    "Discrepancy",
+    "ImageCommand",
     "ImageFilter",
-    "JobLost",
-    "Jobs",
+    "ImagePage",
+    "JobLeaseLost",
     "KeysetPosition",
     "LeaseLost",
     "LibraryStatusWriter",
-    "Mark",
     "MarkMissing",
     "Miscount",
     "Misspelling",
     "MoveImage",
-    "Page",
-    "Purge",
-    "Purges",
-    "ServerFacts",
+    "PurgeEntry",
+    "PurgeLog",
+    "ResumeToken",
+    "ServerInfo",
     "Sort",
     "StoredObject",
-    "Tagged",
+    "TagChangeResult",
+    "TagJobs",
+    "TaggedImage",
     "UpsertImage",
-    "Write",
 ]

@@ -9,31 +9,31 @@ from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection
 
-from tagify.tagnames import key_of
+from tagify.tagnames import tag_key
 
-HEAD = 6
+PREFIX_LENGTH = 6
 """Characters of the longest beginning that is kept. Each one more is an index entry more per tag."""
 
-LAST = "\U0010ffff"
+MAX_CHARACTER = "\U0010ffff"
 """Sorts behind whatever a tag may contain, and is in none (it is no character)."""
 
 
 def prefixes(key: str) -> list[str]:
     """The beginnings that are kept of a tag's key."""
-    return [key[:length] for length in range(1, min(len(key), HEAD) + 1)]
+    return [key[:length] for length in range(1, min(len(key), PREFIX_LENGTH) + 1)]
 
 
-def beginning_with(prefix: str) -> dict[str, Any]:
+def prefix_query(prefix: str) -> dict[str, Any]:
     """The query for tags that begin with this, in any case; all where it is empty."""
-    key = key_of(prefix.lstrip())
+    key = tag_key(prefix.lstrip())
     if not key:
         return {}
-    query: dict[str, Any] = {"heads": key[:HEAD]}
-    return query | {"key": {"$gte": key, "$lt": key + LAST}} if len(key) > HEAD else query
+    query: dict[str, Any] = {"heads": key[:PREFIX_LENGTH]}
+    return query | {"key": {"$gte": key, "$lt": key + MAX_CHARACTER}} if len(key) > PREFIX_LENGTH else query
 
 
-async def fill_in(tags: AsyncCollection[dict[str, Any]]) -> None:
+async def backfill_prefixes(tags: AsyncCollection[dict[str, Any]]) -> None:
     """Give heads to the tags that have none, as those written before there were any."""
-    lengths = {"$range": [1, {"$add": [{"$min": [HEAD, {"$strLenCP": "$key"}]}, 1]}]}
+    lengths = {"$range": [1, {"$add": [{"$min": [PREFIX_LENGTH, {"$strLenCP": "$key"}]}, 1]}]}
     kept = {"$map": {"input": lengths, "as": "length", "in": {"$substrCP": ["$key", 0, "$$length"]}}}
     await tags.update_many({"heads": None}, [{"$set": {"heads": kept}}])

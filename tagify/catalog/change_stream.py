@@ -9,9 +9,9 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from tagify.catalog.database import Database
-from tagify.catalog.errors import translate
+from tagify.catalog.errors import translate_driver_error
 from tagify.catalog.images.unit_of_work import MOVING
-from tagify.catalog.mapping import image_of, library_of
+from tagify.catalog.mapping import image_from_doc, library_from_doc
 from tagify.model import Image, ImageId, ImageState, Library, LibraryId
 
 _WATCHED = [
@@ -37,7 +37,7 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CatalogChange:
     """One change. `token` is where a later stream goes on behind it."""
 
     token: str
@@ -48,7 +48,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ResumeToken:
     """All changes up to this token have been told; a later stream can go on behind it.
 
     `idle`: the server was asked, and had no more at the moment.
@@ -58,13 +58,13 @@ class Mark:
     idle: bool = False
 
 
-class Changes:
+class ChangeStream:
     """The stream of changes of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def follow(self, after: str | None = None) -> AsyncGenerator[Change | Mark, None]:
+    async def follow(self, after: str | None = None) -> AsyncGenerator[CatalogChange | ResumeToken, None]:
         """All changes from now, or behind the token `after`, for ever.
 
         Yields a Mark once the stream stands, whenever a second passes without a change, and for a
@@ -87,7 +87,7 @@ class Changes:
                     moving: set[Any] = set()
                     while stream.alive:
                         event = await stream.try_next()
-                        told: Change | Mark | None = _change(event, moving) if event else None
+                        told: CatalogChange | ResumeToken | None = _change(event, moving) if event else None
                         # No mark between the two halves of a move: a stream that went on there
                         # would take the second for an addition.
                         if told is None and not moving:
@@ -95,22 +95,24 @@ class Changes:
                         if told is not None:
                             yield told
         except PyMongoError as error:
-            raise translate(error) from error
+            raise translate_driver_error(error) from error
 
 
-def _mark(token: Mapping[str, Any] | None, *, idle: bool = False) -> Mark | None:
-    return Mark(token["_data"], idle) if token else None
+def _mark(token: Mapping[str, Any] | None, *, idle: bool = False) -> ResumeToken | None:
+    return ResumeToken(token["_data"], idle) if token else None
 
 
-def _change(event: Mapping[str, Any], moving: set[Any]) -> Change | None:
+def _change(event: Mapping[str, Any], moving: set[Any]) -> CatalogChange | None:
     """The change that an event tells of, if any; `moving` holds the ids of those that stepped aside."""
     token: str = event["_id"]["_data"]
     name = str(event["documentKey"]["_id"])
     doc = event.get("fullDocument")
     if event["ns"]["coll"] == "libraries":
         if doc is None:
-            return Change(token, ChangeKind.LIBRARY_REMOVED, LibraryId(name))
-        return Change(token, ChangeKind.LIBRARY_CHANGED, LibraryId(name), library=library_of(doc))
+            return CatalogChange(token, ChangeKind.LIBRARY_REMOVED, LibraryId(name))
+        return CatalogChange(
+            token, ChangeKind.LIBRARY_CHANGED, LibraryId(name), library=library_from_doc(doc)
+        )
     updated = event.get("updateDescription", {}).get("updatedFields", {})
     if updated.get("state") == MOVING:
         moving.add(name)
@@ -118,10 +120,10 @@ def _change(event: Mapping[str, Any], moving: set[Any]) -> Change | None:
     moved = name in moving
     moving.discard(name)
     if doc is None:
-        return Change(token, ChangeKind.IMAGE_REMOVED, ImageId(name))
-    image = image_of(doc)
+        return CatalogChange(token, ChangeKind.IMAGE_REMOVED, ImageId(name))
+    image = image_from_doc(doc)
     kind = _kind(image, event["operationType"] == "insert", updated, moved)
-    return Change(token, kind, image.id, image=image) if kind else None
+    return CatalogChange(token, kind, image.id, image=image) if kind else None
 
 
 def _kind(image: Image, inserted: bool, updated: Mapping[str, Any], moved: bool) -> ChangeKind | None:

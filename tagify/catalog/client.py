@@ -10,21 +10,21 @@ import pymongo
 from pymongo import AsyncMongoClient
 
 from tagify.catalog import indexes
-from tagify.catalog.change_stream import Changes
+from tagify.catalog.change_stream import ChangeStream
 from tagify.catalog.database import Database
 from tagify.catalog.deletion_queue import DeletionQueue
-from tagify.catalog.errors import carried_out, maps_driver_errors
-from tagify.catalog.images.repository import Images
-from tagify.catalog.leases import Leases
-from tagify.catalog.libraries import Libraries
-from tagify.catalog.library_removal import Dismantling
+from tagify.catalog.errors import maps_driver_errors, wait_for_running_calls
+from tagify.catalog.images.repository import ImageRepository
+from tagify.catalog.leases import LibraryLeases
+from tagify.catalog.libraries import LibraryRepository
+from tagify.catalog.library_removal import LibraryRemovalSteps
 from tagify.catalog.library_status import LibraryStatusWriter
 from tagify.catalog.monitoring import CommandMonitor
-from tagify.catalog.purge_log import Purges
-from tagify.catalog.queries.listing import Listing
-from tagify.catalog.tags.jobs import Jobs
-from tagify.catalog.tags.repository import Tags
-from tagify.catalog.tags.verify import Recount
+from tagify.catalog.purge_log import PurgeLog
+from tagify.catalog.queries.listing import ImageListing
+from tagify.catalog.tags.jobs import TagJobs
+from tagify.catalog.tags.repository import TagRepository
+from tagify.catalog.tags.verify import CountVerifier
 from tagify.catalog.transactions import Transactions
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Unavailable
@@ -34,7 +34,7 @@ from tagify.settings import CommonSettings
 
 logger = logging.getLogger(__name__)
 
-CLOSE_S = 3.0
+CLOSE_TIMEOUT_S = 3.0
 """Longest wait at the end for calls under way, and for the connections, in seconds."""
 
 INDEXES_TIMEOUT_S = 7200.0
@@ -43,15 +43,15 @@ INDEXES_TIMEOUT_S = 7200.0
 HEARTBEAT_MS = 1000
 """Time between two looks of the driver at each server, in milliseconds."""
 
-CONNECT_MS = 2000
+CONNECT_TIMEOUT_MS = 2000
 """Longest wait for a connection, and for an answer to such a look, in milliseconds."""
 
-SILENCE_MS = 15_000
+SOCKET_TIMEOUT_MS = 15_000
 """Longest silence of a server where no other deadline holds, as in the stream of changes, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class ServerFacts:
+class ServerInfo:
     """What a MongoDB server says of itself. `replica_set` is None for a standalone."""
 
     version: str
@@ -73,27 +73,27 @@ class Catalog:
             journal=True,
             timeoutMS=milliseconds,
             serverSelectionTimeoutMS=milliseconds,
-            connectTimeoutMS=min(CONNECT_MS, milliseconds),
+            connectTimeoutMS=min(CONNECT_TIMEOUT_MS, milliseconds),
             heartbeatFrequencyMS=HEARTBEAT_MS,
-            socketTimeoutMS=SILENCE_MS,
+            socketTimeoutMS=SOCKET_TIMEOUT_MS,
             maxPoolSize=50,
             event_listeners=[CommandMonitor(settings.slow_query_ms / 1000, metrics)],
         )
         self._database = Database(self._client, settings.mongo_database)
         transactions = Transactions(self._client)
-        self.images = Images(self._database, transactions)
-        self.listing = Listing(self._database)
-        self.tags = Tags(self._database, transactions)
-        self.recount = Recount(self._client, self._database, transactions)
-        self.jobs = Jobs(self._database, transactions, self.tags.turn)
-        self.libraries = Libraries(self._database, transactions)
-        self.dismantling = Dismantling(self._database, transactions)
-        self.condemned = DeletionQueue(self._database)
-        self.purges = Purges(self._database)
-        self.leases = Leases(self._database)
-        self.changes = Changes(self._database)
+        self.images = ImageRepository(self._database, transactions)
+        self.listing = ImageListing(self._database)
+        self.tags = TagRepository(self._database, transactions)
+        self.count_verifier = CountVerifier(self._client, self._database, transactions)
+        self.tag_jobs = TagJobs(self._database, transactions, self.tags.write_lock)
+        self.libraries = LibraryRepository(self._database, transactions)
+        self.library_removal = LibraryRemovalSteps(self._database, transactions)
+        self.deletion_queue = DeletionQueue(self._database)
+        self.purge_log = PurgeLog(self._database)
+        self.leases = LibraryLeases(self._database)
+        self.change_stream = ChangeStream(self._database)
 
-    def keeping(self, library_id: LibraryId, token: Callable[[], int]) -> LibraryStatusWriter:
+    def library_status(self, library_id: LibraryId, token: Callable[[], int]) -> LibraryStatusWriter:
         """What may be told of a library under the lease whose token that is."""
         return LibraryStatusWriter(self._database, library_id, token)
 
@@ -101,7 +101,7 @@ class Catalog:
     async def ensure_indexes(self) -> None:
         """Make the indexes that the queries need, which may take minutes. Raises Unavailable."""
         with pymongo.timeout(INDEXES_TIMEOUT_S):
-            await indexes.ensure(self._database)
+            await indexes.create_indexes(self._database)
 
     @maps_driver_errors
     async def ping(self) -> None:
@@ -111,12 +111,12 @@ class Catalog:
             raise Unavailable("MongoDB answers, but is no primary")
 
     @maps_driver_errors
-    async def facts(self) -> ServerFacts:
+    async def server_info(self) -> ServerInfo:
         """What the server is. Raises Unavailable."""
         hello = await self._client.admin.command("hello")
         build = await self._client.admin.command("buildInfo")
         status = await self._client.admin.command("serverStatus")
-        return ServerFacts(
+        return ServerInfo(
             version=build["version"],
             replica_set=hello.get("setName"),
             writable=bool(hello.get("isWritablePrimary")),
@@ -125,9 +125,9 @@ class Catalog:
 
     async def close(self) -> None:
         """End the connections, once the calls under way have ended; none of it waits for long."""
-        await carried_out(CLOSE_S)
+        await wait_for_running_calls(CLOSE_TIMEOUT_S)
         closing = asyncio.ensure_future(self._client.close())
-        _, left = await asyncio.wait({closing}, timeout=CLOSE_S)
+        _, left = await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
         if left:
-            logger.warning("the connections to MongoDB did not end within %g s", CLOSE_S)
+            logger.warning("the connections to MongoDB did not end within %g s", CLOSE_TIMEOUT_S)
             await cancel_and_wait(closing)

@@ -11,17 +11,19 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from tagify.catalog.autocomplete import prefixes
 from tagify.catalog.database import Database
 from tagify.model import ImageState
-from tagify.tagnames import Spelling, key_of
+from tagify.tagnames import TagSpellings, tag_key
 
 
-async def spelling(database: Database, names: Iterable[str], session: AsyncClientSession | None) -> Spelling:
+async def load_spellings(
+    database: Database, names: Iterable[str], session: AsyncClientSession | None
+) -> TagSpellings:
     """How these tags are spelt where they are in use already."""
-    ids = [{"library_id": None, "key": key_of(name)} for name in set(names)]
+    ids = [{"library_id": None, "key": tag_key(name)} for name in set(names)]
     cursor = database.tags.find({"_id": {"$in": ids}}, {"key": 1, "name": 1}, session=session)
-    return Spelling({doc["key"]: doc["name"] async for doc in cursor} if ids else {})
+    return TagSpellings({doc["key"]: doc["name"] async for doc in cursor} if ids else {})
 
 
-def spellings(tag: Mapping[str, Any]) -> tuple[str, ...]:
+def spellings_in_use(tag: Mapping[str, Any]) -> tuple[str, ...]:
     """How images spell a tag: as its document has it, and while it is being respelt as it was before."""
     return tuple(dict.fromkeys((tag["name"], *tag.get("respelling", ()))))
 
@@ -33,7 +35,7 @@ class CounterDeltas:
         self._tags: Counter[tuple[ObjectId | None, str]] = Counter()
         self._libraries: Counter[ObjectId] = Counter()
 
-    def note(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+    def record(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         """A document changes from `before` to `after`; None where it is not there."""
         for doc, sign in ((before, -1), (after, 1)):
             if doc is None:
@@ -67,15 +69,15 @@ class CounterDeltas:
 
 def tag_id(library: ObjectId | None, tag: str) -> dict[str, Any]:
     """The `_id` of a tag's count, in a library or over all."""
-    return {"library_id": library, "key": key_of(tag)}
+    return {"library_id": library, "key": tag_key(tag)}
 
 
-def first_fields(name: Mapping[str, Any], tag: str) -> dict[str, Any]:
+def initial_fields(name: Mapping[str, Any], tag: str) -> dict[str, Any]:
     """What is written once, when a tag with this `_id` is first counted."""
     return {**name, "name": tag, "heads": prefixes(name["key"])}
 
 
 def _count(library: ObjectId | None, tag: str, change: int) -> UpdateOne:
     name = tag_id(library, tag)
-    update = {"$inc": {"count": change}, "$setOnInsert": first_fields(name, tag)}
+    update = {"$inc": {"count": change}, "$setOnInsert": initial_fields(name, tag)}
     return UpdateOne({"_id": name}, update, upsert=True)

@@ -10,13 +10,13 @@ from pymongo.topology_description import TopologyDescription
 
 from tagify.errors import Unavailable
 
-GRACE_S = 1.0
+PRIMARY_GRACE_S = 1.0
 """A server that has just gone may be back in a moment: so long it is waited for, in seconds."""
 
-LOOK_EVERY_S = 0.02
+POLL_S = 0.02
 
 
-class Presence:
+class ServerAvailability:
     """Whether MongoDB has a primary, as the driver's monitor knows without asking.
 
     Without it each request would wait its whole deadline for a server that is known to be away.
@@ -26,15 +26,15 @@ class Presence:
         self._client = client
         self._gone_since: float | None = None
 
-    async def check(self) -> None:
+    async def require_primary(self) -> None:
         """Return where there is a primary, or nobody has looked yet. Raises Unavailable."""
         while _none_found(self._client.topology_description):
             now = asyncio.get_running_loop().time()
             if self._gone_since is None:
                 self._gone_since = now
-            if now - self._gone_since >= GRACE_S:
+            if now - self._gone_since >= PRIMARY_GRACE_S:
                 raise Unavailable("MongoDB is away or has no primary")
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(POLL_S)
         self._gone_since = None
 
 
@@ -43,7 +43,7 @@ class Database(AsyncDatabase[dict[str, Any]]):
 
     def __init__(self, client: AsyncMongoClient[dict[str, Any]], name: str) -> None:
         super().__init__(client, name)
-        self.presence = Presence(client)
+        self.availability = ServerAvailability(client)
 
 
 def _none_found(servers: TopologyDescription) -> bool:

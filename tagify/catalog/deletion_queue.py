@@ -38,7 +38,7 @@ class StoredObject:
     content: Content
     length: int = 0
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """As it stands in its content's document."""
         return {"bucket": self.bucket.value, "key": self.key, "length": self.length}
 
@@ -61,7 +61,7 @@ class DeletionQueue:
         return asked - {Content(doc["_id"]) async for doc in cursor}
 
     @maps_driver_errors
-    async def condemn(self, objects: Sequence[StoredObject]) -> None:
+    async def mark(self, objects: Sequence[StoredObject]) -> None:
         """Condemn the contents of these objects, from now by the server's clock. Raises Unavailable."""
         if objects:
             await self._condemned.bulk_write([_condemn(item) for item in objects], ordered=False)
@@ -88,12 +88,12 @@ class DeletionQueue:
         ]
 
     @maps_driver_errors
-    async def pardon(self, contents: Iterable[Content], by: str) -> None:
+    async def unmark(self, contents: Iterable[Content], by: str) -> None:
         """They may be stored again. By who has claimed them alone. Raises Unavailable."""
         await self._condemned.delete_many({"_id": {"$in": sorted(set(contents))}, "claimed_by": by})
 
 
-async def condemned_of(
+async def marked_contents(
     database: Database, contents: Iterable[Content], session: AsyncClientSession
 ) -> set[Content]:
     """Those of them that are condemned, as the transaction sees it."""
@@ -105,6 +105,6 @@ async def condemned_of(
 def _condemn(item: StoredObject) -> UpdateOne:
     return UpdateOne(
         {"_id": item.content},
-        {"$currentDate": {"at": True}, "$addToSet": {"objects": item.document()}},
+        {"$currentDate": {"at": True}, "$addToSet": {"objects": item.to_document()}},
         upsert=True,
     )

@@ -24,11 +24,11 @@ class CatalogError(TagifyError):
     """MongoDB refused what we asked: a fault of ours or of its setting."""
 
 
-class ChangesLost(TagifyError):
+class ChangeStreamHistoryLost(TagifyError):
     """The change stream cannot go on from where it was: too long ago, or another server."""
 
 
-class ContentCondemned(TagifyError):
+class ContentMarkedForDeletion(TagifyError):
     """The objects of this content are about to be removed: store them again in a while."""
 
 
@@ -40,7 +40,7 @@ class LeaseLost(TagifyError):
         self.library_id = library_id
 
 
-def translate(error: PyMongoError) -> BaseException:
+def translate_driver_error(error: PyMongoError) -> BaseException:
     """What to raise in place of the driver's error.
 
     A cancellation that reaches the driver while it waits for a server comes out as an error of
@@ -51,7 +51,7 @@ def translate(error: PyMongoError) -> BaseException:
         return asyncio.CancelledError()
     code = error.code if isinstance(error, OperationFailure) else None
     if code in _HISTORY_LOST:
-        return ChangesLost("the history of changes does not reach back that far")
+        return ChangeStreamHistoryLost("the history of changes does not reach back that far")
     if error.timeout or isinstance(error, ConnectionFailure) or code in _AWAY:
         return Unavailable("MongoDB does not answer")
     return CatalogError(f"MongoDB refused: {type(error).__name__}{f' (code {code})' if code else ''}")
@@ -79,19 +79,19 @@ def maps_driver_errors(
 
     @functools.wraps(call)
     async def wrapper(room: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        await room._database.presence.check()
+        await room._database.availability.require_primary()
         task = asyncio.ensure_future(_awaited(call(room, *args, **kwargs)))
         _running.add(task)
         task.add_done_callback(_ended)
         try:
             return await asyncio.shield(task)
         except PyMongoError as error:
-            raise translate(error) from error
+            raise translate_driver_error(error) from error
 
     return wrapper
 
 
-async def carried_out(timeout_s: float) -> None:
+async def wait_for_running_calls(timeout_s: float) -> None:
     """Return when the calls of this event loop have come to their end, or after the time."""
     loop = asyncio.get_running_loop()
     if calls := {task for task in _running if task.get_loop() is loop}:

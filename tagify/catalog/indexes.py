@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from tagify.catalog.autocomplete import fill_in
+from tagify.catalog.autocomplete import backfill_prefixes
 from tagify.catalog.database import Database
 from tagify.catalog.mapping import PRESENT
-from tagify.catalog.purge_log import KEPT
+from tagify.catalog.purge_log import RETENTION
 from tagify.catalog.queries.keyset import ORDERS
 from tagify.catalog.queries.planner import index_name
 from tagify.catalog.tags.edits import UNDO_LIFETIME
@@ -61,7 +61,7 @@ LIBRARIES = [IndexModel([("path", ASCENDING)], name="path", unique=True)]
 
 PURGES = [
     IndexModel([("at", ASCENDING), ("_id", ASCENDING)], name="oldest"),
-    IndexModel([("at", ASCENDING)], name="expiry", expireAfterSeconds=int(KEPT.total_seconds())),
+    IndexModel([("at", ASCENDING)], name="expiry", expireAfterSeconds=int(RETENTION.total_seconds())),
 ]
 
 _MOST_USED = [("count", DESCENDING), ("key", ASCENDING)]
@@ -79,7 +79,7 @@ UNDOS = [
 ]
 
 
-async def ensure(database: Database) -> None:
+async def create_indexes(database: Database) -> None:
     """Make what is not there."""
     await database.images.create_indexes(IMAGES)
     await database.libraries.create_indexes(LIBRARIES)
@@ -87,4 +87,4 @@ async def ensure(database: Database) -> None:
     await database.undos.create_indexes(UNDOS)
     await database.jobs.create_indexes(JOBS)
     await database.purges.create_indexes(PURGES)
-    await fill_in(database.tags)
+    await backfill_prefixes(database.tags)

@@ -11,13 +11,13 @@ from tagify.catalog.errors import LeaseLost, maps_driver_errors
 from tagify.catalog.mapping import object_id
 from tagify.model import Lease, LibraryId
 
-Fences = Mapping[LibraryId, int]
+FencingTokens = Mapping[LibraryId, int]
 """The tokens of the leases by which a batch is written."""
 
 _NOBODY = {"owner": "", "token": 0}
 
 
-class Leases:
+class LibraryLeases:
     """Who may write which library."""
 
     def __init__(self, database: Database) -> None:
@@ -25,7 +25,7 @@ class Leases:
         self._leases = database.leases
 
     @maps_driver_errors
-    async def take(self, library_id: LibraryId, owner: str, lifetime_s: float) -> Lease:
+    async def acquire(self, library_id: LibraryId, owner: str, lifetime_s: float) -> Lease:
         """The lease as it is afterwards: the owner's where it was free, run out or the owner's already.
 
         Each taking has a higher token than the one before. Raises Unavailable.
@@ -39,10 +39,10 @@ class Leases:
 
     @maps_driver_errors
     async def take_over(
-        self, library_id: LibraryId, dead: Lease, owner: str, lifetime_s: float
+        self, library_id: LibraryId, current: Lease, owner: str, lifetime_s: float
     ) -> Lease | None:
         """The lease of an owner that is dead, or None where it has gone on. Raises Unavailable."""
-        query = {"_id": object_id(library_id), "owner": dead.owner, "token": dead.token}
+        query = {"_id": object_id(library_id), "owner": current.owner, "token": current.token}
         doc = await self._take(query, owner, lifetime_s)
         return _lease(doc) if doc else None
 
@@ -66,7 +66,7 @@ class Leases:
         )
 
 
-async def hold_to(database: Database, fences: Fences, session: AsyncClientSession) -> None:
+async def enforce_fences(database: Database, fences: FencingTokens, session: AsyncClientSession) -> None:
     """Make the transaction one that only the leases' holders can commit.
 
     Each lease is written to, for reading it would not do: another could take it over while this

@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
 from tagify.catalog.errors import maps_driver_errors
-from tagify.catalog.mapping import library_of, object_id
+from tagify.catalog.mapping import library_from_doc, object_id
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Conflict
 from tagify.model import Library, LibraryId, LibraryState
@@ -24,7 +24,7 @@ _ADDING = {"_id": "libraries"}
 """The lock that all additions write to: of two at once one is repeated, and sees the other's library."""
 
 
-class Libraries:
+class LibraryRepository:
     """The libraries of the catalog."""
 
     def __init__(self, database: Database, transactions: Transactions) -> None:
@@ -33,16 +33,16 @@ class Libraries:
         self._transactions = transactions
 
     @maps_driver_errors
-    async def all(self) -> list[Library]:
+    async def list_all(self) -> list[Library]:
         """Every library, oldest first. Raises Unavailable."""
-        found = [library_of(doc) async for doc in self._libraries.find().sort("_id", 1)]
+        found = [library_from_doc(doc) async for doc in self._libraries.find().sort("_id", 1)]
         return await self._attended(found)
 
     @maps_driver_errors
     async def get(self, library_id: LibraryId) -> Library | None:
         """The library, or None. Raises Unavailable."""
         doc = await self._libraries.find_one({"_id": object_id(library_id)})
-        return (await self._attended([library_of(doc)]))[0] if doc else None
+        return (await self._attended([library_from_doc(doc)]))[0] if doc else None
 
     @maps_driver_errors
     async def create(self, name: str, path: str) -> Library:
@@ -68,7 +68,7 @@ class Libraries:
             # Outside, for an insertion in a transaction that meets another one is no conflict but an error.
             await self._database.locks.update_one(_ADDING, {"$setOnInsert": {"additions": 0}}, upsert=True)
             await self._transactions.run(lambda session: self._create(doc, session))
-        return library_of(doc)
+        return library_from_doc(doc)
 
     async def rename(self, library_id: LibraryId, name: str) -> Library | None:
         """The library under another name, or None. Raises Unavailable."""
@@ -109,7 +109,7 @@ class Libraries:
         query = {"_id": {"$in": removing}, "owner": {"$ne": ""}, "$expr": {"$gt": ["$until", "$$NOW"]}}
         held = {str(doc["_id"]) async for doc in self._database.leases.find(query, {"_id": 1})}
         return [
-            replace(library, removal=replace(library.removal, attended=library.id in held))
+            replace(library, removal=replace(library.removal, daemon_active=library.id in held))
             if library.removal
             else library
             for library in libraries
@@ -119,7 +119,7 @@ class Libraries:
         doc = await self._libraries.find_one_and_update(
             {"_id": object_id(library_id)}, update, return_document=ReturnDocument.AFTER
         )
-        return library_of(doc) if doc else None
+        return library_from_doc(doc) if doc else None
 
     @maps_driver_errors
     async def _set(self, library_id: LibraryId, fields: dict[str, Any]) -> Library | None:

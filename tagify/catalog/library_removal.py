@@ -16,7 +16,7 @@ from tagify.catalog.counters import CounterDeltas
 from tagify.catalog.database import Database
 from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import maps_driver_errors
-from tagify.catalog.leases import Fences, hold_to
+from tagify.catalog.leases import FencingTokens, enforce_fences
 from tagify.catalog.mapping import object_id
 from tagify.catalog.transactions import Transactions
 from tagify.model import Content, LibraryId
@@ -32,7 +32,7 @@ ObjectsOf = Callable[[Content, int], Iterable[StoredObject]]
 _FIELDS = {"tags": 1, "library_id": 1, "state": 1, "content": 1, "size": 1}
 
 
-class Dismantling:
+class LibraryRemovalSteps:
     """Libraries on their way out."""
 
     def __init__(self, database: Database, transactions: Transactions) -> None:
@@ -52,7 +52,9 @@ class Dismantling:
         await self._libraries.update_one({"_id": library, "removal": None}, {"$set": begun})
 
     @maps_driver_errors
-    async def images(self, library_id: LibraryId, fences: Fences, objects_of: ObjectsOf) -> bool:
+    async def delete_image_batch(
+        self, library_id: LibraryId, fences: FencingTokens, objects_of: ObjectsOf
+    ) -> bool:
         """Take out some images with their counts; whether there may be more.
 
         Raises LeaseLost, Unavailable.
@@ -67,7 +69,7 @@ class Dismantling:
         return more
 
     @maps_driver_errors
-    async def objects_left(self, library_id: LibraryId) -> int:
+    async def count_objects_left(self, library_id: LibraryId) -> int:
         """Contents whose objects are still to be removed, or to be pardoned. Raises Unavailable."""
         library = object_id(library_id)
         left = await self._condemned.count_documents({"libraries": library})
@@ -75,14 +77,14 @@ class Dismantling:
         return left
 
     @maps_driver_errors
-    async def finish(self, library_id: LibraryId) -> None:
+    async def delete_library(self, library_id: LibraryId) -> None:
         """The library itself goes, and with it its lease. Raises Unavailable."""
         await self._transactions.run(lambda session: self._finish(library_id, session))
 
     async def _images_of(
-        self, library_id: LibraryId, fences: Fences, objects_of: ObjectsOf, session: AsyncClientSession
+        self, library_id: LibraryId, fences: FencingTokens, objects_of: ObjectsOf, session: AsyncClientSession
     ) -> bool:
-        await hold_to(self._database, fences, session)
+        await enforce_fences(self._database, fences, session)
         library = object_id(library_id)
         cursor = self._images.find({"library_id": library}, _FIELDS, session=session)
         docs = await cursor.sort("_id", 1).limit(BATCH).to_list()
@@ -90,17 +92,17 @@ class Dismantling:
             return False
         tallies = CounterDeltas()
         for doc in docs:
-            tallies.note(doc, None)
+            tallies.record(doc, None)
         await tallies.apply(self._database, session)
         names = [doc["_id"] for doc in docs]
         await self._images.delete_many({"_id": {"$in": names}}, session=session)
         contents = {Content(doc["content"]): int(doc["size"]) for doc in docs if doc.get("content")}
-        await self._condemn(library_id, contents, objects_of, session)
+        await self._mark_contents(library_id, contents, objects_of, session)
         done = {"$inc": {"removal.done": len(docs)}}
         await self._libraries.update_one({"_id": library}, done, session=session)
         return True
 
-    async def _condemn(
+    async def _mark_contents(
         self,
         library_id: LibraryId,
         contents: dict[Content, int],
@@ -114,7 +116,7 @@ class Dismantling:
         async for doc in await self._images.aggregate(in_use, session=session):
             contents.pop(Content(doc["_id"]), None)
         if contents:
-            updates = [_condemned(library_id, list(objects_of(*item))) for item in sorted(contents.items())]
+            updates = [_mark(library_id, list(objects_of(*item))) for item in sorted(contents.items())]
             await self._condemned.bulk_write(updates, ordered=False, session=session)
 
     async def _finish(self, library_id: LibraryId, session: AsyncClientSession) -> None:
@@ -123,8 +125,8 @@ class Dismantling:
         await self._database.leases.delete_one({"_id": library}, session=session)
 
 
-def _condemned(library_id: LibraryId, objects: Sequence[StoredObject]) -> UpdateOne:
-    places = [item.document() for item in objects]
+def _mark(library_id: LibraryId, objects: Sequence[StoredObject]) -> UpdateOne:
+    places = [item.to_document() for item in objects]
     return UpdateOne(
         {"_id": objects[0].content},
         {

@@ -24,7 +24,7 @@ class LibraryStatusWriter:
         self._token = token
 
     @maps_driver_errors
-    async def begin(self) -> None:
+    async def fence_older_leases(self) -> None:
         """From now on nothing is written that is told under an older lease."""
         await self._database.libraries.update_one({"_id": self._id}, {"$max": {"keeper": self._token()}})
 
@@ -37,12 +37,12 @@ class LibraryStatusWriter:
         """What its root is known by from now on."""
         await self._set({"identity": identity_fields(identity)})
 
-    async def hold_removal(self, number: int) -> None:
+    async def set_pending_deletions(self, number: int) -> None:
         """So many images wait for an approval before they are removed."""
         await self._set({"removal_waiting": number})
         await self._set({"removal_since": datetime.now(UTC)}, {"removal_since": None})
 
-    async def end_removal(self, approvals_used: int) -> None:
+    async def clear_pending_deletions(self, approvals_used: int) -> None:
         """Nothing waits for an approval any more, and so many have been used."""
         await self._set({"removal_waiting": 0, "removal_since": None, "approvals_used": approvals_used})
 
@@ -50,7 +50,7 @@ class LibraryStatusWriter:
         """A comparison of folder and catalog begins."""
         await self._set({"scanning": True, "scan_total": 0, "scan_done": 0})
 
-    async def report_scan(self, total: int, done: int) -> None:
+    async def report_scan_progress(self, total: int, done: int) -> None:
         """Files to be read and files read so far in this scan."""
         await self._set({"scan_total": total, "scan_done": done})
 

@@ -6,20 +6,20 @@ from typing import Any
 from bson import ObjectId
 
 from tagify.model import (
+    CatalogEntry,
     Content,
-    Entry,
     FileFacts,
+    GeoPosition,
     Image,
     ImageId,
     ImageState,
+    ImageTile,
     Library,
     LibraryId,
     LibraryState,
     Picture,
-    Position,
-    Removal,
+    RemovalProgress,
     RootIdentity,
-    Tile,
 )
 
 Doc = Mapping[str, Any]
@@ -33,25 +33,28 @@ _NO_PICTURE = Picture(mime="", width=0, height=0, placeholder=b"")
 ENTRY_FIELDS = {"library_id": 1, "path": 1, "size": 1, "mtime_ns": 1, "inode": 1, "state": 1}
 
 
-def facts_of(doc: Doc) -> FileFacts:
+def file_from_doc(doc: Doc) -> FileFacts:
     """The file's side of an image document."""
     return FileFacts(doc["path"], doc["size"], doc["mtime_ns"], _from_signed(doc["inode"]))
 
 
-def entry_of(doc: Doc) -> Entry:
+def entry_from_doc(doc: Doc) -> CatalogEntry:
     """An image document in short; needs ENTRY_FIELDS."""
-    return Entry(
-        ImageId(str(doc["_id"])), LibraryId(str(doc["library_id"])), facts_of(doc), ImageState(doc["state"])
+    return CatalogEntry(
+        ImageId(str(doc["_id"])),
+        LibraryId(str(doc["library_id"])),
+        file_from_doc(doc),
+        ImageState(doc["state"]),
     )
 
 
-def image_of(doc: Doc) -> Image:
+def image_from_doc(doc: Doc) -> Image:
     """A whole image document."""
     content = doc.get("content")
     return Image(
         id=ImageId(str(doc["_id"])),
         library_id=LibraryId(str(doc["library_id"])),
-        file=facts_of(doc),
+        file=file_from_doc(doc),
         state=ImageState(doc["state"]),
         added_at=doc["added_at"],
         updated_at=doc["updated_at"],
@@ -73,9 +76,9 @@ def image_of(doc: Doc) -> Image:
 TILE_FIELDS = {"path": 1, "width": 1, "height": 1, "placeholder": 1, "content": 1, "error": 1, "state": 1}
 
 
-def tile_of(doc: Doc) -> Tile:
+def tile_from_doc(doc: Doc) -> ImageTile:
     """An image document as a list shows it; needs TILE_FIELDS."""
-    return Tile(
+    return ImageTile(
         ImageId(str(doc["_id"])),
         doc["path"],
         doc["width"],
@@ -86,7 +89,7 @@ def tile_of(doc: Doc) -> Tile:
     )
 
 
-def library_of(doc: Doc) -> Library:
+def library_from_doc(doc: Doc) -> Library:
     """A library document."""
     return Library(
         id=LibraryId(str(doc["_id"])),
@@ -101,19 +104,19 @@ def library_of(doc: Doc) -> Library:
         scan_error=doc["scan_error"],
         rescan_requested=doc["rescan_requested"],
         identity=_identity_of(doc.get("identity")),
-        removal_waiting=doc.get("removal_waiting", 0),
-        removal_since=doc.get("removal_since"),
+        pending_deletions=doc.get("removal_waiting", 0),
+        pending_since=doc.get("removal_since"),
         approvals=doc.get("approvals", 0),
         approvals_used=doc.get("approvals_used", 0),
         removal=_removal_of(doc),
     )
 
 
-def _removal_of(doc: Doc) -> Removal | None:
+def _removal_of(doc: Doc) -> RemovalProgress | None:
     if doc["state"] != LibraryState.REMOVING:
         return None
     begun = doc.get("removal") or {"total": doc["indexed_count"], "done": 0, "objects_left": 0}
-    return Removal(begun["total"], begun["done"], begun["objects_left"])
+    return RemovalProgress(begun["total"], begun["done"], begun["objects_left"])
 
 
 def identity_fields(identity: RootIdentity) -> dict[str, Any]:
@@ -158,15 +161,15 @@ def picture_fields(picture: Picture | None) -> dict[str, Any]:
     }
 
 
-def _position_fields(position: Position | None) -> dict[str, Any] | None:
+def _position_fields(position: GeoPosition | None) -> dict[str, Any] | None:
     """As GeoJSON has it: the longitude first."""
     if position is None:
         return None
     return {"type": "Point", "coordinates": [position.longitude, position.latitude]}
 
 
-def _position_of(doc: Doc | None) -> Position | None:
-    return Position(doc["coordinates"][1], doc["coordinates"][0]) if doc else None
+def _position_of(doc: Doc | None) -> GeoPosition | None:
+    return GeoPosition(doc["coordinates"][1], doc["coordinates"][0]) if doc else None
 
 
 def object_id(text: str) -> ObjectId:

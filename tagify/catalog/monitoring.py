@@ -17,13 +17,13 @@ from tagify.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-MOST_OPEN = 10_000
+MAX_PENDING = 10_000
 """Commands under way that are remembered, at most."""
 
-MOST_NAMES = 40
+MAX_LABELS = 40
 """Collections and commands that get a series of their own, at most; all others share one."""
 
-MOST_LOGGED = 10
+MAX_LOGGED_PER_S = 10
 """Slow commands that are logged in one second, at most; all are counted."""
 
 _ASKS = ("filter", "query", "pipeline", "updates", "deletes", "sort", "key")
@@ -44,7 +44,7 @@ class CommandMonitor(CommandListener):
 
     def started(self, event: CommandStartedEvent) -> None:
         """Remember what is asked."""
-        if len(self._open) >= MOST_OPEN:
+        if len(self._open) >= MAX_PENDING:
             self._open.clear()
         self._open[event.request_id] = event.command
 
@@ -74,39 +74,39 @@ class CommandMonitor(CommandListener):
         if second != self._logging:
             self._logging, self._logged = second, 0
         self._logged += 1
-        if self._logged <= MOST_LOGGED:
+        if self._logged <= MAX_LOGGED_PER_S:
             _log(name, collection, seconds, command)
 
     def _bounded(self, name: str) -> str:
         if name in self._names:
             return name
-        if len(self._names) >= MOST_NAMES:
+        if len(self._names) >= MAX_LABELS:
             return "other"
         self._names.add(name)
         return name
 
 
-def shape(value: object, depth: int = 0) -> object:
+def query_shape(value: object, depth: int = 0) -> object:
     """A question without its values: `{"tags": {"$in": ["sea", "sun"]}}` is `{"tags": {"$in": "2 x ?"}}`."""
     if depth == _DEEPEST:
         return "..."
     if isinstance(value, Mapping):
-        return {str(name): shape(item, depth + 1) for name, item in value.items()}
+        return {str(name): query_shape(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list | tuple):
         if value and isinstance(value[0], Mapping):
-            first = shape(value[0], depth + 1)
+            first = query_shape(value[0], depth + 1)
             return [first] if len(value) == 1 else [first, f"{len(value) - 1} more"]
         return f"{len(value)} x ?"
     return "?"
 
 
 def _pipeline(stages: object) -> object:
-    return [shape(stage) for stage in stages] if isinstance(stages, list) else shape(stages)
+    return [query_shape(stage) for stage in stages] if isinstance(stages, list) else query_shape(stages)
 
 
 def _log(name: str, collection: str, seconds: float, command: Mapping[str, Any]) -> None:
     asked = {
-        part: _pipeline(command[part]) if part == "pipeline" else shape(command[part])
+        part: _pipeline(command[part]) if part == "pipeline" else query_shape(command[part])
         for part in _ASKS
         if part in command
     }

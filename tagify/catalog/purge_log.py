@@ -16,12 +16,12 @@ from tagify.catalog.deletion_queue import StoredObject
 from tagify.catalog.errors import maps_driver_errors
 from tagify.model import Bucket, Content, is_content
 
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """How long a note is kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Purge:
+class PurgeEntry:
     """A content that is stored no more. `length` of its original in bytes, 0 where it is not known."""
 
     content: Content
@@ -29,18 +29,18 @@ class Purge:
     at: datetime
 
     @property
-    def place(self) -> str:
+    def offset(self) -> str:
         """Where it stands among the others; sorts as they came."""
         return f"{self.at.isoformat()} {self.content}"
 
     @staticmethod
-    def known_place(text: str) -> str:
+    def parse_offset(text: str) -> str:
         """The text where it is a place. Raises ValueError."""
         at, content = _parted(text)
         return f"{at.isoformat()} {content}"
 
 
-class Purges:
+class PurgeLog:
     """The notes, the oldest first."""
 
     def __init__(self, database: Database) -> None:
@@ -48,7 +48,7 @@ class Purges:
         self._purges = database.purges
 
     @maps_driver_errors
-    async def note(self, objects: Sequence[StoredObject]) -> None:
+    async def append(self, objects: Sequence[StoredObject]) -> None:
         """These objects are gone, as of now by the server's clock. Raises Unavailable."""
         lengths = dict.fromkeys((item.content for item in objects), 0)
         lengths |= {item.content: item.length for item in objects if item.bucket is Bucket.ORIGINALS}
@@ -62,12 +62,12 @@ class Purges:
             await self._purges.bulk_write(notes, ordered=False)
 
     @maps_driver_errors
-    async def behind(self, place: str, age_s: float, limit: int) -> list[Purge]:
+    async def read_after(self, place: str, age_s: float, limit: int) -> list[PurgeEntry]:
         """Those that stand behind a place (`""`: all) and are so old. Raises Unavailable."""
         then = {"$subtract": ["$$NOW", int(age_s * 1000)]}
         old: dict[str, Any] = {"$expr": {"$lte": ["$at", then]}}
         cursor = self._purges.find({**_behind(place), **old}).sort([("at", 1), ("_id", 1)]).limit(limit)
-        return [Purge(Content(doc["_id"]), doc["length"], doc["at"]) async for doc in cursor]
+        return [PurgeEntry(Content(doc["_id"]), doc["length"], doc["at"]) async for doc in cursor]
 
 
 def _behind(place: str) -> dict[str, Any]:

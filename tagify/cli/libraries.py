@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def show(data_dir: Path) -> int:
     """Print a line for each library; 0. Raises Unavailable, SettingsError."""
-    for library in with_catalog(data_dir, lambda catalog: catalog.libraries.all()):
+    for library in with_catalog(data_dir, lambda catalog: catalog.libraries.list_all()):
         print(_line(library))
     return 0
 
@@ -37,7 +37,7 @@ def approve(data_dir: Path, which: str) -> int:
 
 
 async def _approve(catalog: Catalog, which: str) -> Library:
-    libraries = await catalog.libraries.all()
+    libraries = await catalog.libraries.list_all()
     found = [library for library in libraries if which in (library.id, library.name, library.path)]
     if len(found) != 1:
         known = ", ".join(f"{library.name} ({library.id})" for library in libraries) or "none"
@@ -51,6 +51,6 @@ def _line(library: Library) -> str:
     words = [library.id, library.name, library.path, f"{library.indexed_count} images", library.state.value]
     if library.state is LibraryState.SUSPENDED:
         words.append(library.scan_error)
-    if library.removal_waiting:
-        words.append(f"{library.removal_waiting} images wait to be removed: tagify libraries approve")
+    if library.pending_deletions:
+        words.append(f"{library.pending_deletions} images wait to be removed: tagify libraries approve")
     return "  ".join(words)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tagify.catalog import Catalog
 from tagify.cli.arguments import add_data_dir
-from tagify.gc import CONDEMNED_S, Sweep, Swept
+from tagify.gc import MARK_AGE_S, GarbageCollector, GcResult
 from tagify.servers.local_profile import load_profile
 from tagify.settings import IngestSettings, load
 from tagify.storage.store import ObjectStore
@@ -22,20 +22,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def sweep(data_dir: Path) -> int:
     """Run a pass and print what it did; 0. Raises Unavailable, SettingsError."""
     load_profile(data_dir)
-    print(f"sweeping; where something is to be removed this takes {CONDEMNED_S:g} s and more", flush=True)
+    print(f"sweeping; where something is to be removed this takes {MARK_AGE_S:g} s and more", flush=True)
     swept = asyncio.run(_sweep(load(IngestSettings)))
-    print(f"{swept.forgotten} images forgotten, {swept.removed} objects removed")
+    print(f"{swept.images_deleted} images forgotten, {swept.objects_deleted} objects removed")
     return 0
 
 
-async def _sweep(settings: IngestSettings) -> Swept:
+async def _sweep(settings: IngestSettings) -> GcResult:
     catalog, blobs = Catalog(settings), ObjectStore(settings, threads=1)
     try:
-        return await Sweep(
+        return await GarbageCollector(
             catalog,
             blobs,
-            forget=timedelta(days=settings.ingest_forget_days),
-            grace=timedelta(seconds=settings.ingest_sweep_grace_s),
+            missing_for=timedelta(days=settings.ingest_forget_days),
+            orphan_age=timedelta(seconds=settings.ingest_sweep_grace_s),
         ).run()
     finally:
         await blobs.close()

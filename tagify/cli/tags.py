@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tagify.catalog import Catalog, Fault, Misspelling
+from tagify.catalog import Catalog, Discrepancy, Misspelling
 from tagify.cli.arguments import add_data_dir, with_catalog
 
 SHOWN = 50
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def verify(data_dir: Path, *, repair: bool) -> int:
     """Print what is wrong; 0 where nothing is, or nothing is any more. Raises Unavailable."""
-    found = with_catalog(data_dir, lambda catalog: catalog.recount.verify())
+    found = with_catalog(data_dir, lambda catalog: catalog.count_verifier.verify())
     print("\n".join(map(_line, found[:SHOWN])) if found else "every count is exact")
     if len(found) > SHOWN:
         print(f"and {len(found) - SHOWN} more")
@@ -34,13 +34,13 @@ def verify(data_dir: Path, *, repair: bool) -> int:
     return 1 if left else 0
 
 
-async def _repaired(catalog: Catalog, found: Sequence[Fault]) -> list[Fault]:
+async def _repaired(catalog: Catalog, found: Sequence[Discrepancy]) -> list[Discrepancy]:
     """What is wrong after the repair."""
-    await catalog.recount.repair(found)
-    return await catalog.recount.verify()
+    await catalog.count_verifier.repair(found)
+    return await catalog.count_verifier.verify()
 
 
-def _line(fault: Fault) -> str:
+def _line(fault: Discrepancy) -> str:
     if isinstance(fault, Misspelling):
         return f"tag {fault.tag!r}: spelt {', '.join(map(repr, fault.others))} too"
     where = f"library {fault.library_id}" if fault.library_id else "all libraries"

@@ -17,7 +17,7 @@ LARGEST_SKEW = timedelta(seconds=60)
 async def mongodb(catalog: Catalog) -> AsyncIterator[Finding]:
     """Reachable, new enough, a writable replica set, with a journal?"""
     try:
-        facts = await catalog.facts()
+        facts = await catalog.server_info()
     except TagifyError as failure:
         yield error(f"MongoDB: {failure}", "start it, or set TAGIFY_MONGO_URI to where it is")
         return
@@ -50,7 +50,7 @@ async def libraries(catalog: Catalog) -> AsyncIterator[Finding]:
 async def known_libraries(catalog: Catalog) -> list[Library]:
     """The libraries; none where MongoDB is away."""
     try:
-        return await catalog.libraries.all()
+        return await catalog.libraries.list_all()
     except TagifyError:
         return []
 

@@ -10,8 +10,8 @@ from typing import Any
 from defusedxml import DefusedXmlException, ElementTree
 from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
-from tagify.model import Position
-from tagify.tagnames import clean_all
+from tagify.model import GeoPosition
+from tagify.tagnames import normalize_keywords
 
 _IPTC_KEYWORDS = (2, 25)
 _EXIF_TIME = "%Y:%m:%d %H:%M:%S"
@@ -31,7 +31,7 @@ class About:
     keywords: tuple[str, ...]
     camera: str
     lens: str
-    position: Position | None
+    position: GeoPosition | None
 
 
 def read(image: ImageFile.ImageFile) -> About:
@@ -40,7 +40,7 @@ def read(image: ImageFile.ImageFile) -> About:
     details = exif.get_ifd(ExifTags.IFD.Exif)
     return About(
         taken_at=_taken_at(details),
-        keywords=clean_all([*_from_xmp(image), *_from_iptc(image)]),
+        keywords=normalize_keywords([*_from_xmp(image), *_from_iptc(image)]),
         camera=_camera(_text(exif.get(ExifTags.Base.Make)), _text(exif.get(ExifTags.Base.Model))),
         lens=_text(details.get(ExifTags.Base.LensModel)),
         position=_position(exif.get_ifd(ExifTags.IFD.GPSInfo)),
@@ -71,12 +71,12 @@ def _text(value: object) -> str:
     return " ".join("".join(char for char in value if char.isprintable()).split())[:_LONGEST]
 
 
-def _position(gps: Mapping[int, Any]) -> Position | None:
+def _position(gps: Mapping[int, Any]) -> GeoPosition | None:
     latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "S")
     longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "W")
     if latitude is None or longitude is None or abs(latitude) > _POLE or abs(longitude) > 2 * _POLE:
         return None
-    return Position(latitude, longitude)
+    return GeoPosition(latitude, longitude)
 
 
 def _degrees(parts: object, side: object, negative: str) -> float | None:
@@ -106,7 +106,7 @@ def sidecar_keywords(packet: bytes) -> tuple[str, ...]:
         root = ElementTree.fromstring(packet)
     except (ElementTree.ParseError, DefusedXmlException, ValueError):
         return ()
-    return clean_all(item.text or "" for item in root.iterfind(_SUBJECTS))
+    return normalize_keywords(item.text or "" for item in root.iterfind(_SUBJECTS))
 
 
 def _from_xmp(image: Image.Image) -> list[str]:

@@ -14,7 +14,7 @@ from edge.app_keys import MEMORY
 from ingest.library_removal import Dismantler
 from tagify.catalog import Catalog, MarkMissing
 from tagify.deploy.nginx.cache_purge import MODULE, SLICE
-from tagify.gc import Sweep
+from tagify.gc import GarbageCollector
 from tagify.model import Image, LibraryId
 from tagify.servers.s3 import S3Server
 from tagify.settings import EdgeSettings
@@ -55,13 +55,15 @@ async def stored(catalog: Catalog, blobs: ObjectStore, seed: int) -> Image:
 async def by_sweep(catalog: Catalog, blobs: ObjectStore, image: Image) -> None:
     """Its file has gone, its time is over, and its objects are swept."""
     await catalog.images.write([MarkMissing(image.id, image.library_id, image.file.path)])
-    await Sweep(catalog, blobs, forget=timedelta(), grace=timedelta(), condemned_s=0).run()
+    await GarbageCollector(
+        catalog, blobs, missing_for=timedelta(), orphan_age=timedelta(), mark_age_s=0
+    ).run()
 
 
 async def by_library(catalog: Catalog, blobs: ObjectStore, image: Image) -> None:
     """Its library is taken out."""
     await catalog.libraries.begin_removal(image.library_id)
-    lease = await catalog.leases.take(image.library_id, "test", 60)
+    lease = await catalog.leases.acquire(image.library_id, "test", 60)
     library = await catalog.libraries.get(LibraryId(image.library_id))
     assert library is not None
     await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tagify.gc import Sweep
+from tagify.gc import GarbageCollector
 from tagify.model import Bucket, Content
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
@@ -41,7 +41,9 @@ async def test_an_import_that_is_killed_twenty_times_ends_whole(
         await until(harness.is_scanned, timeout_s=240)
     expected = {hashlib.sha256(path.read_bytes()).hexdigest() for path in harness.root.glob("*.jpg")}
     assert await listed(harness) == expected
-    await Sweep(harness.catalog, blobs, forget=timedelta(days=1), grace=timedelta(), condemned_s=0).run()
+    await GarbageCollector(
+        harness.catalog, blobs, missing_for=timedelta(days=1), orphan_age=timedelta(), mark_age_s=0
+    ).run()
     for bucket in Bucket:
         assert await stored(blobs, bucket, harness.settings.s3_key_prefix) == expected
 
@@ -51,7 +53,7 @@ async def has(harness: IngestHarness, number: float) -> bool:
 
 
 async def listed(harness: IngestHarness) -> set[Content]:
-    entries = await harness.catalog.images.under(harness.library.id, "", limit=2 * FILES)
+    entries = await harness.catalog.images.list_below(harness.library.id, "", limit=2 * FILES)
     assert len(entries) == FILES
     assert (await harness.load_library()).indexed_count == FILES
     found: set[Content] = set()
@@ -63,7 +65,7 @@ async def listed(harness: IngestHarness) -> set[Content]:
         recount.update(image.tags)
     assert recount["all"] == FILES
     for scope in (None, harness.library.id):
-        counts = await harness.catalog.tags.counts(scope, limit=100)
+        counts = await harness.catalog.tags.most_used(scope, limit=100)
         assert {tag.name: tag.count for tag in counts} == recount
     return found
 

@@ -234,4 +234,4 @@ async def test_a_mongod_that_dies_of_a_full_disk_is_waited_for_until_it_runs_aga
                 await mongod.start()
                 await indexed(small, FILES)
             assert len(await small.images_by_path()) == FILES
-            assert not await small.catalog.recount.verify()
+            assert not await small.catalog.count_verifier.verify()

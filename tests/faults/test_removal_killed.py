@@ -53,4 +53,4 @@ async def removed(harness: IngestHarness, number: int) -> bool:
 
 
 async def is_gone(catalog: Catalog) -> bool:
-    return not await catalog.libraries.all()
+    return not await catalog.libraries.list_all()

@@ -21,7 +21,14 @@ from api.app import build
 from api.app_keys import EVENTS
 from api.events import Events
 from api.serializers import Items
-from tagify.catalog import Catalog, Change, ChangeKind, ChangesLost, Mark, UpsertImage
+from tagify.catalog import (
+    Catalog,
+    CatalogChange,
+    ChangeKind,
+    ChangeStreamHistoryLost,
+    ResumeToken,
+    UpsertImage,
+)
 from tagify.metrics import Metrics
 from tagify.model import Content, FileFacts, ImageId, Library, Picture
 from tagify.settings import ApiSettings
@@ -111,7 +118,7 @@ async def test_a_client_that_was_told_of_nothing_moves_on_all_the_same(
 
         async def moved() -> str:
             # Leases are no part of what is told.
-            await catalog.leases.take(library.id, "somebody", 30)
+            await catalog.leases.acquire(library.id, "somebody", 30)
             beat = await anext(blocks)
             assert set(beat) == {"id"}
             return beat["id"] if beat["id"] > start else ""
@@ -185,16 +192,16 @@ class Scripted:
 
     def __init__(self) -> None:
         self.number = 0
-        self.changes: asyncio.Queue[Change | Mark | Exception] = asyncio.Queue()
+        self.changes: asyncio.Queue[CatalogChange | ResumeToken | Exception] = asyncio.Queue()
 
     def add(self, number: int, size: int) -> None:
         for _ in range(number):
             self.number += 1
             token = f"82{self.number:030X}"
-            self.changes.put_nowait(Change(token, ChangeKind.IMAGE_REMOVED, ImageId("f" * size)))
+            self.changes.put_nowait(CatalogChange(token, ChangeKind.IMAGE_REMOVED, ImageId("f" * size)))
 
-    async def follow(self, after: str | None = None) -> AsyncGenerator[Change | Mark, None]:
-        yield Mark(after or "82" + "0" * 30)
+    async def follow(self, after: str | None = None) -> AsyncGenerator[CatalogChange | ResumeToken, None]:
+        yield ResumeToken(after or "82" + "0" * 30)
         while True:
             change = await self.changes.get()
             if isinstance(change, Exception):
@@ -266,7 +273,7 @@ async def test_one_that_never_reads_again_is_cut_off(monkeypatch: pytest.MonkeyP
 async def test_when_the_history_is_lost_all_are_told_to_reload() -> None:
     async with scripted() as (client, changes), listening(client) as blocks:
         await anext(blocks)
-        changes.changes.put_nowait(ChangesLost("gone"))
+        changes.changes.put_nowait(ChangeStreamHistoryLost("gone"))
         assert [block["event"] async for block in blocks] == ["reload"]
 
 

@@ -300,7 +300,7 @@ async def test_a_moved_image_is_one_that_changed_not_a_new_one(
     image = (await answer(client, "/api/images"))["items"][0]
     listening = asyncio.create_task(_events(client, 1))
     await until(lambda: _listening(client))
-    seen = (await catalog.images.at(library.id, [image["path"]]))[image["path"]]
+    seen = (await catalog.images.by_paths(library.id, [image["path"]]))[image["path"]]
     await catalog.images.write([MoveImage(seen, library.id, FileFacts("moved.jpg", 100, 0, 1))])
     event = (await listening)[0]
     assert (event["event"], event["data"]["path"]) == ("image.changed", "moved.jpg")

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from tagify.catalog import (
     Catalog,
-    Change,
+    CatalogChange,
     ChangeKind,
+    ImageCommand,
     ImageFilter,
     MarkMissing,
     MoveImage,
     UpsertImage,
-    Write,
 )
 from tagify.model import Content, FileFacts, Library, Picture
 
@@ -22,14 +22,14 @@ def stored(library: Library, path: str, number: int) -> UpsertImage:
     return UpsertImage(library.id, FileFacts(path, 1, number, number), content, PICTURE)
 
 
-async def told(catalog: Catalog, writes: Sequence[Write]) -> list[Change]:
+async def told(catalog: Catalog, writes: Sequence[ImageCommand]) -> list[CatalogChange]:
     """What a batch tells of images."""
-    stream = catalog.changes.follow()
-    found: list[Change] = []
+    stream = catalog.change_stream.follow()
+    found: list[CatalogChange] = []
     try:
         await anext(stream)
         await catalog.images.write(writes)
-        while isinstance(change := await anext(stream), Change):
+        while isinstance(change := await anext(stream), CatalogChange):
             found.append(change)
     finally:
         await stream.aclose()
@@ -40,7 +40,7 @@ async def test_an_image_that_moves_and_leaves_in_one_batch_is_told_as_removed(ca
     library = await catalog.libraries.create("Test", "/srv/test")
     await catalog.images.write([stored(library, "a.jpg", 1)])
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
-    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
+    seen = (await catalog.images.by_paths(library.id, ["a.jpg"]))["a.jpg"]
     moved = FileFacts("b.jpg", 1, 1, 1)
     changes = await told(
         catalog, [MoveImage(seen, library.id, moved), MarkMissing(image.id, library.id, "b.jpg")]
@@ -52,6 +52,6 @@ async def test_a_move_is_told_as_a_change(catalog: Catalog) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
     await catalog.images.write([stored(library, "a.jpg", 1)])
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
-    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
+    seen = (await catalog.images.by_paths(library.id, ["a.jpg"]))["a.jpg"]
     changes = await told(catalog, [MoveImage(seen, library.id, FileFacts("b.jpg", 1, 1, 1))])
     assert [(change.kind, change.id) for change in changes] == [(ChangeKind.IMAGE_CHANGED, image.id)]

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from tagify.catalog import Catalog, ImageFilter, MarkMissing, MoveImage, UpsertImage, Write
-from tagify.model import Content, Entry, FileFacts, Image, ImageId, ImageState, Library, Picture
+from tagify.catalog import Catalog, ImageCommand, ImageFilter, MarkMissing, MoveImage, UpsertImage
+from tagify.model import CatalogEntry, Content, FileFacts, Image, ImageId, ImageState, Library, Picture
 
 PATHS = [f"{name}.jpg" for name in "abcdef"]
 
@@ -15,9 +15,9 @@ def content(number: int) -> Content:
     return Content(hashlib.sha256(str(number).encode()).hexdigest())
 
 
-def entry(image_id: ImageId, library: Library, path: str) -> Entry:
+def entry(image_id: ImageId, library: Library, path: str) -> CatalogEntry:
     """The image as it was seen there."""
-    return Entry(image_id, library.id, facts(path, 0), ImageState.READY)
+    return CatalogEntry(image_id, library.id, facts(path, 0), ImageState.READY)
 
 
 def facts(path: str, number: int) -> FileFacts:
@@ -34,7 +34,7 @@ class Model:
         self.ids: dict[str, ImageId] = {}
         self._fresh = 0
 
-    def batch(self) -> list[Write]:
+    def batch(self) -> list[ImageCommand]:
         return [self._write() for _ in range(self._random.randint(1, 6))]
 
     def learn(self, images: dict[str, Image]) -> None:
@@ -43,7 +43,7 @@ class Model:
             assert images[path].id == name
         self.ids = {path: image.id for path, image in images.items()}
 
-    def _write(self) -> Write:
+    def _write(self) -> ImageCommand:
         known = [path for path in self.ids if path in self.contents]
         choice = self._random.random()
         if known and choice < 0.3:
@@ -83,7 +83,7 @@ async def test_any_sequence_of_batches_ends_as_the_model_has_it(catalog: Catalog
             for tag in image.tags:
                 recount[tag] = recount.get(tag, 0) + 1
         for scope in (None, library.id):
-            counts = await catalog.tags.counts(scope, limit=100)
+            counts = await catalog.tags.most_used(scope, limit=100)
             assert {tag.name: tag.count for tag in counts} == recount
         fresh = await catalog.libraries.get(library.id)
         assert fresh is not None
@@ -95,10 +95,10 @@ async def test_a_move_from_where_the_image_is_not_any_more_does_nothing(catalog:
     await catalog.images.write(
         [UpsertImage(library.id, facts("a.jpg", 1), content(1), Picture("image/jpeg", 1, 1, b""))]
     )
-    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
+    seen = (await catalog.images.by_paths(library.id, ["a.jpg"]))["a.jpg"]
     await catalog.images.write([MoveImage(seen, library.id, facts("c.jpg", 1))])
     await catalog.images.write([MoveImage(seen, library.id, facts("b.jpg", 1))])
-    assert set(await catalog.images.at(library.id, ["a.jpg", "b.jpg", "c.jpg"])) == {"c.jpg"}
+    assert set(await catalog.images.by_paths(library.id, ["a.jpg", "b.jpg", "c.jpg"])) == {"c.jpg"}
 
 
 async def test_a_missing_image_moves_wherever_it_was_seen(catalog: Catalog) -> None:
@@ -106,10 +106,10 @@ async def test_a_missing_image_moves_wherever_it_was_seen(catalog: Catalog) -> N
     await catalog.images.write(
         [UpsertImage(library.id, facts("a.jpg", 1), content(1), Picture("image/jpeg", 1, 1, b""))]
     )
-    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
+    seen = (await catalog.images.by_paths(library.id, ["a.jpg"]))["a.jpg"]
     await catalog.images.write(
         [MoveImage(seen, library.id, facts("c.jpg", 1)), MarkMissing(seen.id, library.id, "c.jpg")]
     )
     await catalog.images.write([MoveImage(seen, library.id, facts("b.jpg", 1))])
-    found = await catalog.images.at(library.id, ["a.jpg", "b.jpg", "c.jpg"])
+    found = await catalog.images.by_paths(library.id, ["a.jpg", "b.jpg", "c.jpg"])
     assert {path: image.id for path, image in found.items()} == {"b.jpg": seen.id}

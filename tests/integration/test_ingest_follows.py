@@ -24,7 +24,7 @@ async def test_a_file_is_stored_listed_and_fetchable(harness: IngestHarness, blo
     assert (image.tags, image.mime, image.width, image.height) == (("Sea", "sunset"), "image/jpeg", 640, 480)
     assert (await blobs.get(Bucket.ORIGINALS, image.content)).data == data
     assert (await blobs.get(Bucket.THUMBS, image.content)).mime == "image/jpeg"
-    assert [(tag.name, tag.count) for tag in await harness.catalog.tags.counts(limit=10)] == [
+    assert [(tag.name, tag.count) for tag in await harness.catalog.tags.most_used(limit=10)] == [
         ("Sea", 1),
         ("sunset", 1),
     ]
@@ -132,7 +132,7 @@ async def test_deleted_files_and_folders_are_hidden_and_come_back_with_their_tag
         (harness.root / "sub" / "a.jpg").unlink()
         (harness.root / "sub").rmdir()
         await harness.wait_for_images("keep.jpg")
-        assert await harness.catalog.tags.counts(limit=10) == []
+        assert await harness.catalog.tags.most_used(limit=10) == []
         (harness.root / "back.jpg").write_bytes(data)
         after = (await harness.wait_for_images("back.jpg", "keep.jpg"))["back.jpg"]
     assert (after.id, after.tags) == (before.id, ("kept",))
@@ -213,7 +213,7 @@ async def test_hostile_names_and_symlink_loops_are_taken_for_what_they_are(harne
 async def test_a_removed_library_takes_its_documents_and_counts_along(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.container.CONDEMNED_S", 0)
+    monkeypatch.setattr("ingest.container.MARK_AGE_S", 0)
     (harness.root / "a.jpg").write_bytes(pictures.with_keywords("sea"))
     async with harness.running_ingest():
         await harness.wait_for_images("a.jpg")
@@ -224,7 +224,7 @@ async def test_a_removed_library_takes_its_documents_and_counts_along(
 
         await until(gone)
     assert await harness.images_by_path() == {}
-    assert await harness.catalog.tags.counts(limit=10) == []
+    assert await harness.catalog.tags.most_used(limit=10) == []
     assert (harness.root / "a.jpg").exists()
 
 
@@ -300,7 +300,9 @@ async def test_a_keyword_is_a_tag_once_its_picture_is_seen_and_never_again(harne
         await harness.wait_for_images("keep.jpg")
         (harness.root / "b.jpg").write_bytes(whole)
         assert (await harness.wait_for_images("b.jpg", "keep.jpg"))["b.jpg"].tags == ("sea",)
-        assert [(tag.name, tag.count) for tag in await harness.catalog.tags.counts(limit=9)] == [("sea", 1)]
+        assert [(tag.name, tag.count) for tag in await harness.catalog.tags.most_used(limit=9)] == [
+            ("sea", 1)
+        ]
 
 
 async def test_what_says_no_time_was_taken_when_its_file_was_written(harness: IngestHarness) -> None:

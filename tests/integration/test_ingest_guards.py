@@ -208,12 +208,12 @@ async def test_few_or_a_small_share_go_at_once(harness: IngestHarness) -> None:
 
 
 async def waits(harness: IngestHarness) -> bool:
-    return (await harness.load_library()).removal_waiting > 0
+    return (await harness.load_library()).pending_deletions > 0
 
 
 async def waits_no_more(harness: IngestHarness) -> bool:
     library = await harness.load_library()
-    return not library.removal_waiting and library.approvals == library.approvals_used
+    return not library.pending_deletions and library.approvals == library.approvals_used
 
 
 async def run_in_thread(data_dir: Path, name: str) -> None:

@@ -24,22 +24,22 @@ def store(library: Library) -> UpsertImage:
 
 
 async def test_a_lease_is_one_owner_s_until_it_ends(catalog: Catalog, library: Library) -> None:
-    first = await catalog.leases.take(library.id, "a", 30)
+    first = await catalog.leases.acquire(library.id, "a", 30)
     assert first.owner == "a"
-    assert await catalog.leases.take(library.id, "b", 30) == first
+    assert await catalog.leases.acquire(library.id, "b", 30) == first
     assert await catalog.leases.renew(library.id, first.token, 0)
-    second = await catalog.leases.take(library.id, "b", 30)
+    second = await catalog.leases.acquire(library.id, "b", 30)
     assert (second.owner, second.token > first.token) == ("b", True)
     assert not await catalog.leases.renew(library.id, first.token, 30)
     await catalog.leases.release(library.id, "a")
-    assert await catalog.leases.take(library.id, "a", 30) == second
+    assert await catalog.leases.acquire(library.id, "a", 30) == second
     await catalog.leases.release(library.id, "b")
-    assert (await catalog.leases.take(library.id, "a", 30)).owner == "a"
+    assert (await catalog.leases.acquire(library.id, "a", 30)).owner == "a"
 
 
 async def test_a_writer_that_lost_its_lease_writes_nothing_more(catalog: Catalog, library: Library) -> None:
-    old = await catalog.leases.take(library.id, "a", 0)
-    new = await catalog.leases.take(library.id, "b", 30)
+    old = await catalog.leases.acquire(library.id, "a", 0)
+    new = await catalog.leases.acquire(library.id, "b", 30)
     with pytest.raises(LeaseLost):
         await catalog.images.write([store(library)], {library.id: old.token})
     assert not await catalog.listing.newest(ImageFilter(), limit=1)
@@ -50,21 +50,21 @@ async def test_a_writer_that_lost_its_lease_writes_nothing_more(catalog: Catalog
 async def test_a_keeper_that_lost_its_lease_tells_nothing_more_of_the_library(
     catalog: Catalog, library: Library
 ) -> None:
-    tokens = [(await catalog.leases.take(library.id, owner, 0)).token for owner in ("a", "b")]
-    old, new = (catalog.keeping(library.id, partial(int, token)) for token in tokens)
-    await old.begin()
+    tokens = [(await catalog.leases.acquire(library.id, owner, 0)).token for owner in ("a", "b")]
+    old, new = (catalog.library_status(library.id, partial(int, token)) for token in tokens)
+    await old.fence_older_leases()
     await old.begin_scan()
-    await new.begin()
-    await new.report_scan(10, 5)
-    await old.begin()
-    await old.report_scan(3, 3)
+    await new.fence_older_leases()
+    await new.report_scan_progress(10, 5)
+    await old.fence_older_leases()
+    await old.report_scan_progress(3, 3)
     await old.set_state(LibraryState.SUSPENDED, "it was away, long ago")
-    await old.hold_removal(7)
+    await old.set_pending_deletions(7)
     await old.end_scan()
     found = await catalog.libraries.get(library.id)
     assert found is not None
     assert (found.scanning, found.scan_total, found.scan_done) == (True, 10, 5)
-    assert (found.state, found.removal_waiting) == (LibraryState.ACTIVE, 0)
+    assert (found.state, found.pending_deletions) == (LibraryState.ACTIVE, 0)
     await new.end_scan()
     found = await catalog.libraries.get(library.id)
     assert found is not None and not found.scanning and found.last_scanned
@@ -77,7 +77,7 @@ async def test_the_lease_of_a_process_that_has_died_is_taken_over_at_once(
     place, _, _, number = lease.owner_name().split("/")
     owner = f"{place}/{child.pid}/{lease.started(child.pid)}/{number}"
     try:
-        held = await catalog.leases.take(library.id, owner, 600)
+        held = await catalog.leases.acquire(library.id, owner, 600)
         assert not lease.is_dead(owner)
     finally:
         child.kill()

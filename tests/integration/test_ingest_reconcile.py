@@ -72,7 +72,7 @@ async def test_what_just_happened_goes_before_a_backlog(harness: IngestHarness) 
         (harness.root / "live.jpg").write_bytes(pictures.jpeg(seed=FILES))
 
         async def listed() -> bool:
-            return bool(await harness.catalog.images.at(harness.library.id, ["live.jpg"]))
+            return bool(await harness.catalog.images.by_paths(harness.library.id, ["live.jpg"]))
 
         await until(listed)
         assert (await harness.load_library()).indexed_count < FILES

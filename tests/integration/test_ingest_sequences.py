@@ -218,7 +218,7 @@ async def moved(harness: IngestHarness, disk: Disk, known: dict[str, Image]) -> 
     for path, was in disk.origin.items():
         assert (path, found[path].id) == (path, known[was].id)
         assert f"tag {known[was].id}" in found[path].tags
-    counts = {count.name: count.count for count in await harness.catalog.tags.counts(limit=1000)}
+    counts = {count.name: count.count for count in await harness.catalog.tags.most_used(limit=1000)}
     recount: dict[str, int] = {}
     for image in found.values():
         for name in image.tags:

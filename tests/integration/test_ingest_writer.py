@@ -46,7 +46,7 @@ async def outcomes(writer: Writer, writes: list[UpsertImage]) -> list[BaseExcept
 async def counts(catalog: Catalog, library: Library) -> tuple[int, int]:
     fresh = await catalog.libraries.get(library.id)
     assert fresh is not None
-    return fresh.indexed_count, (await catalog.tags.counts(limit=1))[0].count
+    return fresh.indexed_count, (await catalog.tags.most_used(limit=1))[0].count
 
 
 async def test_a_document_that_cannot_be_costs_one_write(
@@ -67,7 +67,7 @@ async def test_a_file_time_that_no_calendar_has_is_no_date(
     ]
     strange = replace(write, file=FileFacts("b.jpg", 1, -(1 << 63), 2))
     assert await outcomes(writer, [strange]) == [None]
-    entry = (await catalog.images.at(library.id, ["b.jpg"]))["b.jpg"]
+    entry = (await catalog.images.by_paths(library.id, ["b.jpg"]))["b.jpg"]
     image = await catalog.images.get(entry.id)
     assert image is not None
     assert image.file.mtime_ns == -(1 << 63)
@@ -88,7 +88,7 @@ async def test_a_duplicate_key_costs_one_write(
 async def test_a_write_conflict_costs_none(catalog: Catalog, library: Library, writer: Writer) -> None:
     """Changes of tags go for the same counts at the same time."""
     await outcomes(writer, [store(library, 1000, 1)])
-    image = next(iter((await catalog.images.at(library.id, ["1000.jpg"])).values()))
+    image = next(iter((await catalog.images.by_paths(library.id, ["1000.jpg"])).values()))
 
     async def tag() -> None:
         for number in range(10):

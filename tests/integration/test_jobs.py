@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from api.app import build
-from tagify.catalog import Catalog, ImageFilter, JobLost, MarkMissing, UpsertImage
+from tagify.catalog import Catalog, ImageFilter, JobLeaseLost, MarkMissing, UpsertImage
 from tagify.model import FileFacts, JobState, Library, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
@@ -81,21 +81,21 @@ async def test_case_alone_changes_the_spelling_everywhere(
     for job in jobs:
         await finished(client, job)
     assert {await tags_of(catalog, name) for name in ids} == {("Sea",)}
-    assert [tag.name for tag in await catalog.tags.counts(library.id, limit=9)] == ["Sea"]
+    assert [tag.name for tag in await catalog.tags.most_used(library.id, limit=9)] == ["Sea"]
     await assert_counts_exact(catalog)
 
 
 async def test_while_a_tag_is_spelt_anew_its_lists_lack_nothing(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
+    monkeypatch.setattr("tagify.catalog.tags.rename.STEP_SIZE", 2)
     ids = await insert_images(catalog, library, 5, "sea", "sun")
-    await catalog.jobs.rename("sea", "SEA", None)
-    claim = await catalog.jobs.claim()
+    await catalog.tag_jobs.enqueue_rename("sea", "SEA", None)
+    claim = await catalog.tag_jobs.acquire_oldest()
     assert claim is not None
     going = True
     while going:
-        going = await catalog.jobs.step(claim)
+        going = await catalog.tag_jobs.run_step(claim)
         for which in (
             ImageFilter(tags=("sea",)),
             ImageFilter(tags=("Sea", "sun"), library_id=library.id),
@@ -104,7 +104,7 @@ async def test_while_a_tag_is_spelt_anew_its_lists_lack_nothing(
             page = await catalog.listing.page(which, limit=9)
             assert [tile.id for tile in page.tiles] == ids[::-1]
         assert (await catalog.listing.page(ImageFilter(exclude=("sea",)), limit=9)).tiles == ()
-        assert {tag.name for tag in await catalog.tags.counts(library.id, limit=9)} == {"SEA", "sun"}
+        assert {tag.name for tag in await catalog.tags.most_used(library.id, limit=9)} == {"SEA", "sun"}
     assert {await tags_of(catalog, name) for name in ids} == {("SEA", "sun")}
     await assert_counts_exact(catalog)
 
@@ -131,10 +131,10 @@ async def test_an_image_that_is_missing_comes_back_with_the_new_name(
     image = await catalog.images.get(ids[0])
     assert image is not None
     await catalog.images.write([MarkMissing(image.id, library.id, image.file.path)])
-    await catalog.jobs.rename("sea", "ocean", None)
-    claim = await catalog.jobs.claim()
+    await catalog.tag_jobs.enqueue_rename("sea", "ocean", None)
+    claim = await catalog.tag_jobs.acquire_oldest()
     assert claim is not None
-    while await catalog.jobs.step(claim):
+    while await catalog.tag_jobs.run_step(claim):
         pass
     picture = Picture("image/jpeg", 1, 1, b"")
     await catalog.images.write(
@@ -147,34 +147,34 @@ async def test_an_image_that_is_missing_comes_back_with_the_new_name(
 async def test_who_was_taken_for_dead_commits_nothing(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
+    monkeypatch.setattr("tagify.catalog.tags.rename.STEP_SIZE", 2)
     monkeypatch.setattr("tagify.catalog.tags.jobs.LEASE_S", 0)
     await insert_images(catalog, library, 5, "sea")
-    job = await catalog.jobs.rename("sea", "ocean", None)
-    waiting = await catalog.jobs.rename("sea", "sun", None)
-    first = await catalog.jobs.claim()
+    job = await catalog.tag_jobs.enqueue_rename("sea", "ocean", None)
+    waiting = await catalog.tag_jobs.enqueue_rename("sea", "sun", None)
+    first = await catalog.tag_jobs.acquire_oldest()
     assert first is not None
-    assert await catalog.jobs.step(first)
-    second = await catalog.jobs.claim()
+    assert await catalog.tag_jobs.run_step(first)
+    second = await catalog.tag_jobs.acquire_oldest()
     assert second is not None
     # The oldest goes first, whoever works on it.
     assert first.job.id == second.job.id == job.id
-    with pytest.raises(JobLost):
-        await catalog.jobs.step(first)
+    with pytest.raises(JobLeaseLost):
+        await catalog.tag_jobs.run_step(first)
     await assert_counts_exact(catalog)
-    while await catalog.jobs.step(second):
+    while await catalog.tag_jobs.run_step(second):
         pass
-    found = [await catalog.jobs.get(name) for name in (job.id, waiting.id)]
+    found = [await catalog.tag_jobs.get(name) for name in (job.id, waiting.id)]
     assert [(item.state, item.done) for item in found if item] == [(JobState.DONE, 5), (JobState.WAITING, 0)]
 
 
 async def test_a_job_beside_changes_of_the_same_tags_is_exact(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 5)
+    monkeypatch.setattr("tagify.catalog.tags.rename.STEP_SIZE", 5)
     ids = await insert_images(catalog, library, 40, "sea")
-    await catalog.jobs.rename("sea", "ocean", None)
-    claim = await catalog.jobs.claim()
+    await catalog.tag_jobs.enqueue_rename("sea", "ocean", None)
+    claim = await catalog.tag_jobs.acquire_oldest()
     assert claim is not None
 
     async def change() -> None:
@@ -182,9 +182,9 @@ async def test_a_job_beside_changes_of_the_same_tags_is_exact(
             await catalog.tags.change([name], ["sun"], ["ocean"])
 
     async def work() -> None:
-        while await catalog.jobs.step(claim):
+        while await catalog.tag_jobs.run_step(claim):
             pass
 
     await asyncio.gather(change(), work())
     await assert_counts_exact(catalog)
-    assert "sea" not in {tag.name for tag in await catalog.tags.counts(limit=9)}
+    assert "sea" not in {tag.name for tag in await catalog.tags.most_used(limit=9)}

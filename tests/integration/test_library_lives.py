@@ -36,7 +36,7 @@ async def ingest(
     mongo_values: Values, s3_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], Any]:
     """A daemon; what it condemns goes at once."""
-    monkeypatch.setattr("ingest.container.CONDEMNED_S", 0)
+    monkeypatch.setattr("ingest.container.MARK_AGE_S", 0)
 
     @asynccontextmanager
     async def run() -> AsyncIterator[None]:
@@ -146,21 +146,27 @@ async def test_a_removal_broken_off_anywhere_is_gone_on_with(
     contents = {image.content for image in await all_images(catalog)}
     library = await catalog.libraries.begin_removal(told["_id"])
     assert library is not None
-    calls = ("dismantling._condemn", "objects_left", "remove_key", "pardon", "finish")
-    owners = (catalog.dismantling, catalog.dismantling, blobs, catalog.condemned, catalog.dismantling)
+    calls = ("_mark_contents", "count_objects_left", "remove_key", "unmark", "delete_library")
+    owners = (
+        catalog.library_removal,
+        catalog.library_removal,
+        blobs,
+        catalog.deletion_queue,
+        catalog.library_removal,
+    )
     for call, owner in zip(calls, owners, strict=True):
-        lease = await catalog.leases.take(library.id, "test", 60)
+        lease = await catalog.leases.acquire(library.id, "test", 60)
         with monkeypatch.context() as broken:
             broken.setattr(owner, call.rpartition(".")[2], _breaks)
             with pytest.raises(RuntimeError):
                 await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
         await assert_counts_exact(catalog)
     stale = lease.token
-    lease = await catalog.leases.take(library.id, "test", 60)
+    lease = await catalog.leases.acquire(library.id, "test", 60)
     with pytest.raises(LeaseLost):
         await Dismantler(catalog, blobs, condemned_s=0).run(library, stale)
     await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
-    assert await catalog.libraries.all() == []
+    assert await catalog.libraries.list_all() == []
     assert await stored(blobs, contents) == [False] * 10
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagify.catalog import Catalog, ImageFilter, KeysetPosition, MarkMissing, Page, Sort, UpsertImage
+from tagify.catalog import Catalog, ImageFilter, ImagePage, KeysetPosition, MarkMissing, Sort, UpsertImage
 from tagify.catalog.queries import listing
-from tagify.model import Content, FileFacts, ImageId, Library, Picture, Tile
+from tagify.model import Content, FileFacts, ImageId, ImageTile, Library, Picture
 
 FOLDERS = ("", "a/", "a/b/", "a0/")
 TAKEN = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(3)]
@@ -59,7 +59,7 @@ class Shelf:
         if not gone and not stores:
             return
         await self._catalog.images.write([*gone, *(self._store(*item) for item in stores.items())])
-        found = await self._catalog.images.at(self.library.id, list(stores))
+        found = await self._catalog.images.by_paths(self.library.id, list(stores))
         self.there |= {path: (entry.id, stores[path]) for path, entry in found.items()}
 
     def meant(self, which: dict[str, Any]) -> set[ImageId]:
@@ -85,11 +85,11 @@ def _is_meant(path: str, look: Look, which: dict[str, Any]) -> bool:
 
 async def walk(
     catalog: Catalog, shelf: Shelf, which: dict[str, Any], sort: Sort, storms: list[Any], backwards: bool
-) -> list[Tile]:
+) -> list[ImageTile]:
     """All tiles from one end to the other, a storm of changes beside each page."""
-    asked, tiles, waiting = ImageFilter(library_id=shelf.library.id, **which), list[Tile](), list(storms)
+    asked, tiles, waiting = ImageFilter(library_id=shelf.library.id, **which), list[ImageTile](), list(storms)
 
-    async def page(place: KeysetPosition | None) -> Page:
+    async def page(place: KeysetPosition | None) -> ImagePage:
         ends = {"before": place} if backwards else {"after": place}
         storm = shelf.work(*waiting.pop()) if waiting else asyncio.sleep(0)
         found, _ = await asyncio.gather(catalog.listing.page(asked, sort, limit=3, **ends), storm)
@@ -126,7 +126,7 @@ async def test_what_was_there_throughout_comes_exactly_once(
     asked: tuple[dict[str, Any], Sort],
 ) -> None:
     which, sort = asked
-    monkeypatch.setattr(listing, "SIFTED", 2)
+    monkeypatch.setattr(listing, "SCAN_FACTOR", 2)
     shelf = Shelf(catalog, await catalog.libraries.create("Test", f"/srv/{next(ROOTS)}"))
     await shelf.work(first, [])
     before = shelf.meant(which)

@@ -158,22 +158,22 @@ async def _everything(catalog: Catalog) -> None:
     await catalog.ping()
     library = await catalog.libraries.create("Test", "/srv/test")
     await catalog.libraries.rename(library.id, "Tested")
-    await catalog.leases.take(library.id, "somebody", 30)
+    await catalog.leases.acquire(library.id, "somebody", 30)
     picture = Picture("image/jpeg", 600, 400, b"\x01\x02", keywords=("sea",))
     content = Content("0" * 64)
     await catalog.images.write([UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
     tile = (await catalog.listing.page(ImageFilter(tags=("sea",)), limit=10)).tiles[0]
     await catalog.images.get(tile.id)
-    seen = (await catalog.images.at(library.id, ["a.jpg"]))["a.jpg"]
+    seen = (await catalog.images.by_paths(library.id, ["a.jpg"]))["a.jpg"]
     await catalog.images.write([MoveImage(seen, library.id, FileFacts("b.jpg", 1, 1, 1))])
     await catalog.tags.change([tile.id], ["sun"], ["sea"])
-    await catalog.tags.counts(limit=10)
-    assert await catalog.images.under(library.id, "")
+    await catalog.tags.most_used(limit=10)
+    assert await catalog.images.list_below(library.id, "")
     await catalog.images.write([MarkMissing(tile.id, library.id, "b.jpg")])
-    await catalog.condemned.unreferenced([content])
+    await catalog.deletion_queue.unreferenced([content])
     await catalog.libraries.begin_removal(library.id)
     await remove_library(catalog, library)
-    follow = catalog.changes.follow()
+    follow = catalog.change_stream.follow()
     await anext(follow)
     await follow.aclose()
 
@@ -181,7 +181,7 @@ async def _everything(catalog: Catalog) -> None:
 async def test_a_client_of_events_lives_through_a_silence_and_is_told_what_happened_in_it(
     mongo_values: Values, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tagify.catalog.client, "SILENCE_MS", 2000)
+    monkeypatch.setattr(tagify.catalog.client, "SOCKET_TIMEOUT_MS", 2000)
     async with behind_chaos(mongo_values) as (client, proxy), client.get("/api/events") as events:
         await events.content.readuntil(b"\n\n")
         proxy.blackhole = True

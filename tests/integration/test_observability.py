@@ -22,7 +22,7 @@ import edge.app
 import ingest.app
 import tagify.catalog.client
 from tagify.catalog import Catalog, ImageFilter
-from tagify.catalog.monitoring import CommandMonitor, shape
+from tagify.catalog.monitoring import CommandMonitor, query_shape
 from tagify.logs import JsonFormatter, request_id
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings, EdgeSettings, IngestSettings
@@ -64,7 +64,7 @@ async def client(
 ) -> AsyncIterator[Client]:
     """Each of the three, with nothing behind it: what is shown here does not need it."""
     # The indexes that nobody makes are waited for at the end.
-    monkeypatch.setattr("tagify.catalog.client.CLOSE_S", 0.2)
+    monkeypatch.setattr("tagify.catalog.client.CLOSE_TIMEOUT_S", 0.2)
     async with running(request.param, NOWHERE, tmp_path) as made:
         yield made
     gc.collect()
@@ -209,8 +209,8 @@ def test_a_shape_is_bounded() -> None:
     deep: Any = "value"
     for _ in range(100):
         deep = {"$and": [deep, deep]}
-    assert "value" not in str(shape(deep))
-    assert len(str(shape({"_id": {"$in": list(range(10_000))}}))) < 100
+    assert "value" not in str(query_shape(deep))
+    assert len(str(query_shape({"_id": {"$in": list(range(10_000))}}))) < 100
 
 
 def test_the_names_of_commands_and_collections_are_bounded() -> None:

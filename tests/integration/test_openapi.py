@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from api.app import build
 from api.openapi import OPERATIONS
 from tagify.catalog import Catalog, UpsertImage
-from tagify.model import Content, FileFacts, Picture, Position
+from tagify.model import Content, FileFacts, GeoPosition, Picture
 from tagify.settings import ApiSettings
 from tagify.web.request_limits import MAX_REQUEST_LINE_BYTES
 from tests.conftest import Values
@@ -42,7 +42,7 @@ async def client(mongo_values: Values, catalog: Catalog, tmp_path: Path) -> Asyn
                 400,
                 b"\x01\x02",
                 keywords=("sea", f"t{number}"),
-                position=Position(1.0, 2.0),
+                position=GeoPosition(1.0, 2.0),
             ),
         )
         for number in range(5)

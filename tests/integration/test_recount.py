@@ -32,7 +32,7 @@ def damage(values: Values) -> None:
 
 async def miscounts(catalog: Catalog) -> list[Miscount]:
     """What is wrong, where all of it is counts."""
-    found = await catalog.recount.verify()
+    found = await catalog.count_verifier.verify()
     assert all(isinstance(fault, Miscount) for fault in found)
     return [fault for fault in found if isinstance(fault, Miscount)]
 
@@ -52,9 +52,9 @@ async def test_wrong_counts_are_told_and_repaired(
         (True, "Sea", 6, 3),
         (True, "sun", 0, 3),
     ]
-    await catalog.recount.repair(found)
+    await catalog.count_verifier.repair(found)
     await assert_counts_exact(catalog)
-    assert [tag.name for tag in await catalog.tags.counts(library.id, prefix="SU", limit=9)] == ["sun"]
+    assert [tag.name for tag in await catalog.tags.most_used(library.id, prefix="SU", limit=9)] == ["sun"]
 
 
 def misspell(values: Values) -> None:
@@ -72,14 +72,14 @@ async def test_spellings_that_differ_are_told_and_mended(
 ) -> None:
     await insert_images(catalog, library, 3, "Sea", "sun")
     await asyncio.to_thread(misspell, mongo_values)
-    found = await catalog.recount.verify()
+    found = await catalog.count_verifier.verify()
     assert found[0] == Misspelling("Sea", ("SEA", "sEa", "seA"))
-    await catalog.recount.repair(found)
+    await catalog.count_verifier.repair(found)
     await assert_counts_exact(catalog)
     for which in (ImageFilter(tags=("sea",)), ImageFilter(library_id=library.id, tags=("sea", "sun"))):
         images = await catalog.listing.newest(which, limit=9)
         assert [image.tags for image in images] == [("Sea", "sun")] * 3
-    assert {tag.name: tag.count for tag in await catalog.tags.counts(library.id, limit=9)} == {
+    assert {tag.name: tag.count for tag in await catalog.tags.most_used(library.id, limit=9)} == {
         "Sea": 3,
         "sun": 3,
     }
@@ -90,13 +90,13 @@ async def test_a_repair_beside_changes_loses_none_of_them(
 ) -> None:
     ids = await insert_images(catalog, library, 40, "Sea", "sun")
     await asyncio.to_thread(damage, mongo_values)
-    found = await catalog.recount.verify()
+    found = await catalog.count_verifier.verify()
 
     async def change(number: int) -> None:
         for name in ids[number::4]:
             await catalog.tags.change([name], ["new"], ["sea"] if number % 2 else ["sun"])
 
-    await asyncio.gather(*(change(number) for number in range(4)), catalog.recount.repair(found))
+    await asyncio.gather(*(change(number) for number in range(4)), catalog.count_verifier.repair(found))
     await assert_counts_exact(catalog)
 
 

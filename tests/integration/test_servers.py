@@ -31,7 +31,7 @@ async def test_mongod_comes_back_on_another_port_with_its_data(tmp_path: Path) -
     catalog = Catalog(CommonSettings(mongo_uri=server.uri))
     await catalog.ensure_indexes()
     library = await catalog.libraries.create("Test", "/srv/test")
-    facts = await catalog.facts()
+    facts = await catalog.server_info()
     assert (facts.replica_set, facts.writable, facts.journaled) == ("rs0", True, True)
     await catalog.close()
     assert await process.stop() == 0
@@ -48,7 +48,7 @@ async def test_mongod_lets_no_stranger_in(servers: Servers) -> None:
     stranger = "mongodb://" + uri.partition("@")[2].replace("&authSource=admin", "")
     catalog = Catalog(CommonSettings(mongo_uri=stranger))
     with pytest.raises(Exception, match="refused"):
-        await catalog.libraries.all()
+        await catalog.libraries.list_all()
     await catalog.close()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.library_removal import Dismantler
 from tagify.catalog import Catalog, ImageFilter, MarkMissing, StoredObject, UpsertImage
-from tagify.gc import Sweep, Swept
+from tagify.gc import GarbageCollector, GcResult
 from tagify.model import Bucket, Content, FileFacts, ImageState, Library, Picture
 from tagify.storage.store import ObjectStore
 
@@ -18,8 +18,10 @@ NONE, DAY = timedelta(), timedelta(days=1)
 PICTURE = Picture("image/jpeg", 1, 1, b"", keywords=("sea",))
 
 
-def sweep(catalog: Catalog, blobs: ObjectStore, *, forget: timedelta = DAY, grace: timedelta = NONE) -> Sweep:
-    return Sweep(catalog, blobs, forget=forget, grace=grace, condemned_s=0)
+def sweep(
+    catalog: Catalog, blobs: ObjectStore, *, forget: timedelta = DAY, grace: timedelta = NONE
+) -> GarbageCollector:
+    return GarbageCollector(catalog, blobs, missing_for=forget, orphan_age=grace, mark_age_s=0)
 
 
 @pytest.fixture
@@ -42,9 +44,9 @@ async def there(blobs: ObjectStore) -> list[bool]:
 
 async def test_an_orphan_goes_once_its_grace_is_over(catalog: Catalog, blobs: ObjectStore) -> None:
     await put(blobs)
-    assert await sweep(catalog, blobs, grace=DAY).run() == Swept(0, 0)
+    assert await sweep(catalog, blobs, grace=DAY).run() == GcResult(0, 0)
     assert await there(blobs) == [True, True]
-    assert await sweep(catalog, blobs).run() == Swept(0, 2)
+    assert await sweep(catalog, blobs).run() == GcResult(0, 2)
     assert await there(blobs) == [False, False]
 
 
@@ -53,11 +55,11 @@ async def test_what_any_image_refers_to_stays_also_while_it_is_missing(
 ) -> None:
     await put(blobs)
     await catalog.images.write([store(library)])
-    assert await sweep(catalog, blobs).run() == Swept(0, 0)
+    assert await sweep(catalog, blobs).run() == GcResult(0, 0)
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     await catalog.images.write([MarkMissing(image.id, library.id, "a.jpg")])
-    assert await sweep(catalog, blobs).run() == Swept(0, 0)
-    assert await sweep(catalog, blobs, forget=NONE).run() == Swept(1, 2)
+    assert await sweep(catalog, blobs).run() == GcResult(0, 0)
+    assert await sweep(catalog, blobs, forget=NONE).run() == GcResult(1, 2)
     assert not await catalog.listing.newest(ImageFilter(state=ImageState.MISSING), limit=1)
 
 
@@ -68,7 +70,7 @@ async def test_what_came_back_is_not_forgotten(
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     await catalog.images.write([MarkMissing(image.id, library.id, "a.jpg")])
     await catalog.images.write([store(library, "b.jpg")])
-    assert (await sweep(catalog, blobs, forget=NONE).run()).forgotten == 0
+    assert (await sweep(catalog, blobs, forget=NONE).run()).images_deleted == 0
     assert (await catalog.listing.newest(ImageFilter(), limit=1))[0].tags == ("sea",)
 
 
@@ -77,12 +79,12 @@ async def test_no_image_of_a_condemned_content_is_written_until_it_is_pardoned(
 ) -> None:
     await put(blobs)
     key = blobs.key(Bucket.ORIGINALS, CONTENT)
-    await catalog.condemned.condemn([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
+    await catalog.deletion_queue.mark([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
     other = replace(store(library, "b.jpg"), content=Content("cd" * 32))
     assert await catalog.images.write([store(library), other]) == {CONTENT}
     assert [image.file.path for image in await catalog.listing.newest(ImageFilter(), limit=9)] == ["b.jpg"]
     # A pass that was broken off here is finished by the next, which also finds the thumb.
-    assert (await sweep(catalog, blobs).run()).removed == 2
+    assert (await sweep(catalog, blobs).run()).objects_deleted == 2
     assert await catalog.images.write([store(library)]) == set()
 
 
@@ -92,8 +94,8 @@ async def test_a_content_that_is_referred_to_after_all_is_pardoned(
     await put(blobs)
     await catalog.images.write([store(library)])
     key = blobs.key(Bucket.ORIGINALS, CONTENT)
-    await catalog.condemned.condemn([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
-    assert await sweep(catalog, blobs).run() == Swept(0, 0)
+    await catalog.deletion_queue.mark([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
+    assert await sweep(catalog, blobs).run() == GcResult(0, 0)
     assert await there(blobs) == [True, True]
     assert await catalog.images.write([store(library)]) == set()
 
@@ -104,8 +106,8 @@ async def test_a_removed_library_leaves_no_objects(
     await put(blobs)
     await catalog.images.write([store(library)])
     await catalog.libraries.begin_removal(library.id)
-    lease = await catalog.leases.take(library.id, "test", 60)
+    lease = await catalog.leases.acquire(library.id, "test", 60)
     await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
     assert await there(blobs) == [False, False]
-    assert await catalog.libraries.all() == []
-    assert await sweep(catalog, blobs).run() == Swept(0, 0)
+    assert await catalog.libraries.list_all() == []
+    assert await sweep(catalog, blobs).run() == GcResult(0, 0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tagify.catalog import Catalog, Miscount
 from tagify.model import ImageId, Library
-from tagify.tagnames import key_of
+from tagify.tagnames import tag_key
 from tests.support.catalog_fixtures import assert_counts_exact, insert_images, remove_library, tags_of
 
 NUMBER = 5
@@ -32,10 +32,10 @@ class Worn:
     log: list[tuple[str, int]] = field(default_factory=list)
 
     def wears(self, tag: str) -> bool:
-        return key_of(tag) in map(key_of, self.tags)
+        return tag_key(tag) in map(tag_key, self.tags)
 
     def last(self, tag: str) -> int | None:
-        return next((by for key, by in reversed(self.log) if key == key_of(tag)), None)
+        return next((by for key, by in reversed(self.log) if key == tag_key(tag)), None)
 
 
 class Model:
@@ -46,7 +46,7 @@ class Model:
         self.done: list[list[tuple[int, str, int | None]]] = []
 
     def spelt(self, tag: str) -> str:
-        return next((t for i in self.images for t in i.tags if key_of(t) == key_of(tag)), tag)
+        return next((t for i in self.images for t in i.tags if tag_key(t) == tag_key(tag)), tag)
 
     def change(self, images: set[int], add: list[str], remove: list[str]) -> None:
         """Each change is a list of (image, tag, place it was taken from or None where it was put on)."""
@@ -54,13 +54,13 @@ class Model:
         did: list[tuple[int, str, int | None]] = []
         spelt: dict[str, str] = {}
         for tag in add:
-            spelt.setdefault(key_of(tag), self.spelt(tag))
+            spelt.setdefault(tag_key(tag), self.spelt(tag))
         for number in sorted(images):
             image = self.images[number]
             gone = [
                 (place, tag)
                 for place, tag in enumerate(image.tags)
-                if key_of(tag) in set(map(key_of, remove)) - spelt.keys()
+                if tag_key(tag) in set(map(tag_key, remove)) - spelt.keys()
             ]
             for place, tag in gone:
                 did.append((number, tag, place))
@@ -71,7 +71,7 @@ class Model:
             for _, tag in gone:
                 image.tags.remove(tag)
         for number, tag, _ in did:
-            self.images[number].log.append((key_of(tag), by))
+            self.images[number].log.append((tag_key(tag), by))
         self.done.append(did)
 
     def undo(self, by: int) -> None:
@@ -80,7 +80,7 @@ class Model:
         for number, tag, place in mine:
             if place is None:
                 worn = self.images[number].tags
-                worn[:] = [other for other in worn if key_of(other) != key_of(tag)]
+                worn[:] = [other for other in worn if tag_key(other) != tag_key(tag)]
         back = sorted((number, place, tag) for number, tag, place in mine if place is not None)
         for number, place, tag in back:
             self.images[number].tags.insert(place, self.spelt(tag))
@@ -90,16 +90,16 @@ class Model:
     def rename(self, source: str, target: str, half: bool) -> bool:
         """On the images of the first library alone, or on all; whether there is anything to do."""
         images = self.images[:FIRST] if half else self.images
-        is_one = key_of(source) == key_of(target)
+        is_one = tag_key(source) == tag_key(target)
         if (half and is_one) or not any(image.wears(source) for image in images):
             return False
         name = target if is_one else self.spelt(target)
         for image in images:
             if image.wears(source) and not is_one:
-                image.log += [(key_of(source), -1), (key_of(target), -1)]
+                image.log += [(tag_key(source), -1), (tag_key(target), -1)]
             if not is_one and image.wears(target):
-                image.tags = [tag for tag in image.tags if key_of(tag) != key_of(source)]
-            image.tags = [name if key_of(tag) == key_of(source) else tag for tag in image.tags]
+                image.tags = [tag for tag in image.tags if tag_key(tag) != tag_key(source)]
+            image.tags = [name if tag_key(tag) == tag_key(source) else tag for tag in image.tags]
         return True
 
 
@@ -115,7 +115,7 @@ async def test_changes_undos_and_renames_in_any_order(
 ) -> None:
     # So that a change of a few images takes several transactions.
     monkeypatch.setattr("tagify.catalog.tags.repository.BATCH", 2)
-    monkeypatch.setattr("tagify.catalog.tags.rename.STEP", 2)
+    monkeypatch.setattr("tagify.catalog.tags.rename.STEP_SIZE", 2)
     libraries = [await catalog.libraries.create("Test", f"/srv/{number}") for number in range(2)]
     ids = await insert_images(catalog, libraries[0], FIRST) + await insert_images(
         catalog, libraries[1], NUMBER - FIRST
@@ -142,14 +142,14 @@ async def rename(
 ) -> None:
     if not model.rename(source, target, half):
         return
-    job = await catalog.jobs.rename(source, target, library.id if half else None)
-    claim = await catalog.jobs.claim()
+    job = await catalog.tag_jobs.enqueue_rename(source, target, library.id if half else None)
+    claim = await catalog.tag_jobs.acquire_oldest()
     assert claim is not None
     assert claim.job.id == job.id
-    while await catalog.jobs.step(claim):
+    while await catalog.tag_jobs.run_step(claim):
         # Halfway through, a tag is spelt in two ways; what is counted is exact at each step.
-        assert not [fault for fault in await catalog.recount.verify() if isinstance(fault, Miscount)]
-    assert await catalog.jobs.claim() is None
+        assert not [fault for fault in await catalog.count_verifier.verify() if isinstance(fault, Miscount)]
+    assert await catalog.tag_jobs.acquire_oldest() is None
 
 
 async def change(
@@ -165,5 +165,5 @@ async def change(
     chosen = [ids[number] for number in sorted(images)]
     changed = await catalog.tags.change(chosen, add, remove)
     tokens.append(changed.undo)
-    assert changed.number == len({number for number, _, _ in model.done[-1]})
+    assert changed.changed_count == len({number for number, _, _ in model.done[-1]})
     assert [image.id for image in changed.images] == chosen

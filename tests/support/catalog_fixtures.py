@@ -18,7 +18,7 @@ async def insert_images(
     for first in range(start, start + number, BATCH):
         names = range(first, min(first + BATCH, start + number))
         await catalog.images.write([_upsert_command(library, name, keywords) for name in names])
-    found = await catalog.images.under(library.id, "", limit=100_000)
+    found = await catalog.images.list_below(library.id, "", limit=100_000)
     entries = {entry.file.path: entry.id for entry in found}
     return [entries[f"{name:06}.jpg"] for name in range(start, start + number)]
 
@@ -46,10 +46,12 @@ def _upsert_command(library: Library, name: int, keywords: Sequence[str]) -> Ups
 
 async def remove_library(catalog: Catalog, library: Library) -> None:
     """Take the library out, as ingest does, but for the objects."""
-    await catalog.dismantling.begin(library.id)
-    while await catalog.dismantling.images(library.id, {}, lambda content, _: [_original(content)]):
+    await catalog.library_removal.begin(library.id)
+    while await catalog.library_removal.delete_image_batch(
+        library.id, {}, lambda content, _: [_original(content)]
+    ):
         pass
-    await catalog.dismantling.finish(library.id)
+    await catalog.library_removal.delete_library(library.id)
 
 
 def _original(content: Content) -> StoredObject:
@@ -68,4 +70,4 @@ async def all_images(catalog: Catalog) -> list[Image]:
 
 async def assert_counts_exact(catalog: Catalog) -> None:
     """The stored counts are those of the images, in each library and over all."""
-    assert await catalog.recount.verify() == []
+    assert await catalog.count_verifier.verify() == []

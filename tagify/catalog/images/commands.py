@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tagify.model import Content, Entry, FileFacts, ImageId, LibraryId, Picture
+from tagify.model import CatalogEntry, Content, FileFacts, ImageId, LibraryId, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class UpsertImage:
     content: Content | None = None
     picture: Picture | None = None
     error: str = ""
-    came_from: Entry | None = None
+    moved_from: CatalogEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class MoveImage:
     An image that has been moved since is left alone; a missing one is taken up again.
     """
 
-    entry: Entry
+    entry: CatalogEntry
     library_id: LibraryId
     file: FileFacts
 
@@ -43,4 +43,4 @@ class MarkMissing:
     path: str
 
 
-Write = UpsertImage | MoveImage | MarkMissing
+ImageCommand = UpsertImage | MoveImage | MarkMissing

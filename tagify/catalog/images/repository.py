@@ -8,34 +8,34 @@ import pymongo
 from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.counters import CounterDeltas, spelling
+from tagify.catalog.counters import CounterDeltas, load_spellings
 from tagify.catalog.database import Database
-from tagify.catalog.deletion_queue import condemned_of
+from tagify.catalog.deletion_queue import marked_contents
 from tagify.catalog.errors import maps_driver_errors
-from tagify.catalog.images.commands import MarkMissing, MoveImage, UpsertImage, Write
+from tagify.catalog.images.commands import ImageCommand, MarkMissing, MoveImage, UpsertImage
 from tagify.catalog.images.unit_of_work import ImageUnitOfWork
-from tagify.catalog.leases import Fences, hold_to
-from tagify.catalog.mapping import ENTRY_FIELDS, PRESENT, entry_of, image_of, object_id, to_signed
+from tagify.catalog.leases import FencingTokens, enforce_fences
+from tagify.catalog.mapping import ENTRY_FIELDS, PRESENT, entry_from_doc, image_from_doc, object_id, to_signed
 from tagify.catalog.transactions import Transactions
-from tagify.model import Content, Entry, Image, ImageId, ImageState, LibraryId, Original
+from tagify.model import CatalogEntry, Content, Image, ImageId, ImageState, LibraryId, OriginalInfo
 
 BATCH_TIMEOUT_S = 60.0
 """Deadline of one batch of writes, repeats after conflicts included."""
 
-UNDER = 2000
+PAGE_SIZE = 2000
 """Images that are fetched at once to be compared with a folder."""
 
-FORGOTTEN = 500
+DELETE_BATCH = 500
 """Images that are forgotten at once."""
 
-TWINS = 100
+MAX_CONTENT_MATCHES = 100
 """Images of one content that are looked at for one that has left its place."""
 
 # "/" is followed by "0": all paths below a folder lie between the two.
 _AFTER_SLASH = chr(ord("/") + 1)
 
 
-class Images:
+class ImageRepository:
     """The images of the catalog."""
 
     def __init__(self, database: Database, transactions: Transactions) -> None:
@@ -47,25 +47,25 @@ class Images:
     async def get(self, image_id: ImageId) -> Image | None:
         """The image, in whatever state, or None. Raises Unavailable."""
         doc = await self._images.find_one({"_id": object_id(image_id)})
-        return image_of(doc) if doc else None
+        return image_from_doc(doc) if doc else None
 
     @maps_driver_errors
-    async def original(self, content: Content) -> Original | None:
+    async def original_info(self, content: Content) -> OriginalInfo | None:
         """Length, type and width of a content that some image has, or None. Raises Unavailable."""
         doc = await self._images.find_one({"content": content}, {"size": 1, "mime": 1, "width": 1, "_id": 0})
-        return Original(doc["size"], doc["mime"], doc.get("width") or 0) if doc else None
+        return OriginalInfo(doc["size"], doc["mime"], doc.get("width") or 0) if doc else None
 
     @maps_driver_errors
-    async def at(self, library_id: LibraryId, paths: Sequence[str]) -> dict[str, Entry]:
+    async def by_paths(self, library_id: LibraryId, paths: Sequence[str]) -> dict[str, CatalogEntry]:
         """What is present at these paths. Raises Unavailable."""
         query = {"library_id": object_id(library_id), "path": {"$in": list(paths)}, **PRESENT}
         found = await self._images.find(query, ENTRY_FIELDS).to_list(None)
-        return {doc["path"]: entry_of(doc) for doc in found}
+        return {doc["path"]: entry_from_doc(doc) for doc in found}
 
     @maps_driver_errors
-    async def under(
-        self, library_id: LibraryId, folder: str, *, after: str = "", limit: int = UNDER
-    ) -> list[Entry]:
+    async def list_below(
+        self, library_id: LibraryId, folder: str, *, after: str = "", limit: int = PAGE_SIZE
+    ) -> list[CatalogEntry]:
         """Up to `limit` present images below a folder (`""`: the whole library), in order of path.
 
         `after`: only those behind this path. Raises Unavailable.
@@ -75,31 +75,33 @@ class Images:
             bounds = {"$gt": after or f"{folder}/", "$lt": f"{folder}{_AFTER_SLASH}"}
         query = {"library_id": object_id(library_id), "path": bounds, **PRESENT}
         found = await self._images.find(query, ENTRY_FIELDS).sort("path", 1).limit(limit).to_list()
-        return [entry_of(doc) for doc in found]
+        return [entry_from_doc(doc) for doc in found]
 
     @maps_driver_errors
-    async def with_inodes(self, inodes: Sequence[int]) -> list[Entry]:
+    async def by_inodes(self, inodes: Sequence[int]) -> list[CatalogEntry]:
         """All images, missing ones too, whose file had one of these inodes. Raises Unavailable."""
         query = {"inode": {"$in": [to_signed(inode) for inode in inodes]}}
-        return [entry_of(doc) async for doc in self._images.find(query, ENTRY_FIELDS)]
+        return [entry_from_doc(doc) async for doc in self._images.find(query, ENTRY_FIELDS)]
 
     @maps_driver_errors
-    async def with_content(self, content: Content) -> list[Entry]:
+    async def by_content(self, content: Content) -> list[CatalogEntry]:
         """Images of these bytes, missing ones too: at most TWINS of them. Raises Unavailable."""
-        cursor = self._images.find({"content": content}, ENTRY_FIELDS).limit(TWINS)
-        return [entry_of(doc) for doc in await cursor.to_list()]
+        cursor = self._images.find({"content": content}, ENTRY_FIELDS).limit(MAX_CONTENT_MATCHES)
+        return [entry_from_doc(doc) for doc in await cursor.to_list()]
 
     @maps_driver_errors
-    async def forget(self, before: datetime) -> int:
+    async def delete_missing(self, before: datetime) -> int:
         """Forget some images that have been missing since before then; how many. Raises Unavailable."""
         query = {"state": ImageState.MISSING.value, "missing_since": {"$lt": before}}
-        found = [doc["_id"] async for doc in self._images.find(query, {"_id": 1}).limit(FORGOTTEN)]
+        found = [doc["_id"] async for doc in self._images.find(query, {"_id": 1}).limit(DELETE_BATCH)]
         if found:
             await self._images.delete_many({"_id": {"$in": found}, **query})
         return len(found)
 
     @maps_driver_errors
-    async def write(self, writes: Sequence[Write], fences: Fences | None = None) -> set[Content]:
+    async def write(
+        self, writes: Sequence[ImageCommand], fences: FencingTokens | None = None
+    ) -> set[Content]:
         """Work a batch in: documents and counts in one transaction, durable on return.
 
         `fences` are the leases under which it is written. Returns the contents that are condemned,
@@ -110,18 +112,18 @@ class Images:
             return await self._transactions.run(lambda session: self._write(writes, fences or {}, session))
 
     async def _write(
-        self, writes: Sequence[Write], fences: Fences, session: AsyncClientSession
+        self, writes: Sequence[ImageCommand], fences: FencingTokens, session: AsyncClientSession
     ) -> set[Content]:
-        await hold_to(self._database, fences, session)
+        await enforce_fences(self._database, fences, session)
         contents = {write.content for write in writes if isinstance(write, UpsertImage) and write.content}
-        refused = await condemned_of(self._database, contents, session)
+        refused = await marked_contents(self._database, contents, session)
         allowed = [
             write for write in writes if not (isinstance(write, UpsertImage) and write.content in refused)
         ]
         await self._apply(allowed, session)
         return refused
 
-    async def _apply(self, writes: Sequence[Write], session: AsyncClientSession) -> None:
+    async def _apply(self, writes: Sequence[ImageCommand], session: AsyncClientSession) -> None:
         docs = await self._touched(writes, session)
         names = {name for doc in docs for name in doc.get("kept_tags", ())}
         names |= {
@@ -130,26 +132,28 @@ class Images:
             if isinstance(write, UpsertImage) and write.picture
             for name in write.picture.keywords
         }
-        slate = ImageUnitOfWork(docs, await spelling(self._database, names, session), datetime.now(UTC))
+        slate = ImageUnitOfWork(docs, await load_spellings(self._database, names, session), datetime.now(UTC))
         for write in writes:
             slate.apply(write)
         tallies = CounterDeltas()
-        for before, after in slate.changes():
-            tallies.note(before, after)
-        for operations in (slate.leaving(), slate.arriving()):
+        for before, after in slate.changed_documents():
+            tallies.record(before, after)
+        for operations in (slate.release_paths(), slate.final_writes()):
             if operations:
                 await self._images.bulk_write(operations, ordered=False, session=session)
         await tallies.apply(self._database, session)
 
-    async def _touched(self, writes: Sequence[Write], session: AsyncClientSession) -> list[dict[str, Any]]:
+    async def _touched(
+        self, writes: Sequence[ImageCommand], session: AsyncClientSession
+    ) -> list[dict[str, Any]]:
         """The documents that these writes speak of: by id, by path, and missing ones by content."""
         queries: list[dict[str, Any]] = []
         ids = [object_id(write.id) for write in writes if isinstance(write, MarkMissing)]
         ids += [object_id(write.entry.id) for write in writes if isinstance(write, MoveImage)]
         ids += [
-            object_id(write.came_from.id)
+            object_id(write.moved_from.id)
             for write in writes
-            if isinstance(write, UpsertImage) and write.came_from
+            if isinstance(write, UpsertImage) and write.moved_from
         ]
         if ids:
             queries.append({"_id": {"$in": ids}})

@@ -12,13 +12,13 @@ from typing import Any
 from bson import ObjectId
 from pymongo import InsertOne, UpdateOne
 
-from tagify.catalog.images.commands import MarkMissing, MoveImage, UpsertImage, Write
+from tagify.catalog.images.commands import ImageCommand, MarkMissing, MoveImage, UpsertImage
 from tagify.catalog.mapping import file_fields, object_id, picture_fields
-from tagify.model import Entry, FileFacts, ImageState
-from tagify.tagnames import Spelling
+from tagify.model import CatalogEntry, FileFacts, ImageState
+from tagify.tagnames import TagSpellings
 
 Doc = dict[str, Any]
-Place = tuple[ObjectId, str]
+PathKey = tuple[ObjectId, str]
 
 MOVING = "moving"
 """State of a document between two operations of one transaction: outside the index of present paths."""
@@ -27,16 +27,16 @@ MOVING = "moving"
 class ImageUnitOfWork:
     """The documents that a batch touches: give it all, `apply` each write, read the result."""
 
-    def __init__(self, docs: Iterable[Doc], spelling: Spelling, now: datetime) -> None:
+    def __init__(self, docs: Iterable[Doc], spelling: TagSpellings, now: datetime) -> None:
         self._before = {doc["_id"]: doc for doc in docs}
         self._docs = copy.deepcopy(self._before)
-        self._present: dict[Place, Doc] = {
+        self._present: dict[PathKey, Doc] = {
             _place(doc): doc for doc in self._docs.values() if doc["state"] != ImageState.MISSING
         }
         self._spelling = spelling
         self._now = now
 
-    def apply(self, write: Write) -> None:
+    def apply(self, write: ImageCommand) -> None:
         """Work one write in. One that speaks of a document that is not there any more does nothing."""
         match write:
             case UpsertImage():
@@ -48,7 +48,7 @@ class ImageUnitOfWork:
                 if doc is not None and doc["_id"] == object_id(write.id):
                     self._miss(doc)
 
-    def leaving(self) -> list[UpdateOne]:
+    def release_paths(self) -> list[UpdateOne]:
         """What frees the places that others take, to be run before `arriving`; in any order.
 
         Documents that change their place step aside, so that no two are ever at one path.
@@ -58,21 +58,21 @@ class ImageUnitOfWork:
                 {"_id": doc["_id"]},
                 {"$set": _difference(before, doc) if _is_hidden(doc) else {"state": MOVING}},
             )
-            for before, doc in self.changes()
+            for before, doc in self.changed_documents()
             if before is not None and (_is_hidden(doc) or _steps_aside(before, doc))
         ]
 
-    def arriving(self) -> list[InsertOne[Doc] | UpdateOne]:
+    def final_writes(self) -> list[InsertOne[Doc] | UpdateOne]:
         """What else makes the stored documents equal to these, in any order."""
         return [
             InsertOne(doc)
             if before is None
             else UpdateOne({"_id": doc["_id"]}, {"$set": _difference(before, doc)})
-            for before, doc in self.changes()
+            for before, doc in self.changed_documents()
             if before is None or not _is_hidden(doc)
         ]
 
-    def changes(self) -> Iterator[tuple[Doc | None, Doc]]:
+    def changed_documents(self) -> Iterator[tuple[Doc | None, Doc]]:
         """Each document that is new or differs, with what it was."""
         for name, doc in self._docs.items():
             before = self._before.get(name)
@@ -110,7 +110,7 @@ class ImageUnitOfWork:
 
     def _left(self, write: UpsertImage) -> Doc | None:
         """The image that this file is of, come from another place, unless it has gone on from there."""
-        if (entry := write.came_from) is None:
+        if (entry := write.moved_from) is None:
             return None
         doc = self._docs.get(object_id(entry.id))
         if doc is None or doc["state"] == ImageState.MISSING or doc.get("content") != write.content:
@@ -147,7 +147,9 @@ class ImageUnitOfWork:
         """Keywords become tags when the picture is first seen; later a user may have taken them off."""
         seen = doc.get("keywords_read", bool(doc.get("content")))
         if write.picture and not seen:
-            added = [tag for tag in self._spelling.all(write.picture.keywords) if tag not in doc["tags"]]
+            added = [
+                tag for tag in self._spelling.spellings_of(write.picture.keywords) if tag not in doc["tags"]
+            ]
             doc["tags"] = [*doc["tags"], *added]
         doc["keywords_read"] = seen or write.picture is not None
 
@@ -173,7 +175,9 @@ class ImageUnitOfWork:
 
     def _revive(self, doc: Doc) -> None:
         doc["state"] = (ImageState.READY if doc.get("content") else ImageState.FAILED).value
-        doc.update(missing_since=None, tags=self._spelling.all(doc.get("kept_tags", ())), kept_tags=[])
+        doc.update(
+            missing_since=None, tags=self._spelling.spellings_of(doc.get("kept_tags", ())), kept_tags=[]
+        )
 
 
 def _time_of(file: FileFacts) -> datetime | None:
@@ -192,11 +196,11 @@ def _steps_aside(before: Doc, doc: Doc) -> bool:
     return not _is_hidden(before) and _place(before) != _place(doc)
 
 
-def _place(doc: Doc) -> Place:
+def _place(doc: Doc) -> PathKey:
     return doc["library_id"], doc["path"]
 
 
-def _seen_at(entry: Entry) -> Place:
+def _seen_at(entry: CatalogEntry) -> PathKey:
     return object_id(entry.library_id), entry.file.path
 
 

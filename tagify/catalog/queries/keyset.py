@@ -36,7 +36,7 @@ class IndexRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SortOrder:
     """How a list is sorted: by a field (None: the id alone) and then by id, both in one direction."""
 
     name: str
@@ -44,7 +44,7 @@ class Order:
     direction: int
 
     @property
-    def fields(self) -> Doc:
+    def projection(self) -> Doc:
         """What `place_of` needs of a document, as a projection."""
         return {name: 1 for name, _ in self.sort()}
 
@@ -53,11 +53,11 @@ class Order:
         direction = self.direction if forward else -self.direction
         return [*([(self.field, direction)] if self.field else []), ("_id", direction)]
 
-    def place_of(self, doc: Doc) -> KeysetPosition:
+    def position_of(self, doc: Doc) -> KeysetPosition:
         """Where a document stands."""
         return KeysetPosition(doc[self.field] if self.field else None, ImageId(str(doc["_id"])))
 
-    def legs(
+    def ranges(
         self, start: KeysetPosition | None, end: KeysetPosition | None, forward: bool = True
     ) -> list[IndexRange]:
         """What stands behind `start`, up to `end` and with it, in the order of the walk; None: no limit."""
@@ -79,7 +79,7 @@ class Order:
 
 
 ORDERS = {
-    Sort.NEWEST: Order("newest", None, DESCENDING),
-    Sort.TAKEN_AT: Order("taken", "taken_at", DESCENDING),
-    Sort.PATH: Order("path", "path", ASCENDING),
+    Sort.NEWEST: SortOrder("newest", None, DESCENDING),
+    Sort.TAKEN_AT: SortOrder("taken", "taken_at", DESCENDING),
+    Sort.PATH: SortOrder("path", "path", ASCENDING),
 }

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tagify.catalog.counters import spellings
+from tagify.catalog.counters import spellings_in_use
 from tagify.catalog.database import Database
 from tagify.catalog.errors import maps_driver_errors
-from tagify.catalog.mapping import TILE_FIELDS, image_of, object_id, tile_of
+from tagify.catalog.mapping import TILE_FIELDS, image_from_doc, object_id, tile_from_doc
 from tagify.catalog.queries.filters import ImageFilter, Sort
 from tagify.catalog.queries.keyset import IndexRange, KeysetPosition
-from tagify.catalog.queries.planner import KnownTag, Plan, plan_of
-from tagify.model import Image, Tile
-from tagify.tagnames import key_of
+from tagify.catalog.queries.planner import QueryPlan, TagStats, plan_query
+from tagify.model import Image, ImageTile
+from tagify.tagnames import tag_key
 
-SIFTED = 20
+SCAN_FACTOR = 20
 """Images that are looked at for each one that a page may hold, at most: a page that has found fewer by
 then is short, and the walk goes on from where it stopped."""
 
-WALKED = 20_000
+MAX_OFFSET_SCAN = 20_000
 """Images that are looked at for a list by offset, at most: one that sifts many holds no more than it finds
 in the newest so many, whatever the offset, and only a walk by cursors goes on behind them."""
 
@@ -26,18 +26,18 @@ Doc = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ImagePage:
     """Some images in order, and where the list goes on to either side; None where there is nothing more.
 
     A page may be short, or empty, and the list go on: where few of the images looked at are meant.
     """
 
-    tiles: tuple[Tile, ...] = ()
+    tiles: tuple[ImageTile, ...] = ()
     previous: KeysetPosition | None = None
     next: KeysetPosition | None = None
 
 
-class Listing:
+class ImageListing:
     """The lists of the catalog."""
 
     def __init__(self, database: Database) -> None:
@@ -54,21 +54,21 @@ class Listing:
         after: KeysetPosition | None = None,
         before: KeysetPosition | None = None,
         limit: int,
-    ) -> Page:
+    ) -> ImagePage:
         """Up to `limit` images behind `after`, or before `before`. Raises Unavailable."""
         plan = await self._plan(which, sort)
         if plan is None:
-            return Page()
+            return ImagePage()
         forward, start = before is None, after or before
-        end = await self._end(plan, start, forward, limit * SIFTED)
-        found = await self._read(plan, plan.order.legs(start, end, forward), limit + 1)
+        end = await self._end(plan, start, forward, limit * SCAN_FACTOR)
+        found = await self._read(plan, plan.order.ranges(start, end, forward), limit + 1)
         docs = found[:limit]
-        near = plan.order.place_of(docs[0]) if docs else end
-        far = plan.order.place_of(docs[-1]) if len(found) > limit else end
-        tiles = tuple(map(tile_of, docs))
+        near = plan.order.position_of(docs[0]) if docs else end
+        far = plan.order.position_of(docs[-1]) if len(found) > limit else end
+        tiles = tuple(map(tile_from_doc, docs))
         if forward:
-            return Page(tiles, previous=near if start else None, next=far)
-        return Page(tiles[::-1], previous=far, next=near)
+            return ImagePage(tiles, previous=near if start else None, next=far)
+        return ImagePage(tiles[::-1], previous=far, next=near)
 
     @maps_driver_errors
     async def newest(self, which: ImageFilter, *, limit: int, offset: int = 0) -> tuple[Image, ...]:
@@ -76,45 +76,51 @@ class Listing:
         plan = await self._plan(which, Sort.NEWEST)
         if plan is None:
             return ()
-        end = await self._end(plan, None, forward=True, budget=WALKED)
-        (leg,) = plan.order.legs(None, end)
-        cursor = self._images.find(_both(plan.served, leg.filter) | plan.sift, hint=plan.index).sort(leg.sort)
+        end = await self._end(plan, None, forward=True, budget=MAX_OFFSET_SCAN)
+        (leg,) = plan.order.ranges(None, end)
+        cursor = self._images.find(
+            _both(plan.indexed_filter, leg.filter) | plan.residual_filter, hint=plan.index
+        ).sort(leg.sort)
         found = await cursor.skip(offset).limit(limit).batch_size(limit).to_list()
-        return tuple(map(image_of, found))
+        return tuple(map(image_from_doc, found))
 
-    async def _plan(self, which: ImageFilter, sort: Sort) -> Plan | None:
+    async def _plan(self, which: ImageFilter, sort: Sort) -> QueryPlan | None:
         names = (*which.tags, *which.exclude)
-        return plan_of(which, sort, await self._known(which, names) if names else {})
+        return plan_query(which, sort, await self._known(which, names) if names else {})
 
-    async def _known(self, which: ImageFilter, names: Sequence[str]) -> dict[str, KnownTag]:
+    async def _known(self, which: ImageFilter, names: Sequence[str]) -> dict[str, TagStats]:
         """Those of the tags that are in use where the filter looks, by their keys."""
         library = object_id(which.library_id) if which.library_id else None
-        ids = [{"library_id": library, "key": key_of(name)} for name in names]
+        ids = [{"library_id": library, "key": tag_key(name)} for name in names]
         fields = {"key": 1, "name": 1, "count": 1, "respelling": 1}
         cursor = self._tags.find({"_id": {"$in": ids}}, fields)
-        return {doc["key"]: KnownTag(spellings(doc), doc["count"]) for doc in await cursor.to_list()}
+        return {doc["key"]: TagStats(spellings_in_use(doc), doc["count"]) for doc in await cursor.to_list()}
 
     async def _end(
-        self, plan: Plan, start: KeysetPosition | None, forward: bool, budget: int
+        self, plan: QueryPlan, start: KeysetPosition | None, forward: bool, budget: int
     ) -> KeysetPosition | None:
         """Where a page has looked at enough; None where it may look at all that its index leads to.
 
         Found before the page is read, and from the index alone: what changes in between is not passed over.
         """
-        if not plan.sift or (plan.expected is not None and plan.expected <= budget):
+        if not plan.residual_filter or (plan.max_matches is not None and plan.max_matches <= budget):
             return None
-        for leg in plan.order.legs(start, None, forward):
-            cursor = self._images.find(_both(plan.served, leg.filter), plan.order.fields, hint=plan.index)
+        for leg in plan.order.ranges(start, None, forward):
+            cursor = self._images.find(
+                _both(plan.indexed_filter, leg.filter), plan.order.projection, hint=plan.index
+            )
             found = await cursor.sort(leg.sort).skip(budget - 1).limit(1).to_list()
             if found:
-                return plan.order.place_of(found[0])
+                return plan.order.position_of(found[0])
         return None
 
-    async def _read(self, plan: Plan, legs: Sequence[IndexRange], limit: int) -> list[Doc]:
-        fields = TILE_FIELDS | plan.order.fields
+    async def _read(self, plan: QueryPlan, legs: Sequence[IndexRange], limit: int) -> list[Doc]:
+        fields = TILE_FIELDS | plan.order.projection
         docs: list[Doc] = []
         for leg in legs:
-            cursor = self._images.find(_both(plan.served, leg.filter) | plan.sift, fields, hint=plan.index)
+            cursor = self._images.find(
+                _both(plan.indexed_filter, leg.filter) | plan.residual_filter, fields, hint=plan.index
+            )
             left = limit - len(docs)
             # All at once: 101 is what the server begins with.
             docs += await cursor.sort(leg.sort).limit(left).batch_size(left).to_list()

@@ -11,8 +11,8 @@ from typing import Any
 
 from tagify.catalog.mapping import object_id
 from tagify.catalog.queries.filters import ImageFilter, Sort
-from tagify.catalog.queries.keyset import ORDERS, Order
-from tagify.tagnames import key_of
+from tagify.catalog.queries.keyset import ORDERS, SortOrder
+from tagify.tagnames import tag_key
 
 Doc = dict[str, Any]
 
@@ -21,7 +21,7 @@ _AFTER_SLASH = chr(ord("/") + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class KnownTag:
+class TagStats:
     """A tag in use: how its images spell it (several ways only while it is being respelt), and how many."""
 
     spellings: tuple[str, ...]
@@ -29,25 +29,25 @@ class KnownTag:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class QueryPlan:
     """An index, what it serves by itself, and what its images are sifted by (nothing, mostly).
 
     `expected` is the most images that the index leads to, where that is known.
     """
 
     index: str
-    served: Doc
-    sift: Doc
-    order: Order
-    expected: int | None = None
+    indexed_filter: Doc
+    residual_filter: Doc
+    order: SortOrder
+    max_matches: int | None = None
 
 
-def index_name(order: Order, *, library: bool, tags: bool) -> str:
+def index_name(order: SortOrder, *, library: bool, tags: bool) -> str:
     """The name of the index of an order of all images, of a library's, of a tag's, or of both."""
     return "_".join([*(["library"] if library else []), *(["tag"] if tags else []), order.name])
 
 
-def plan_of(which: ImageFilter, sort: Sort, known: Mapping[str, KnownTag]) -> Plan | None:
+def plan_query(which: ImageFilter, sort: Sort, known: Mapping[str, TagStats]) -> QueryPlan | None:
     """The plan of a list, or None where it has no images. `known` are the tags in use, by their keys."""
     order = ORDERS[sort]
     served: Doc = {"state": which.state.value}
@@ -56,29 +56,29 @@ def plan_of(which: ImageFilter, sort: Sort, known: Mapping[str, KnownTag]) -> Pl
     leading = _leading(which, known)
     if leading is None:
         return None
-    served |= leading.served | _ranges(which)
+    served |= leading.indexed_filter | _ranges(which)
     index = index_name(order, library=which.library_id is not None, tags="tags" in served)
-    return Plan(index, served, leading.sift, order, leading.expected)
+    return QueryPlan(index, served, leading.residual_filter, order, leading.max_matches)
 
 
 @dataclass(frozen=True, slots=True)
 class _Leading:
     """What a filter says of tags."""
 
-    served: Doc
-    sift: Doc
-    expected: int | None = None
+    indexed_filter: Doc
+    residual_filter: Doc
+    max_matches: int | None = None
 
 
-def _leading(which: ImageFilter, known: Mapping[str, KnownTag]) -> _Leading | None:
-    excluded = [name for key in map(key_of, which.exclude) if key in known for name in known[key].spellings]
+def _leading(which: ImageFilter, known: Mapping[str, TagStats]) -> _Leading | None:
+    excluded = [name for key in map(tag_key, which.exclude) if key in known for name in known[key].spellings]
     # Under $nor the server takes no bounds from a condition: the leading tag stays the leading one.
     sift: list[Doc] = [{"tags": {"$in": excluded}}] if excluded else []
     if which.no_tags:
         return _Leading({"tags": []}, {})
     if not which.tags:
         return _Leading({}, _nor(sift))
-    keys = dict.fromkeys(map(key_of, which.tags))
+    keys = dict.fromkeys(map(tag_key, which.tags))
     found = sorted((known[key] for key in keys if key in known), key=lambda tag: tag.count)
     if not found or (which.logic == "and" and len(found) < len(keys)):
         return None

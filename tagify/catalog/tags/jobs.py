@@ -20,10 +20,10 @@ from tagify.catalog.counters import tag_id
 from tagify.catalog.database import Database
 from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.mapping import object_id
-from tagify.catalog.tags.rename import Step
+from tagify.catalog.tags.rename import RenameStep
 from tagify.catalog.transactions import Transactions
 from tagify.errors import NotFound, TagifyError
-from tagify.model import JobId, JobState, LibraryId, Rename
+from tagify.model import JobId, JobState, LibraryId, RenameJob
 
 LEASE_S = 10.0
 """A worker from which nothing is heard for this long is taken for dead, in seconds."""
@@ -36,19 +36,19 @@ _UNFINISHED = {"state": {"$in": [JobState.WAITING.value, JobState.RUNNING.value]
 Doc = Mapping[str, Any]
 
 
-class JobLost(TagifyError):
+class JobLeaseLost(TagifyError):
     """Another process works on this job now; nothing of the step was written."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClaimedJob:
     """The right to work on a job. A later claim has a higher token."""
 
-    job: Rename
+    job: RenameJob
     token: int
 
 
-class Jobs:
+class TagJobs:
     """The jobs of the catalog."""
 
     def __init__(self, database: Database, transactions: Transactions, turn: asyncio.Lock) -> None:
@@ -59,7 +59,7 @@ class Jobs:
         self._turn = turn
 
     @maps_driver_errors
-    async def rename(self, source: str, target: str, library_id: LibraryId | None) -> Rename:
+    async def enqueue_rename(self, source: str, target: str, library_id: LibraryId | None) -> RenameJob:
         """A new job: the tag becomes another; where that is in use already, the two become one.
 
         Raises NotFound where nothing carries the tag, Unavailable.
@@ -85,13 +85,13 @@ class Jobs:
         return _job(doc)
 
     @maps_driver_errors
-    async def get(self, job_id: JobId) -> Rename | None:
+    async def get(self, job_id: JobId) -> RenameJob | None:
         """The job, or None where there is none, or none any more. Raises Unavailable."""
         doc = await self._jobs.find_one({"_id": object_id(job_id)})
         return _job(doc) if doc else None
 
     @maps_driver_errors
-    async def claim(self) -> Claim | None:
+    async def acquire_oldest(self) -> ClaimedJob | None:
         """The oldest job that is not finished, if nobody works on it. Raises Unavailable."""
         oldest = await self._jobs.find_one(_UNFINISHED, {"_id": 1}, sort=[("_id", 1)])
         if oldest is None:
@@ -103,10 +103,10 @@ class Jobs:
             [{"$set": taken}],
             return_document=ReturnDocument.AFTER,
         )
-        return Claim(_job(doc), doc["token"]) if doc else None
+        return ClaimedJob(_job(doc), doc["token"]) if doc else None
 
     @maps_driver_errors
-    async def step(self, claim: Claim) -> bool:
+    async def run_step(self, claim: ClaimedJob) -> bool:
         """Do some of the job, images and counts and progress together; whether there is more to do.
 
         Raises JobLost, Unavailable.
@@ -116,20 +116,20 @@ class Jobs:
                 return await self._transactions.run(lambda session: self._step(claim, session))
 
     @maps_driver_errors
-    async def fail(self, claim: Claim, reason: str) -> None:
+    async def fail(self, claim: ClaimedJob, reason: str) -> None:
         """Give the job up, so that the others have their turn. Raises Unavailable."""
         await self._jobs.update_one(
             {"_id": object_id(claim.job.id), "token": claim.token},
             {"$set": {"state": JobState.FAILED.value, "error": reason, "finished_at": datetime.now(UTC)}},
         )
 
-    async def _step(self, claim: Claim, session: AsyncClientSession) -> bool:
+    async def _step(self, claim: ClaimedJob, session: AsyncClientSession) -> bool:
         held = {"_id": object_id(claim.job.id), "token": claim.token}
         doc = await self._jobs.find_one(held, session=session)
         if doc is None:
-            raise JobLost(f"another process works on job {claim.job.id} now")
-        step = Step(doc["_id"], frozenset(doc["sources"]), doc["target"], doc["library_id"])
-        changed, sources = await step.advance(self._database, session)
+            raise JobLeaseLost(f"another process works on job {claim.job.id} now")
+        step = RenameStep(doc["_id"], frozenset(doc["sources"]), doc["target"], doc["library_id"])
+        changed, sources = await step.run(self._database, session)
         progress: dict[str, Any] = {"done": doc["done"] + changed, "sources": sorted(sources)}
         if not changed:
             progress |= {"state": JobState.DONE.value, "finished_at": datetime.now(UTC)}
@@ -142,9 +142,9 @@ def _until() -> dict[str, Any]:
     return {"$add": ["$$NOW", int(LEASE_S * 1000)]}
 
 
-def _job(doc: Doc) -> Rename:
+def _job(doc: Doc) -> RenameJob:
     library = doc["library_id"]
-    return Rename(
+    return RenameJob(
         id=JobId(str(doc["_id"])),
         source=doc["source"],
         target=doc["target"],

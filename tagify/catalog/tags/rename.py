@@ -14,20 +14,20 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.counters import spelling, spellings
+from tagify.catalog.counters import load_spellings, spellings_in_use
 from tagify.catalog.database import Database
 from tagify.catalog.mapping import PRESENT
-from tagify.catalog.tags.edits import logged_keys
-from tagify.catalog.tags.unit_of_work import FIELDS, TagUnitOfWork
+from tagify.catalog.tags.edits import log_with_keys
+from tagify.catalog.tags.unit_of_work import PROJECTION, TagUnitOfWork
 from tagify.model import ImageState
-from tagify.tagnames import Spelling, key_of
+from tagify.tagnames import TagSpellings, tag_key
 
-STEP = 500
+STEP_SIZE = 500
 """Images in one step, at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RenameStep:
     """What becomes what, where (None: in all libraries), and the id by which the images' logs know it.
 
     `sources` are the spellings of one tag.
@@ -41,49 +41,51 @@ class Step:
     @property
     def only_respells(self) -> bool:
         """Whether source and target are one tag."""
-        return key_of(min(self.sources)) == key_of(self.target)
+        return tag_key(min(self.sources)) == tag_key(self.target)
 
-    async def advance(self, database: Database, session: AsyncClientSession) -> tuple[int, frozenset[str]]:
+    async def run(self, database: Database, session: AsyncClientSession) -> tuple[int, frozenset[str]]:
         """Images that have changed (0 once none carries the tag any more), and the spellings found so far."""
         step = replace(self, sources=self.sources | await self._respell(database, session))
         changed = await step._replace(database, session)
         if not changed and step.only_respells:
-            query = {"key": key_of(step.target), "respelling": {"$exists": True}}
+            query = {"key": tag_key(step.target), "respelling": {"$exists": True}}
             await database.tags.update_many(query, {"$unset": {"respelling": ""}}, session=session)
         return changed, step.sources
 
     async def _respell(self, database: Database, session: AsyncClientSession) -> set[str]:
         """How the source is spelt now; where the target is the same tag, its counts are spelt like it."""
-        query = {"key": key_of(min(self.sources))}
+        query = {"key": tag_key(min(self.sources))}
         cursor = database.tags.find(query, {"name": 1, "respelling": 1}, session=session)
         docs = await cursor.to_list()
-        found = {name for doc in docs for name in spellings(doc)}
+        found = {name for doc in docs for name in spellings_in_use(doc)}
         if self.only_respells and any(doc["name"] != self.target for doc in docs):
             now = {"name": self.target, "respelling": sorted(found | self.sources)}
             await database.tags.update_many(query, {"$set": now}, session=session)
         return found
 
     async def _replace(self, database: Database, session: AsyncClientSession) -> int:
-        known = Spelling({}) if self.only_respells else await spelling(database, [self.target], session)
+        known = (
+            TagSpellings({}) if self.only_respells else await load_spellings(database, [self.target], session)
+        )
         return await self._present(database, known, session) or await self._missing(database, known, session)
 
-    async def _present(self, database: Database, known: Spelling, session: AsyncClientSession) -> int:
+    async def _present(self, database: Database, known: TagSpellings, session: AsyncClientSession) -> int:
         query = {**self._carriers("tags"), **PRESENT}
-        docs = await database.images.find(query, FIELDS, session=session).limit(STEP).to_list()
+        docs = await database.images.find(query, PROJECTION, session=session).limit(STEP_SIZE).to_list()
         slate = TagUnitOfWork({doc["_id"]: doc for doc in docs}, known)
-        keys = {key_of(min(self.sources)), key_of(self.target)}
+        keys = {tag_key(min(self.sources)), tag_key(self.target)}
         for doc in docs:
             # Respelling a tag changes nothing that a later undo would have to respect.
-            log = doc.get("tag_log", []) if self.only_respells else logged_keys(doc, self.by, keys)
-            slate.set(doc["_id"], self._replaced(doc["tags"], known), log)
+            log = doc.get("tag_log", []) if self.only_respells else log_with_keys(doc, self.by, keys)
+            slate.set_tags(doc["_id"], self._replaced(doc["tags"], known), log)
         await slate.write(database, session)
         return len(docs)
 
-    async def _missing(self, database: Database, known: Spelling, session: AsyncClientSession) -> int:
+    async def _missing(self, database: Database, known: TagSpellings, session: AsyncClientSession) -> int:
         """Images whose file has gone keep their tags for the day it comes back."""
         query = {**self._carriers("kept_tags"), "state": ImageState.MISSING.value}
         cursor = database.images.find(query, {"kept_tags": 1}, session=session)
-        docs = await cursor.limit(STEP).to_list()
+        docs = await cursor.limit(STEP_SIZE).to_list()
         now = datetime.now(UTC)
         updates = []
         for doc in docs:
@@ -97,9 +99,9 @@ class Step:
         scope = {"library_id": self.library} if self.library else {}
         return {field: {"$in": sorted(self.sources - {self.target})}, **scope}
 
-    def _replaced(self, tags: Sequence[str], known: Spelling) -> list[str]:
+    def _replaced(self, tags: Sequence[str], known: TagSpellings) -> list[str]:
         """The target takes the source's place, unless the image has it already."""
-        source, name = key_of(min(self.sources)), known.of(self.target)
-        if not self.only_respells and key_of(self.target) in map(key_of, tags):
-            return [tag for tag in tags if key_of(tag) != source]
-        return list(dict.fromkeys(name if key_of(tag) == source else tag for tag in tags))
+        source, name = tag_key(min(self.sources)), known.spelling_of(self.target)
+        if not self.only_respells and tag_key(self.target) in map(tag_key, tags):
+            return [tag for tag in tags if tag_key(tag) != source]
+        return list(dict.fromkeys(name if tag_key(tag) == source else tag for tag in tags))

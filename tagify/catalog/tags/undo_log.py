@@ -12,13 +12,13 @@ from typing import Any
 
 from bson import ObjectId
 
-from tagify.catalog.tags.edits import UNDO_LIFETIME, EditResult, Placed
+from tagify.catalog.tags.edits import UNDO_LIFETIME, EditResult, IndexedTag
 
 Doc = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class ChangeIdentity:
     """Who a change is: `by` in the logs of its images, `token` to whoever may take it back."""
 
     by: ObjectId = field(default_factory=ObjectId)
@@ -26,14 +26,14 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RecordedEdit:
     """What a change did to an image."""
 
     added: Sequence[str]
-    removed: Sequence[Placed]
+    removed: Sequence[IndexedTag]
 
 
-def record(signature: Signature, retagged: Mapping[ObjectId, EditResult]) -> dict[str, Any]:
+def build_record(signature: ChangeIdentity, retagged: Mapping[ObjectId, EditResult]) -> dict[str, Any]:
     """The record of one transaction. Images to which the same was done are kept together."""
     names: dict[str, int] = {}
 
@@ -58,11 +58,11 @@ def record(signature: Signature, retagged: Mapping[ObjectId, EditResult]) -> dic
     }
 
 
-def steps(doc: Doc) -> dict[ObjectId, Step]:
+def recorded_edits(doc: Doc) -> dict[ObjectId, RecordedEdit]:
     """What a record says was done to each image."""
     names = doc["names"]
     return {
-        image: Step(
+        image: RecordedEdit(
             [names[number] for number in group["added"]],
             [(place, names[number]) for place, number in group["removed"]],
         )
@@ -71,6 +71,6 @@ def steps(doc: Doc) -> dict[ObjectId, Step]:
     }
 
 
-def still_good(token: str) -> dict[str, Any]:
+def unexpired_query(token: str) -> dict[str, Any]:
     """The query for the records of a change that is not too old."""
     return {"token": token, "at": {"$gt": datetime.now(UTC) - UNDO_LIFETIME}}

@@ -16,14 +16,14 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.counters import first_fields, tag_id
+from tagify.catalog.counters import initial_fields, tag_id
 from tagify.catalog.database import Database
 from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.mapping import PRESENT
-from tagify.catalog.tags.rename import Step
+from tagify.catalog.tags.rename import RenameStep
 from tagify.catalog.transactions import Transactions
 from tagify.model import ImageState, LibraryId
-from tagify.tagnames import key_of
+from tagify.tagnames import tag_key
 
 VERIFY_TIMEOUT_S = 280.0
 """Deadline of one verification: MongoDB remembers a moment for 300 s."""
@@ -57,10 +57,10 @@ class Misspelling:
     others: tuple[str, ...]
 
 
-Fault = Miscount | Misspelling
+Discrepancy = Miscount | Misspelling
 
 
-class Recount:
+class CountVerifier:
     """Verifies and repairs the counts of one database."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Recount:
         self._transactions = transactions
 
     @maps_driver_errors
-    async def verify(self) -> list[Fault]:
+    async def verify(self) -> list[Discrepancy]:
         """Every count and spelling that was wrong at one moment. Raises Unavailable."""
         with pymongo.timeout(VERIFY_TIMEOUT_S):
             async with self._client.start_session(snapshot=True) as session:
@@ -79,7 +79,7 @@ class Recount:
                 counted = await self._counted(session)
         return [*_misspellings(names, counted), *_miscounts(stored, names, counted)]
 
-    async def repair(self, faults: Iterable[Fault]) -> None:
+    async def repair(self, faults: Iterable[Discrepancy]) -> None:
         """Make these right, each by itself. Raises Unavailable."""
         faults = list(faults)
         misspellings = [fault for fault in faults if isinstance(fault, Misspelling)]
@@ -94,13 +94,11 @@ class Recount:
 
     @maps_driver_errors
     async def _respell(self, fault: Misspelling) -> None:
-        step = Step(ObjectId(), frozenset(fault.others), fault.tag, None)
+        step = RenameStep(ObjectId(), frozenset(fault.others), fault.tag, None)
         changed = 1
         while changed:
             with pymongo.timeout(REPAIR_TIMEOUT_S):
-                changed, _ = await self._transactions.run(
-                    lambda session: step.advance(self._database, session)
-                )
+                changed, _ = await self._transactions.run(lambda session: step.run(self._database, session))
 
     @maps_driver_errors
     async def _repair(self, miscount: Miscount) -> None:
@@ -115,7 +113,7 @@ class Recount:
         self, library: ObjectId | None, miscount: Miscount, session: AsyncClientSession
     ) -> None:
         name = tag_id(library, miscount.tag)
-        once = first_fields(name, miscount.tag)
+        once = initial_fields(name, miscount.tag)
         touch = {"$set": {"recounted_at": datetime.now(UTC)}, "$setOnInsert": once}
         await self._database.tags.update_one({"_id": name}, touch, upsert=True, session=session)
         scope = {"library_id": library} if library else {}
@@ -176,7 +174,7 @@ class _Counted:
         self.spellings: defaultdict[str, set[str]] = defaultdict(set)
 
     def add_tag(self, what: Mapping[str, Any], count: int) -> None:
-        key = key_of(what["tag"])
+        key = tag_key(what["tag"])
         self.counts[what["library"], key] += count
         self.counts[None, key] += count
         self.spellings[key].add(what["tag"])

@@ -17,11 +17,11 @@ from tagify.errors import Busy, Unavailable
 Op = TypeVar("Op")
 Out = TypeVar("Out")
 
-WAITING = 2000
+MAX_WAITING = 2000
 """Operations that may wait; more are answered with Busy."""
 
 
-class Combiner(Generic[Op, Out]):
+class WriteCoalescer(Generic[Op, Out]):
     """Runs operations in batches, in the order in which they come, one batch at a time."""
 
     def __init__(
@@ -37,15 +37,15 @@ class Combiner(Generic[Op, Out]):
         self._limit = limit
         self._waiting: deque[tuple[Op, asyncio.Future[Out]]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self.turn = asyncio.Lock()
+        self.lock = asyncio.Lock()
         """Held while a batch is worked on; others who write the same documents hold it too."""
 
-    async def do(self, operation: Op, timeout_s: float) -> Out:
+    async def submit(self, operation: Op, timeout_s: float) -> Out:
         """Its outcome. Raises Busy where too many wait, Unavailable after the time, what `work` raised.
 
         An operation that is given up before its batch has begun is not done.
         """
-        if len(self._waiting) >= WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             raise Busy("too many changes of tags wait to be written")
         done: asyncio.Future[Out] = asyncio.get_running_loop().create_future()
         entry = operation, done
@@ -65,7 +65,7 @@ class Combiner(Generic[Op, Out]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                async with self.turn:
+                async with self.lock:
                     await self._batch(self._take())
         finally:
             self._task = None

@@ -14,7 +14,7 @@ from ingest.pipeline.file_reader import Unsettled, VerifiedReader, read
 from ingest.sync.diff import Added, Removed, Unchanged, diff
 from ingest.sync.walk import Found, Unreadable, walk
 from ingest.watch.debounce import CLOSED_S, OPEN_FACTOR, Debouncer, EventKind, PathEvent
-from tagify.model import Entry, FileFacts, ImageId, ImageState, LibraryId
+from tagify.model import CatalogEntry, FileFacts, ImageId, ImageState, LibraryId
 from tagify.up.supervisor import HEALTHY_S, MOST_DEATHS, RestartBackoff
 
 
@@ -79,8 +79,8 @@ def test_every_path_comes_out_once_and_not_before_it_is_quiet(
 PATHS = st.lists(st.sampled_from(["a.jpg", "b.jpg", "c/d.jpg", "c/e.jpg", "f.jpg"]), unique=True).map(sorted)
 
 
-def entry(path: str, size: int) -> Entry:
-    return Entry(ImageId("0" * 24), LibraryId("0" * 24), FileFacts(path, size, 0, 0), ImageState.READY)
+def entry(path: str, size: int) -> CatalogEntry:
+    return CatalogEntry(ImageId("0" * 24), LibraryId("0" * 24), FileFacts(path, size, 0, 0), ImageState.READY)
 
 
 async def stream(items: list[Found]) -> AsyncIterator[Found]:
@@ -88,7 +88,7 @@ async def stream(items: list[Found]) -> AsyncIterator[Found]:
         yield item
 
 
-async def entries(items: list[Entry]) -> AsyncIterator[Entry]:
+async def entries(items: list[CatalogEntry]) -> AsyncIterator[CatalogEntry]:
     for item in items:
         yield item
 

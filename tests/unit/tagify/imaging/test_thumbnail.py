@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from tagify.errors import Undecodable
 from tagify.imaging import derive
-from tagify.model import THUMB_SIZE, Position
+from tagify.model import THUMB_SIZE, GeoPosition
 from tests.support import pictures
 
 MAX_PIXELS = 50_000_000
@@ -237,7 +237,7 @@ def with_exif(latitude: tuple[float, float, float] = (48.0, 51.0, 30.24)) -> byt
 def test_camera_lens_and_position_are_read() -> None:
     picture = derive(with_exif(), max_pixels=MAX_PIXELS).picture
     assert (picture.camera, picture.lens) == ("Canon EOS R5", "RF50mm F1.2 L")
-    assert picture.position == Position(-48.8584, 2.2945)
+    assert picture.position == GeoPosition(-48.8584, 2.2945)
 
 
 def test_a_position_that_is_none_on_earth_is_none() -> None:

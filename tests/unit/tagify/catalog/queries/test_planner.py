@@ -9,44 +9,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagify.catalog import ImageFilter, KeysetPosition, Sort
-from tagify.catalog.queries.keyset import ORDERS, Order
-from tagify.catalog.queries.planner import KnownTag, Plan, plan_of
+from tagify.catalog.queries.keyset import ORDERS, SortOrder
+from tagify.catalog.queries.planner import QueryPlan, TagStats, plan_query
 from tagify.model import ImageId, LibraryId
 
 KNOWN = {
-    "sea": KnownTag(("Sea",), 500),
-    "sun": KnownTag(("sun",), 20),
-    "rain": KnownTag(("rain",), 7000),
-    "snow": KnownTag(("Snow", "SNOW"), 100),
+    "sea": TagStats(("Sea",), 500),
+    "sun": TagStats(("sun",), 20),
+    "rain": TagStats(("rain",), 7000),
+    "snow": TagStats(("Snow", "SNOW"), 100),
 }
 
 
-def plan(sort: Sort = Sort.NEWEST, **which: Any) -> Plan:
-    found = plan_of(ImageFilter(**which), sort, KNOWN)
+def plan(sort: Sort = Sort.NEWEST, **which: Any) -> QueryPlan:
+    found = plan_query(ImageFilter(**which), sort, KNOWN)
     assert found is not None
     return found
 
 
 def test_of_tags_that_must_all_be_there_the_rarest_leads() -> None:
     found = plan(tags=("rain", "SEA", "sun"))
-    assert (found.index, found.served["tags"], found.expected) == ("tag_newest", "sun", 20)
-    assert found.sift == {"$nor": [{"tags": {"$nin": ("Sea",)}}, {"tags": {"$nin": ("rain",)}}]}
+    assert (found.index, found.indexed_filter["tags"], found.max_matches) == ("tag_newest", "sun", 20)
+    assert found.residual_filter == {"$nor": [{"tags": {"$nin": ("Sea",)}}, {"tags": {"$nin": ("rain",)}}]}
 
 
 def test_a_tag_that_nothing_carries_ends_an_and_and_is_left_out_of_an_or() -> None:
-    assert plan_of(ImageFilter(tags=("sea", "nowhere")), Sort.NEWEST, KNOWN) is None
-    assert plan_of(ImageFilter(tags=("nowhere",), logic="or"), Sort.NEWEST, KNOWN) is None
-    assert plan(tags=("sea", "nowhere"), logic="or").served["tags"] == "Sea"
-    assert plan(tags=("sea", "sun"), logic="or").served["tags"] == {"$in": ["sun", "Sea"]}
-    assert plan(exclude=("nowhere",)).sift == {}
+    assert plan_query(ImageFilter(tags=("sea", "nowhere")), Sort.NEWEST, KNOWN) is None
+    assert plan_query(ImageFilter(tags=("nowhere",), logic="or"), Sort.NEWEST, KNOWN) is None
+    assert plan(tags=("sea", "nowhere"), logic="or").indexed_filter["tags"] == "Sea"
+    assert plan(tags=("sea", "sun"), logic="or").indexed_filter["tags"] == {"$in": ["sun", "Sea"]}
+    assert plan(exclude=("nowhere",)).residual_filter == {}
 
 
 def test_a_tag_that_is_being_respelt_is_looked_for_in_each_spelling() -> None:
     both = {"$in": ["Snow", "SNOW"]}
-    assert plan(tags=("snow", "sea")).served["tags"] == both
-    assert plan(tags=("snow", "sun")).sift == {"$nor": [{"tags": {"$nin": ("Snow", "SNOW")}}]}
-    assert plan(exclude=("snow",)).sift == {"$nor": [{"tags": both}]}
-    assert plan(tags=("snow", "sun"), logic="or").served["tags"] == {"$in": ["sun", "Snow", "SNOW"]}
+    assert plan(tags=("snow", "sea")).indexed_filter["tags"] == both
+    assert plan(tags=("snow", "sun")).residual_filter == {"$nor": [{"tags": {"$nin": ("Snow", "SNOW")}}]}
+    assert plan(exclude=("snow",)).residual_filter == {"$nor": [{"tags": both}]}
+    assert plan(tags=("snow", "sun"), logic="or").indexed_filter["tags"] == {"$in": ["sun", "Snow", "SNOW"]}
 
 
 def test_each_list_has_its_index() -> None:
@@ -71,7 +71,9 @@ def _matches(doc: dict[str, Any], query: dict[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize("order", [Order("x", "value", 1), Order("x", "value", -1), ORDERS[Sort.NEWEST]])
+@pytest.mark.parametrize(
+    "order", [SortOrder("x", "value", 1), SortOrder("x", "value", -1), ORDERS[Sort.NEWEST]]
+)
 @given(
     st.lists(st.tuples(VALUES, IDS), unique=True),
     st.none() | st.builds(KeysetPosition, VALUES, IDS),
@@ -79,7 +81,7 @@ def _matches(doc: dict[str, Any], query: dict[str, Any]) -> bool:
     st.booleans(),
 )
 def test_the_legs_of_a_walk_are_what_lies_between_two_places(
-    order: Order,
+    order: SortOrder,
     pairs: list[tuple[str, ImageId]],
     start: KeysetPosition | None,
     end: KeysetPosition | None,
@@ -104,7 +106,7 @@ def test_the_legs_of_a_walk_are_what_lies_between_two_places(
         return  # a walk never ends before it starts
     walked = [
         doc
-        for leg in order.legs(start, end, forward)
+        for leg in order.ranges(start, end, forward)
         for doc in sorted(
             (doc for doc in docs if _matches(doc, leg.filter)),
             key=lambda doc: [doc[name] for name, _ in leg.sort],
