@@ -6,31 +6,31 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from edge.app_keys import (
-    BLOBS,
     BYTES_OUT,
-    CACHE,
     CATALOG,
-    LAYERS,
-    LOOKUP,
-    MEMORY,
-    ORIGIN,
-    REDIRECTS,
+    DISK_CACHE,
+    MEMORY_CACHE,
+    METADATA_CACHE,
+    OBJECT_STORE,
+    PRESIGNED_REDIRECT,
     SANDBOX,
     SETTINGS,
-    VARIANTS,
+    UPSTREAM,
+    VARIANT_RESPONSES,
+    VARIANT_SERVICE,
 )
 from edge.cache import DiskCache
 from edge.handlers import originals, thumbs, variants
-from edge.handlers.fast_path import at_hand
-from edge.metadata_cache import Lookup
-from edge.originals.presigned_redirect import Redirects
-from edge.originals.upstream import Origin, upstream_session
-from edge.purge.follower import UNDER_WAY_S, Follower
-from edge.purge.nginx import NginxCaches, purging_session
-from edge.variants.key import all_of
-from edge.variants.memory_cache import Memory
+from edge.handlers.fast_path import build_fast_path
+from edge.metadata_cache import MetadataCache
+from edge.originals.presigned_redirect import PresignedRedirect
+from edge.originals.upstream import Upstream, upstream_session
+from edge.purge.follower import PURGE_DELAY_S, PurgeFollower
+from edge.purge.nginx import NginxCachePurger, purge_session
+from edge.variants.key import all_variant_keys
+from edge.variants.memory_cache import MemoryCache
 from edge.variants.renderer import VariantRenderer
-from edge.variants.service import Variants
+from edge.variants.service import VariantService
 from tagify.catalog import Catalog, PurgeEntry
 from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.limiter import UPSTREAMS, Slots
@@ -41,7 +41,7 @@ from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, new_app
 
-BLOB_THREADS = 2
+STORE_THREADS = 2
 """The store is asked by Origin; these are for readiness."""
 
 
@@ -49,63 +49,61 @@ def build(settings: EdgeSettings) -> web.Application:
     """The edge as an application."""
     metrics = Metrics()
 
-    async def catalog_answers() -> None:
+    async def ping_catalog() -> None:
         await app[CATALOG].ping()
 
-    async def objects_answer() -> None:
-        await app[BLOBS].ping()
+    async def ping_store() -> None:
+        await app[OBJECT_STORE].ping()
 
-    app = new_app(
-        metrics, {"mongo": catalog_answers, "s3": objects_answer}, cors_origins=settings.cors_origins
-    )
+    app = new_app(metrics, {"mongo": ping_catalog, "s3": ping_store}, cors_origins=settings.cors_origins)
     app[SETTINGS] = settings
-    app[REDIRECTS] = Redirects(settings)
+    app[PRESIGNED_REDIRECT] = PresignedRedirect(settings)
     app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent.")
-    app[LAYERS] = metrics.counter(
+    app[VARIANT_RESPONSES] = metrics.counter(
         "edge_variant_answers_total",
         "Variants by where they came from: memory, disk, handed (as a file), made, joined or refused.",
         labelled=True,
     )
-    held = metrics.gauge("edge_memory_bytes", "Answers in memory, in bytes.")
-    app[MEMORY] = Memory(settings.edge_memory_bytes, held)
-    app.cleanup_ctx.extend([_stores, _origin, _sandbox, _variants, _purging])
-    for part in (originals, variants, thumbs):
-        app.add_routes(part.routes)
+    memory_bytes = metrics.gauge("edge_memory_bytes", "Answers in memory, in bytes.")
+    app[MEMORY_CACHE] = MemoryCache(settings.edge_memory_bytes, memory_bytes)
+    app.cleanup_ctx.extend([_stores, _upstream, _sandbox, _variants, _purge_followers])
+    for module in (originals, variants, thumbs):
+        app.add_routes(module.routes)
     return app
 
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
     app[CATALOG] = Catalog(app[SETTINGS], app[METRICS])
-    app[BLOBS] = ObjectStore(app[SETTINGS], threads=BLOB_THREADS)
+    app[OBJECT_STORE] = ObjectStore(app[SETTINGS], threads=STORE_THREADS)
     yield
-    await app[BLOBS].close()
+    await app[OBJECT_STORE].close()
     await app[CATALOG].close()
 
 
-async def _origin(app: web.Application) -> AsyncIterator[None]:
+async def _upstream(app: web.Application) -> AsyncIterator[None]:
     settings, metrics = app[SETTINGS], app[METRICS]
     state = metrics.gauge("edge_circuit_open", "Whether a server is left alone for failing: 1, by server.")
     refused = metrics.counter("edge_circuit_refused_total", "Calls refused meanwhile.", labelled=True)
     transfers = metrics.gauge("edge_transfers", "Transfers from the S3 server that are under way.")
     async with upstream_session(settings.s3_timeout_s) as session:
-        app[ORIGIN] = Origin(
+        app[UPSTREAM] = Upstream(
             session,
-            app[BLOBS],
+            app[OBJECT_STORE],
             Circuit("S3", state=state, refused=refused),
             Slots(UPSTREAMS, wait_s=settings.s3_timeout_s, taken=transfers),
             seconds=metrics.histogram("edge_upstream_seconds", "Time to the S3 server's head, by method."),
             received=metrics.counter("edge_bytes_in_total", "Bytes from the S3 server."),
-            wait_s=settings.s3_timeout_s,
+            read_timeout_s=settings.s3_timeout_s,
         )
-        app[LOOKUP] = Lookup(
+        app[METADATA_CACHE] = MetadataCache(
             app[CATALOG],
-            app[ORIGIN],
+            app[UPSTREAM],
             Circuit("MongoDB", state=state, refused=refused),
-            wait_s=settings.mongo_timeout_s,
+            timeout_s=settings.mongo_timeout_s,
             stale=metrics.counter("edge_stale_total", "Images by id as MongoDB had them a while ago."),
         )
         yield
-        await app[LOOKUP].close()
+        await app[METADATA_CACHE].close()
 
 
 async def _sandbox(app: web.Application) -> AsyncIterator[None]:
@@ -116,57 +114,75 @@ async def _sandbox(app: web.Application) -> AsyncIterator[None]:
         deadline_s=settings.edge_decode_s,
     )
     # Loading the decoders takes a moment, and nothing but the first variant waits for it.
-    opening = asyncio.create_task(app[SANDBOX].open())
+    open_task = asyncio.create_task(app[SANDBOX].open())
     yield
-    await cancel_and_wait(opening)
+    await cancel_and_wait(open_task)
     await app[SANDBOX].close()
 
 
 async def _variants(app: web.Application) -> AsyncIterator[None]:
     settings, metrics = app[SETTINGS], app[METRICS]
-    app[CACHE] = DiskCache(
-        settings.edge_cache_dir, settings.edge_cache_bytes, metrics, handing_over=settings.edge_x_accel
+    app[DISK_CACHE] = DiskCache(
+        settings.edge_cache_dir, settings.edge_cache_bytes, metrics, x_accel=settings.edge_x_accel
     )
-    await app[CACHE].open()
-    maker = VariantRenderer(
+    await app[DISK_CACHE].open()
+    renderer = VariantRenderer(
         app[SANDBOX],
-        app[ORIGIN],
-        app[LOOKUP],
+        app[UPSTREAM],
+        app[METADATA_CACHE],
         metrics,
         widths=settings.media_widths,
         max_pixels=settings.max_pixels,
         decode_bytes=settings.edge_decode_mb << 20,
         avif_workers=settings.edge_avif_workers,
     )
-    room = settings.edge_workers + settings.edge_queue_size
-    app[VARIANTS] = Variants(
-        app[MEMORY], app[CACHE], maker, app[LAYERS], metrics, widths=settings.media_widths, room=room
+    capacity = settings.edge_workers + settings.edge_queue_size
+    app[VARIANT_SERVICE] = VariantService(
+        app[MEMORY_CACHE],
+        app[DISK_CACHE],
+        renderer,
+        app[VARIANT_RESPONSES],
+        metrics,
+        widths=settings.media_widths,
+        capacity=capacity,
     )
-    app[FAST_PATH] = at_hand(
-        app[VARIANTS], app[REQUEST_SECONDS], app[BYTES_OUT], shared=bool(settings.cors_origins)
+    app[FAST_PATH] = build_fast_path(
+        app[VARIANT_SERVICE], app[REQUEST_SECONDS], app[BYTES_OUT], cors=bool(settings.cors_origins)
     )
     yield
-    await app[VARIANTS].close()
-    await app[CACHE].close()
+    await app[VARIANT_SERVICE].close()
+    await app[DISK_CACHE].close()
 
 
-async def _purging(app: web.Application) -> AsyncIterator[None]:
+async def _purge_followers(app: web.Application) -> AsyncIterator[None]:
     settings, purges = app[SETTINGS], app[CATALOG].purge_log
-    folder, widths = settings.edge_cache_dir, settings.media_widths
-    forgotten = app[METRICS].counter(
+    cache_dir, widths = settings.edge_cache_dir, settings.media_widths
+    invalidations = app[METRICS].counter(
         "edge_forgotten_total", "Removed contents that a cache has forgotten, by cache.", labelled=True
     )
 
-    async def forget(purge: PurgeEntry) -> None:
-        await app[VARIANTS].forget(all_of(purge.content, widths))
+    async def invalidate(purge: PurgeEntry) -> None:
+        await app[VARIANT_SERVICE].invalidate(all_variant_keys(purge.content, widths))
 
-    async with purging_session() as session:
-        front = NginxCaches(session, settings.edge_purge_url, widths=widths, origins=settings.cors_origins)
-        followers = [Follower(purges, folder / "edge.purged", forget, forgotten, age_s=UNDER_WAY_S)]
+    async with purge_session() as session:
+        nginx_caches = NginxCachePurger(
+            session, settings.edge_purge_url, widths=widths, origins=settings.cors_origins
+        )
+        followers = [
+            PurgeFollower(purges, cache_dir / "edge.purged", invalidate, invalidations, delay_s=PURGE_DELAY_S)
+        ]
         if settings.edge_purge_url:
             # NGINX is filled from here: it forgets after every edge has.
-            later = 2 * UNDER_WAY_S
-            followers.append(Follower(purges, folder / "nginx.purged", front.purge, forgotten, age_s=later))
+            nginx_delay_s = 2 * PURGE_DELAY_S
+            followers.append(
+                PurgeFollower(
+                    purges,
+                    cache_dir / "nginx.purged",
+                    nginx_caches.purge,
+                    invalidations,
+                    delay_s=nginx_delay_s,
+                )
+            )
         tasks = [asyncio.create_task(follower.run()) for follower in followers]
         yield
         await cancel_and_wait(*tasks)

@@ -5,11 +5,11 @@ from typing import Final
 from aiohttp import web
 
 from edge.cache import DiskCache
-from edge.metadata_cache import Lookup
-from edge.originals.presigned_redirect import Redirects
-from edge.originals.upstream import Origin
-from edge.variants.memory_cache import Memory
-from edge.variants.service import Variants
+from edge.metadata_cache import MetadataCache
+from edge.originals.presigned_redirect import PresignedRedirect
+from edge.originals.upstream import Upstream
+from edge.variants.memory_cache import MemoryCache
+from edge.variants.service import VariantService
 from tagify.catalog import Catalog
 from tagify.metrics import Counter
 from tagify.sandbox import Sandbox
@@ -18,13 +18,13 @@ from tagify.storage.store import ObjectStore
 
 SETTINGS: Final = web.AppKey("settings", EdgeSettings)
 CATALOG: Final = web.AppKey("catalog", Catalog)
-BLOBS: Final = web.AppKey("blobs", ObjectStore)
-ORIGIN: Final = web.AppKey("origin", Origin)
-REDIRECTS: Final = web.AppKey("redirects", Redirects)
-LOOKUP: Final = web.AppKey("lookup", Lookup)
-MEMORY: Final = web.AppKey("memory", Memory)
-LAYERS: Final = web.AppKey("layers", Counter)
-CACHE: Final = web.AppKey("cache", DiskCache)
-VARIANTS: Final = web.AppKey("variants", Variants)
+OBJECT_STORE: Final = web.AppKey("object_store", ObjectStore)
+UPSTREAM: Final = web.AppKey("upstream", Upstream)
+PRESIGNED_REDIRECT: Final = web.AppKey("presigned_redirect", PresignedRedirect)
+METADATA_CACHE: Final = web.AppKey("metadata_cache", MetadataCache)
+MEMORY_CACHE: Final = web.AppKey("memory_cache", MemoryCache)
+VARIANT_RESPONSES: Final = web.AppKey("variant_responses", Counter)
+DISK_CACHE: Final = web.AppKey("disk_cache", DiskCache)
+VARIANT_SERVICE: Final = web.AppKey("variant_service", VariantService)
 BYTES_OUT: Final = web.AppKey("bytes_out", Counter)
 SANDBOX: Final = web.AppKey("sandbox", Sandbox)

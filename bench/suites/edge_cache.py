@@ -16,9 +16,9 @@ from pathlib import Path
 
 import diskcache
 
-from edge.cache import DiskCache, Entry
-from edge.cache.files import Files
-from edge.cache.index import Ledger
+from edge.cache import CacheEntry, DiskCache
+from edge.cache.files import CacheFiles
+from edge.cache.index import CacheIndex
 from tagify.metrics import Metrics
 
 VALUES = 500
@@ -36,12 +36,12 @@ async def reading(folder: Path) -> dict[str, Callable[[str], Awaitable[object]]]
     """The ways, each over a folder of its own with the same values."""
     stored = diskcache.Cache(str(folder / "lrs"), eviction_policy="least-recently-stored")
     used = diskcache.Cache(str(folder / "lru"), eviction_policy="least-recently-used")
-    ours, files = DiskCache(folder / "ours", 10**9, Metrics()), Files(folder / "ours")
+    ours, files = DiskCache(folder / "ours", 10**9, Metrics()), CacheFiles(folder / "ours")
     await ours.open()
     for number in range(VALUES):
         stored.set(key(number), BODY)
         used.set(key(number), BODY)
-        await ours.put(key(number), Entry("image/webp", BODY))
+        await ours.store(key(number), CacheEntry("image/webp", BODY))
 
     async def inline(name: str) -> object:
         return stored.get(name)
@@ -76,16 +76,16 @@ async def read_rates(folder: Path) -> None:
 
 
 def write_costs(folder: Path) -> None:
-    entry = Entry("image/webp", BODY)
-    roomy, full = Ledger(folder / "roomy", 10**9), Ledger(folder / "full", 5_000_000)
+    entry = CacheEntry("image/webp", BODY)
+    roomy, full = CacheIndex(folder / "roomy", 10**9), CacheIndex(folder / "full", 5_000_000)
     for number in range(200):
-        full.enter(key(number), entry)
+        full.add(key(number), entry)
         full.evict()
     for name, ledger in (("room for all", roomy), ("full, evicting", full)):
         took, evicting, evicted = [], [], 0
         for number in range(1000, 1000 + PUTS):
             start = time.perf_counter()
-            ledger.enter(key(number), entry)
+            ledger.add(key(number), entry)
             entered = time.perf_counter()
             gone = ledger.evict()
             took.append(entered - start)

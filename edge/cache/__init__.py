@@ -6,6 +6,6 @@ of either costs a miss and a count, never an error to a client.
 """
 
 from edge.cache.disk_cache import DiskCache
-from edge.cache.entry import Entry
+from edge.cache.entry import CacheEntry
 
-__all__ = ["DiskCache", "Entry"]
+__all__ = ["CacheEntry", "DiskCache"]

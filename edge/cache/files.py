@@ -6,83 +6,83 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from edge.cache.entry import BLOCK, Entry, block, entry_of
+from edge.cache.entry import HEADER_BYTES, CacheEntry, decode_entry, encode_header
 
-AT_ONCE = 512 << 10
+NOWAIT_MAX_BYTES = 512 << 10
 """The longest file that is read without waiting, in bytes: a third of a millisecond."""
 
 _UNFINISHED = "unfinished"
-_OLD_S = 3600.0
+_UNFINISHED_MAX_AGE_S = 3600.0
 """An unfinished file of this age, in seconds, is one whose writer has died."""
 
 
-class Files:
+class CacheFiles:
     """Reads, writes and removes the files in a folder: a block and a body in each, for this user alone."""
 
-    ENDING = ".val"
+    SUFFIX = ".val"
     FILE_MODE = 0o600
-    FOLDER_MODE = 0o700
+    DIRECTORY_MODE = 0o700
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
 
-    def name(self, key: str) -> str:
+    def relative_path(self, key: str) -> str:
         """Where the value of a key lies, relative to the folder."""
         digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-        return f"{digest[:2]}/{digest[2:4]}/{digest[4:]}{self.ENDING}"
+        return f"{digest[:2]}/{digest[2:4]}/{digest[4:]}{self.SUFFIX}"
 
-    def path(self, key: str) -> str:
+    def absolute_path(self, key: str) -> str:
         """Where the value of a key lies."""
-        return f"{self._folder}/{self.name(key)}"
+        return f"{self._root}/{self.relative_path(key)}"
 
-    def holds(self, key: str) -> bool:
+    def exists(self, key: str) -> bool:
         """Whether there is a value, sound or not."""
-        return Path(self.path(key)).exists()
+        return Path(self.absolute_path(key)).exists()
 
-    def read(self, key: str, *, wait: bool) -> Entry | None:
+    def read(self, key: str, *, wait: bool) -> CacheEntry | None:
         """The value, or None where there is none.
 
         Raises BlockingIOError where it must not wait and the kernel does not have the file in
         memory, or copying and checking it takes too long; Damaged; OSError.
         """
         try:
-            before, body = self._content(self.path(key), BLOCK, wait=wait)
+            header, body = self._read_split(self.absolute_path(key), HEADER_BYTES, wait=wait)
         except FileNotFoundError:
             return None
-        return entry_of(key, before, body)
+        return decode_entry(key, header, body)
 
-    def write(self, key: str, entry: Entry) -> int:
+    def write(self, key: str, entry: CacheEntry) -> int:
         """Put the value in its place, whole or not at all; its length in bytes. Raises OSError."""
-        return self._put(self.path(key), block(key, entry), entry.body)
+        return self._write_atomically(self.absolute_path(key), encode_header(key, entry), entry.body)
 
     def remove(self, key: str) -> None:
         """Remove a value; none there is no error. Raises OSError."""
-        Path(self.path(key)).unlink(missing_ok=True)
+        Path(self.absolute_path(key)).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
+    def remove_unfinished(self) -> None:
         """Remove what writers left that died while they wrote. Raises OSError."""
-        with suppress(FileNotFoundError), os.scandir(f"{self._folder}/{_UNFINISHED}") as found:
-            for item in found:
+        with suppress(FileNotFoundError), os.scandir(f"{self._root}/{_UNFINISHED}") as entries:
+            for item in entries:
                 with suppress(FileNotFoundError):
-                    if time.time() - item.stat().st_mtime > _OLD_S:
+                    if time.time() - item.stat().st_mtime > _UNFINISHED_MAX_AGE_S:
                         Path(item.path).unlink()
 
-    def _content(self, path: str, split: int, *, wait: bool) -> tuple[bytearray, bytearray]:
+    def _read_split(self, path: str, split: int, *, wait: bool) -> tuple[bytearray, bytearray]:
         """The first `split` bytes of a file and the others. Raises as `read`, and FileNotFoundError."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             size = os.fstat(fd).st_size
-            if size > AT_ONCE and not wait:
+            if size > NOWAIT_MAX_BYTES and not wait:
                 raise BlockingIOError
-            before, body = bytearray(split), bytearray(max(0, size - split))
-            _fill(fd, before, body, wait=wait)
+            head, rest = bytearray(split), bytearray(max(0, size - split))
+            _read_into(fd, head, rest, wait=wait)
         finally:
             os.close(fd)
-        return before, body
+        return head, rest
 
-    def _put(self, path: str, *parts: bytes | bytearray) -> int:
+    def _write_atomically(self, path: str, *parts: bytes | bytearray) -> int:
         """Write a file beside its place and move it there; its length in bytes. Raises OSError."""
-        unfinished = f"{self._folder}/{_UNFINISHED}/{os.urandom(12).hex()}"
+        unfinished = f"{self._root}/{_UNFINISHED}/{os.urandom(12).hex()}"
         Path(unfinished).parent.mkdir(mode=0o700, exist_ok=True)
         try:
             with open(unfinished, "xb") as file:  # noqa: PTH123 - in the hot path, and it is a string
@@ -91,7 +91,7 @@ class Files:
             try:
                 os.replace(unfinished, path)  # noqa: PTH105
             except FileNotFoundError:
-                self._make(Path(path).parent)
+                self._make_directory(Path(path).parent)
                 os.replace(unfinished, path)  # noqa: PTH105
         except BaseException:
             with suppress(OSError):
@@ -99,29 +99,29 @@ class Files:
             raise
         return size
 
-    def _make(self, folder: Path) -> None:
+    def _make_directory(self, directory: Path) -> None:
         """Make a folder and those above it, with their mode whatever the umask of this process is."""
-        if not folder.exists():
-            self._make(folder.parent)
-            folder.mkdir(exist_ok=True, mode=self.FOLDER_MODE)
-            folder.chmod(self.FOLDER_MODE)
+        if not directory.exists():
+            self._make_directory(directory.parent)
+            directory.mkdir(exist_ok=True, mode=self.DIRECTORY_MODE)
+            directory.chmod(self.DIRECTORY_MODE)
 
 
-def _fill(fd: int, before: bytearray, body: bytearray, *, wait: bool) -> None:
+def _read_into(fd: int, head: bytearray, rest: bytearray, *, wait: bool) -> None:
     """Read both, or fail with BlockingIOError where that would take the disk."""
     if not wait:
         try:
-            got = os.preadv(fd, [before, body], 0, os.RWF_NOWAIT)
+            count = os.preadv(fd, [head, rest], 0, os.RWF_NOWAIT)
         except BlockingIOError:
             raise
         except OSError as error:
             # Not every file system can tell; on those a thread reads.
             raise BlockingIOError from error
-        if got < len(before) + len(body):
+        if count < len(head) + len(rest):
             raise BlockingIOError
         return
     with open(fd, "rb", buffering=0, closefd=False) as file:
-        for part in (memoryview(before), memoryview(body)):
+        for part in (memoryview(head), memoryview(rest)):
             done = 0
-            while done < len(part) and (got := file.readinto(part[done:])):
-                done += got
+            while done < len(part) and (count := file.readinto(part[done:])):
+                done += count

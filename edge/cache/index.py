@@ -9,24 +9,24 @@ from typing import Any
 import diskcache
 from diskcache.core import MODE_BINARY
 
-from edge.cache.entry import Entry
-from edge.cache.files import Files
-from edge.cache.x_accel_files import Bodies
+from edge.cache.entry import CacheEntry
+from edge.cache.files import CacheFiles
+from edge.cache.x_accel_files import XAccelFiles
 
-LOCK_WAIT_S = 5.0
+LOCK_TIMEOUT_S = 5.0
 """Longest wait for another process that writes to the same folder."""
 
-_RUINED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
-FAULTS = (OSError, sqlite3.Error, diskcache.Timeout)
+CACHE_ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
 """What a disk, or another process on it, may bring about."""
 
 
-class NamedFiles(diskcache.Disk):  # type: ignore[misc]
+class KeyedFileDisk(diskcache.Disk):  # type: ignore[misc]
     """A Disk whose files are named by their keys. It neither writes nor reads a pickle, nor any value:
     whoever can write to the folder could have code run by one."""
 
-    files: type[Files] = Files
+    files: type[CacheFiles] = CacheFiles
 
     def put(self, key: Any) -> Any:
         if not isinstance(key, str):
@@ -39,60 +39,60 @@ class NamedFiles(diskcache.Disk):  # type: ignore[misc]
         return key
 
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:  # noqa: ARG002
-        if not isinstance(value, Entry):
+        if not isinstance(value, CacheEntry):
             raise TypeError("values are entries")
         files = self.files(Path(self._directory))
-        return files.write(key, value), MODE_BINARY, files.name(key), None
+        return files.write(key, value), MODE_BINARY, files.relative_path(key), None
 
     def fetch(self, *_: Any) -> Any:
         raise TypeError("values are read from their files")
 
 
-class NamedBodies(NamedFiles):
+class XAccelDisk(KeyedFileDisk):
     """The same with bodies in files of their own."""
 
-    files = Bodies
+    files = XAccelFiles
 
     def remove(self, file_path: Any) -> None:
-        for name in Bodies.beside(file_path):
-            super().remove(name)
+        for path in XAccelFiles.paths_of_value(file_path):
+            super().remove(path)
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class CacheStats:
     """What a cache folder holds: values, and bytes beside the most it may take."""
 
     entries: int
-    size: int
-    limit: int
+    size_bytes: int
+    limit_bytes: int
 
 
-class Ledger:
+class CacheIndex:
     """The books of one folder; least recently stored goes first. All calls wait for the disk."""
 
-    def __init__(self, folder: Path, size_bytes: int, *, disk: type[NamedFiles] = NamedFiles) -> None:
+    def __init__(self, root: Path, size_bytes: int, *, disk: type[KeyedFileDisk] = KeyedFileDisk) -> None:
         """Open them, with what there is. Books that are ruined are begun anew, without their files.
 
         `disk` says how values lie in files; those that lie otherwise stay until they are evicted.
         """
-        folder.mkdir(parents=True, exist_ok=True, mode=disk.files.FOLDER_MODE)
-        folder.chmod(disk.files.FOLDER_MODE)
-        self._files = disk.files(folder)
+        root.mkdir(parents=True, exist_ok=True, mode=disk.files.DIRECTORY_MODE)
+        root.chmod(disk.files.DIRECTORY_MODE)
+        self._files = disk.files(root)
         try:
-            self._cache = _opened(folder, size_bytes, disk)
+            self._cache = _open_cache(root, size_bytes, disk)
         except sqlite3.DatabaseError as error:
-            if not is_ruined(error):
+            if not is_corrupt(error):
                 raise
-            _emptied(folder)
-            self._cache = _opened(folder, size_bytes, disk)
-        self._files.sweep()
+            _empty(root)
+            self._cache = _open_cache(root, size_bytes, disk)
+        self._files.remove_unfinished()
 
-    def enter(self, key: str, entry: Entry) -> None:
+    def add(self, key: str, entry: CacheEntry) -> None:
         """Write the value's file and book it. Raises one of FAULTS, and nothing is left then."""
         # One transaction: setting what another process has just set would remove the file of both.
         with self._cache.transact():
             if key in self._cache:
-                if self._files.holds(key):
+                if self._files.exists(key):
                     return  # another process was first; the bytes are the same
                 self._cache.delete(key)
             try:
@@ -101,23 +101,23 @@ class Ledger:
                 self._files.remove(key)
                 raise
 
-    def forget(self, key: str) -> None:
+    def remove(self, key: str) -> None:
         """Remove a value, booked or not. Raises one of FAULTS."""
         self._cache.delete(key)
         self._files.remove(key)
 
     def evict(self) -> int:
         """Remove values until the size is within its bound; how many. Raises one of FAULTS."""
-        return int(self._cache.cull()) if self.size > self._cache.size_limit else 0
+        return int(self._cache.cull()) if self.size_bytes > self._cache.size_limit else 0
 
     @property
-    def size(self) -> int:
+    def size_bytes(self) -> int:
         """Bytes of all values and of the books."""
         return int(self._cache.volume())
 
-    def stats(self) -> Stats:
+    def stats(self) -> CacheStats:
         """What is held."""
-        return Stats(len(self._cache), self.size, int(self._cache.size_limit))
+        return CacheStats(len(self._cache), self.size_bytes, int(self._cache.size_limit))
 
     def clear(self) -> int:
         """Remove all values; how many."""
@@ -128,15 +128,15 @@ class Ledger:
         self._cache.close()
 
 
-def is_ruined(error: Exception) -> bool:
+def is_corrupt(error: Exception) -> bool:
     """Whether it says that the books themselves are damaged."""
-    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) in _RUINED
+    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) in _CORRUPT
 
 
-def _opened(folder: Path, size_bytes: int, disk: type[NamedFiles]) -> diskcache.Cache:
+def _open_cache(root: Path, size_bytes: int, disk: type[KeyedFileDisk]) -> diskcache.Cache:
     return diskcache.Cache(
-        str(folder),
-        timeout=LOCK_WAIT_S,
+        str(root),
+        timeout=LOCK_TIMEOUT_S,
         disk=disk,
         size_limit=size_bytes,
         eviction_policy="least-recently-stored",
@@ -146,9 +146,9 @@ def _opened(folder: Path, size_bytes: int, disk: type[NamedFiles]) -> diskcache.
     )
 
 
-def _emptied(folder: Path) -> None:
-    for item in folder.iterdir():
-        if item.is_dir():
-            shutil.rmtree(item, ignore_errors=True)
+def _empty(root: Path) -> None:
+    for path in root.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            item.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)

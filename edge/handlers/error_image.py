@@ -2,17 +2,17 @@
 
 from aiohttp import hdrs, web
 
-from edge.http.content_negotiation import takes_pictures
-from edge.http.headers import SAFE
+from edge.http.content_negotiation import expects_image
+from edge.http.headers import SECURITY_HEADERS
 from tagify.errors import Problem
 from tagify.web import problem_response
 
-CACHEABLE = "public, max-age=60"
+ERROR_CACHE_CONTROL = "public, max-age=60"
 """The same bytes will not decode on the next request either."""
 
 SEC_FETCH_DEST = "Sec-Fetch-Dest"
 
-PICTURE = (
+ERROR_SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="256" height="256" viewBox="0 0 32 32">'
     b'<rect width="32" height="32" fill="#8884"/>'
     b'<path d="M8 9h16v14H8zm0 11 5-5 4 4 3-3 4 4M6 6l20 20" fill="none" stroke="#888" stroke-width="1.5"/>'
@@ -21,18 +21,18 @@ PICTURE = (
 """A crossed-out picture, in a grey that is seen on light and dark."""
 
 
-def broken(request: web.Request, problem: Problem) -> web.Response:
+def error_image_response(request: web.Request, problem: Problem) -> web.Response:
     """The problem; for an `<img>` a picture, under the same status.
 
     Browsers draw the body of an error where it is an image, so the status can say the truth to
     caches, scripts and logs, and the page still has no hole.
     """
     destination = request.headers.get(SEC_FETCH_DEST, "")
-    if takes_pictures(request.headers.get(hdrs.ACCEPT, ""), destination):
-        response = web.Response(status=problem.status, body=PICTURE, content_type="image/svg+xml")
-        response.headers.update(SAFE)
+    if expects_image(request.headers.get(hdrs.ACCEPT, ""), destination):
+        response = web.Response(status=problem.status, body=ERROR_SVG, content_type="image/svg+xml")
+        response.headers.update(SECURITY_HEADERS)
     else:
         response = problem_response(problem)
-    response.headers[hdrs.CACHE_CONTROL] = CACHEABLE
+    response.headers[hdrs.CACHE_CONTROL] = ERROR_CACHE_CONTROL
     response.headers[hdrs.VARY] = f"{hdrs.ACCEPT}, {SEC_FETCH_DEST}"
     return response

@@ -8,15 +8,15 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from edge.app_keys import BYTES_OUT, LOOKUP, ORIGIN, REDIRECTS
-from edge.handlers.path_params import cache_control, listed_content, named_content, named_image
-from edge.http.byteranges import Multipart
-from edge.http.conditional import by_date, failed, not_modified, range_applies
-from edge.http.headers import IMMUTABLE, disposition, media_headers, passive
-from edge.http.ranges import Range, Unsatisfiable, parse
-from edge.http.server_timing import SERVER_TIMING, Stopwatch
-from edge.originals.presigned_redirect import KEPT_S, Redirects
-from edge.originals.streaming import BrokenOff, Piece, Streamed, StreamingResponse
+from edge.app_keys import BYTES_OUT, METADATA_CACHE, PRESIGNED_REDIRECT, UPSTREAM
+from edge.handlers.path_params import cache_control, content_param, ready_content, requested_image
+from edge.http.byteranges import MultipartByteranges
+from edge.http.conditional import needs_last_modified, not_modified, precondition_failed, range_applies
+from edge.http.headers import IMMUTABLE, content_disposition, media_headers, safe_content_type
+from edge.http.ranges import ByteRange, UnsatisfiableRange, parse_range
+from edge.http.server_timing import SERVER_TIMING, ServerTiming
+from edge.originals.presigned_redirect import REDIRECT_MAX_AGE_S, PresignedRedirect
+from edge.originals.streaming import BodyPart, DeferredHeadResponse, ResponseAborted, StreamingResponse
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
 from tagify.model import Content, OriginalInfo
 from tagify.web import problem_response
@@ -49,21 +49,21 @@ class Shown:
 
 @routes.get("/media/{content}/original")
 async def original(request: web.Request) -> web.StreamResponse:
-    content, watch = named_content(request), Stopwatch()
+    content, watch = content_param(request), ServerTiming()
     if _holds(request, content):
         # Bytes under their own name never change: nobody has to be asked.
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=media_headers(f'"{content}"', IMMUTABLE))
-    known = await request.app[LOOKUP].original(content)
-    watch.lap("catalog")
+    known = await request.app[METADATA_CACHE].get_original(content)
+    watch.record("catalog")
     return await _answer(request, Shown(content, known, IMMUTABLE), watch)
 
 
 @routes.get("/api/images/{id}/file")
 async def file(request: web.Request) -> web.StreamResponse:
-    watch = Stopwatch()
-    image = await named_image(request)
-    watch.lap("catalog")
-    content = listed_content(image)
+    watch = ServerTiming()
+    image = await requested_image(request)
+    watch.record("catalog")
+    content = ready_content(image)
     shown = Shown(
         content,
         OriginalInfo(image.file.size, image.mime),
@@ -71,7 +71,7 @@ async def file(request: web.Request) -> web.StreamResponse:
         # By id the time is the catalog's: the store may have had the new bytes before the old ones.
         image.updated_at,
         {
-            hdrs.CONTENT_DISPOSITION: disposition(
+            hdrs.CONTENT_DISPOSITION: content_disposition(
                 image.file.path.rpartition("/")[2], download=request.query.get("download") == "1"
             )
         },
@@ -85,37 +85,39 @@ def _holds(request: web.Request, content: Content) -> bool:
     etag = f'"{content}"'
     return (
         named
-        and not failed(request.headers, etag, None)
-        and not by_date(request.headers)
+        and not precondition_failed(request.headers, etag, None)
+        and not needs_last_modified(request.headers)
         and not_modified(request.headers, etag, None)
     )
 
 
-async def _answer(request: web.Request, shown: Shown, watch: Stopwatch) -> web.StreamResponse:
-    if request.app[REDIRECTS].wanted and request.method == hdrs.METH_GET:
-        return _elsewhere(request.app[REDIRECTS], shown)
+async def _answer(request: web.Request, shown: Shown, watch: ServerTiming) -> web.StreamResponse:
+    if request.app[PRESIGNED_REDIRECT].enabled and request.method == hdrs.METH_GET:
+        return _elsewhere(request.app[PRESIGNED_REDIRECT], shown)
     modified = shown.modified
-    if request.method == hdrs.METH_HEAD or (modified is None and by_date(request.headers)):
-        facts = await request.app[ORIGIN].facts(shown.content)
-        watch.lap("s3")
+    if request.method == hdrs.METH_HEAD or (modified is None and needs_last_modified(request.headers)):
+        facts = await request.app[UPSTREAM].head(shown.content)
+        watch.record("s3")
         modified = modified or facts.modified
     headers = shown.headers(modified if shown.modified is None or _settled(shown.modified) else None)
-    if failed(request.headers, shown.etag, modified):
+    if precondition_failed(request.headers, shown.etag, modified):
         raise PreconditionFailed("the original is not the one that is asked for")
     if not_modified(request.headers, shown.etag, modified):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     try:
         parts = _parts(request, shown, modified)
-    except Unsatisfiable:
+    except UnsatisfiableRange:
         return _unsatisfiable(shown.original.length)
     return await _deliver(request, shown, parts, headers, watch)
 
 
-def _elsewhere(redirects: Redirects, shown: Shown) -> web.Response:
+def _elsewhere(redirects: PresignedRedirect, shown: Shown) -> web.Response:
     named = shown.extra.get(hdrs.CONTENT_DISPOSITION, "")
     headers = {
         hdrs.LOCATION: redirects.url(shown.content, shown.original, named),
-        hdrs.CACHE_CONTROL: f"private, max-age={KEPT_S}" if shown.caching == IMMUTABLE else "no-store",
+        hdrs.CACHE_CONTROL: f"private, max-age={REDIRECT_MAX_AGE_S}"
+        if shown.caching == IMMUTABLE
+        else "no-store",
     }
     return web.Response(status=HTTPStatus.TEMPORARY_REDIRECT, headers=headers)
 
@@ -124,11 +126,11 @@ def _settled(modified: datetime) -> bool:
     return datetime.now(UTC) - modified > SETTLED
 
 
-def _parts(request: web.Request, shown: Shown, modified: datetime | None) -> tuple[Range, ...]:
+def _parts(request: web.Request, shown: Shown, modified: datetime | None) -> tuple[ByteRange, ...]:
     """The parts that are asked for, none for the whole: a Range has a meaning for GET alone."""
     if request.method != hdrs.METH_GET or not range_applies(request.headers, shown.etag, modified):
         return ()
-    return parse(", ".join(request.headers.getall(hdrs.RANGE, ())), shown.original.length)
+    return parse_range(", ".join(request.headers.getall(hdrs.RANGE, ())), shown.original.length)
 
 
 def _unsatisfiable(length: int) -> web.Response:
@@ -138,45 +140,53 @@ def _unsatisfiable(length: int) -> web.Response:
 
 
 async def _deliver(
-    request: web.Request, shown: Shown, parts: tuple[Range, ...], headers: dict[str, str], watch: Stopwatch
+    request: web.Request,
+    shown: Shown,
+    parts: tuple[ByteRange, ...],
+    headers: dict[str, str],
+    watch: ServerTiming,
 ) -> web.StreamResponse:
-    length, mime = shown.original.length, passive(shown.original.mime)
-    response = Streamed(status=HTTPStatus.PARTIAL_CONTENT if parts else HTTPStatus.OK, headers=headers)
+    length, mime = shown.original.length, safe_content_type(shown.original.mime)
+    response = DeferredHeadResponse(
+        status=HTTPStatus.PARTIAL_CONTENT if parts else HTTPStatus.OK, headers=headers
+    )
     response.headers[hdrs.CONTENT_TYPE] = mime
     if request.method == hdrs.METH_HEAD or not length:
         response.content_length = length
-        response.headers[SERVER_TIMING] = watch.header
+        response.headers[SERVER_TIMING] = watch.header_value
         await response.prepare(request)
         return response
     delivery = StreamingResponse(
         request,
         response,
-        request.app[ORIGIN],
+        request.app[UPSTREAM],
         shown.content,
         length,
-        dated=shown.modified is None,
-        watch=watch,
-        sent=request.app[BYTES_OUT],
+        store_dates=shown.modified is None,
+        timing=watch,
+        bytes_out=request.app[BYTES_OUT],
     )
-    with suppress(BrokenOff):
+    with suppress(ResponseAborted):
         if len(parts) > 1:
-            multipart = Multipart(parts, length, mime)
-            await delivery.send(_several(response, multipart, parts), multipart.closing)
+            multipart = MultipartByteranges(parts, length, mime)
+            await delivery.send(_several(response, multipart, parts), multipart.closing_delimiter)
         else:
             await delivery.send([_one(response, length, *parts)])
     return response
 
 
-def _one(response: web.StreamResponse, length: int, part: Range | None = None) -> Piece:
+def _one(response: web.StreamResponse, length: int, part: ByteRange | None = None) -> BodyPart:
     """The part, or the whole; the answer says which."""
     if part:
-        response.headers[hdrs.CONTENT_RANGE] = part.of(length)
-    part = part or Range(0, length - 1)
+        response.headers[hdrs.CONTENT_RANGE] = part.content_range(length)
+    part = part or ByteRange(0, length - 1)
     response.content_length = part.length
     return part, b""
 
 
-def _several(response: web.StreamResponse, multipart: Multipart, parts: tuple[Range, ...]) -> Iterable[Piece]:
+def _several(
+    response: web.StreamResponse, multipart: MultipartByteranges, parts: tuple[ByteRange, ...]
+) -> Iterable[BodyPart]:
     response.headers[hdrs.CONTENT_TYPE] = multipart.content_type
     response.content_length = multipart.content_length
-    return zip(parts, multipart.prefaces, strict=True)
+    return zip(parts, multipart.part_heads, strict=True)

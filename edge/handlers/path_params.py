@@ -2,13 +2,13 @@
 
 from aiohttp import web
 
-from edge.app_keys import LOOKUP
+from edge.app_keys import METADATA_CACHE
 from edge.http.headers import IMMUTABLE, REVALIDATE
 from tagify.errors import NotFound
 from tagify.model import Content, Image, ImageId, ImageState, is_content, is_id
 
 
-def named_content(request: web.Request) -> Content:
+def content_param(request: web.Request) -> Content:
     """The content that the path names. Raises NotFound."""
     text = request.match_info["content"]
     if not is_content(text):
@@ -16,17 +16,19 @@ def named_content(request: web.Request) -> Content:
     return Content(text)
 
 
-async def named_image(request: web.Request) -> Image:
+async def requested_image(request: web.Request) -> Image:
     """The image that the path names. Raises NotFound, Unavailable."""
     text = request.match_info["id"]
-    named = request.query.get("v", "")
-    image = await request.app[LOOKUP].image(ImageId(text), named) if is_id(text) else None
+    expected_content = request.query.get("v", "")
+    image = (
+        await request.app[METADATA_CACHE].get_image(ImageId(text), expected_content) if is_id(text) else None
+    )
     if image is None:
         raise NotFound(f"there is no image {text}")
     return image
 
 
-def listed_content(image: Image) -> Content:
+def ready_content(image: Image) -> Content:
     """The content of an image that is listed. Raises NotFound."""
     if image.content is None or image.state is not ImageState.READY:
         raise NotFound(f"image {image.id} has no media: it is {image.state}")

@@ -5,11 +5,11 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.app_keys import SETTINGS
-from edge.handlers.error_image import broken
-from edge.handlers.path_params import cache_control, listed_content, named_image
-from edge.handlers.variants import found
+from edge.handlers.error_image import error_image_response
+from edge.handlers.path_params import cache_control, ready_content, requested_image
+from edge.handlers.variants import variant_response
 from edge.http.conditional import not_modified
-from edge.http.content_negotiation import chosen
+from edge.http.content_negotiation import choose_format
 from edge.http.headers import media_headers
 from edge.variants.key import THUMB, VariantKey
 from tagify.errors import Unprocessable
@@ -19,15 +19,15 @@ routes = web.RouteTableDef()
 
 @routes.get("/api/images/{id}/thumb")
 async def thumb(request: web.Request) -> web.StreamResponse:
-    content = listed_content(await named_image(request))
-    ending = chosen(request.headers.get(hdrs.ACCEPT, ""), request.app[SETTINGS].edge_thumb_formats)
-    wanted = VariantKey(content, THUMB, ending)
-    headers = media_headers(wanted.etag, cache_control(request, content)) | {hdrs.VARY: hdrs.ACCEPT}
-    if not_modified(request.headers, wanted.etag, None):
+    content = ready_content(await requested_image(request))
+    extension = choose_format(request.headers.get(hdrs.ACCEPT, ""), request.app[SETTINGS].edge_thumb_formats)
+    key = VariantKey(content, THUMB, extension)
+    headers = media_headers(key.etag, cache_control(request, content)) | {hdrs.VARY: hdrs.ACCEPT}
+    if not_modified(request.headers, key.etag, None):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     try:
-        response = await found(request, wanted)
+        response = await variant_response(request, key)
     except Unprocessable as problem:
-        return broken(request, problem)
+        return error_image_response(request, problem)
     response.headers.update(headers)
     return response

@@ -1,22 +1,27 @@
-"""Several parts of one body in one answer: `multipart/byteranges` of RFC 9110, section 14.6. Pure."""
+"""A `multipart/byteranges` response body (RFC 9110, section 14.6). Pure."""
 
 import secrets
 from collections.abc import Sequence
 
-from edge.http.ranges import Range
+from edge.http.ranges import ByteRange
 
 
-class Multipart:
-    """What goes between the parts of an answer, all known before the first byte is sent."""
+class MultipartByteranges:
+    """Delimiters, part heads and total length of a multipart body, computed before the first byte is sent."""
 
-    def __init__(self, parts: Sequence[Range], length: int, mime: str) -> None:
+    def __init__(self, ranges: Sequence[ByteRange], total: int, mime: str) -> None:
+        """`total`: length of the whole representation, in bytes."""
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/byteranges; boundary={boundary}"
-        self.prefaces = tuple(
-            f"\r\n--{boundary}\r\nContent-Type: {mime}\r\nContent-Range: {part.of(length)}\r\n\r\n".encode()
-            for part in parts
+        self.part_heads = tuple(
+            f"\r\n--{boundary}\r\n"
+            f"Content-Type: {mime}\r\n"
+            f"Content-Range: {byte_range.content_range(total)}\r\n\r\n".encode()
+            for byte_range in ranges
         )
-        self.closing = f"\r\n--{boundary}--\r\n".encode()
+        self.closing_delimiter = f"\r\n--{boundary}--\r\n".encode()
         self.content_length = (
-            sum(part.length for part in parts) + sum(map(len, self.prefaces)) + len(self.closing)
+            sum(byte_range.length for byte_range in ranges)
+            + sum(map(len, self.part_heads))
+            + len(self.closing_delimiter)
         )

@@ -13,21 +13,21 @@ from multidict import MultiMapping
 
 Headers = MultiMapping[str]
 
-_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"'
+_ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"'
 # Possessive throughout: a list of commas and blanks must not be matched in every way there is.
-_TAGS = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t]*+(?:{_TAG})?+)*+[ \t]*+")
-_EACH_TAG = re.compile(_TAG)
+_ENTITY_TAG_LIST = re.compile(rf"[ \t,]*+{_ENTITY_TAG}(?:[ \t]*+,[ \t]*+(?:{_ENTITY_TAG})?+)*+[ \t]*+")
+_EACH_ENTITY_TAG = re.compile(_ENTITY_TAG)
 
 
-def failed(headers: Headers, etag: str, modified: datetime | None) -> bool:
+def precondition_failed(headers: Headers, etag: str, modified: datetime | None) -> bool:
     """Whether the client asks for another representation than this one: 412."""
     if hdrs.IF_MATCH in headers:
-        tags = _field(headers, hdrs.IF_MATCH)
-        return tags != "*" and etag not in _listed(tags)
+        tags = _joined_field(headers, hdrs.IF_MATCH)
+        return tags != "*" and etag not in _entity_tags(tags)
     if hdrs.IF_UNMODIFIED_SINCE not in headers:
         return False
-    since = _date(headers[hdrs.IF_UNMODIFIED_SINCE])
-    return since is not None and modified is not None and _whole_seconds(modified) > since
+    since = _parse_date(headers[hdrs.IF_UNMODIFIED_SINCE])
+    return since is not None and modified is not None and _truncate_to_seconds(modified) > since
 
 
 def not_modified(headers: Headers, etag: str, modified: datetime | None) -> bool:
@@ -36,49 +36,49 @@ def not_modified(headers: Headers, etag: str, modified: datetime | None) -> bool
     If-None-Match decides where it is given (weakly, lists and `*` too), else If-Modified-Since.
     """
     if hdrs.IF_NONE_MATCH in headers:
-        tags = _field(headers, hdrs.IF_NONE_MATCH)
-        return tags == "*" or etag in (tag.removeprefix("W/") for tag in _listed(tags))
+        tags = _joined_field(headers, hdrs.IF_NONE_MATCH)
+        return tags == "*" or etag in (tag.removeprefix("W/") for tag in _entity_tags(tags))
     if hdrs.IF_MODIFIED_SINCE not in headers:
         return False
-    since = _date(headers[hdrs.IF_MODIFIED_SINCE])
-    return since is not None and modified is not None and _whole_seconds(modified) <= since
+    since = _parse_date(headers[hdrs.IF_MODIFIED_SINCE])
+    return since is not None and modified is not None and _truncate_to_seconds(modified) <= since
 
 
 def range_applies(headers: Headers, etag: str, modified: datetime | None) -> bool:
     """Whether a Range may be answered with a part: no If-Range, or one that names just this."""
     if hdrs.IF_RANGE not in headers:
         return True
-    condition = _field(headers, hdrs.IF_RANGE)
+    condition = _joined_field(headers, hdrs.IF_RANGE)
     if condition.startswith(('"', "W/")):
         return condition == etag
-    date = _date(condition)
-    return date is not None and modified is not None and _whole_seconds(modified) == date
+    date = _parse_date(condition)
+    return date is not None and modified is not None and _truncate_to_seconds(modified) == date
 
 
-def by_date(headers: Headers) -> bool:
+def needs_last_modified(headers: Headers) -> bool:
     """Whether one of the conditions is a date that decides: the time of the last change is needed."""
     if hdrs.IF_UNMODIFIED_SINCE in headers and hdrs.IF_MATCH not in headers:
         return True
     if hdrs.IF_MODIFIED_SINCE in headers and hdrs.IF_NONE_MATCH not in headers:
         return True
-    return hdrs.IF_RANGE in headers and _date(headers[hdrs.IF_RANGE]) is not None
+    return hdrs.IF_RANGE in headers and _parse_date(headers[hdrs.IF_RANGE]) is not None
 
 
-def _field(headers: Headers, name: str) -> str:
+def _joined_field(headers: Headers, name: str) -> str:
     """The value of a field that may come in several lines."""
     return ", ".join(headers.getall(name)).strip(" \t")
 
 
-def _listed(tags: str) -> list[str]:
+def _entity_tags(tags: str) -> list[str]:
     """The entity tags of a list; none of one that is malformed."""
-    return _EACH_TAG.findall(tags) if _TAGS.fullmatch(tags) else []
+    return _EACH_ENTITY_TAG.findall(tags) if _ENTITY_TAG_LIST.fullmatch(tags) else []
 
 
-def _whole_seconds(modified: datetime) -> datetime:
+def _truncate_to_seconds(modified: datetime) -> datetime:
     return modified.replace(microsecond=0)
 
 
-def _date(text: str) -> datetime | None:
+def _parse_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

@@ -10,17 +10,17 @@ FALLBACK = "jpg"
 
 
 @lru_cache(maxsize=512)
-def chosen(accept: str, offered: Sequence[str]) -> str:
+def choose_format(accept: str, offered: Sequence[str]) -> str:
     """The ending for this Accept header: the first of those offered that it names, else the fallback.
 
     A wildcard is no promise: clients that know no new format send `*/*` too. Whatever the
     header says there are as many answers as formats, so a cache in front holds no more.
     """
-    named = {mime for mime, quality in map(_weighed, accept.lower().split(",")) if quality > 0}
-    return next((ending for ending in offered if VARIANT_MIMES[ending] in named), FALLBACK)
+    accepted = {mime for mime, quality in map(_parse_media_range, accept.lower().split(",")) if quality > 0}
+    return next((extension for extension in offered if VARIANT_MIMES[extension] in accepted), FALLBACK)
 
 
-def takes_pictures(accept: str, destination: str) -> bool:
+def expects_image(accept: str, destination: str) -> bool:
     """Whether an answer is for an `<img>`, which draws a picture and can show nothing else.
 
     Browsers of today say so by Sec-Fetch-Dest; others accept images by name, and no JSON.
@@ -31,7 +31,7 @@ def takes_pictures(accept: str, destination: str) -> bool:
     return "image/" in accept and "json" not in accept and "html" not in accept
 
 
-def _weighed(part: str) -> tuple[str, float]:
+def _parse_media_range(part: str) -> tuple[str, float]:
     mime, *parameters = (piece.strip() for piece in part.split(";"))
     for parameter in parameters:
         name, _, value = parameter.partition("=")

@@ -14,7 +14,7 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 """For URLs by id: kept, but asked about each time; a 304 answers."""
 
-SAFE = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "cross-origin",
     # An original may be anything that somebody put into a folder; nothing in it shall run.
@@ -22,21 +22,21 @@ SAFE = {
 }
 
 
-OPAQUE = "application/octet-stream"
+OCTET_STREAM = "application/octet-stream"
 
-PASSIVE = re.compile(r"image/(?!svg)[\w.+-]+", re.ASCII)
+SAFE_TYPES = re.compile(r"image/(?!svg)[\w.+-]+", re.ASCII)
 """Media types in which no browser runs anything."""
 
 
 @lru_cache(maxsize=64)
-def passive(mime: str) -> str:
+def safe_content_type(mime: str) -> str:
     """The type to serve a file under: what a browser might run in is nothing but bytes."""
-    return mime if PASSIVE.fullmatch(mime) else OPAQUE
+    return mime if SAFE_TYPES.fullmatch(mime) else OCTET_STREAM
 
 
 def media_headers(etag: str, cache_control: str, modified: datetime | None = None) -> dict[str, str]:
     """The headers of any answer with media, 304 included."""
-    headers = {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: cache_control, **SAFE}
+    headers = {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: cache_control, **SECURITY_HEADERS}
     if modified is not None:
         headers[hdrs.LAST_MODIFIED] = http_date(modified)
     return headers
@@ -47,7 +47,7 @@ def http_date(time: datetime) -> str:
     return format_datetime(time.astimezone(UTC), usegmt=True)
 
 
-def disposition(name: str, *, download: bool) -> str:
+def content_disposition(name: str, *, download: bool) -> str:
     """A Content-Disposition (RFC 6266) that carries any name: plain for old clients, exact for others."""
     plain = "".join(char if " " <= char <= "~" and char not in '"\\%' else "_" for char in name)
     exact = quote(name.encode("utf-8", "replace"), safe="!#$&+-.^_`|~")

@@ -3,14 +3,14 @@
 import re
 from dataclasses import dataclass
 
-PARTS = 8
+MAX_RANGES = 8
 """An answer of more parts than this costs more than the whole body, which is sent instead."""
 
 _SPEC = re.compile(r"(\d*)-(\d*)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class ByteRange:
     """The bytes from `first` to `last`, both included."""
 
     first: int
@@ -21,16 +21,16 @@ class Range:
         """Number of bytes."""
         return self.last - self.first + 1
 
-    def of(self, length: int) -> str:
+    def content_range(self, total: int) -> str:
         """The Content-Range that names it in a body of this length."""
-        return f"bytes {self.first}-{self.last}/{length}"
+        return f"bytes {self.first}-{self.last}/{total}"
 
 
-class Unsatisfiable(Exception):
+class UnsatisfiableRange(Exception):
     """None of the ranges begins before the end: 416."""
 
 
-def parse(header: str | None, length: int) -> tuple[Range, ...]:
+def parse_range(header: str | None, length: int) -> tuple[ByteRange, ...]:
     """The parts that are asked for, cut to the length, in the order asked; none for the whole body.
 
     Ranges that overlap or touch become one, in the place of the first of them; those behind the
@@ -42,16 +42,16 @@ def parse(header: str | None, length: int) -> tuple[Range, ...]:
     if unit.lower() != "bytes" or not specs:
         return ()
     try:
-        bounds = [_bounds(spec) for spec in specs]
+        bounds = [_parse_spec(spec) for spec in specs]
     except ValueError:
         return ()
-    parts = _coalesced([part for first, last in bounds if (part := _cut(first, last, length))])
-    if not parts:
-        raise Unsatisfiable
-    return parts if len(parts) <= PARTS else ()
+    ranges = _coalesce([clamped for first, last in bounds if (clamped := _clamp(first, last, length))])
+    if not ranges:
+        raise UnsatisfiableRange
+    return ranges if len(ranges) <= MAX_RANGES else ()
 
 
-def _bounds(spec: str) -> tuple[int | None, int | None]:
+def _parse_spec(spec: str) -> tuple[int | None, int | None]:
     """First and last of a range, the last alone of a suffix.
 
     Raises ValueError where it is malformed, and where a number is longer than Python reads: 4300 digits.
@@ -66,24 +66,24 @@ def _bounds(spec: str) -> tuple[int | None, int | None]:
     return first, last
 
 
-def _cut(first: int | None, last: int | None, length: int) -> Range | None:
+def _clamp(first: int | None, last: int | None, length: int) -> ByteRange | None:
     """The part of the body that it names; None where it names none of it."""
     if first is None:
         first, last = max(0, length - (last or 0)), None
     if first >= length:
         return None
-    return Range(first, length - 1 if last is None else min(last, length - 1))
+    return ByteRange(first, length - 1 if last is None else min(last, length - 1))
 
 
-def _coalesced(parts: list[Range]) -> tuple[Range, ...]:
+def _coalesce(ranges: list[ByteRange]) -> tuple[ByteRange, ...]:
     """Parts that overlap or touch as one, each in the place of the earliest it was made of."""
-    if not parts[1:]:
-        return tuple(parts)
-    merged: list[tuple[int, Range]] = []
-    for place, part in sorted(enumerate(parts), key=lambda item: item[1].first):
-        if merged and part.first <= merged[-1][1].last + 1:
-            earlier, before = merged.pop()
-            part = Range(before.first, max(before.last, part.last))  # noqa: PLW2901
-            place = min(place, earlier)  # noqa: PLW2901
-        merged.append((place, part))
+    if not ranges[1:]:
+        return tuple(ranges)
+    merged: list[tuple[int, ByteRange]] = []
+    for position, current in sorted(enumerate(ranges), key=lambda item: item[1].first):
+        if merged and current.first <= merged[-1][1].last + 1:
+            previous_position, previous = merged.pop()
+            current = ByteRange(previous.first, max(previous.last, current.last))  # noqa: PLW2901
+            position = min(position, previous_position)  # noqa: PLW2901
+        merged.append((position, current))
     return tuple(part for _, part in sorted(merged, key=lambda item: item[0]))

@@ -8,20 +8,20 @@ from multidict import istr
 SERVER_TIMING: Final = istr("Server-Timing")
 
 
-class Stopwatch:
+class ServerTiming:
     """Laps with names, each from the end of the one before."""
 
     def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self._laps: list[tuple[str, float]] = []
+        self._last_at = time.perf_counter()
+        self._metrics: list[tuple[str, float]] = []
 
-    def lap(self, name: str) -> None:
+    def record(self, name: str) -> None:
         """What was done until now is called this: a token of RFC 9110."""
         now = time.perf_counter()
-        self._laps.append((name, now - self._last))
-        self._last = now
+        self._metrics.append((name, now - self._last_at))
+        self._last_at = now
 
     @property
-    def header(self) -> str:
+    def header_value(self) -> str:
         """The header's value, in milliseconds."""
-        return ", ".join([f"{name};dur={took_s * 1000:.1f}" for name, took_s in self._laps])
+        return ", ".join([f"{name};dur={took_s * 1000:.1f}" for name, took_s in self._metrics])

@@ -22,18 +22,18 @@ class ClientWriter:
         """Hand it to the kernel, or to memory where the kernel takes no more. Raises ConnectionError."""
         await self._writer.write(data, drain=False)
 
-    async def has_room(self, within_s: float) -> bool:
+    async def wait_writable(self, timeout_s: float) -> bool:
         """Whether more may be written, now or after a wait of at most this long. Raises ConnectionError."""
         if not self._protocol.writing_paused:
             return True
         if self._draining is None or self._draining.done():
             self._draining = asyncio.ensure_future(self._writer.drain())
-        done, _ = await asyncio.wait({self._draining}, timeout=within_s)
+        done, _ = await asyncio.wait({self._draining}, timeout=timeout_s)
         for drained in done:
             drained.result()
         return bool(done)
 
-    async def socket(self, within_s: float) -> int | None:
+    async def flushed_socket(self, timeout_s: float) -> int | None:
         """The client's socket once all that was written has left; None where that takes longer.
 
         None too where there is no such socket: the client has gone, or what it gets is encrypted.
@@ -43,12 +43,12 @@ class ClientWriter:
             return None
         transport.set_write_buffer_limits(high=0)
         try:
-            if not await self.has_room(within_s) or transport.is_closing():
+            if not await self.wait_writable(timeout_s) or transport.is_closing():
                 return None
         finally:
             transport.set_write_buffer_limits()
-        number: int = transport.get_extra_info("socket").fileno()
-        return number
+        fd: int = transport.get_extra_info("socket").fileno()
+        return fd
 
     def close(self) -> None:
         """Wait no longer."""

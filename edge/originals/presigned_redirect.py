@@ -2,25 +2,25 @@
 
 from datetime import UTC, datetime, timedelta
 
-from edge.http.headers import passive
+from edge.http.headers import safe_content_type
 from tagify.model import Bucket, Content, OriginalInfo
 from tagify.settings import EdgeSettings
 from tagify.storage.keys import ObjectKeys
 from tagify.storage.presign import Signer
 
-LIFETIME = timedelta(hours=1)
+URL_LIFETIME = timedelta(hours=1)
 
-KEPT_S = 600
+REDIRECT_MAX_AGE_S = 600
 """How long a browser may follow the same redirect without asking, in seconds: well within the lifetime."""
 
 
-class Redirects:
+class PresignedRedirect:
     """Signs URLs for the address under which browsers reach the store; asks nobody."""
 
     def __init__(self, settings: EdgeSettings) -> None:
-        self.wanted = settings.media_mode == "presigned"
+        self.enabled = settings.media_mode == "presigned"
         """Whether browsers are to be sent to the store."""
-        self._objects = ObjectKeys(settings)
+        self._keys = ObjectKeys(settings)
         self._signer = Signer(
             settings.s3_public_endpoint or settings.s3_endpoint,
             settings.s3_region,
@@ -30,7 +30,7 @@ class Redirects:
 
     def url(self, content: Content, original: OriginalInfo, disposition: str = "") -> str:
         """Where the original is, under a type in which no browser runs anything, and under its name."""
-        said = {"response-content-disposition": disposition} if disposition else {}
-        said["response-content-type"] = passive(original.mime)
-        stamp = self._signer.stamp(datetime.now(UTC), LIFETIME, said)
-        return stamp.url(self._objects.path(Bucket.ORIGINALS, content))
+        overrides = {"response-content-disposition": disposition} if disposition else {}
+        overrides["response-content-type"] = safe_content_type(original.mime)
+        context = self._signer.stamp(datetime.now(UTC), URL_LIFETIME, overrides)
+        return context.url(self._keys.path(Bucket.ORIGINALS, content))

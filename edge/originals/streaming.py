@@ -5,38 +5,38 @@ from collections.abc import Iterable
 
 from aiohttp import hdrs, web
 
-from edge.http.ranges import Range
-from edge.http.server_timing import SERVER_TIMING, Stopwatch
+from edge.http.ranges import ByteRange
+from edge.http.server_timing import SERVER_TIMING, ServerTiming
 from edge.originals.client_writer import ClientWriter
 from edge.originals.splice import Splice
 from edge.originals.transfer import Transfer
-from edge.originals.upstream import Origin
+from edge.originals.upstream import Upstream
 from tagify.errors import Problem, Unavailable
 from tagify.metrics import Counter
 from tagify.model import Content
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S = 2.0
+SLOW_CLIENT_S = 2.0
 """A client that takes no bytes for this long gives its upstream connection back, in seconds."""
 
-STALL_S = 60.0
+CLIENT_STALL_S = 60.0
 """A client that takes no bytes for this long is left, in seconds."""
 
 
-SPLICED = 1 << 20
+MIN_SPLICE_BYTES = 1 << 20
 """From so many bytes on the kernel passes them on by itself, in bytes: it costs its upstream connection."""
 
 
-Piece = tuple[Range, bytes]
+BodyPart = tuple[ByteRange, bytes]
 """A part of an original, and what is sent before it."""
 
 
-class BrokenOff(Exception):
+class ResponseAborted(Exception):
     """The connection was broken, for the answer cannot be whole any more."""
 
 
-class Streamed(web.StreamResponse):
+class DeferredHeadResponse(web.StreamResponse):
     """An answer whose head leaves with its first bytes, in one packet."""
 
     _send_headers_immediately = False
@@ -54,29 +54,29 @@ class StreamingResponse:
         self,
         request: web.Request,
         response: web.StreamResponse,
-        origin: Origin,
+        upstream: Upstream,
         content: Content,
         length: int,
         *,
-        dated: bool,
-        watch: Stopwatch,
-        sent: Counter,
+        store_dates: bool,
+        timing: ServerTiming,
+        bytes_out: Counter,
     ) -> None:
         self._request = request
         self._response = response
-        self._origin = origin
+        self._upstream = upstream
         self._content = content
         self._length = length
-        self._outlet = ClientWriter(request)
-        self._dated = dated
-        self._watch = watch
-        self._sent = sent
+        self._writer = ClientWriter(request)
+        self._store_dates = store_dates
+        self._timing = timing
+        self._bytes_out = bytes_out
 
-    async def send(self, pieces: Iterable[Piece], closing: bytes = b"") -> None:
+    async def send(self, parts: Iterable[BodyPart], closing: bytes = b"") -> None:
         """Send these parts of the original. Raises NotFound, Busy, Unavailable, BrokenOff."""
         try:
-            for part, preface in pieces:
-                await self._send(part, preface)
+            for part, preface in parts:
+                await self._send_range(part, preface)
             await self._response.write_eof(closing)
         except (Problem, ConnectionError) as error:
             if not self._response.prepared:
@@ -84,59 +84,61 @@ class StreamingResponse:
             logger.info("an answer was broken off: %s", error)
             if self._request.transport is not None:
                 self._request.transport.abort()
-            raise BrokenOff from error
+            raise ResponseAborted from error
         finally:
-            self._outlet.close()
+            self._writer.close()
 
-    async def _send(self, part: Range, preface: bytes) -> None:
-        first, last = part.first, part.last
+    async def _send_range(self, byte_range: ByteRange, preface: bytes) -> None:
+        first, last = byte_range.first, byte_range.last
         while first <= last:
-            left = Range(first, last)
-            some = None if left.length == self._length else left
-            with await self._origin.open(self._content, self._length, some) as transfer:
-                await self._begun(transfer, preface)
-                first += await self._copied(transfer)
+            remaining = ByteRange(first, last)
+            some = None if remaining.length == self._length else remaining
+            with await self._upstream.open_original(self._content, self._length, some) as transfer:
+                await self._start(transfer, preface)
+                first += await self._copy(transfer)
             preface = b""
-            if first <= last and not await self._outlet.has_room(STALL_S):
+            if first <= last and not await self._writer.wait_writable(CLIENT_STALL_S):
                 raise Unavailable("the client does not read")
 
-    async def _begun(self, transfer: Transfer, preface: bytes) -> None:
+    async def _start(self, transfer: Transfer, preface: bytes) -> None:
         if not self._response.prepared:
-            self._watch.lap("s3")
-            self._response.headers[SERVER_TIMING] = self._watch.header
-            if self._dated and transfer.modified:
-                self._response.headers[hdrs.LAST_MODIFIED] = transfer.modified
+            self._timing.record("s3")
+            self._response.headers[SERVER_TIMING] = self._timing.header_value
+            if self._store_dates and transfer.last_modified:
+                self._response.headers[hdrs.LAST_MODIFIED] = transfer.last_modified
             await self._response.prepare(self._request)
         if preface:
-            await self._outlet.write(preface)
+            await self._writer.write(preface)
 
-    async def _copied(self, transfer: Transfer) -> int:
+    async def _copy(self, transfer: Transfer) -> int:
         """Bytes passed on: all of the transfer, or those until the client was slow to take them."""
         try:
-            while chunk := await transfer.read():
-                await self._outlet.write(chunk)
-                if not await self._outlet.has_room(PATIENCE_S):
+            while chunk := await transfer.read_chunk():
+                await self._writer.write(chunk)
+                if not await self._writer.wait_writable(SLOW_CLIENT_S):
                     break
-                if transfer.left >= SPLICED and await self._spliced(transfer):
+                if transfer.remaining >= MIN_SPLICE_BYTES and await self._splice(transfer):
                     break
         finally:
-            self._sent.add(transfer.received)
+            self._bytes_out.add(transfer.received)
         return transfer.received
 
-    async def _spliced(self, transfer: Transfer) -> bool:
+    async def _splice(self, transfer: Transfer) -> bool:
         """Have the kernel pass on the rest, or what the client takes of it; False where it cannot."""
-        sink = await self._outlet.socket(PATIENCE_S)
-        source = transfer.handed_over() if sink is not None else None
-        if sink is None or source is None:
+        client_fd = await self._writer.flushed_socket(SLOW_CLIENT_S)
+        source = transfer.take_socket() if client_fd is not None else None
+        if client_fd is None or source is None:
             return False
-        number, here = source
-        await self._outlet.write(here)
-        if await self._outlet.socket(PATIENCE_S) != sink:
+        fd, buffered = source
+        await self._writer.write(buffered)
+        if await self._writer.flushed_socket(SLOW_CLIENT_S) != client_fd:
             return True
-        with Splice(number, sink) as splice:
+        with Splice(fd, client_fd) as splice:
             try:
-                transfer.received += await splice.move(
-                    transfer.left, silence_s=self._origin.silence_s, patience_s=PATIENCE_S
+                transfer.received += await splice.copy(
+                    transfer.remaining,
+                    read_timeout_s=self._upstream.read_timeout_s,
+                    write_timeout_s=SLOW_CLIENT_S,
                 )
             except EOFError as error:
                 raise Unavailable("the S3 server broke off") from error

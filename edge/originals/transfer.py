@@ -6,7 +6,7 @@ from typing import Self
 import aiohttp
 from aiohttp import hdrs
 
-from edge.http.headers import OPAQUE
+from edge.http.headers import OCTET_STREAM
 from tagify.errors import Unavailable
 
 
@@ -16,13 +16,13 @@ class Transfer:
     `ended` is told how many were received.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, ended: Callable[[int], None]) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, on_close: Callable[[int], None]) -> None:
         self._response = response
-        self._ended = ended
+        self._on_close = on_close
         headers = response.headers
-        self.length = _length(headers.get(hdrs.CONTENT_LENGTH, ""))
+        self.length = _parse_length(headers.get(hdrs.CONTENT_LENGTH, ""))
         """How many bytes there are, as the store says; -1 where it says nothing."""
-        self.span = headers.get(hdrs.CONTENT_RANGE)
+        self.content_range = headers.get(hdrs.CONTENT_RANGE)
         """Which of the object's they are, as HTTP writes it; None where they are all."""
         self.received = 0
 
@@ -35,24 +35,24 @@ class Transfer:
     def close(self) -> None:
         """End it, whether all has come or not."""
         self._response.release()
-        self._ended(self.received)
+        self._on_close(self.received)
 
     @property
     def mime(self) -> str:
         """The type that the object was stored with."""
-        return self._response.headers.get(hdrs.CONTENT_TYPE, OPAQUE)
+        return self._response.headers.get(hdrs.CONTENT_TYPE, OCTET_STREAM)
 
     @property
-    def modified(self) -> str:
+    def last_modified(self) -> str:
         """When the store says that it was last modified, as HTTP writes it."""
         return self._response.headers.get(hdrs.LAST_MODIFIED, "")
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """Bytes that have not been received yet."""
         return self.length - self.received
 
-    async def read(self) -> bytes:
+    async def read_chunk(self) -> bytes:
         """The next bytes as they came; none once all have come. Raises Unavailable where it breaks."""
         if self.received == self.length:
             return b""
@@ -65,14 +65,14 @@ class Transfer:
             raise Unavailable("the S3 server sends another length than it said")
         return chunk
 
-    async def all(self) -> bytes:
+    async def read_all(self) -> bytes:
         """All of it. Raises Unavailable where it breaks."""
         chunks = []
-        while chunk := await self.read():
+        while chunk := await self.read_chunk():
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def handed_over(self) -> tuple[int, bytes] | None:
+    def take_socket(self) -> tuple[int, bytes] | None:
         """The socket that the rest comes from, and what was read of it already; `read` no more then.
 
         None where there is no such socket: the transfer is over or encrypted.
@@ -82,12 +82,12 @@ class Transfer:
             return None
         if connection.transport.get_extra_info("ssl_object") is not None:
             return None
-        number = connection.transport.get_extra_info("socket").fileno()
-        here = b"".join(iter(self._response.content.read_nowait, b""))
+        fd = connection.transport.get_extra_info("socket").fileno()
+        buffered = b"".join(iter(self._response.content.read_nowait, b""))
         connection.protocol.pause_reading()
-        self.received += len(here)
-        return number, here
+        self.received += len(buffered)
+        return fd, buffered
 
 
-def _length(text: str) -> int:
+def _parse_length(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() else -1

@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from edge.http.ranges import Range
+from edge.http.ranges import ByteRange
 from edge.originals.transfer import Transfer
 from tagify.concurrency.circuit_breaker import Circuit
 from tagify.concurrency.limiter import Slots
@@ -22,26 +22,26 @@ from tagify.model import Bucket, Content
 from tagify.storage.store import Blob, ObjectStore
 from tagify.web import REQUEST_ID
 
-READ_BUFFER = 256 << 10
+READ_BUFFER_BYTES = 256 << 10
 """Bytes of a transfer that wait for a slow client, in bytes; at most three times this is held."""
 
-LIFETIME = timedelta(minutes=10)
+URL_LIFETIME = timedelta(minutes=10)
 """Of a signed URL: it allows for clocks that differ."""
 
-REUSE_S = 120.0
+URL_REUSE_S = 120.0
 """Signing costs more than asking: a signed URL is used again for this long, in seconds."""
 
-SIGNED = 2048
+URL_CACHE_SIZE = 2048
 """Signed URLs that are kept."""
 
-LARGEST_THUMB = 16 << 20
+MAX_THUMB_BYTES = 16 << 20
 """A thumb of more bytes than this is none that we made."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ObjectMetadata:
     """What the store says of an object."""
 
     length: int
@@ -49,80 +49,86 @@ class Facts:
     modified: datetime
 
 
-class Origin:
+class Upstream:
     """The objects of the store as the edge reads them, over bounded connections."""
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        blobs: ObjectStore,
+        store: ObjectStore,
         circuit: Circuit,
         slots: Slots,
         *,
         seconds: Histogram,
         received: Counter,
-        wait_s: float,
+        read_timeout_s: float,
     ) -> None:
         self._session = session
-        self._blobs = blobs
+        self._store = store
         self._circuit = circuit
         self._slots = slots
         self._seconds = {method: seconds.bound(method=method) for method in (hdrs.METH_GET, hdrs.METH_HEAD)}
         self._received = received.bound()
-        self.silence_s = wait_s
-        self._signed: TTLCache[tuple[str, Bucket, Content], URL] = TTLCache(SIGNED, REUSE_S)
+        self.read_timeout_s = read_timeout_s
+        self._url_cache: TTLCache[tuple[str, Bucket, Content], URL] = TTLCache(URL_CACHE_SIZE, URL_REUSE_S)
 
-    async def facts(self, content: Content) -> Facts:
+    async def head(self, content: Content) -> ObjectMetadata:
         """Length, type and time of an object. Raises NotFound, Unavailable, Busy."""
-        with await self._opened(hdrs.METH_HEAD, Bucket.ORIGINALS, content) as transfer:
-            return Facts(transfer.length, transfer.mime, _time(transfer.modified))
+        with await self._open(hdrs.METH_HEAD, Bucket.ORIGINALS, content) as transfer:
+            return ObjectMetadata(transfer.length, transfer.mime, _parse_http_date(transfer.last_modified))
 
-    async def thumb(self, content: Content) -> Blob:
+    async def fetch_thumb(self, content: Content) -> Blob:
         """The stored thumb. Raises NotFound, Unavailable, Busy."""
-        with await self._opened(hdrs.METH_GET, Bucket.THUMBS, content) as transfer:
-            if not 0 < transfer.length <= LARGEST_THUMB:
+        with await self._open(hdrs.METH_GET, Bucket.THUMBS, content) as transfer:
+            if not 0 < transfer.length <= MAX_THUMB_BYTES:
                 raise Unavailable("the S3 server holds no thumb under its name")
-            return Blob(await transfer.all(), transfer.mime)
+            return Blob(await transfer.read_all(), transfer.mime)
 
-    async def open(self, content: Content, length: int, part: Range | None = None) -> Transfer:
+    async def open_original(
+        self, content: Content, length: int, byte_range: ByteRange | None = None
+    ) -> Transfer:
         """An original of this length, or a part of it, on its way; whoever asks closes it.
 
         Raises NotFound, Busy, and Unavailable, also where the object is not what it should be.
         """
-        transfer = await self._opened(hdrs.METH_GET, Bucket.ORIGINALS, content, part)
-        expected = part or Range(0, length - 1)
-        if transfer.length == expected.length and (part is None or transfer.span == part.of(length)):
+        transfer = await self._open(hdrs.METH_GET, Bucket.ORIGINALS, content, byte_range)
+        expected = byte_range or ByteRange(0, length - 1)
+        if transfer.length == expected.length and (
+            byte_range is None or transfer.content_range == byte_range.content_range(length)
+        ):
             return transfer
         transfer.close()
         raise Unavailable("the S3 server holds another length than the catalog")
 
-    async def _opened(
-        self, method: str, bucket: Bucket, content: Content, part: Range | None = None
+    async def _open(
+        self, method: str, bucket: Bucket, content: Content, byte_range: ByteRange | None = None
     ) -> Transfer:
         await self._slots.take()
         try:
             with self._circuit.call():
-                response = await self._asked(method, self._url(method, bucket, content), part)
+                response = await self._request(
+                    method, self._presigned_url(method, bucket, content), byte_range
+                )
         except BaseException:
             self._slots.give()
             raise
-        transfer = Transfer(response, self._ended)
-        if response.status == (HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK):
+        transfer = Transfer(response, self._on_close)
+        if response.status == (HTTPStatus.PARTIAL_CONTENT if byte_range else HTTPStatus.OK):
             return transfer
         transfer.close()
         if response.status == HTTPStatus.NOT_FOUND:
             raise NotFound("there is no such content")
         raise Unavailable(f"the S3 server answered {response.status}")
 
-    def _ended(self, received: int) -> None:
+    def _on_close(self, received: int) -> None:
         self._received(received)
         self._slots.give()
 
-    async def _asked(self, method: str, url: URL, part: Range | None) -> aiohttp.ClientResponse:
+    async def _request(self, method: str, url: URL, byte_range: ByteRange | None) -> aiohttp.ClientResponse:
         # With the id the store's log can be read beside ours.
         headers = {REQUEST_ID: request_id.get()}
-        if part:
-            headers[hdrs.RANGE] = f"bytes={part.first}-{part.last}"
+        if byte_range:
+            headers[hdrs.RANGE] = f"bytes={byte_range.first}-{byte_range.last}"
         start = time.perf_counter()
         try:
             response = await self._session.request(method, url, headers=headers, allow_redirects=False)
@@ -135,30 +141,30 @@ class Origin:
             raise Unavailable(f"the S3 server answered {response.status}")
         return response
 
-    def _url(self, method: str, bucket: Bucket, content: Content) -> URL:
-        url = self._signed.get((method, bucket, content))
+    def _presigned_url(self, method: str, bucket: Bucket, content: Content) -> URL:
+        url = self._url_cache.get((method, bucket, content))
         if url is None:
-            url = URL(self._blobs.presign(bucket, content, LIFETIME, method), encoded=True)
-            self._signed.put((method, bucket, content), url)
+            url = URL(self._store.presign(bucket, content, URL_LIFETIME, method), encoded=True)
+            self._url_cache.put((method, bucket, content), url)
         return url
 
 
-def _time(text: str) -> datetime:
+def _parse_http_date(text: str) -> datetime:
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):
         return EPOCH
 
 
-def upstream_session(silence_s: float) -> aiohttp.ClientSession:
+def upstream_session(timeout_s: float) -> aiohttp.ClientSession:
     """A client for the S3 server that gives up after this long a silence; Origin bounds its connections."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(
-            total=None, connect=silence_s, sock_connect=silence_s, sock_read=silence_s
+            total=None, connect=timeout_s, sock_connect=timeout_s, sock_read=timeout_s
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={hdrs.ACCEPT_ENCODING: "identity"},
         auto_decompress=False,
-        read_bufsize=READ_BUFFER,
+        read_bufsize=READ_BUFFER_BYTES,
     )

@@ -9,23 +9,23 @@ from http import HTTPStatus
 import aiohttp
 from yarl import URL
 
-from edge.variants.key import all_of
+from edge.variants.key import all_variant_keys
 from tagify.catalog import PurgeEntry
 from tagify.deploy.nginx.cache_purge import ACCEPTS, SLICE
 from tagify.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 8
+MAX_CONCURRENT_REQUESTS = 8
 """Requests to NGINX at the same time."""
 
 TIMEOUT_S = 5.0
 
-_DONE = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}
+_PURGED = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}
 """Purged, or nothing of this key was there."""
 
 
-class NginxCaches:
+class NginxCachePurger:
     """The caches of the NGINX that answers at this URL, a site of its own on loopback."""
 
     def __init__(
@@ -36,47 +36,48 @@ class NginxCaches:
         self._url = url
         self._widths = widths
         self._origins = ("", *origins)
-        self._told = False
+        self._warned = False
 
     async def purge(self, purge: PurgeEntry) -> None:
         """Take all that can be there of a content out of them. Raises Unavailable.
 
         Where NGINX has no such module nothing is done: what it keeps goes with its age.
         """
-        if await self._ask("") != HTTPStatus.NO_CONTENT:
-            if not self._told:
+        if await self._request("") != HTTPStatus.NO_CONTENT:
+            if not self._warned:
                 logger.info("NGINX at %s keeps what was removed: it has no module to purge", self._url)
-                self._told = True
+                self._warned = True
             return
         targets = self._targets(purge)
-        while some := list(itertools.islice(targets, AT_ONCE)):
-            statuses = await asyncio.gather(*(self._ask(target) for target in some))
-            if refused := set(statuses) - _DONE:
-                raise Unavailable(f"NGINX answered {min(refused)} to a purge")
+        while batch := list(itertools.islice(targets, MAX_CONCURRENT_REQUESTS)):
+            statuses = await asyncio.gather(*(self._request(target) for target in batch))
+            if failures := set(statuses) - _PURGED:
+                raise Unavailable(f"NGINX answered {min(failures)} to a purge")
 
     def _targets(self, purge: PurgeEntry) -> Iterator[str]:
         content = purge.content
         for origin in self._origins:
-            for wanted in all_of(content, self._widths):
-                if wanted.width:
-                    yield f"{wanted.path}?origin={origin}"
+            for variant in all_variant_keys(content, self._widths):
+                if variant.width:
+                    yield f"{variant.path}?origin={origin}"
             for accept in ACCEPTS:
                 yield f"/thumb/{content}?origin={origin}&accept={accept}"
             for first in range(0, purge.length, SLICE):
-                part = f"bytes={first}-{first + SLICE - 1}"
-                yield f"/media/{content}/original?origin={origin}&slice={part}"
+                byte_range = f"bytes={first}-{first + SLICE - 1}"
+                yield f"/media/{content}/original?origin={origin}&slice={byte_range}"
 
-    async def _ask(self, target: str) -> int:
+    async def _request(self, target: str) -> int:
         try:
             # As it is written: the keys hold the arguments undecoded.
-            async with self._session.get(URL(f"{self._url}/purge{target}", encoded=True)) as answer:
-                return answer.status
+            async with self._session.get(URL(f"{self._url}/purge{target}", encoded=True)) as response:
+                return response.status
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(f"NGINX does not answer at {self._url}") from error
 
 
-def purging_session() -> aiohttp.ClientSession:
+def purge_session() -> aiohttp.ClientSession:
     """A client for NGINX's site on loopback."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=AT_ONCE), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
+        connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT_REQUESTS),
+        timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
     )

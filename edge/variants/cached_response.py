@@ -10,7 +10,7 @@ from tagify.web.x_accel import CACHE_LOCATION, X_ACCEL_REDIRECT
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CachedResponse:
     """A whole body, its headers, and its length in bytes.
 
     `head` is that of a prebuilt answer; one whose body NGINX sends has none.
@@ -21,28 +21,28 @@ class Answer:
     size: int
     head: bytes = b""
 
-    def response(self) -> web.Response:
+    def to_response(self) -> web.Response:
         """The answer for one request; headers put on it are that request's alone."""
-        return _Whole(body=self.body, headers=self.headers)
+        return _BodyReleasingResponse(body=self.body, headers=self.headers)
 
-    def prebuilt(self, lines: str) -> RawResponse:
+    def to_prebuilt(self, header_lines: str) -> RawResponse:
         """The same, with these lines in its head, for a request that it fits."""
-        return RawResponse(self.head, lines, self.body)
+        return RawResponse(self.head, header_lines, self.body)
 
 
-def immutable_answer(body: bytes | bytearray, mime: str, etag: str) -> Answer:
+def immutable_response(body: bytes | bytearray, mime: str, etag: str) -> CachedResponse:
     """The answer for a URL that names the content."""
     headers = _headers(mime, etag)
-    return Answer(body, headers, len(body), response_head(headers, len(body)))
+    return CachedResponse(body, headers, len(body), response_head(headers, len(body)))
 
 
-def handed_answer(name: str, size: int, mime: str, etag: str) -> Answer:
+def x_accel_response(relative_path: str, size: int, mime: str, etag: str) -> CachedResponse:
     """The same where NGINX sends the body: from a file of the cache, under the name that it has there."""
-    headers = _headers(mime, etag) | {X_ACCEL_REDIRECT: CACHE_LOCATION + name}
-    return Answer(b"", headers, size)
+    headers = _headers(mime, etag) | {X_ACCEL_REDIRECT: CACHE_LOCATION + relative_path}
+    return CachedResponse(b"", headers, size)
 
 
-class _Whole(web.Response):
+class _BodyReleasingResponse(web.Response):
     """An answer that lets its body go once that is sent: the connection holds the answer until the next."""
 
     async def write_eof(self, data: bytes = b"") -> None:

@@ -22,53 +22,55 @@ class VariantKey:
 
     content: Content
     width: int
-    ending: str
+    extension: str
 
     @property
     def path(self) -> str:
         """What the memory knows it by: the path of its URL, where it has one."""
-        return f"/media/{self.content}/{self.width}.{self.ending}" if self.width else self.key
+        return f"/media/{self.content}/{self.width}.{self.extension}" if self.width else self.cache_key
 
     @property
-    def key(self) -> str:
+    def cache_key(self) -> str:
         """What it is kept under, and its ETag: everything that changes its bytes."""
         width = self.width or "thumb"
-        return f"{RECIPE}-{THUMB_RECIPE}-{self.content}-{width}-{self.ending}"
+        return f"{RECIPE}-{THUMB_RECIPE}-{self.content}-{width}-{self.extension}"
 
     @property
-    def width_key(self) -> str:
+    def alias_key(self) -> str:
         """What the width of another variant is kept under that has the same bytes."""
-        return f"{self.key}-is"
+        return f"{self.cache_key}-is"
 
-    def at(self, width: int) -> Self:
+    def with_width(self, width: int) -> Self:
         """The same in another width."""
         return replace(self, width=width)
 
     @property
     def etag(self) -> str:
         """Its entity tag, strong."""
-        return f'"{self.key}"'
+        return f'"{self.cache_key}"'
 
     @property
     def mime(self) -> str:
         """Its media type."""
-        return VARIANT_MIMES[self.ending]
+        return VARIANT_MIMES[self.extension]
 
     @property
-    def thumb_may_do(self) -> bool:
+    def may_use_thumb(self) -> bool:
         """Whether a thumb can be large enough for it."""
         return self.width <= THUMB_SIZE
 
 
-def named(path: str, widths: Container[int]) -> VariantKey | None:
+def parse_path(path: str, widths: Container[int]) -> VariantKey | None:
     """The variant whose path this is, on a ladder of these widths; None where it is none's."""
-    found = _PATH.fullmatch(path)
-    if found is None or not is_content(found[1]) or found[3] not in VARIANT_MIMES:
+    match = _PATH.fullmatch(path)
+    if match is None or not is_content(match[1]) or match[3] not in VARIANT_MIMES:
         return None
-    width = int(found[2])
-    return VariantKey(Content(found[1]), width, found[3]) if width in widths else None
+    width = int(match[2])
+    return VariantKey(Content(match[1]), width, match[3]) if width in widths else None
 
 
-def all_of(content: Content, widths: Sequence[int]) -> list[VariantKey]:
+def all_variant_keys(content: Content, widths: Sequence[int]) -> list[VariantKey]:
     """Every variant that there can be of a content, on a ladder of these widths."""
-    return [VariantKey(content, width, ending) for width in (THUMB, *widths) for ending in VARIANT_MIMES]
+    return [
+        VariantKey(content, width, extension) for width in (THUMB, *widths) for extension in VARIANT_MIMES
+    ]

@@ -2,48 +2,48 @@
 
 from collections import OrderedDict
 
-from edge.variants.cached_response import Answer
+from edge.variants.cached_response import CachedResponse
 from tagify.metrics import Gauge
 
-LARGEST_SHARE = 8
+MAX_SHARE = 8
 """An answer larger than the whole divided by this would push out too many others."""
 
-OVERHEAD = 1200
+OVERHEAD_BYTES = 1200
 """Bytes that an answer takes beside its body, about."""
 
 
-class Memory:
+class MemoryCache:
     """Answers by name, up to a number of bytes; the least recently used goes first."""
 
-    def __init__(self, size_bytes: int, held: Gauge) -> None:
-        self._left = size_bytes
+    def __init__(self, size_bytes: int, held_bytes: Gauge) -> None:
+        self._free = size_bytes
         self._size = size_bytes
-        self._held = held
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._held_bytes = held_bytes
+        self._responses: OrderedDict[str, CachedResponse] = OrderedDict()
 
-    def get(self, name: str) -> Answer | None:
+    def get(self, path: str) -> CachedResponse | None:
         """The answer, or None."""
-        answer = self._answers.get(name)
-        if answer is not None:
-            self._answers.move_to_end(name)
-        return answer
+        response = self._responses.get(path)
+        if response is not None:
+            self._responses.move_to_end(path)
+        return response
 
-    def put(self, name: str, answer: Answer) -> None:
+    def store(self, path: str, response: CachedResponse) -> None:
         """Keep an answer, in place of those that have not been asked for longest."""
-        cost = answer.size + OVERHEAD
-        if cost > self._size // LARGEST_SHARE:
+        cost = response.size + OVERHEAD_BYTES
+        if cost > self._size // MAX_SHARE:
             return
-        self.drop(name)
-        self._answers[name] = answer
-        self._left -= cost
-        while self._left < 0:
-            _, oldest = self._answers.popitem(last=False)
-            self._left += oldest.size + OVERHEAD
-        self._held.set(self._size - self._left)
+        self.remove(path)
+        self._responses[path] = response
+        self._free -= cost
+        while self._free < 0:
+            _, oldest = self._responses.popitem(last=False)
+            self._free += oldest.size + OVERHEAD_BYTES
+        self._held_bytes.set(self._size - self._free)
 
-    def drop(self, name: str) -> None:
+    def remove(self, path: str) -> None:
         """Keep it no longer."""
-        answer = self._answers.pop(name, None)
-        if answer is not None:
-            self._left += answer.size + OVERHEAD
-            self._held.set(self._size - self._left)
+        response = self._responses.pop(path, None)
+        if response is not None:
+            self._free += response.size + OVERHEAD_BYTES
+            self._held_bytes.set(self._size - self._free)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from edge.cache import Entry
-from edge.metadata_cache import Lookup
-from edge.originals.upstream import Origin
+from edge.cache import CacheEntry
+from edge.metadata_cache import MetadataCache
+from edge.originals.upstream import Upstream
 from edge.variants.key import THUMB, VariantKey
 from tagify.concurrency.byte_budget import Budget
 from tagify.errors import NotFound, Undecodable, Unprocessable
@@ -16,14 +16,14 @@ from tagify.model import Content
 from tagify.sandbox import Job, Result, Sandbox, SharedBuffer
 from tagify.storage.store import Blob
 
-LARGEST_ORIGINAL = 512 << 20
+MAX_ORIGINAL_BYTES = 512 << 20
 """Originals of more bytes than this are not made into variants."""
 
 AVIF = "image/avif"
 
 
 @dataclass(frozen=True, slots=True)
-class SameAs:
+class VariantAlias:
     """The answer where the picture is no wider than a narrower rung of the ladder: it is that one's."""
 
     width: int
@@ -39,8 +39,8 @@ class VariantRenderer:
     def __init__(
         self,
         sandbox: Sandbox,
-        origin: Origin,
-        lookup: Lookup,
+        upstream: Upstream,
+        metadata: MetadataCache,
         metrics: Metrics,
         *,
         widths: Sequence[int],
@@ -49,13 +49,13 @@ class VariantRenderer:
         avif_workers: int,
     ) -> None:
         self._sandbox = sandbox
-        self._origin = origin
-        self._lookup = lookup
+        self._upstream = upstream
+        self._metadata = metadata
         self._widths = sorted(widths)
         self._max_pixels = max_pixels
-        self._pixels = Budget(decode_bytes)
-        self._originals = Budget(LARGEST_ORIGINAL)
-        self._avif = asyncio.Semaphore(avif_workers)
+        self._decode_budget = Budget(decode_bytes)
+        self._original_budget = Budget(MAX_ORIGINAL_BYTES)
+        self._avif_semaphore = asyncio.Semaphore(avif_workers)
         self._seconds = metrics.histogram("edge_encode_seconds", "Time to make a variant, by format.")
         self._decoding = metrics.gauge("edge_decode_bytes", "Memory that originals are decoded in, in bytes.")
         self._decoding.set(0)
@@ -63,60 +63,60 @@ class VariantRenderer:
             "edge_variant_sources_total", "Variants made, by what from.", labelled=True
         )
 
-    async def make(self, wanted: VariantKey) -> Entry | SameAs:
+    async def render(self, variant: VariantKey) -> CacheEntry | VariantAlias:
         """The variant. Raises NotFound, Unprocessable, Unavailable, Busy."""
         try:
-            async with AsyncExitStack() as held:
-                if wanted.mime == AVIF:
-                    await held.enter_async_context(self._avif)
-                return await self._from_thumb(wanted) or await self._from_original(wanted)
+            async with AsyncExitStack() as acquired:
+                if variant.mime == AVIF:
+                    await acquired.enter_async_context(self._avif_semaphore)
+                return await self._render_from_thumb(variant) or await self._render_from_original(variant)
         except Undecodable as error:
             raise Unprocessable(f"no variant can be made: {error}") from error
 
-    async def _from_thumb(self, wanted: VariantKey) -> Entry | None:
+    async def _render_from_thumb(self, variant: VariantKey) -> CacheEntry | None:
         """From the stored thumb where that is large enough; a thumb in its own format is what it is."""
-        thumb = await self._thumb(wanted.content) if wanted.thumb_may_do else None
+        thumb = await self._fetch_thumb(variant.content) if variant.may_use_thumb else None
         if thumb is None:
             return None
-        if wanted.width == THUMB and wanted.mime == thumb.mime:
+        if variant.width == THUMB and variant.mime == thumb.mime:
             self._sources.add(source="thumb_as_it_is")
-            return Entry(thumb.mime, thumb.data)
-        with SharedBuffer() as sheet:
-            sheet.write(thumb.data)
-            made = await self._sandbox.run(self._job("enlarge_never", wanted), sheet)
-        return self._entry(wanted, made, "thumb") if made.data else None
+            return CacheEntry(thumb.mime, thumb.data)
+        with SharedBuffer() as buffer:
+            buffer.write(thumb.data)
+            result = await self._sandbox.run(self._job("enlarge_never", variant), buffer)
+        return self._entry(variant, result, "thumb") if result.data else None
 
-    async def _from_original(self, wanted: VariantKey) -> Entry | SameAs:
-        original = await self._lookup.original(wanted.content)
-        rung = next((width for width in self._widths if width >= original.width > 0), wanted.width)
-        if rung < wanted.width:
-            return SameAs(rung)
-        if original.length > LARGEST_ORIGINAL:
-            raise Undecodable(f"the file has more than {LARGEST_ORIGINAL >> 20} MB")
-        async with self._originals.hold(original.length):
-            with SharedBuffer() as sheet:
-                await self._fetch(wanted.content, original.length, sheet)
-                cost = await self._sandbox.run(self._job("measure", wanted), sheet)
-                async with self._pixels.hold(cost.number):
+    async def _render_from_original(self, variant: VariantKey) -> CacheEntry | VariantAlias:
+        original = await self._metadata.get_original(variant.content)
+        narrowest = next((width for width in self._widths if width >= original.width > 0), variant.width)
+        if narrowest < variant.width:
+            return VariantAlias(narrowest)
+        if original.length > MAX_ORIGINAL_BYTES:
+            raise Undecodable(f"the file has more than {MAX_ORIGINAL_BYTES >> 20} MB")
+        async with self._original_budget.hold(original.length):
+            with SharedBuffer() as buffer:
+                await self._fetch_original(variant.content, original.length, buffer)
+                cost = await self._sandbox.run(self._job("measure", variant), buffer)
+                async with self._decode_budget.hold(cost.number):
                     with self._decoding.held(cost.number):
-                        made = await self._sandbox.run(self._job("variant", wanted), sheet)
-        return self._entry(wanted, made, "original")
+                        result = await self._sandbox.run(self._job("variant", variant), buffer)
+        return self._entry(variant, result, "original")
 
-    async def _fetch(self, content: Content, length: int, sheet: SharedBuffer) -> None:
-        with await self._origin.open(content, length) as transfer:
-            while chunk := await transfer.read():
-                sheet.write(chunk)
+    async def _fetch_original(self, content: Content, length: int, buffer: SharedBuffer) -> None:
+        with await self._upstream.open_original(content, length) as transfer:
+            while chunk := await transfer.read_chunk():
+                buffer.write(chunk)
 
-    async def _thumb(self, content: Content) -> Blob | None:
+    async def _fetch_thumb(self, content: Content) -> Blob | None:
         try:
-            return await self._origin.thumb(content)
+            return await self._upstream.fetch_thumb(content)
         except NotFound:
             return None
 
-    def _job(self, work: str, wanted: VariantKey) -> Job:
-        return Job(work, self._max_pixels, wanted.width, wanted.mime)
+    def _job(self, operation: str, variant: VariantKey) -> Job:
+        return Job(operation, self._max_pixels, variant.width, variant.mime)
 
-    def _entry(self, wanted: VariantKey, made: Result, source: str) -> Entry:
-        self._seconds.observe(made.seconds, format=wanted.ending)
+    def _entry(self, variant: VariantKey, result: Result, source: str) -> CacheEntry:
+        self._seconds.observe(result.seconds, format=variant.extension)
         self._sources.add(source=source)
-        return Entry(wanted.mime, made.data)
+        return CacheEntry(variant.mime, result.data)

@@ -3,25 +3,25 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
-from edge.cache import DiskCache, Entry
-from edge.variants.cached_response import Answer, handed_answer, immutable_answer
-from edge.variants.key import VariantKey, named
-from edge.variants.memory_cache import Memory
-from edge.variants.negative_cache import Refusals
-from edge.variants.renderer import SameAs, VariantRenderer
+from edge.cache import CacheEntry, DiskCache
+from edge.variants.cached_response import CachedResponse, immutable_response, x_accel_response
+from edge.variants.key import VariantKey, parse_path
+from edge.variants.memory_cache import MemoryCache
+from edge.variants.negative_cache import NegativeCache
+from edge.variants.renderer import VariantAlias, VariantRenderer
 from tagify.concurrency.singleflight import Flights
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics
 
-WIDTH = "text/plain"
+ALIAS_MIME = "text/plain"
 """The media type of a value that is no picture, but the width of the variant that has these bytes."""
 
-STORE_S = 5.0
+WRITE_BEHIND_S = 5.0
 """Longest wait at the end of the service for what is still to be written, in seconds."""
 
 
-class Variants:
+class VariantService:
     """Looks variants up where they are kept, nearest first, and has those made that are nowhere.
 
     Up to `room` may be made or wait for it; a further one is refused at once. What is kept is
@@ -30,119 +30,125 @@ class Variants:
 
     def __init__(
         self,
-        memory: Memory,
-        cache: DiskCache,
-        maker: VariantRenderer,
-        layers: Counter,
+        memory_cache: MemoryCache,
+        disk_cache: DiskCache,
+        renderer: VariantRenderer,
+        responses: Counter,
         metrics: Metrics,
         *,
         widths: Collection[int],
-        room: int,
+        capacity: int,
     ) -> None:
-        self._memory = memory
-        self._cache = cache
-        self._maker = maker
-        self._layers = layers
-        self._from_memory = layers.bound(layer="memory")
-        self._from_disk = layers.bound(layer="disk")
+        self._memory_cache = memory_cache
+        self._disk_cache = disk_cache
+        self._renderer = renderer
+        self._responses = responses
+        self._from_memory = responses.bound(layer="memory")
+        self._from_disk = responses.bound(layer="disk")
         self._widths = frozenset(widths)
-        self._refusals = Refusals()
-        self._flights: Flights[Answer] = Flights()
-        self._storing: set[asyncio.Task[None]] = set()
-        self._room = room
-        self._making = metrics.gauge("edge_variants_making", "Variants that are being made or wait for it.")
+        self._negative_cache = NegativeCache()
+        self._flights: Flights[CachedResponse] = Flights()
+        self._pending_writes: set[asyncio.Task[None]] = set()
+        self._capacity = capacity
+        self._rendering = metrics.gauge(
+            "edge_variants_making", "Variants that are being made or wait for it."
+        )
 
-    def at_hand(self, path: str) -> Answer | None:
+    def get_nowait(self, path: str) -> CachedResponse | None:
         """What a plain question for this path is answered with where it takes no waiting at all.
 
         None leaves it to `get`, which knows better.
         """
-        known = self._memory.get(path)
-        if known is not None:
+        cached = self._memory_cache.get(path)
+        if cached is not None:
             self._from_memory(1)
-            return known
-        wanted = named(path, self._widths)
-        entry = self._cache.at_once(wanted.key) if wanted else None
-        if wanted is None or entry is None:
+            return cached
+        variant = parse_path(path, self._widths)
+        entry = self._disk_cache.get_nowait(variant.cache_key) if variant else None
+        if variant is None or entry is None:
             return None
         self._from_disk(1)
-        return self._remembered(wanted, entry)
+        return self._store_in_memory(variant, entry)
 
-    async def get(self, wanted: VariantKey, *, may_hand_over: bool = False) -> Answer:
+    async def get(self, variant: VariantKey, *, x_accel: bool = False) -> CachedResponse:
         """The variant. Raises NotFound, Unprocessable, Busy when too many wait, Unavailable.
 
         `may_hand_over`: its body may stay in its file, for NGINX to send it.
         """
-        known = self._memory.get(wanted.path)
-        if known is not None:
+        cached = self._memory_cache.get(variant.path)
+        if cached is not None:
             self._from_memory(1)
-            return known
-        place = self._cache.place(wanted.key) if may_hand_over else None
-        if place is not None:
-            self._layers.add(layer="handed")
-            return handed_answer(*place, wanted.mime, wanted.etag)
-        kept = await self._kept(wanted)
-        if kept is not None:
+            return cached
+        file = self._disk_cache.x_accel_file(variant.cache_key) if x_accel else None
+        if file is not None:
+            self._responses.add(layer="handed")
+            return x_accel_response(*file, variant.mime, variant.etag)
+        stored = await self._read_disk_cache(variant)
+        if stored is not None:
             self._from_disk(1)
-            return kept
-        return await self._made(wanted)
+            return stored
+        return await self._render_once(variant)
 
-    async def forget(self, several: Sequence[VariantKey]) -> None:
+    async def invalidate(self, variants: Sequence[VariantKey]) -> None:
         """Keep these no longer. Raises Unavailable where the disk does not let go of them, Busy."""
-        keys = [key for wanted in several for key in (wanted.key, wanted.width_key)]
-        if not await self._cache.forget(keys):
+        keys = [key for wanted in variants for key in (wanted.cache_key, wanted.alias_key)]
+        if not await self._disk_cache.remove(keys):
             raise Unavailable("the disk cache cannot be written")
-        for wanted in several:
-            self._memory.drop(wanted.path)
+        for variant in variants:
+            self._memory_cache.remove(variant.path)
 
     async def close(self) -> None:
         """Write what is still to be written."""
-        if self._storing:
-            await asyncio.wait(self._storing, timeout=STORE_S)
-        await cancel_and_wait(*self._storing)
+        if self._pending_writes:
+            await asyncio.wait(self._pending_writes, timeout=WRITE_BEHIND_S)
+        await cancel_and_wait(*self._pending_writes)
 
-    async def _kept(self, wanted: VariantKey) -> Answer | None:
+    async def _read_disk_cache(self, variant: VariantKey) -> CachedResponse | None:
         """What the disk cache holds of it, under its own width or under that which has the same bytes."""
-        entry = await self._cache.get(wanted.key)
+        entry = await self._disk_cache.get(variant.cache_key)
         if entry is None:
-            width = await self._cache.get(wanted.width_key)
-            entry = await self._cache.get(wanted.at(int(width.body)).key) if width else None
-        return self._remembered(wanted, entry) if entry else None
+            width = await self._disk_cache.get(variant.alias_key)
+            entry = (
+                await self._disk_cache.get(variant.with_width(int(width.body)).cache_key) if width else None
+            )
+        return self._store_in_memory(variant, entry) if entry else None
 
-    async def _made(self, wanted: VariantKey) -> Answer:
-        if self._flights.has(wanted.key):
-            self._layers.add(layer="joined")
+    async def _render_once(self, variant: VariantKey) -> CachedResponse:
+        if self._flights.has(variant.cache_key):
+            self._responses.add(layer="joined")
         else:
-            self._refusals.check((wanted.content, wanted.thumb_may_do))
-            if len(self._flights) >= self._room:
-                self._layers.add(layer="refused")
-                raise Busy(f"{self._room} variants are being made already")
-            self._layers.add(layer="made")
-        return await self._flights.join(wanted.key, lambda: self._make(wanted))
+            self._negative_cache.raise_cached((variant.content, variant.may_use_thumb))
+            if len(self._flights) >= self._capacity:
+                self._responses.add(layer="refused")
+                raise Busy(f"{self._capacity} variants are being made already")
+            self._responses.add(layer="made")
+        return await self._flights.join(variant.cache_key, lambda: self._render(variant))
 
-    async def _make(self, wanted: VariantKey) -> Answer:
-        with self._making.held():
+    async def _render(self, variant: VariantKey) -> CachedResponse:
+        with self._rendering.held():
             try:
-                made = await self._maker.make(wanted)
+                rendered = await self._renderer.render(variant)
             except Problem as problem:
-                self._refusals.note((wanted.content, wanted.thumb_may_do), problem)
+                self._negative_cache.record((variant.content, variant.may_use_thumb), problem)
                 raise
-        if isinstance(made, SameAs):
-            self._store(wanted.width_key, Entry(WIDTH, str(made.width).encode()))
-            narrower = wanted.at(made.width)
-            same = await self._kept(narrower)
+        if isinstance(rendered, VariantAlias):
+            self._write_behind(variant.alias_key, CacheEntry(ALIAS_MIME, str(rendered.width).encode()))
+            narrower = variant.with_width(rendered.width)
+            original = await self._read_disk_cache(narrower)
             # It is admitted already: making the other is all that there is to making this one.
-            same = same or await self._flights.join(narrower.key, lambda: self._make(narrower))
-            return self._remembered(wanted, Entry(wanted.mime, same.body))
-        self._store(wanted.key, made)
-        return self._remembered(wanted, made)
+            original = original or await self._flights.join(
+                narrower.cache_key, lambda: self._render(narrower)
+            )
+            return self._store_in_memory(variant, CacheEntry(variant.mime, original.body))
+        self._write_behind(variant.cache_key, rendered)
+        return self._store_in_memory(variant, rendered)
 
-    def _store(self, key: str, entry: Entry) -> None:
-        storing = asyncio.create_task(self._cache.put(key, entry))
-        self._storing.add(storing)
-        storing.add_done_callback(self._storing.discard)
+    def _write_behind(self, key: str, entry: CacheEntry) -> None:
+        task = asyncio.create_task(self._disk_cache.store(key, entry))
+        self._pending_writes.add(task)
+        task.add_done_callback(self._pending_writes.discard)
 
-    def _remembered(self, wanted: VariantKey, entry: Entry) -> Answer:
-        answer = immutable_answer(entry.body, wanted.mime, wanted.etag)
-        self._memory.put(wanted.path, answer)
-        return answer
+    def _store_in_memory(self, variant: VariantKey, entry: CacheEntry) -> CachedResponse:
+        response = immutable_response(entry.body, variant.mime, variant.etag)
+        self._memory_cache.store(variant.path, response)
+        return response

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 import api.static_pages
-from edge.http.headers import SAFE
+from edge.http.headers import SECURITY_HEADERS
 from tagify.settings import NginxSettings
 from tests.support.nginx_site import NGINX_BINARY, NginxSite, nginx_site, stub_service
 from tests.support.waiting import until
@@ -64,7 +64,7 @@ async def test_headers_that_protect_are_on_every_answer_and_not_doubled(tmp_path
         )
 
     async def safe(request: web.Request) -> web.Response:
-        return web.Response(body=b"x", headers=SAFE if request.path.endswith("webp") else {})
+        return web.Response(body=b"x", headers=SECURITY_HEADERS if request.path.endswith("webp") else {})
 
     async with (
         stub_service(page, tmp_path / "api.sock"),
@@ -76,7 +76,7 @@ async def test_headers_that_protect_are_on_every_answer_and_not_doubled(tmp_path
         assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]
         variant = f"/media/{'ab' * 32}/320.webp"
         policies = dict.fromkeys(("/media/x", "/metrics"), "default-src 'none'; frame-ancestors 'none'")
-        for path, told in {**policies, variant: SAFE["Content-Security-Policy"]}.items():
+        for path, told in {**policies, variant: SECURITY_HEADERS["Content-Security-Policy"]}.items():
             answer, _ = await front.get(path)
             assert answer.headers.getall("Content-Security-Policy") == [told]
             assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]

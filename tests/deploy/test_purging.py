@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.app_keys import MEMORY
+from edge.app_keys import MEMORY_CACHE
 from ingest.library_removal import Dismantler
 from tagify.catalog import Catalog, MarkMissing
 from tagify.deploy.nginx.cache_purge import MODULE, SLICE
@@ -42,7 +42,7 @@ def s3(servers: Servers) -> S3Server:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.app.UNDER_WAY_S", 0.3)
+    monkeypatch.setattr("edge.app.PURGE_DELAY_S", 0.3)
     monkeypatch.setattr("edge.purge.follower.POLL_S", 0.1)
 
 
@@ -145,7 +145,7 @@ async def test_a_removed_image_leaves_all_caches_and_its_sister_stays(
         await until(forgotten, timeout_s=10)
         for path, headers in questions(gone):
             assert (await front.get(path, headers=headers))[0].status == 404
-        assert behind.app[MEMORY].get(f"/media/{gone.content}/320.webp") is None
+        assert behind.app[MEMORY_CACHE].get(f"/media/{gone.content}/320.webp") is None
         assert kept_of(stays, *caches) == before
         answer, _ = await front.get(f"/media/{stays.content}/320.webp")
         assert answer.headers["X-Cache"] == "HIT"
@@ -195,7 +195,7 @@ async def test_a_removal_waits_for_no_cache_and_none_is_left_out(
     if not MODULE.exists():
         skip_or_fail("nginx's purge module", "sudo apt-get install libnginx-mod-http-cache-purge")
     monkeypatch.setattr("edge.purge.nginx.TIMEOUT_S", 0.2)
-    monkeypatch.setattr("edge.purge.follower.LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr("edge.purge.follower.MAX_BACKOFF_S", 0.2)
     first, second = await stored(catalog, blobs, 1), await stored(catalog, blobs, 2)
     caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
     values = {**mongo_values, **s3_values}

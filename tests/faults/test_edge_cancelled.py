@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from edge.app import build
-from edge.app_keys import ORIGIN, VARIANTS
+from edge.app_keys import UPSTREAM, VARIANT_SERVICE
 from edge.variants.renderer import VariantRenderer
 from tagify.catalog import Catalog
 from tagify.concurrency.limiter import UPSTREAMS
@@ -74,8 +74,8 @@ class Edge:
             lines = (await response.text()).splitlines()
         return (
             not {"edge_transfers 1", "edge_variants_making 1"}.intersection(lines)
-            and self.app[ORIGIN]._slots._free._value == UPSTREAMS
-            and not len(self.app[VARIANTS]._flights)
+            and self.app[UPSTREAM]._slots._free._value == UPSTREAMS
+            and not len(self.app[VARIANT_SERVICE]._flights)
             and not any("memfd:tagify" in name for name in open_files())
         )
 
@@ -127,6 +127,6 @@ async def test_a_making_cancelled_at_any_await_leaves_nothing(
     app: web.Application, image: Image, path: Callable[[Image], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancelling = Cancelling()
-    monkeypatch.setattr(VariantRenderer, "make", cancelling.around(VariantRenderer.make))
+    monkeypatch.setattr(VariantRenderer, "render", cancelling.around(VariantRenderer.render))
     async with TestClient(TestServer(app)) as client:
         assert await Edge(client, app).cancelled_everywhere(path(image), {}, cancelling) > 0

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from edge.app_keys import ORIGIN
+from edge.app_keys import UPSTREAM
 from edge.originals import streaming
 from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import FAILURES
@@ -91,7 +91,7 @@ async def at_rest(client: Client) -> None:
     """No transfer is under way, and every slot for one is free."""
     await until(lambda: metric(client, "edge_transfers 0"))
     assert client.app is not None
-    assert client.app[ORIGIN]._slots._free._value == UPSTREAMS
+    assert client.app[UPSTREAM]._slots._free._value == UPSTREAMS
 
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse", "storm"])
@@ -300,7 +300,7 @@ class Reader:
 async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
     client: Client, catalog: Catalog, blobs: ObjectStore, store: ChaosProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streaming, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(streaming, "SLOW_CLIENT_S", 0.05)
     image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)
     await reader.ask(image.by_content)
     await until(lambda: metric(client, "edge_transfers 1"))
@@ -312,8 +312,8 @@ async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
 async def test_a_client_that_never_reads_is_left(
     client: Client, catalog: Catalog, blobs: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streaming, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(streaming, "STALL_S", 0.1)
+    monkeypatch.setattr(streaming, "SLOW_CLIENT_S", 0.05)
+    monkeypatch.setattr(streaming, "CLIENT_STALL_S", 0.1)
     image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)
     await reader.ask(image.by_content)
     await until(lambda: metric(client, "edge_transfers 1"))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pixels
 from pydantic import SecretStr
 
-from edge.app_keys import VARIANTS
+from edge.app_keys import VARIANT_SERVICE
 from edge.variants.key import VariantKey
 from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import FAILURES
@@ -356,7 +356,7 @@ async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
             await mongo.drop_connections()
             await proxy.drop_connections()
             # As if a minute had passed: what was said is neither fresh nor good while it is asked again.
-            monkeypatch.setattr("edge.metadata_cache.REVALIDATE_S", 0.0)
+            monkeypatch.setattr("edge.metadata_cache.STALE_WHILE_REVALIDATE_S", 0.0)
             assert [await body(client, path) for path in paths] == seen
             assert await metric(client, "edge_stale_total") == 3
             async with client.get("/readyz") as response:
@@ -373,7 +373,7 @@ async def test_cancelled_at_any_moment_nothing_is_left(settings: EdgeSettings, b
     content = await put(blobs, pictures.jpeg(1500, 1000))
     async with edge(settings, edge_memory_bytes=0) as client:
         assert isinstance(client.server, TestServer)
-        variants = client.server.app[VARIANTS]
+        variants = client.server.app[VARIANT_SERVICE]
         for number in range(40):
             wanted = VariantKey(content, settings.media_widths[number % 8], ("webp", "jpg")[number % 2])
             task = asyncio.create_task(variants.get(wanted))

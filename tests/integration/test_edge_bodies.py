@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.cache import DiskCache, Entry
-from edge.cache.x_accel_files import SOUND, Bodies
+from edge.cache import CacheEntry, DiskCache
+from edge.cache.x_accel_files import VERIFIED_CAPACITY, XAccelFiles
 from tagify.metrics import Metrics
 from tests.support.cache_probe import key, value
 
@@ -17,7 +17,7 @@ from tests.support.cache_probe import key, value
 async def cache(
     folder: Path, *, size_bytes: int = 100_000_000, handing_over: bool = True
 ) -> AsyncIterator[DiskCache]:
-    made = DiskCache(folder, size_bytes, Metrics(), handing_over=handing_over)
+    made = DiskCache(folder, size_bytes, Metrics(), x_accel=handing_over)
     await made.open()
     try:
         yield made
@@ -33,13 +33,13 @@ def body_of(folder: Path) -> Path:
 async def test_a_body_is_named_once_it_was_read(tmp_path: Path) -> None:
     for _ in range(2):  # before and after a restart
         async with cache(tmp_path) as held:
-            await held.put(key(1), value(1))
-            assert held.place(key(1)) is None
+            await held.store(key(1), value(1))
+            assert held.x_accel_file(key(1)) is None
             assert await held.get(key(1)) == value(1)
-            name, length = held.place(key(1)) or ("", 0)
+            name, length = held.x_accel_file(key(1)) or ("", 0)
             assert (tmp_path / name).read_bytes() == value(1).body
             assert length == len(value(1).body)
-            assert held.place(key(2)) is None
+            assert held.x_accel_file(key(2)) is None
 
 
 DAMAGES: dict[str, Callable[[Path, Path], object]] = {
@@ -59,33 +59,33 @@ async def test_what_is_damaged_is_a_miss_and_made_again(
     tmp_path: Path, damage: Callable[[Path, Path], object]
 ) -> None:
     async with cache(tmp_path) as held:
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
     body = body_of(tmp_path)
     damage(body, body.with_name(body.name + ".block"))
     async with cache(tmp_path) as held:
         assert await held.get(key(1)) is None
-        assert held.place(key(1)) is None
-        await held.put(key(1), value(1))
+        assert held.x_accel_file(key(1)) is None
+        await held.store(key(1), value(1))
         assert await held.get(key(1)) == value(1)
-        assert held.place(key(1)) is not None
+        assert held.x_accel_file(key(1)) is not None
 
 
 async def test_another_file_under_its_name_is_not_named(tmp_path: Path) -> None:
     async with cache(tmp_path) as held:
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
         assert await held.get(key(1)) == value(1)
         body = body_of(tmp_path)
         other = body.with_name("other")
         other.write_bytes(random.Random(7).randbytes(30_000))
         other.replace(body)
-        assert held.place(key(1)) is None
+        assert held.x_accel_file(key(1)) is None
         assert await held.get(key(1)) is None
 
 
 async def test_what_is_evicted_leaves_no_file(tmp_path: Path) -> None:
     async with cache(tmp_path, size_bytes=1_000_000) as held:
         for number in range(60):
-            await held.put(key(number), value(number))
+            await held.store(key(number), value(number))
         assert await held.get(key(0)) is None
         assert await held.get(key(59)) == value(59)
         bodies, blocks = [*tmp_path.rglob("*.body")], [*tmp_path.rglob("*.block")]
@@ -97,17 +97,22 @@ async def test_the_setting_may_be_changed_over_one_folder(tmp_path: Path) -> Non
     for handing_over in (False, True, False):
         async with cache(tmp_path, handing_over=handing_over) as held:
             assert await held.get(key(1)) is None
-            await held.put(key(1), value(1))
+            await held.store(key(1), value(1))
             assert await held.get(key(1)) == value(1)
-            assert (held.place(key(1)) is not None) is handing_over
+            assert (held.x_accel_file(key(1)) is not None) is handing_over
             assert len([*tmp_path.rglob("*.val"), *tmp_path.rglob("*.body")]) == 1
             assert tmp_path.stat().st_mode & 0o777 == (0o710 if handing_over else 0o700)
 
 
 def test_what_is_known_of_files_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.cache.x_accel_files.SOUND", 10)
-    bodies = Bodies(tmp_path)
+    monkeypatch.setattr("edge.cache.x_accel_files.VERIFIED_CAPACITY", 10)
+    bodies = XAccelFiles(tmp_path)
     for number in range(25):
-        bodies.write(key(number), Entry("image/webp", b"x" * number))
+        bodies.write(key(number), CacheEntry("image/webp", b"x" * number))
         assert bodies.read(key(number), wait=True) is not None
-    assert 0 < sum(bodies.sound(key(number)) is not None for number in range(25)) <= 10 < SOUND
+    assert (
+        0
+        < sum(bodies.verified_file(key(number)) is not None for number in range(25))
+        <= 10
+        < VERIFIED_CAPACITY
+    )

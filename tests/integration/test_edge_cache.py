@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from edge.cache import DiskCache, Entry
+from edge.cache import CacheEntry, DiskCache
 from edge.cache.__main__ import main as command
-from edge.cache.files import AT_ONCE
+from edge.cache.files import NOWAIT_MAX_BYTES
 from tagify.metrics import Metrics
 from tagify.servers.local_profile import save_profile
 from tests.support.cache_probe import key, value
@@ -30,7 +30,7 @@ async def cache(
     folder: Path, size_bytes: int = 100_000_000, *, handing_over: bool = False
 ) -> AsyncIterator[tuple[DiskCache, Metrics]]:
     metrics = Metrics()
-    made = DiskCache(folder, size_bytes, metrics, handing_over=handing_over)
+    made = DiskCache(folder, size_bytes, metrics, x_accel=handing_over)
     await made.open()
     try:
         yield made, metrics
@@ -52,7 +52,7 @@ async def test_what_was_kept_is_there_after_a_restart(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     async with cache(folder) as (first, _):
         assert await first.get(key(1)) is None
-        await first.put(key(1), value(1))
+        await first.store(key(1), value(1))
         assert await first.get(key(1)) == value(1)
         assert folder.stat().st_mode & 0o777 == 0o700
     async with cache(folder) as (second, metrics):
@@ -80,12 +80,12 @@ async def test_a_damaged_file_is_a_miss_and_made_again(
     tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     async with cache(tmp_path / "cache") as (held, metrics):
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
         place = only_file(tmp_path)
         place.write_bytes(damage(place.read_bytes()))
         assert await held.get(key(1)) is None
         assert counted(metrics, 'edge_cache_answers_total{outcome="damaged"') == 1
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
         assert await held.get(key(1)) == value(1)
 
 
@@ -94,40 +94,40 @@ async def test_at_once_there_is_what_is_sound_and_nothing_is_said_of_the_rest(
     tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     async with cache(tmp_path / "cache") as (held, metrics):
-        assert held.at_once(key(1)) is None
-        await held.put(key(1), value(1))
-        assert held.at_once(key(1)) == value(1)
+        assert held.get_nowait(key(1)) is None
+        await held.store(key(1), value(1))
+        assert held.get_nowait(key(1)) == value(1)
         place = only_file(tmp_path)
         place.write_bytes(damage(place.read_bytes()))
-        assert held.at_once(key(1)) is None
+        assert held.get_nowait(key(1)) is None
         assert counted(metrics, "edge_cache_answers_total") == 1
         shutil.rmtree(tmp_path / "cache")
-        assert held.at_once(key(1)) is None
+        assert held.get_nowait(key(1)) is None
 
 
 async def test_a_long_value_is_read_in_a_thread(tmp_path: Path) -> None:
-    long = Entry("image/webp", bytes(AT_ONCE))
+    long = CacheEntry("image/webp", bytes(NOWAIT_MAX_BYTES))
     async with cache(tmp_path / "cache") as (held, metrics):
-        await held.put(key(1), long)
-        assert held.at_once(key(1)) is None
+        await held.store(key(1), long)
+        assert held.get_nowait(key(1)) is None
         assert await held.get(key(1)) == long
         assert counted(metrics, 'edge_cache_answers_total{outcome="hit",read="thread"}') == 1
 
 
 async def test_at_once_there_is_nothing_that_another_server_may_send(tmp_path: Path) -> None:
     async with cache(tmp_path / "cache", handing_over=True) as (held, _):
-        await held.put(key(1), value(1))
-        assert held.at_once(key(1)) is None
+        await held.store(key(1), value(1))
+        assert held.get_nowait(key(1)) is None
         assert await held.get(key(1)) == value(1)
 
 
 async def test_a_file_under_the_name_of_another_is_not_served(tmp_path: Path) -> None:
     async with cache(tmp_path / "cache") as (held, _):
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
         first = only_file(tmp_path)
         data = first.read_bytes()
         first.unlink()
-        await held.put(key(2), value(2))
+        await held.store(key(2), value(2))
         only_file(tmp_path).write_bytes(data)
         assert await held.get(key(2)) is None
 
@@ -135,14 +135,14 @@ async def test_a_file_under_the_name_of_another_is_not_served(tmp_path: Path) ->
 async def test_deleted_files_and_ruined_books_cost_misses(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     async with cache(folder) as (held, _):
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
         only_file(folder).unlink()
         assert await held.get(key(1)) is None
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
         assert await held.get(key(1)) == value(1)
     (folder / "cache.db").write_bytes(b"no database at all" * 1000)
     async with cache(folder) as (held, _):
-        await held.put(key(2), value(2))
+        await held.store(key(2), value(2))
         assert await held.get(key(2)) == value(2)
         assert await held.get(key(1)) is None
     shutil.rmtree(folder)
@@ -152,16 +152,16 @@ async def test_deleted_files_and_ruined_books_cost_misses(tmp_path: Path) -> Non
 
 async def test_a_folder_that_goes_away_meanwhile_costs_misses(tmp_path: Path) -> None:
     async with cache(tmp_path / "cache") as (held, _):
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
         shutil.rmtree(tmp_path / "cache")
         assert await held.get(key(1)) is None
-        await held.put(key(2), value(2))
+        await held.store(key(2), value(2))
 
 
 async def test_a_folder_that_cannot_be_made_costs_misses(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     async with cache(tmp_path / "file" / "cache") as (held, metrics):
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
         assert await held.get(key(1)) is None
         assert counted(metrics, 'edge_cache_writes_total{outcome="failed"}') == 1
 
@@ -170,7 +170,7 @@ async def test_the_size_is_bounded_and_the_oldest_goes_first(tmp_path: Path) -> 
     limit = 1_000_000
     async with cache(tmp_path / "cache", limit) as (held, metrics):
         for number in range(100):
-            await held.put(key(number), value(number))
+            await held.store(key(number), value(number))
             assert sum(file.stat().st_size for file in tmp_path.rglob("*.val")) <= limit
         assert await held.get(key(0)) is None
         assert await held.get(key(99)) == value(99)
@@ -182,9 +182,9 @@ async def test_the_size_is_bounded_and_the_oldest_goes_first(tmp_path: Path) -> 
 async def test_only_entries_under_strings_are_kept_and_no_pickle_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     async with cache(folder) as (held, metrics):
-        await held.put(key(1), {"not": "an entry"})  # type: ignore[arg-type]
+        await held.store(key(1), {"not": "an entry"})  # type: ignore[arg-type]
         assert counted(metrics, 'edge_cache_writes_total{outcome="failed"}') == 1
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
     marker = tmp_path / "was-run"
 
     class Bomb:
@@ -195,7 +195,7 @@ async def test_only_entries_under_strings_are_kept_and_no_pickle_is_read(tmp_pat
         books.execute("UPDATE Cache SET mode = 4, value = ?, filename = NULL", (pickle.dumps(Bomb()),))
     async with cache(folder) as (held, _):
         assert await held.get(key(1)) == value(1)
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
     assert not marker.exists()
 
 
@@ -254,7 +254,7 @@ async def test_the_command_tells_and_clears(
     assert "no cache is there" in capsys.readouterr().out
     async with cache(folder) as (held, _):
         for number in range(3):
-            await held.put(key(number), value(number))
+            await held.store(key(number), value(number))
     assert command(["stats"]) == 0
     assert "3 variants, 0.1 MB of at most 10000 MB" in capsys.readouterr().out
     assert command(["clear"]) == 0
@@ -283,7 +283,7 @@ async def test_the_command_line_tells_and_clears(tmp_path: Path, handing_over: b
     }
     async with cache(folder, handing_over=handing_over) as (held, _):
         for number in range(2):
-            await held.put(key(number), value(number))
+            await held.store(key(number), value(number))
     assert await tagify("cache", "stats", **settings) == (
         0,
         f"{folder}: 2 variants, 0.1 MB of at most 10000 MB\n",
@@ -300,13 +300,13 @@ async def test_the_command_line_finds_the_cache_of_a_data_folder(tmp_path: Path)
     folder = tmp_path / "data" / "cache" / "edge"
     save_profile(tmp_path / "data", {"TAGIFY_EDGE_CACHE_DIR": str(folder)})
     async with cache(folder) as (held, _):
-        await held.put(key(1), value(1))
+        await held.store(key(1), value(1))
     status, said = await tagify("cache", "stats", "--data-dir", str(tmp_path / "data"))
     assert (status, said.startswith(f"{folder}: 1 variants")) == (0, True)
 
 
 async def test_the_keys_of_entries_have_an_end(tmp_path: Path) -> None:
     async with cache(tmp_path / "cache") as (held, metrics):
-        await held.put("k" * 300, Entry("image/webp", b"x"))
+        await held.store("k" * 300, CacheEntry("image/webp", b"x"))
         assert counted(metrics, 'edge_cache_writes_total{outcome="failed"}') == 1
         assert await held.get("k" * 300) is None

@@ -10,15 +10,15 @@ import random
 import sys
 from pathlib import Path
 
-from edge.cache import DiskCache, Entry
+from edge.cache import CacheEntry, DiskCache
 from tagify.metrics import Metrics
 
 LIMIT = 100_000_000
 
 
-def value(number: int) -> Entry:
+def value(number: int) -> CacheEntry:
     """The value under `key(number)`."""
-    return Entry("image/webp", random.Random(number).randbytes(30_000))
+    return CacheEntry("image/webp", random.Random(number).randbytes(30_000))
 
 
 def key(number: int) -> str:
@@ -42,7 +42,7 @@ async def main(folder: Path, first: int, number: int) -> None:
         if await held(cache, index):
             before += 1
         else:
-            await cache.put(key(index), value(index))
+            await cache.store(key(index), value(index))
         after += await held(cache, index)
     await cache.close()
     counted = [line for line in metrics.page()[0].decode().splitlines() if line.startswith("edge_cache_")]

@@ -10,9 +10,9 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 from aiohttp.test_utils import RawTestServer, make_mocked_request
 
-from edge.handlers.fast_path import at_hand
-from edge.variants.cached_response import Answer, immutable_answer
-from edge.variants.service import Variants
+from edge.handlers.fast_path import build_fast_path
+from edge.variants.cached_response import CachedResponse, immutable_response
+from edge.variants.service import VariantService
 from tagify.metrics import Metrics
 from tagify.web import FastPathHandler, RawResponse
 
@@ -24,9 +24,9 @@ class Held:
     """Variants that have one answer at hand."""
 
     def __init__(self) -> None:
-        self.answer = immutable_answer(BODY, "image/webp", '"one"')
+        self.answer = immutable_response(BODY, "image/webp", '"one"')
 
-    def at_hand(self, path: str) -> Answer | None:
+    def get_nowait(self, path: str) -> CachedResponse | None:
         return self.answer if path == PATH else None
 
 
@@ -37,7 +37,7 @@ class Front:
         self.metrics = Metrics()
         seconds = self.metrics.histogram("seconds", "")
         sent = self.metrics.counter("sent_total", "")
-        self.door: FastPathHandler = at_hand(cast(Variants, Held()), seconds, sent, shared=False)
+        self.door: FastPathHandler = build_fast_path(cast(VariantService, Held()), seconds, sent, cors=False)
 
     def counted(self) -> tuple[float, float]:
         """Bytes and answers."""
@@ -82,8 +82,8 @@ CLIENTS, LARGE = 40, 1 << 20
 @pytest.mark.parametrize("way", ["at the door", "by a route"])
 async def test_a_connection_that_waits_holds_no_answer(way: str) -> None:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        made = immutable_answer(bytearray(LARGE), "image/webp", '"one"')
-        return made.prebuilt("") if way == "at the door" else made.response()
+        made = immutable_response(bytearray(LARGE), "image/webp", '"one"')
+        return made.to_prebuilt("") if way == "at the door" else made.to_response()
 
     async with RawTestServer(answer) as server:
         tracemalloc.start()

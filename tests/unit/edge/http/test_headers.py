@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.http.byteranges import Multipart
-from edge.http.headers import disposition, passive
-from edge.http.ranges import Range
+from edge.http.byteranges import MultipartByteranges
+from edge.http.headers import content_disposition, safe_content_type
+from edge.http.ranges import ByteRange
 
 
 @given(st.text(max_size=50))
 def test_any_name_makes_a_header_of_one_plain_line(name: str) -> None:
-    header = disposition(name, download=False)
+    header = content_disposition(name, download=False)
     assert header.isascii()
     assert "\n" not in header
     assert "\r" not in header
@@ -32,11 +32,13 @@ def test_any_name_makes_a_header_of_one_plain_line(name: str) -> None:
     ],
 )
 def test_nothing_active_is_served(mime: str, expected: str) -> None:
-    assert passive(mime) == expected
+    assert safe_content_type(mime) == expected
 
 
 def test_the_length_of_several_parts_is_known_before() -> None:
-    parts = (Range(5, 9), Range(0, 2))
-    made = Multipart(parts, 100, "image/jpeg")
-    body = b"".join(preface + bytes(part.length) for preface, part in zip(made.prefaces, parts, strict=True))
-    assert len(body + made.closing) == made.content_length
+    parts = (ByteRange(5, 9), ByteRange(0, 2))
+    made = MultipartByteranges(parts, 100, "image/jpeg")
+    body = b"".join(
+        preface + bytes(part.length) for preface, part in zip(made.part_heads, parts, strict=True)
+    )
+    assert len(body + made.closing_delimiter) == made.content_length

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from edge.http.conditional import by_date, failed, not_modified, range_applies
-from edge.http.ranges import PARTS, Range, Unsatisfiable, parse
+from edge.http.conditional import needs_last_modified, not_modified, precondition_failed, range_applies
+from edge.http.ranges import MAX_RANGES, ByteRange, UnsatisfiableRange, parse_range
 from tests.support.request_strategies import range_lists, requests
 from tests.support.rfc9110 import Answer, Asked, Spec, answer
 
@@ -20,15 +20,15 @@ SAME = "Fri, 02 Jan 2026 03:04:05 GMT"
 def decided(asked: Asked, length: int) -> Answer:
     """What the edge's rooms decide, put together as its handler does."""
     headers = CIMultiDict(asked.headers())
-    if failed(headers, '"a"', WHEN):
+    if precondition_failed(headers, '"a"', WHEN):
         return Answer(412)
     if not_modified(headers, '"a"', WHEN):
         return Answer(304)
-    parts: tuple[Range, ...] = ()
+    parts: tuple[ByteRange, ...] = ()
     if asked.method == "GET" and range_applies(headers, '"a"', WHEN):
         try:
-            parts = parse(headers.get("Range"), length)
-        except Unsatisfiable:
+            parts = parse_range(headers.get("Range"), length)
+        except UnsatisfiableRange:
             return Answer(416)
     found = tuple(tuple(range(part.first, part.last + 1)) for part in parts)
     return Answer(206, found) if found else Answer(200, (tuple(range(length)),))
@@ -50,10 +50,10 @@ def test_ranges_of_short_bodies(case: tuple[int, tuple[Spec, ...]]) -> None:
 def test_any_other_header_is_the_whole_or_unsatisfiable_never_an_error(text: str, length: int) -> None:
     for header in (text, f"bytes={text}"):
         try:
-            parts = parse(header, length)
-        except Unsatisfiable:
+            parts = parse_range(header, length)
+        except UnsatisfiableRange:
             continue
-        assert len(parts) <= PARTS
+        assert len(parts) <= MAX_RANGES
         assert all(0 <= part.first <= part.last < length for part in parts)
 
 
@@ -70,24 +70,24 @@ MALFORMED += [
 
 @pytest.mark.parametrize("header", [None, *MALFORMED])
 def test_what_is_malformed_is_the_whole(header: str | None) -> None:
-    assert parse(header, 10) == ()
+    assert parse_range(header, 10) == ()
 
 
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("bytes=2-99", (Range(2, 9),)),
-        ("bytes=-99", (Range(0, 9),)),
-        ("BYTES=0-1", (Range(0, 1),)),
-        ("bytes=, 0-1 ,\t,4-5,", (Range(0, 1), Range(4, 5))),
-        ("bytes=6-7,0-1,1-3,4-4", (Range(6, 7), Range(0, 4))),
-        ("bytes=0-0,99-", (Range(0, 0),)),
-        (f"bytes=0-{'9' * 3000}", (Range(0, 9),)),
+        ("bytes=2-99", (ByteRange(2, 9),)),
+        ("bytes=-99", (ByteRange(0, 9),)),
+        ("BYTES=0-1", (ByteRange(0, 1),)),
+        ("bytes=, 0-1 ,\t,4-5,", (ByteRange(0, 1), ByteRange(4, 5))),
+        ("bytes=6-7,0-1,1-3,4-4", (ByteRange(6, 7), ByteRange(0, 4))),
+        ("bytes=0-0,99-", (ByteRange(0, 0),)),
+        (f"bytes=0-{'9' * 3000}", (ByteRange(0, 9),)),
         (f"bytes=0-{'9' * 5000}", ()),
     ],
 )
-def test_ranges_are_cut_and_coalesced(header: str, expected: tuple[Range, ...]) -> None:
-    assert parse(header, 10) == expected
+def test_ranges_are_cut_and_coalesced(header: str, expected: tuple[ByteRange, ...]) -> None:
+    assert parse_range(header, 10) == expected
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_conditions_of_any_text_are_no_error(text: str) -> None:
     for name in ("If-Match", "If-None-Match", "If-Range", "If-Modified-Since", "If-Unmodified-Since"):
         headers = CIMultiDict({name: text})
         for modified in (WHEN, None):
-            assert failed(headers, '"a"', modified) in (True, False)
+            assert precondition_failed(headers, '"a"', modified) in (True, False)
             assert not_modified(headers, '"a"', modified) in (True, False)
             assert range_applies(headers, '"a"', modified) in (True, False)
-        assert by_date(headers) in (True, False)
+        assert needs_last_modified(headers) in (True, False)
 
 
 @pytest.mark.parametrize(
@@ -138,4 +138,4 @@ def test_conditions_of_any_text_are_no_error(text: str) -> None:
     ],
 )
 def test_whether_a_date_decides(headers: dict[str, str], expected: bool) -> None:
-    assert by_date(CIMultiDict(headers)) is expected
+    assert needs_last_modified(CIMultiDict(headers)) is expected

@@ -44,7 +44,7 @@ async def test_all_bytes_are_passed_on_and_no_more(pairs: tuple[Pair, Pair]) -> 
     sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(source, DATA + b"next"))
     reading = asyncio.ensure_future(read(sink, len(DATA)))
     with Splice(inlet.fileno(), outlet.fileno()) as splice:
-        assert await splice.move(len(DATA), silence_s=10, patience_s=10) == len(DATA)
+        assert await splice.copy(len(DATA), read_timeout_s=10, write_timeout_s=10) == len(DATA)
     assert await reading == DATA
     await sending
     assert await read(inlet, 4) == b"next"
@@ -55,11 +55,11 @@ async def test_a_source_that_ends_or_is_silent_is_an_end(pairs: tuple[Pair, Pair
     (source, inlet), (_, outlet) = pairs
     with Splice(inlet.fileno(), outlet.fileno()) as splice:
         with pytest.raises(EOFError):
-            await splice.move(1, silence_s=0.02, patience_s=10)
+            await splice.copy(1, read_timeout_s=0.02, write_timeout_s=10)
         source.send(b"abc")
         source.close()
         with pytest.raises(EOFError):
-            await splice.move(9, silence_s=10, patience_s=10)
+            await splice.copy(9, read_timeout_s=10, write_timeout_s=10)
 
 
 async def test_a_sink_that_is_full_is_told_by_what_it_took(pairs: tuple[Pair, Pair]) -> None:
@@ -68,7 +68,7 @@ async def test_a_sink_that_is_full_is_told_by_what_it_took(pairs: tuple[Pair, Pa
     sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
     sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(source, DATA))
     with Splice(inlet.fileno(), outlet.fileno()) as splice:
-        passed = await splice.move(len(DATA), silence_s=10, patience_s=0.05)
+        passed = await splice.copy(len(DATA), read_timeout_s=10, write_timeout_s=0.05)
     assert passed < len(DATA)
     assert await read(sink, passed) == DATA[:passed]
     sending.cancel()
@@ -79,5 +79,5 @@ async def test_a_sink_that_has_left_is_an_error(pairs: tuple[Pair, Pair]) -> Non
     sink.close()
     sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(source, DATA))
     with Splice(inlet.fileno(), outlet.fileno()) as splice, pytest.raises(ConnectionError):
-        await splice.move(len(DATA), silence_s=10, patience_s=10)
+        await splice.copy(len(DATA), read_timeout_s=10, write_timeout_s=10)
     sending.cancel()

@@ -4,52 +4,52 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.http.content_negotiation import FALLBACK, chosen, takes_pictures
-from edge.variants.cached_response import Answer, immutable_answer
-from edge.variants.memory_cache import LARGEST_SHARE, OVERHEAD, Memory
-from edge.variants.negative_cache import Refusals
+from edge.http.content_negotiation import FALLBACK, choose_format, expects_image
+from edge.variants.cached_response import CachedResponse, immutable_response
+from edge.variants.memory_cache import MAX_SHARE, OVERHEAD_BYTES, MemoryCache
+from edge.variants.negative_cache import NegativeCache
 from tagify.errors import Busy, NotFound, Problem, Unprocessable
 from tagify.metrics import Metrics
 from tagify.model import VARIANT_MIMES
 
 
-def answer(size: int) -> Answer:
-    return immutable_answer(bytes(size), "image/webp", '"etag"')
+def answer(size: int) -> CachedResponse:
+    return immutable_response(bytes(size), "image/webp", '"etag"')
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 30_000)), max_size=40))
 def test_the_memory_has_a_bound_and_keeps_what_was_used_last(puts: list[tuple[str, int]]) -> None:
     size = 100_000
-    memory = Memory(size, Metrics().gauge("held", "Held."))
+    memory = MemoryCache(size, Metrics().gauge("held", "Held."))
     for name, length in puts:
-        memory.put(name, answer(length))
+        memory.store(name, answer(length))
         held = [found for found in map(memory.get, "abcdefgh") if found]
-        assert sum(found.size + OVERHEAD for found in held) <= size
-        if length + OVERHEAD <= size // LARGEST_SHARE:
+        assert sum(found.size + OVERHEAD_BYTES for found in held) <= size
+        if length + OVERHEAD_BYTES <= size // MAX_SHARE:
             found = memory.get(name)
             assert found is not None
             assert found.size == length
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    memory = Memory(8 * (1000 + OVERHEAD), Metrics().gauge("held", "Held."))
+    memory = MemoryCache(8 * (1000 + OVERHEAD_BYTES), Metrics().gauge("held", "Held."))
     for name in "abcdefgh":
-        memory.put(name, answer(1000))
+        memory.store(name, answer(1000))
     assert memory.get("a")
-    memory.put("i", answer(1000))
+    memory.store("i", answer(1000))
     assert memory.get("b") is None
     assert memory.get("a")
 
 
 def test_a_memory_of_no_size_keeps_nothing() -> None:
-    memory = Memory(0, Metrics().gauge("held", "Held."))
-    memory.put("a", answer(0))
+    memory = MemoryCache(0, Metrics().gauge("held", "Held."))
+    memory.store("a", answer(0))
     assert memory.get("a") is None
 
 
 @given(st.text(max_size=60), st.lists(st.sampled_from(("avif", "webp")), unique=True).map(tuple))
 def test_whatever_is_accepted_there_are_three_answers(accept: str, offered: tuple[str, ...]) -> None:
-    ending = chosen(accept, offered)
+    ending = choose_format(accept, offered)
     assert ending in VARIANT_MIMES
     assert ending in (*offered, FALLBACK)
 
@@ -67,7 +67,7 @@ def test_whatever_is_accepted_there_are_three_answers(accept: str, offered: tupl
     ],
 )
 def test_a_format_is_sent_to_those_who_name_it(accept: str, ending: str) -> None:
-    assert chosen(accept, ("avif", "webp")) == ending
+    assert choose_format(accept, ("avif", "webp")) == ending
 
 
 @pytest.mark.parametrize(
@@ -83,21 +83,21 @@ def test_a_format_is_sent_to_those_who_name_it(accept: str, ending: str) -> None
     ],
 )
 def test_pictures_are_for_who_can_show_nothing_else(accept: str, destination: str, takes: bool) -> None:
-    assert takes_pictures(accept, destination) is takes
+    assert expects_image(accept, destination) is takes
 
 
 @pytest.mark.parametrize("problem", [NotFound("gone"), Unprocessable("hopeless")])
 def test_a_refusal_is_remembered_for_its_question(problem: Problem) -> None:
-    refusals = Refusals()
-    refusals.check(("content", True))
-    refusals.note(("content", True), problem)
+    refusals = NegativeCache()
+    refusals.raise_cached(("content", True))
+    refusals.record(("content", True), problem)
     for _ in range(2):
         with pytest.raises(type(problem), match=problem.detail):
-            refusals.check(("content", True))
-    refusals.check(("content", False))
+            refusals.raise_cached(("content", True))
+    refusals.raise_cached(("content", False))
 
 
 def test_what_may_be_over_by_the_next_request_is_not_remembered() -> None:
-    refusals = Refusals()
-    refusals.note(("content", True), Busy("later"))
-    refusals.check(("content", True))
+    refusals = NegativeCache()
+    refusals.record(("content", True), Busy("later"))
+    refusals.raise_cached(("content", True))
