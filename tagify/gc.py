@@ -1,4 +1,4 @@
-"""Forgets images that have been missing for long, and removes objects that no image refers to."""
+"""Garbage collection (mark and sweep): deletes long-missing images and unreferenced stored objects."""
 
 import asyncio
 import secrets
@@ -13,97 +13,98 @@ from tagify.model import Bucket
 from tagify.storage.store import ObjectStore
 
 MARK_AGE_S = 65.0
-"""Time from condemning to removing, in seconds: longer than a transaction lives (MongoDB's limit is 60 s)."""
+"""Time between marking and deleting, in seconds: longer than any transaction (MongoDB's limit is 60 s)."""
 
-CHUNK = 500
+LIST_BATCH = 500
+"""Objects per listing request to the store."""
 
-AT_ONCE = 8
-"""Objects that are removed at the same time."""
+MAX_CONCURRENT_DELETES = 8
+"""Objects that are deleted concurrently."""
 
-WORK_S = CLAIM_S / 2
-"""Longest work on what was claimed, in seconds; the rest of the claim is for requests that hang."""
+DELETE_S = CLAIM_S / 2
+"""Time budget for one claim, in seconds; the rest of the claim's lifetime covers requests that hang."""
 
 
 @dataclass(frozen=True, slots=True)
 class GcResult:
-    """What a pass did: images forgotten, objects removed."""
+    """Number of image documents and stored objects that one pass deleted."""
 
     images_deleted: int
     objects_deleted: int
 
 
 class GarbageCollector:
-    """One pass at a time. Safe beside importers of any process, and after a crash at any moment."""
+    """Runs one pass at a time. Safe beside importers of any process, and after a crash at any point."""
 
     def __init__(
         self,
         catalog: Catalog,
-        blobs: ObjectStore,
+        store: ObjectStore,
         *,
         missing_for: timedelta,
         orphan_age: timedelta,
         mark_age_s: float = MARK_AGE_S,
     ) -> None:
-        """`forget`: how long an image is missing before it is forgotten; `grace`: the age of an orphan."""
+        """Images are deleted after `missing_for`; objects without image after `orphan_age` since upload."""
         self._catalog = catalog
-        self._blobs = blobs
-        self._forget = missing_for
-        self._grace = orphan_age
-        self._condemned_s = mark_age_s
+        self._store = store
+        self._missing_for = missing_for
+        self._orphan_age = orphan_age
+        self._mark_age_s = mark_age_s
 
     async def run(self) -> GcResult:
-        """One pass. Raises Unavailable; what was begun is finished by the next pass."""
-        forgotten = await self._forget_missing()
-        removed = await delete_marked_objects(self._catalog, self._blobs, self._condemned_s)
-        if await self._condemn():
-            await asyncio.sleep(self._condemned_s)
-            removed += await delete_marked_objects(self._catalog, self._blobs, self._condemned_s)
-        return GcResult(forgotten, removed)
+        """Run one pass. Raises Unavailable; the next pass then continues with what is marked."""
+        images_deleted = await self._delete_missing_images()
+        objects_deleted = await delete_marked_objects(self._catalog, self._store, self._mark_age_s)
+        if await self._mark_orphans():
+            await asyncio.sleep(self._mark_age_s)
+            objects_deleted += await delete_marked_objects(self._catalog, self._store, self._mark_age_s)
+        return GcResult(images_deleted, objects_deleted)
 
-    async def _forget_missing(self) -> int:
-        before, forgotten = datetime.now(UTC) - self._forget, 0
-        while number := await self._catalog.images.delete_missing(before):
-            forgotten += number
-        return forgotten
+    async def _delete_missing_images(self) -> int:
+        missing_before, total = datetime.now(UTC) - self._missing_for, 0
+        while deleted := await self._catalog.images.delete_missing(missing_before):
+            total += deleted
+        return total
 
-    async def _condemn(self) -> bool:
-        """Whether any content was condemned."""
-        found = False
+    async def _mark_orphans(self) -> bool:
+        """Mark unreferenced contents; whether there were any."""
+        queue, any_marked = self._catalog.deletion_queue, False
         for bucket in Bucket:
-            async for chunk in self._old_objects(bucket):
-                orphans = await self._catalog.deletion_queue.unreferenced(item.content for item in chunk)
-                await self._catalog.deletion_queue.mark([item for item in chunk if item.content in orphans])
-                found = found or bool(orphans)
-        return found
+            async for batch in self._old_objects(bucket):
+                orphans = await queue.unreferenced(item.content for item in batch)
+                await queue.mark([item for item in batch if item.content in orphans])
+                any_marked = any_marked or bool(orphans)
+        return any_marked
 
     async def _old_objects(self, bucket: Bucket) -> AsyncIterator[list[StoredObject]]:
-        before, after = datetime.now(UTC) - self._grace, ""
+        modified_before, after = datetime.now(UTC) - self._orphan_age, ""
         while True:
-            listing = await self._blobs.listed(bucket, after, CHUNK)
-            old = [item for item in listing if item.modified <= before]
+            listing = await self._store.listed(bucket, after, LIST_BATCH)
+            old = [item for item in listing if item.modified <= modified_before]
             yield [StoredObject(bucket, item.key, item.content, item.length) for item in old if item.content]
-            if len(listing) < CHUNK:
+            if len(listing) < LIST_BATCH:
                 return
             after = listing[-1].key
 
 
-async def delete_marked_objects(catalog: Catalog, blobs: ObjectStore, age_s: float) -> int:
-    """Remove the objects of what was condemned so long ago and is still not referred to; how many.
+async def delete_marked_objects(catalog: Catalog, store: ObjectStore, mark_age_s: float) -> int:
+    """Delete the objects that were marked at least `mark_age_s` ago and are still unreferenced.
 
-    What is gone is noted for those who keep copies. Raises Unavailable; what is left then is removed
-    by whoever comes next.
+    Appends the deleted contents to the purge log. Returns the number of objects deleted. Raises
+    Unavailable; the next call then deletes the rest.
     """
-    removed, by = 0, secrets.token_hex(8)
-    while objects := await catalog.deletion_queue.claim(age_s, by):
-        ends = time.monotonic() + WORK_S
-        orphans = await catalog.deletion_queue.unreferenced(item.content for item in objects)
-        doomed = [item for item in objects if item.content in orphans]
-        for start in range(0, len(doomed), AT_ONCE):
-            if time.monotonic() > ends:
-                return removed
-            some = doomed[start : start + AT_ONCE]
-            await asyncio.gather(*(blobs.remove_key(item.bucket, item.key) for item in some))
-            removed += len(some)
-        await catalog.purge_log.append(doomed)
-        await catalog.deletion_queue.unmark((item.content for item in objects), by)
-    return removed
+    deleted, owner = 0, secrets.token_hex(8)
+    while claimed := await catalog.deletion_queue.claim(mark_age_s, owner):
+        deadline = time.monotonic() + DELETE_S
+        orphans = await catalog.deletion_queue.unreferenced(item.content for item in claimed.objects)
+        garbage = [item for item in claimed.objects if item.content in orphans]
+        for start in range(0, len(garbage), MAX_CONCURRENT_DELETES):
+            if time.monotonic() > deadline:
+                return deleted
+            batch = garbage[start : start + MAX_CONCURRENT_DELETES]
+            await asyncio.gather(*(store.remove_key(item.bucket, item.key) for item in batch))
+            deleted += len(batch)
+        await catalog.purge_log.append(garbage)
+        await catalog.deletion_queue.unmark(claimed)
+    return deleted

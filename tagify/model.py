@@ -1,4 +1,4 @@
-"""The words of the design as types: what the services say to each other about images."""
+"""Domain types shared by all services: images, files, libraries, leases, tags and jobs."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple, NewType
 
 ImageId = NewType("ImageId", str)
-"""24 hex digits; sorts by time of adding."""
+"""24 hex digits; sorts by creation time."""
 
 LibraryId = NewType("LibraryId", str)
 """24 hex digits."""
@@ -16,33 +16,33 @@ JobId = NewType("JobId", str)
 """24 hex digits."""
 
 Content = NewType("Content", str)
-"""The SHA-256 of a file's bytes, 64 lower-case hex digits."""
+"""SHA-256 of a file's bytes: 64 lower-case hex digits."""
 
 THUMB_RECIPE = "t1"
-"""How thumbs are made today. Another way of making them is another recipe, beside this one."""
+"""Version of the thumbnail rendering, part of its object key. A changed rendering gets a new recipe."""
 
 THUMB_SIZE = 512
-"""Longest side of a thumb, in pixels."""
+"""Longest side of a thumbnail, in pixels."""
 
 VARIANT_MIMES = {"webp": "image/webp", "jpg": "image/jpeg", "avif": "image/avif"}
-"""The endings of variants and their media types."""
+"""File extensions of variants and their media types."""
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 def is_id(text: str) -> bool:
-    """Whether the text can be an ImageId or a LibraryId."""
+    """Whether the text has the form of an ImageId, LibraryId or JobId."""
     return _ID.fullmatch(text) is not None
 
 
 def is_content(text: str) -> bool:
-    """Whether the text can be a Content."""
+    """Whether the text has the form of a Content."""
     return _CONTENT.fullmatch(text) is not None
 
 
 class ImageState(StrEnum):
-    """`ready` is listed; `failed` could not be decoded; `missing` has left its folder and keeps its tags."""
+    """`ready`: listed. `failed`: could not be decoded. `missing`: its file is gone; its tags are kept."""
 
     READY = "ready"
     FAILED = "failed"
@@ -50,9 +50,9 @@ class ImageState(StrEnum):
 
 
 class LibraryState(StrEnum):
-    """`suspended`: the root is not what it was, and nothing is removed until it is back.
+    """`suspended`: the root is absent or another folder; nothing is deleted until it is back.
 
-    `removing`: its owner has taken it out; its documents go, the files stay.
+    `removing`: the library is being removed from the catalog; its files stay on disk.
     """
 
     ACTIVE = "active"
@@ -61,7 +61,7 @@ class LibraryState(StrEnum):
 
 
 class Bucket(StrEnum):
-    """What a blob is."""
+    """Kinds of stored objects; each kind has its S3 bucket."""
 
     ORIGINALS = "originals"
     THUMBS = "thumbs"
@@ -69,9 +69,9 @@ class Bucket(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A file as `stat` and its place in the library tell it.
+    """Path and `stat` fields of a file.
 
-    `path` is relative to the library, with `/`, in the catalog's spelling (valid Unicode).
+    `path` is relative to the library's root, separated by `/`, and valid Unicode. `size` in bytes.
     """
 
     path: str
@@ -80,13 +80,13 @@ class FileFacts:
     inode: int
 
     def same_file_as(self, other: "FileFacts") -> bool:
-        """Whether nothing tells the two apart but the path: the usual sign of a rename."""
+        """Whether inode, size and mtime are equal: if the paths differ, the file was renamed."""
         return (self.inode, self.size, self.mtime_ns) == (other.inode, other.size, other.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class GeoPosition:
-    """Where a picture was taken, in degrees (WGS 84), north and east positive."""
+    """Where a picture was taken, in degrees (WGS 84); north and east are positive."""
 
     latitude: float
     longitude: float
@@ -94,9 +94,10 @@ class GeoPosition:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What decoding tells about an original. `width` and `height` are as displayed.
+    """Properties found by decoding an original.
 
-    `frames` is 1 for a still and the number of pictures of an animation.
+    `width` and `height` are in pixels, after EXIF rotation. `frames` is 1 for a still picture, the
+    number of frames for an animation.
     """
 
     mime: str
@@ -113,9 +114,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class OriginalInfo:
-    """What is known of a content: its length in bytes, its media type, and its width in pixels.
+    """Length in bytes, media type, and width in pixels of a content.
 
-    The width is as displayed; 0 where it is not known.
+    The width is after EXIF rotation; 0 if unknown.
     """
 
     length: int
@@ -125,7 +126,7 @@ class OriginalInfo:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One file in a library, one document. What decoding tells is empty where it failed."""
+    """One file of a library. The fields found by decoding are empty if decoding failed."""
 
     id: ImageId
     library_id: LibraryId
@@ -148,9 +149,10 @@ class Image:
 
 
 class ImageTile(NamedTuple):
-    """An image as a list shows it. `content` is None where there is nothing to show, `error` says why.
+    """The fields of an image that a list shows. `content` is None unless the image is `ready`.
 
-    A tuple, since lists make them by the hundred thousand a second: a frozen class takes twice the time.
+    `error` is the reason why decoding failed. A named tuple, because lists create a hundred thousand
+    of them per second and a frozen dataclass takes twice the time.
     """
 
     id: ImageId
@@ -164,7 +166,7 @@ class ImageTile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """What the catalog holds of a file, in short: enough to compare it with the folder."""
+    """The fields of an image document needed to compare it with a file on disk."""
 
     id: ImageId
     library_id: LibraryId
@@ -174,7 +176,7 @@ class CatalogEntry:
 
 @dataclass(frozen=True, slots=True)
 class RootIdentity:
-    """What a library's root is known by: its marker where it has one, else its place on a file system."""
+    """Identifies a library's root folder: by its marker file if `marked`, else by file system and inode."""
 
     file_system: int
     inode: int
@@ -183,9 +185,10 @@ class RootIdentity:
 
 @dataclass(frozen=True, slots=True)
 class RemovalProgress:
-    """How far the removal of a library is: images, then contents whose objects are left.
+    """Progress of a library's removal: images first (`done` of `total`), then stored objects.
 
-    `attended` says whether a daemon is at it, or near enough to be.
+    `objects_left` counts contents whose objects are still to be deleted. `daemon_active`: an ingest
+    daemon holds the library's lease.
     """
 
     total: int
@@ -196,10 +199,10 @@ class RemovalProgress:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A watched root folder and how far its last scan came. `path` is absolute.
+    """A watched root folder and the progress of its last scan. `path` is absolute.
 
-    `removal_waiting` images have lost their files, more than is usual, and wait since
-    `removal_since` for an approval; `approvals` counts those given, `approvals_used` those used.
+    `pending_deletions` images have lost their files, and since `pending_since` their deletion waits
+    for approval (mass-deletion guard). `approvals` counts approvals given, `approvals_used` those used.
     """
 
     id: LibraryId
@@ -223,22 +226,28 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who may write a library. `owner` is empty where nobody may; a later lease has a higher `token`."""
+    """An exclusive right that expires: to write a library, to run a job, to delete queued objects.
+
+    `owner` is empty if the lease is free, and for jobs, which record no owner. `token` is the fencing
+    token: each acquisition of a library or job has a higher one than the last; 0 in the deletion
+    queue, where the owner is unique. `expires_at` is by MongoDB's clock; None if never acquired.
+    """
 
     owner: str
     token: int
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class TagUsage:
-    """A tag and the number of images that carry it."""
+    """A tag and the number of images that have it."""
 
     name: str
     count: int
 
 
 class JobState(StrEnum):
-    """Jobs are worked on one at a time, in the order in which they were asked for."""
+    """States of a job. One job runs at a time, oldest first."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -248,7 +257,10 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RenameJob:
-    """A job: the tag `source` becomes `target`, in a library or in all. `done` images of about `total`."""
+    """A job that renames or merges the tag `source` into `target`, in one library or in all (None).
+
+    `done` images of about `total` are finished.
+    """
 
     id: JobId
     source: str

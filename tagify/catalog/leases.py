@@ -1,4 +1,4 @@
-"""One writer for each library: leases with a fencing token, kept by the server's clock."""
+"""Library leases: one writer per library, with fencing tokens, timed by the server's clock."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +12,13 @@ from tagify.catalog.mapping import object_id
 from tagify.model import Lease, LibraryId
 
 FencingTokens = Mapping[LibraryId, int]
-"""The tokens of the leases by which a batch is written."""
+"""Libraries and the fencing tokens of their leases, under which a batch is written."""
 
-_NOBODY = {"owner": "", "token": 0}
+_FREE = {"owner": "", "token": 0}
 
 
 class LibraryLeases:
-    """Who may write which library."""
+    """Acquires, renews and releases the leases of libraries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -26,63 +26,67 @@ class LibraryLeases:
 
     @maps_driver_errors
     async def acquire(self, library_id: LibraryId, owner: str, lifetime_s: float) -> Lease:
-        """The lease as it is afterwards: the owner's where it was free, run out or the owner's already.
+        """Acquire the lease if it is free, expired or already the owner's; return its current state.
 
-        Each taking has a higher token than the one before. Raises Unavailable.
+        The caller holds it if the returned `owner` is its own. Each acquisition increments the token.
+        Raises Unavailable.
         """
-        name = object_id(library_id)
-        await self._leases.update_one({"_id": name}, {"$setOnInsert": _NOBODY}, upsert=True)
+        lease_id = object_id(library_id)
+        await self._leases.update_one({"_id": lease_id}, {"$setOnInsert": _FREE}, upsert=True)
         is_free = {"$or": [{"$lte": ["$until", "$$NOW"]}, {"$in": ["$owner", ["", owner]]}]}
-        doc = await self._take({"_id": name, "$expr": is_free}, owner, lifetime_s)
-        doc = doc or await self._leases.find_one({"_id": name})
-        return _lease(doc or _NOBODY)
+        doc = await self._acquire({"_id": lease_id, "$expr": is_free}, owner, lifetime_s)
+        doc = doc or await self._leases.find_one({"_id": lease_id})
+        return _lease_from_doc(doc or _FREE)
 
     @maps_driver_errors
     async def take_over(
         self, library_id: LibraryId, current: Lease, owner: str, lifetime_s: float
     ) -> Lease | None:
-        """The lease of an owner that is dead, or None where it has gone on. Raises Unavailable."""
+        """Acquire the lease of an owner that is dead; None if it is not `current` any more.
+
+        Raises Unavailable.
+        """
         query = {"_id": object_id(library_id), "owner": current.owner, "token": current.token}
-        doc = await self._take(query, owner, lifetime_s)
-        return _lease(doc) if doc else None
+        doc = await self._acquire(query, owner, lifetime_s)
+        return _lease_from_doc(doc) if doc else None
 
     @maps_driver_errors
     async def renew(self, library_id: LibraryId, token: int, lifetime_s: float) -> bool:
-        """Whether the lease is still this one; it lives on from now. Raises Unavailable."""
+        """Extend the lease from now; False if the token is outdated. Raises Unavailable."""
         query = {"_id": object_id(library_id), "token": token}
-        done = await self._leases.update_one(query, [{"$set": {"until": _from_now(lifetime_s)}}])
-        return done.matched_count == 1
+        result = await self._leases.update_one(query, [{"$set": {"until": _from_now(lifetime_s)}}])
+        return result.matched_count == 1
 
     @maps_driver_errors
     async def release(self, library_id: LibraryId, owner: str) -> None:
-        """Let it go, where it is the owner's. Raises Unavailable."""
+        """Free the lease if it is the owner's. Raises Unavailable."""
         query = {"_id": object_id(library_id), "owner": owner}
         await self._leases.update_one(query, {"$set": {"owner": ""}})
 
-    async def _take(self, query: dict[str, Any], owner: str, lifetime_s: float) -> dict[str, Any] | None:
-        taken = {"owner": owner, "token": {"$add": ["$token", 1]}, "until": _from_now(lifetime_s)}
+    async def _acquire(self, query: dict[str, Any], owner: str, lifetime_s: float) -> dict[str, Any] | None:
+        fields = {"owner": owner, "token": {"$add": ["$token", 1]}, "until": _from_now(lifetime_s)}
         return await self._leases.find_one_and_update(
-            query, [{"$set": taken}], return_document=ReturnDocument.AFTER
+            query, [{"$set": fields}], return_document=ReturnDocument.AFTER
         )
 
 
 async def enforce_fences(database: Database, fences: FencingTokens, session: AsyncClientSession) -> None:
-    """Make the transaction one that only the leases' holders can commit.
+    """Let the transaction commit only if these leases are still held.
 
-    Each lease is written to, for reading it would not do: another could take it over while this
-    transaction is under way, and both would commit. Raises LeaseLost.
+    It writes to each lease document. Reading would not be enough: another process could acquire the
+    lease while this transaction runs, and both would commit. Raises LeaseLost.
     """
-    for library, token in sorted(fences.items()):
-        done = await database.leases.update_one(
-            {"_id": object_id(library), "token": token}, {"$inc": {"batches": 1}}, session=session
+    for library_id, token in sorted(fences.items()):
+        result = await database.leases.update_one(
+            {"_id": object_id(library_id), "token": token}, {"$inc": {"batches": 1}}, session=session
         )
-        if not done.matched_count:
-            raise LeaseLost(library)
+        if not result.matched_count:
+            raise LeaseLost(library_id)
 
 
 def _from_now(seconds: float) -> dict[str, Any]:
     return {"$add": ["$$NOW", int(seconds * 1000)]}
 
 
-def _lease(doc: Mapping[str, Any]) -> Lease:
-    return Lease(doc["owner"], doc["token"])
+def _lease_from_doc(doc: Mapping[str, Any]) -> Lease:
+    return Lease(doc["owner"], doc["token"], doc.get("until"))

@@ -1,8 +1,8 @@
-"""Jobs: work that takes longer than a request, done step by step by whichever process holds the lease.
+"""Jobs: work longer than a request, done in steps by the process that holds the job's lease.
 
-A job's document is its own lease. Each step writes to it in the step's own transaction, so a process
-that was taken for dead and goes on all the same commits nothing. Only the oldest job that is not
-finished can be claimed: there is one worker at a time, whatever the number of processes.
+A job's document is its lease. Each step writes to it in the step's own transaction, so a process whose
+lease expired commits nothing more (fencing token). Only the oldest unfinished job can be acquired, so
+one worker runs at a time, whatever the number of processes.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from tagify.catalog.mapping import object_id
 from tagify.catalog.tags.rename import RenameStep
 from tagify.catalog.transactions import Transactions
 from tagify.errors import NotFound, TagifyError
-from tagify.model import JobId, JobState, LibraryId, RenameJob
+from tagify.model import JobId, JobState, Lease, LibraryId, RenameJob
 
 LEASE_S = 10.0
-"""A worker from which nothing is heard for this long is taken for dead, in seconds."""
+"""Lifetime of a job's lease in seconds; each step renews it. Then another process may take the job over."""
 
 STEP_TIMEOUT_S = 30.0
-"""Deadline of one step, repeats after conflicts included."""
+"""Deadline of one step in seconds, including retries after write conflicts."""
 
 _UNFINISHED = {"state": {"$in": [JobState.WAITING.value, JobState.RUNNING.value]}}
 
@@ -37,32 +37,32 @@ Doc = Mapping[str, Any]
 
 
 class JobLeaseLost(TagifyError):
-    """Another process works on this job now; nothing of the step was written."""
+    """Another process holds the lease of this job; nothing of the step was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """The right to work on a job. A later claim has a higher token."""
+    """A job and the lease under which its steps are run."""
 
     job: RenameJob
-    token: int
+    lease: Lease
 
 
 class TagJobs:
-    """The jobs of the catalog."""
+    """The queue of rename jobs."""
 
-    def __init__(self, database: Database, transactions: Transactions, turn: asyncio.Lock) -> None:
-        """`turn` is held by whoever changes tags in this process."""
+    def __init__(self, database: Database, transactions: Transactions, write_lock: asyncio.Lock) -> None:
+        """`write_lock` serialises the changes of tags in this process."""
         self._database = database
         self._jobs = database.jobs
         self._transactions = transactions
-        self._turn = turn
+        self._write_lock = write_lock
 
     @maps_driver_errors
     async def enqueue_rename(self, source: str, target: str, library_id: LibraryId | None) -> RenameJob:
-        """A new job: the tag becomes another; where that is in use already, the two become one.
+        """Enqueue a job that renames a tag, or merges it into `target` if that is in use.
 
-        Raises NotFound where nothing carries the tag, Unavailable.
+        Raises NotFound if no image has the tag, Unavailable.
         """
         library = object_id(library_id) if library_id else None
         tag = await self._database.tags.find_one({"_id": tag_id(library, source)})
@@ -82,67 +82,71 @@ class TagJobs:
             "created_at": datetime.now(UTC),
         }
         await self._jobs.insert_one(doc)
-        return _job(doc)
+        return _job_from_doc(doc)
 
     @maps_driver_errors
     async def get(self, job_id: JobId) -> RenameJob | None:
-        """The job, or None where there is none, or none any more. Raises Unavailable."""
+        """The job; None if unknown or expired. Raises Unavailable."""
         doc = await self._jobs.find_one({"_id": object_id(job_id)})
-        return _job(doc) if doc else None
+        return _job_from_doc(doc) if doc else None
 
     @maps_driver_errors
     async def acquire_oldest(self) -> ClaimedJob | None:
-        """The oldest job that is not finished, if nobody works on it. Raises Unavailable."""
+        """Acquire the oldest unfinished job; None if there is none or it is leased. Raises Unavailable."""
         oldest = await self._jobs.find_one(_UNFINISHED, {"_id": 1}, sort=[("_id", 1)])
         if oldest is None:
             return None
-        free = {"$expr": {"$lte": [{"$ifNull": ["$until", "$$NOW"]}, "$$NOW"]}}
-        taken = {"token": {"$add": ["$token", 1]}, "state": JobState.RUNNING.value, "until": _until()}
+        is_free = {"$expr": {"$lte": [{"$ifNull": ["$until", "$$NOW"]}, "$$NOW"]}}
+        fields = {"token": {"$add": ["$token", 1]}, "state": JobState.RUNNING.value, "until": _expiry()}
         doc = await self._jobs.find_one_and_update(
-            {"_id": oldest["_id"], **_UNFINISHED, **free},
-            [{"$set": taken}],
+            {"_id": oldest["_id"], **_UNFINISHED, **is_free},
+            [{"$set": fields}],
             return_document=ReturnDocument.AFTER,
         )
-        return ClaimedJob(_job(doc), doc["token"]) if doc else None
+        return ClaimedJob(_job_from_doc(doc), Lease("", doc["token"], doc["until"])) if doc else None
 
     @maps_driver_errors
-    async def run_step(self, claim: ClaimedJob) -> bool:
-        """Do some of the job, images and counts and progress together; whether there is more to do.
+    async def run_step(self, claimed: ClaimedJob) -> bool:
+        """Run one step: images, counts and progress in one transaction. False when the job is done.
 
-        Raises JobLost, Unavailable.
+        Raises JobLeaseLost, Unavailable.
         """
-        async with self._turn:
+        async with self._write_lock:
             with pymongo.timeout(STEP_TIMEOUT_S):
-                return await self._transactions.run(lambda session: self._step(claim, session))
+                return await self._transactions.run(lambda session: self._run_step(claimed, session))
 
     @maps_driver_errors
-    async def fail(self, claim: ClaimedJob, reason: str) -> None:
-        """Give the job up, so that the others have their turn. Raises Unavailable."""
+    async def fail(self, claimed: ClaimedJob, reason: str) -> None:
+        """Mark the job as failed, so that the next one can run. Raises Unavailable."""
         await self._jobs.update_one(
-            {"_id": object_id(claim.job.id), "token": claim.token},
+            _held_by(claimed),
             {"$set": {"state": JobState.FAILED.value, "error": reason, "finished_at": datetime.now(UTC)}},
         )
 
-    async def _step(self, claim: ClaimedJob, session: AsyncClientSession) -> bool:
-        held = {"_id": object_id(claim.job.id), "token": claim.token}
-        doc = await self._jobs.find_one(held, session=session)
+    async def _run_step(self, claimed: ClaimedJob, session: AsyncClientSession) -> bool:
+        query = _held_by(claimed)
+        doc = await self._jobs.find_one(query, session=session)
         if doc is None:
-            raise JobLeaseLost(f"another process works on job {claim.job.id} now")
+            raise JobLeaseLost(f"another process has acquired job {claimed.job.id}")
         step = RenameStep(doc["_id"], frozenset(doc["sources"]), doc["target"], doc["library_id"])
         changed, sources = await step.run(self._database, session)
         progress: dict[str, Any] = {"done": doc["done"] + changed, "sources": sorted(sources)}
         if not changed:
             progress |= {"state": JobState.DONE.value, "finished_at": datetime.now(UTC)}
-        # Written to in any case: reading it alone would not keep another from taking it meanwhile.
-        await self._jobs.update_one(held, [{"$set": progress | {"until": _until()}}], session=session)
+        # Always written: after a mere read another process could acquire the job before the commit.
+        await self._jobs.update_one(query, [{"$set": progress | {"until": _expiry()}}], session=session)
         return changed > 0
 
 
-def _until() -> dict[str, Any]:
+def _held_by(claimed: ClaimedJob) -> dict[str, Any]:
+    return {"_id": object_id(claimed.job.id), "token": claimed.lease.token}
+
+
+def _expiry() -> dict[str, Any]:
     return {"$add": ["$$NOW", int(LEASE_S * 1000)]}
 
 
-def _job(doc: Doc) -> RenameJob:
+def _job_from_doc(doc: Doc) -> RenameJob:
     library = doc["library_id"]
     return RenameJob(
         id=JobId(str(doc["_id"])),
