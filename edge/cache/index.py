@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import diskcache
-from diskcache.core import MODE_BINARY
 
+from edge.cache._compat import BINARY, DirectoryDisk
 from edge.cache.entry import CacheEntry
 from edge.cache.files import CacheFiles
 from edge.cache.x_accel_files import XAccelFiles
@@ -22,7 +22,7 @@ CACHE_ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
 """What a disk, or another process on it, may bring about."""
 
 
-class KeyedFileDisk(diskcache.Disk):  # type: ignore[misc]
+class KeyedFileDisk(DirectoryDisk):
     """A Disk whose files are named by their keys. It neither writes nor reads a pickle, nor any value:
     whoever can write to the folder could have code run by one."""
 
@@ -41,8 +41,8 @@ class KeyedFileDisk(diskcache.Disk):  # type: ignore[misc]
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:  # noqa: ARG002
         if not isinstance(value, CacheEntry):
             raise TypeError("values are entries")
-        files = self.files(Path(self._directory))
-        return files.write(key, value), MODE_BINARY, files.relative_path(key), None
+        files = self.files(self.directory)
+        return files.write(key, value), BINARY, files.relative_path(key), None
 
     def fetch(self, *_: Any) -> Any:
         raise TypeError("values are read from their files")

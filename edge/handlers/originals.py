@@ -16,10 +16,11 @@ from edge.http.headers import IMMUTABLE, content_disposition, media_headers, saf
 from edge.http.ranges import ByteRange, UnsatisfiableRange, parse_range
 from edge.http.server_timing import SERVER_TIMING, ServerTiming
 from edge.originals.presigned_redirect import REDIRECT_MAX_AGE_S, PresignedRedirect
-from edge.originals.streaming import BodyPart, DeferredHeadResponse, ResponseAborted, StreamingResponse
+from edge.originals.streaming import BodyPart, ResponseAborted, StreamingResponse
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
 from tagify.model import Content, OriginalInfo
 from tagify.web import problem_response
+from tagify.web._compat_aiohttp import DeferredHeadResponse
 
 routes = web.RouteTableDef()
 

@@ -1,10 +1,10 @@
 """The way to one client: bytes go out at once; whether there is room for more is another question."""
 
 import asyncio
-from typing import cast
 
 from aiohttp import web
-from aiohttp.http import StreamWriter
+
+from tagify.web._compat_aiohttp import stream_writer
 
 
 class ClientWriter:
@@ -15,7 +15,7 @@ class ClientWriter:
 
     def __init__(self, request: web.Request) -> None:
         self._protocol = request.protocol
-        self._writer = cast(StreamWriter, request.writer)
+        self._writer = stream_writer(request)
         self._draining: asyncio.Future[None] | None = None
 
     async def write(self, data: bytes) -> None:

@@ -36,12 +36,6 @@ class ResponseAborted(Exception):
     """The connection was broken, for the answer cannot be whole any more."""
 
 
-class DeferredHeadResponse(web.StreamResponse):
-    """An answer whose head leaves with its first bytes, in one packet."""
-
-    _send_headers_immediately = False
-
-
 class StreamingResponse:
     """One answer made of parts of one original.
 

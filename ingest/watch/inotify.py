@@ -14,23 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from watchdog.observers.api import BaseObserver
-from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
-from watchdog.observers.inotify_c import (
-    InotifyConstants,
-    InotifyEvent,
-    InotifyFD,
-    Mask,
-    WatchCallback,
-    WatchDescriptor,
-)
+from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask
+
+from ingest.watch._compat import REFUSED, EventReader, GroupEmitter, WatchGroup
 
 logger = logging.getLogger(__name__)
 
 # A folder that is found again by another name is told as broken (below); watchdog would only print it.
 warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
-
-_REFUSED = WatchDescriptor(-1)
-"""What watchdog keeps in place of a watch that it had no permission for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +39,12 @@ class Terms:
     broken: Callable[[], None]
 
 
-class _Tree(InotifyWatchGroup):
+class _Tree(WatchGroup):
     """One library's watches."""
-
-    __hash__ = object.__hash__
 
     def __init__(self, fd: InotifyFD, root: bytes, mask: Mask, terms: Terms) -> None:
         self._terms = terms
-        super().__init__(fd, root, event_mask=mask, is_recursive=True)
+        super().__init__(fd, root, mask)
 
     def on_queue_overflow(self) -> None:
         """The kernel lost events; watches are made anew for folders that appeared meanwhile."""
@@ -70,48 +60,37 @@ class _Tree(InotifyWatchGroup):
             self._terms.broken()
         super().on_event(event)
         if event.is_moved_to and event.is_directory:
-            with self._lock:
-                path = self._build_event_source_path(event)
+            path = self.path_of(event)
             if path is not None:
-                self.complete(path)
-
-    def complete(self, path: bytes) -> None:
-        """Watch what is not watched of a folder and those below it."""
-        with self._lock:
-            if self.is_active:
-                self._add_all_callbacks(path)
+                self.add_missing(path)
 
     def break_off(self) -> None:
         """What is watched is not known any more."""
         self._terms.broken()
 
-    def _add_all_callbacks(self, path: bytes) -> None:
+    def add_tree(self, path: bytes) -> None:
+        """Watch a folder and those below it that are not excluded."""
         for folder in _folders(path, self._passes_over):
-            self._add_callback(folder)
+            self._watch_folder(folder)
 
     def _passes_over(self, path: bytes) -> bool:
         return path != self.path and self._terms.is_excluded(os.path.basename(os.fsdecode(path)))  # noqa: PTH119
 
-    def _add_callback(self, path: bytes) -> None:
+    def _watch_folder(self, path: bytes) -> None:
         try:
-            watch = self._inotify_fd.add_callback(path, self.event_mask, self._callback, self._id)
+            watch = self.add_watch(path)
         except OSError as error:
             if path == self.path:
                 raise
             if error.errno == errno.ENOSPC:
                 self._terms.unwatched(os.fsdecode(path))
             return
-        if watch == _REFUSED:
+        if watch == REFUSED:
             self._terms.unwatched(os.fsdecode(path))
             return
-        if not (
-            self._active_callbacks_by_watch.get(watch, path) == path
-            and self._active_callbacks_by_path.get(path, watch) == watch
-        ):
+        if not self.record_watch(path, watch):
             # Renamed before it was watched by its first name, or in the place of another.
             self._terms.broken()
-        self._active_callbacks_by_path[path] = watch
-        self._active_callbacks_by_watch[watch] = path
 
 
 def _folders(path: bytes, is_passed_over: Callable[[bytes], bool]) -> Iterator[bytes]:
@@ -130,7 +109,7 @@ def _folders(path: bytes, is_passed_over: Callable[[bytes], bool]) -> Iterator[b
         yield from wanted
 
 
-class _Descriptor(InotifyFD):
+class _Descriptor(EventReader):
     """The thread that reads events goes on whatever an event leads to."""
 
     def handle_event(self, event: InotifyEvent) -> None:
@@ -139,15 +118,9 @@ class _Descriptor(InotifyFD):
             super().handle_event(event)
         except Exception:
             logger.exception("an event of the kernel could not be worked in; all is watched anew")
-            for tree in self._trees():
-                tree.break_off()
-
-    def _trees(self) -> set["_Tree"]:
-        with self._lock:
-            callbacks: list[WatchCallback] = [
-                callback for watch in self._watch_for_wd.values() for callback in watch.callbacks.values()
-            ]
-        return {callback for callback in callbacks if isinstance(callback, _Tree)}
+            for tree in self.groups():
+                if isinstance(tree, _Tree):
+                    tree.break_off()
 
 
 class TreeObserver(BaseObserver):
@@ -176,21 +149,16 @@ class TreeObserver(BaseObserver):
         self._fd.join()
 
 
-class _Emitter(InotifyEmitter):
+class _Emitter(GroupEmitter):
     def __init__(self, terms: dict[str, Terms], *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._terms = terms
 
     def complete(self) -> None:
         """Watch what is not watched of the tree. Raises OSError where its root is not there."""
-        if isinstance(self._inotify, _Tree):
-            self._inotify.complete(self._inotify.path)
+        if self.group is not None:
+            self.group.add_missing(self.group.path)
 
-    def on_thread_start(self) -> None:
-        root = self.watch.path
-        self._inotify = _Tree(
-            self._inotify_fd,
-            os.fsencode(root),
-            self.get_event_mask_from_filter(),
-            self._terms[os.fsdecode(root)],
-        )
+    def create_group(self, fd: InotifyFD, root: bytes, mask: Mask) -> WatchGroup:
+        """Create the tree of the emitter's root. Raises OSError."""
+        return _Tree(fd, root, mask, self._terms[os.fsdecode(root)])

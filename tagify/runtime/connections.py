@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tagify.metrics import Counter, Gauge
 from tagify.web import FAST_PATH, FastPathHandler
+from tagify.web._compat_aiohttp import ServerWrapper, WrappingRunner
 
 HEAD_TIMEOUT_S = 10.0
 """Timeout for the head of the first request, in seconds."""
@@ -48,7 +49,7 @@ class LimitedConnection(web.RequestHandler):
         self._limiter.mark_reading(self)
 
 
-class ConnectionLimiter(web.Server):
+class ConnectionLimiter(ServerWrapper):
     """Creates the connections of a service, and closes the idle and stalled ones.
 
     At the maximum, a new connection replaces the longest-idle one. A connection with a request in
@@ -64,13 +65,7 @@ class ConnectionLimiter(web.Server):
         open_gauge: Gauge,
         closed_counter: Counter,
     ) -> None:
-        self._options = server._kwargs  # the application's options for its connections
-        super().__init__(
-            self._handle_request,
-            request_factory=server.request_factory,
-            handler_cancellation=server.handler_cancellation,
-            **self._options,
-        )
+        super().__init__(server, self._handle_request)
         self.fast_path = fast_path
         """Handler called before the application; None disables it."""
         self._application_handler: Callable[[Any], Awaitable[web.StreamResponse]] = server.request_handler
@@ -84,12 +79,12 @@ class ConnectionLimiter(web.Server):
         open_gauge.set(0)
 
     def __call__(self) -> LimitedConnection:
-        return LimitedConnection(self, loop=self._loop, **self._options)
+        return LimitedConnection(self, **self.connection_options)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         self._transports[handler] = transport
-        self._idle_deadlines[handler] = self._loop.time() + HEAD_TIMEOUT_S
+        self._idle_deadlines[handler] = self.loop.time() + HEAD_TIMEOUT_S
         if len(self._transports) > self._max_connections:
             self._abort(next(iter(self._idle_deadlines)), "crowded")
         self._open_gauge.set(len(self._transports))
@@ -103,7 +98,7 @@ class ConnectionLimiter(web.Server):
 
     def mark_stalled(self, handler: web.RequestHandler) -> None:
         """The write buffer is full: start the stall timeout."""
-        self._stall_deadlines[handler] = self._loop.time() + STALL_TIMEOUT_S
+        self._stall_deadlines[handler] = self.loop.time() + STALL_TIMEOUT_S
 
     def mark_reading(self, handler: web.RequestHandler) -> None:
         """The client has read enough: cancel the stall timeout."""
@@ -113,7 +108,7 @@ class ConnectionLimiter(web.Server):
         """Close connections whose deadline has passed; runs until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_INTERVAL_S)
-            now = self._loop.time()
+            now = self.loop.time()
             for deadlines, reason in ((self._idle_deadlines, "idle"), (self._stall_deadlines, "stalled")):
                 for handler in [handler for handler, deadline in deadlines.items() if deadline <= now]:
                     self._abort(handler, reason)
@@ -125,7 +120,7 @@ class ConnectionLimiter(web.Server):
             return await self._application_handler(request) if response is None else response
         finally:
             if request.protocol in self._transports:
-                self._idle_deadlines[request.protocol] = self._loop.time() + IDLE_TIMEOUT_S
+                self._idle_deadlines[request.protocol] = self.loop.time() + IDLE_TIMEOUT_S
 
     def _abort(self, handler: web.RequestHandler, reason: str) -> None:
         self._idle_deadlines.pop(handler, None)
@@ -135,7 +130,7 @@ class ConnectionLimiter(web.Server):
             self._transports.pop(handler).abort()
 
 
-class LimitedAppRunner(web.AppRunner):
+class LimitedAppRunner(WrappingRunner):
     """Runs an application with a ConnectionLimiter; `limiter` is set by `setup`."""
 
     __slots__ = ("_closed_counter", "_max_connections", "_open_gauge", "limiter")
@@ -156,8 +151,7 @@ class LimitedAppRunner(web.AppRunner):
         self._open_gauge = open_gauge
         self._closed_counter = closed_counter
 
-    async def _make_server(self) -> web.Server:
-        server = await super()._make_server()
+    def wrap(self, server: web.Server) -> ConnectionLimiter:
         self.limiter = ConnectionLimiter(
             server,
             self._max_connections,

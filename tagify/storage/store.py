@@ -16,17 +16,15 @@ from typing import BinaryIO, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
 import minio
-import minio.time
 import urllib3
-from minio.credentials.credentials import Credentials
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
-from minio.signer import sign_v4_s3
 from urllib3.exceptions import HTTPError
 
 from tagify.concurrency.thread_pool import Threads
 from tagify.errors import NotFound, Unavailable
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
+from tagify.storage._compat import Credentials, sign_v4_s3, to_amz_date, utcnow
 from tagify.storage.keys import ObjectKeys
 from tagify.storage.presign import Signer
 
@@ -175,7 +173,7 @@ class ObjectStore:
 
     def presign(self, bucket: Bucket, content: Content, lifetime: timedelta, method: str = "GET") -> str:
         """A URL that anybody may use for that long. Signed here, without asking the store."""
-        stamp = self._signer.stamp(minio.time.utcnow(), lifetime, method=method)
+        stamp = self._signer.stamp(utcnow(), lifetime, method=method)
         return stamp.url(self._objects.path(bucket, content))
 
     async def close(self) -> None:
@@ -219,7 +217,7 @@ class ObjectStore:
 
         The client's own `put_object` would hash the bytes once more, and can set no condition.
         """
-        url, now = urlsplit(self._endpoint + path), minio.time.utcnow()
+        url, now = urlsplit(self._endpoint + path), utcnow()
         signed = sign_v4_s3(
             method="PUT",
             url=url,
@@ -229,7 +227,7 @@ class ObjectStore:
                 "Content-Type": mime,
                 "If-None-Match": "*",
                 "x-amz-content-sha256": digest,
-                "x-amz-date": minio.time.to_amz_date(now),
+                "x-amz-date": to_amz_date(now),
             },
             credentials=self._credentials,
             content_sha256=digest,
