@@ -1,31 +1,63 @@
-"""The daemon's parts, wired together: what lives as long as its process."""
+"""Composition root: builds the objects of the process, and those of each library's worker."""
 
 import asyncio
+import time
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from ingest.gc_loop import Sweeper
-from ingest.household import ProcessServices, build_library_worker
+from ingest.lease import HeldLeases
 from ingest.library_removal import Dismantler
+from ingest.library_state import LibraryRecord, LibraryRegistry
 from ingest.library_worker import LibraryWorker
-from ingest.pipeline.batch_writer import Writer
-from ingest.pipeline.pipeline import Bounds, Pipeline
+from ingest.paths import Exclusions
+from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.delay_queue import DelayQueue
+from ingest.pipeline.importer import Importer
+from ingest.pipeline.pipeline import Pipeline, PipelineLimits
 from ingest.supervisor import LibrarySupervisor
+from ingest.sync.change_applier import ChangeApplier
+from ingest.sync.content_lookup import CatalogContentLookup
+from ingest.sync.deletion_guard import DeletionGuard
+from ingest.sync.event_follower import EventFollower
+from ingest.sync.file_presence import FilePresence
+from ingest.sync.move_detector import MoveDetector
+from ingest.sync.reconciler import Reconciler
+from ingest.sync.root_guard import RootGuard
+from ingest.sync.root_watch import RootWatch
+from ingest.sync.scanner import LibraryScanner
+from ingest.sync.schedule import ScanSchedule
 from ingest.watch import Watcher
+from ingest.watch.debounce import Debouncer
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import OUTAGES, OutageTracker, retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
 from tagify.gc import MARK_AGE_S, GarbageCollector
-from tagify.metrics import Metrics
-from tagify.model import Library
+from tagify.metrics import Counter, Metrics
 from tagify.settings import IngestSettings
 from tagify.storage.store import ObjectStore
 
 STAT_THREADS = 4
-"""Threads that list folders and look at files; a dead mount can hold one each."""
+"""Threads that list folders and stat files; a dead mount can block one each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessServices:
+    """Objects that the workers of all libraries share."""
+
+    settings: IngestSettings
+    catalog: Catalog
+    presence: FilePresence
+    threads: Threads
+    watcher: Watcher
+    pipeline: Pipeline
+    batch_writer: BatchWriter
+    events_lost: Counter
 
 
 class Container:
-    """What lives as long as the process; made inside its event loop."""
+    """The objects of the process. Create it inside the event loop."""
 
     def __init__(self, settings: IngestSettings, metrics: Metrics) -> None:
         self.catalog = Catalog(settings, metrics)
@@ -38,55 +70,124 @@ class Container:
         )
         self.watcher = Watcher()
         self.threads = Threads("files", STAT_THREADS)
-        self.daemon = LibrarySupervisor(
-            self.catalog,
-            self._keeper,
-            Dismantler(self.catalog, self.blobs, condemned_s=MARK_AGE_S),
-            metrics.gauge("ingest_libraries_suspended", "Libraries that are suspended."),
-        )
-        self.writer = Writer(
+        self.leases = HeldLeases()
+        self.registry = LibraryRegistry(self.catalog, self.leases)
+        self.batch_writer = BatchWriter(
             self.catalog,
             metrics,
             batch_size=settings.ingest_batch_size,
             wait_s=settings.ingest_batch_ms / 1000,
-            fences=self.daemon.fences,
+            leases=self.leases,
         )
-        self.sweeper = Sweeper(_sweep(settings, self.catalog, self.blobs), metrics, settings.ingest_sweep_s)
-        self.pipeline = Pipeline(self.blobs, self.writer, metrics, _bounds(settings))
-        self._shared = ProcessServices(
+        presence = FilePresence(self.registry)
+        importer = Importer(
+            self.blobs,
+            CatalogContentLookup(self.catalog, presence, self.threads),
+            decode_bytes=settings.ingest_decode_mb * 1_000_000,
+            max_pixels=settings.max_pixels,
+        )
+        self.pipeline = Pipeline(importer, self.batch_writer, metrics, _limits(settings))
+        services = ProcessServices(
             settings,
             self.catalog,
-            self.daemon.library,
-            self.daemon.fences,
+            presence,
             self.threads,
             self.watcher,
             self.pipeline,
-            self.writer,
+            self.batch_writer,
             metrics.counter("ingest_events_lost_total", "Times that events were lost and a tree compared."),
         )
-
-    def _keeper(self, library: Library) -> LibraryWorker:
-        return build_library_worker(library, self._shared)
+        self.supervisor = LibrarySupervisor(
+            self.catalog,
+            registry=self.registry,
+            leases=self.leases,
+            build_worker=partial(build_library_worker, services),
+            remover=Dismantler(self.catalog, self.blobs, condemned_s=MARK_AGE_S),
+            suspended=metrics.gauge("ingest_libraries_suspended", "Libraries that are suspended."),
+        )
+        self.gc_loop = Sweeper(_sweep(settings, self.catalog, self.blobs), metrics, settings.ingest_sweep_s)
 
     async def run(self) -> None:
-        """Work until cancelled; the first part that fails ends all."""
+        """Work until cancelled; the first task that fails ends all."""
         OUTAGES.set(self.outages)
         await retry_while_unavailable("objects", self.blobs.ensure_buckets)
         await self.watcher.start()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self.writer.run())
+                group.create_task(self.batch_writer.run())
                 group.create_task(self.pipeline.run())
-                group.create_task(self.daemon.run())
-                group.create_task(self.sweeper.run())
+                group.create_task(self.supervisor.run())
+                group.create_task(self.gc_loop.run())
         finally:
             await self.watcher.close()
 
     async def close(self) -> None:
-        """Let go of threads and connections."""
+        """Close threads and connections."""
         await self.threads.close()
         await self.blobs.close()
         await self.catalog.close()
+
+
+def build_library_worker(services: ProcessServices, record: LibraryRecord) -> LibraryWorker:
+    """The worker of one library, with the objects that only this library uses."""
+    settings = services.settings
+    exclusions = Exclusions(settings.ingest_exclude)
+    debouncer = Debouncer(settings.ingest_settle_s)
+    schedule = _schedule(settings)
+    guard = _root_guard(services, record)
+    applier = _change_applier(services, record, debouncer)
+    reconciler = Reconciler(
+        record,
+        guard,
+        catalog=services.catalog,
+        threads=services.threads,
+        exclusions=exclusions,
+        applier=applier,
+    )
+    root_watch = RootWatch(
+        record,
+        guard,
+        watcher=services.watcher,
+        exclusions=exclusions,
+        threads=services.threads,
+        schedule=schedule,
+    )
+    scanner = LibraryScanner(
+        record, guard, root_watch=root_watch, reconciler=reconciler, applier=applier, schedule=schedule
+    )
+    follower = EventFollower(
+        record,
+        guard,
+        root_watch=root_watch,
+        debouncer=debouncer,
+        reconciler=reconciler,
+        events_lost=services.events_lost,
+    )
+    return LibraryWorker(record, root_watch=root_watch, scanner=scanner, follower=follower, applier=applier)
+
+
+def _root_guard(services: ProcessServices, record: LibraryRecord) -> RootGuard:
+    wait_s = services.settings.ingest_removal_wait_s
+    return RootGuard(record, DeletionGuard(record, wait_s=wait_s, clock=time.monotonic), services.threads)
+
+
+def _change_applier(services: ProcessServices, record: LibraryRecord, debouncer: Debouncer) -> ChangeApplier:
+    return ChangeApplier(
+        record,
+        catalog=services.catalog,
+        pipeline=services.pipeline,
+        batch_writer=services.batch_writer,
+        move_detector=MoveDetector(services.catalog, services.presence, services.threads),
+        delay_queue=DelayQueue(services.settings.ingest_settle_s),
+        debouncer=debouncer,
+        threads=services.threads,
+    )
+
+
+def _schedule(settings: IngestSettings) -> ScanSchedule:
+    return ScanSchedule(
+        settings.ingest_reconcile_s, settings.ingest_poll_s, frozenset(settings.ingest_poll_filesystems)
+    )
 
 
 def _sweep(settings: IngestSettings, catalog: Catalog, blobs: ObjectStore) -> GarbageCollector:
@@ -98,10 +199,9 @@ def _sweep(settings: IngestSettings, catalog: Catalog, blobs: ObjectStore) -> Ga
     )
 
 
-def _bounds(settings: IngestSettings) -> Bounds:
-    return Bounds(
+def _limits(settings: IngestSettings) -> PipelineLimits:
+    return PipelineLimits(
         workers=settings.ingest_workers,
         queue_size=settings.ingest_queue_size,
         decode_bytes=settings.ingest_decode_mb * 1_000_000,
-        max_pixels=settings.max_pixels,
     )

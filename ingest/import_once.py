@@ -32,7 +32,7 @@ async def once(settings: IngestSettings, folder: Path) -> int:
     parts = Container(settings, Metrics())
     await parts.catalog.ensure_indexes()
     library = await _library(parts, folder)
-    parts.daemon.only = library.id
+    parts.supervisor.only = library.id
     working = asyncio.create_task(parts.run())
     try:
         return await _while_it_works(working, lambda: _import(parts, library, terminal))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import secrets
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tagify.catalog import Catalog
@@ -11,7 +12,7 @@ from tagify.concurrency.retry import OUTAGES, retry_while_unavailable
 from tagify.concurrency.tasks import run_to_completion
 from tagify.errors import TagifyError
 from tagify.logs import fields
-from tagify.model import Lease, Library
+from tagify.model import Lease, Library, LibraryId
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,33 @@ RENEW_S = 5.0
 
 ASK_S = 1.0
 """Time between two questions for a lease that another holds, in seconds."""
+
+
+NOT_HELD = -1
+"""A fencing token that no lease has: a write with it is rejected."""
+
+
+class HeldLeases:
+    """The fencing tokens of the leases that this process holds now, by library."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[LibraryId, int] = {}
+
+    def add(self, library_id: LibraryId, token: int) -> None:
+        """The lease on the library was acquired with this token."""
+        self._tokens[library_id] = token
+
+    def remove(self, library_id: LibraryId) -> None:
+        """The lease is no longer used."""
+        self._tokens.pop(library_id, None)
+
+    def token(self, library_id: LibraryId) -> int:
+        """The token of the lease on the library; NOT_HELD if we do not hold it."""
+        return self._tokens.get(library_id, NOT_HELD)
+
+    def fences(self, library_ids: Iterable[LibraryId]) -> Mapping[LibraryId, int]:
+        """The tokens for a batch of writes to these libraries."""
+        return {library_id: self.token(library_id) for library_id in library_ids}
 
 
 def owner_name() -> str:

@@ -1,12 +1,13 @@
-"""One keeper for each library of the catalog; libraries come and go while it runs."""
+"""One worker for each library of the catalog; libraries are added and removed while it runs."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from ingest.lease import acquire, owner_name, release, renew_until_lost
+from ingest.lease import HeldLeases, acquire, owner_name, release, renew_until_lost
 from ingest.library_removal import Dismantler
+from ingest.library_state import LibraryRecord, LibraryRegistry
 from ingest.library_worker import LibraryWorker
 from tagify.catalog import Catalog, LeaseLost
 from tagify.concurrency.retry import retry_while_unavailable
@@ -18,99 +19,92 @@ from tagify.model import Library, LibraryId, LibraryState
 logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
-"""Time between two looks at the list of libraries, in seconds."""
-
-NEVER = -1
-"""A token that no lease has."""
+"""Time between two reads of the list of libraries, in seconds."""
 
 RESTART_S = 5.0
-"""A keeper that failed is started again after this time, in seconds."""
+"""A worker or a removal that failed is restarted after this time, in seconds."""
 
 
 class LibrarySupervisor:
-    """Starts and ends keepers as the catalog's libraries tell. `only`: the one library to keep, of all."""
+    """Starts and stops a worker for each library in the catalog. `only`: supervise this library alone."""
 
     def __init__(
         self,
         catalog: Catalog,
-        make: Callable[[Library], LibraryWorker],
-        dismantler: Dismantler,
+        *,
+        registry: LibraryRegistry,
+        leases: HeldLeases,
+        build_worker: Callable[[LibraryRecord], LibraryWorker],
+        remover: Dismantler,
         suspended: Gauge,
     ) -> None:
         self._catalog = catalog
-        self._make = make
-        self._dismantler = dismantler
+        self._registry = registry
+        self._leases = leases
+        self._build_worker = build_worker
+        self._remover = remover
         self._suspended = suspended
-        self._libraries: dict[LibraryId, Library] = {}
-        self._keepers: dict[LibraryId, tuple[LibraryWorker, asyncio.Task[None]]] = {}
+        self._workers: dict[LibraryId, asyncio.Task[None]] = {}
         self._removals: dict[LibraryId, asyncio.Task[None]] = {}
-        self.only: LibraryId | None = None
         self._owner = owner_name()
-        self._tokens: dict[LibraryId, int] = {}
-
-    def library(self, library_id: LibraryId) -> Library | None:
-        """A library as the catalog had it last, or None where there is no such library."""
-        return self._libraries.get(library_id)
-
-    def fences(self, library_ids: Iterable[LibraryId]) -> dict[LibraryId, int]:
-        """The tokens of the leases on these libraries; one that is not held has a token that never was."""
-        return {library_id: self._tokens.get(library_id, NEVER) for library_id in library_ids}
+        self.only: LibraryId | None = None
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Supervise until cancelled."""
         await retry_while_unavailable("catalog", self._catalog.ensure_indexes)
         try:
             while True:
-                await self._heed(await retry_while_unavailable("catalog", self._catalog.libraries.list_all))
+                await self._sync_libraries(
+                    await retry_while_unavailable("catalog", self._catalog.libraries.list_all)
+                )
                 await asyncio.sleep(POLL_S)
         finally:
-            await asyncio.gather(*[self._end(library_id) for library_id in tuple(self._keepers)])
+            await asyncio.gather(*[self._stop_worker(library_id) for library_id in tuple(self._workers)])
             await cancel_and_wait(*self._removals.values())
 
-    async def _heed(self, found: Sequence[Library]) -> None:
-        libraries = [library for library in found if self.only in (None, library.id)]
-        self._libraries = {library.id: library for library in libraries}
+    async def _sync_libraries(self, polled: Sequence[Library]) -> None:
+        """Update the registry, then start and stop workers and removals to match it."""
+        libraries = [library for library in polled if self.only in (None, library.id)]
+        self._registry.refresh(libraries)
         self._suspended.set(sum(library.state is LibraryState.SUSPENDED for library in libraries))
-        kept = {library.id for library in libraries if library.state is not LibraryState.REMOVING}
-        for library_id in self._keepers.keys() - kept:
-            await self._end(library_id)
+        active = {library.id for library in libraries if library.state is not LibraryState.REMOVING}
+        for library_id in self._workers.keys() - active:
+            await self._stop_worker(library_id)
         for library in libraries:
             if library.state is LibraryState.REMOVING:
-                self._remove(library)
-            elif library.id in self._keepers:
-                self._keepers[library.id][0].update(library)
-            else:
-                self._begin(library)
+                self._ensure_removal(library)
+            elif library.id not in self._workers:
+                self._start_worker(library)
 
-    def _begin(self, library: Library) -> None:
-        keeper = self._make(library)
-        task = asyncio.create_task(self._keep(keeper, library), name=f"keeper of {library.name}")
-        self._keepers[library.id] = keeper, task
+    def _start_worker(self, library: Library) -> None:
+        worker = self._build_worker(self._registry.record(library.id))
+        self._workers[library.id] = asyncio.create_task(
+            self._supervise(worker, library), name=f"worker of {library.name}"
+        )
 
-    async def _keep(self, keeper: LibraryWorker, library: Library) -> None:
+    async def _stop_worker(self, library_id: LibraryId) -> None:
+        await cancel_and_wait(self._workers.pop(library_id))
+
+    async def _supervise(self, worker: LibraryWorker, library: Library) -> None:
+        """Run the worker whenever its lease is ours; restart it when it fails."""
         while True:
             try:
-                await self._keep_once(keeper, library)
+                await self._under_lease(library, lambda token: self._run_worker(worker, library, token))
             except Exception:
                 logger.exception(
                     "a library's keeper failed; starting it again", extra=fields(library=library.name)
                 )
                 await asyncio.sleep(RESTART_S)
 
-    async def _keep_once(self, keeper: LibraryWorker, library: Library) -> None:
-        """Keep it for as long as its lease is ours."""
-
-        async def work(token: int) -> None:
-            self._tokens[library.id] = token
-            try:
-                await keeper.run()
-            finally:
-                self._tokens.pop(library.id, None)
-
-        await self._under_lease(library, work)
+    async def _run_worker(self, worker: LibraryWorker, library: Library, token: int) -> None:
+        self._leases.add(library.id, token)
+        try:
+            await worker.run()
+        finally:
+            self._leases.remove(library.id)
 
     async def _under_lease(self, library: Library, work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
-        """Work with the token of the library's lease, until that is done or the lease is another's."""
+        """Run `work` with the fencing token of the library's lease, until it ends or the lease is lost."""
         tasks: list[asyncio.Task[None]] = []
         try:
             token = await acquire(self._catalog, library, self._owner)
@@ -120,29 +114,25 @@ class LibrarySupervisor:
             ]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await run_to_completion(self._let_go(library, tasks))
+            await run_to_completion(self._stop_and_release(library, tasks))
         if not tasks[0].cancelled():
             tasks[0].result()
 
-    async def _let_go(self, library: Library, tasks: Sequence[asyncio.Task[None]]) -> None:
+    async def _stop_and_release(self, library: Library, tasks: Sequence[asyncio.Task[None]]) -> None:
         await cancel_and_wait(*tasks)
         await release(self._catalog, library, self._owner)
 
-    async def _end(self, library_id: LibraryId) -> None:
-        _, task = self._keepers.pop(library_id)
-        await cancel_and_wait(task)
-
-    def _remove(self, library: Library) -> None:
-        """See to it that the library's removal is under way; the files stay where they are."""
+    def _ensure_removal(self, library: Library) -> None:
+        """Start the removal of the library unless it is running; the files stay on disk."""
         task = self._removals.get(library.id)
         if task is None or task.done():
-            task = asyncio.create_task(self._dismantle(library), name=f"removal of {library.name}")
+            task = asyncio.create_task(self._remove(library), name=f"removal of {library.name}")
             self._removals[library.id] = task
 
-    async def _dismantle(self, library: Library) -> None:
-        """Not by a token of `fences`: what of it is still on its way into the catalog is not let in."""
+    async def _remove(self, library: Library) -> None:
+        """Remove the library. Its token is not in HeldLeases: writes still in the pipeline are rejected."""
         try:
-            await self._under_lease(library, lambda token: self._dismantler.run(library, token))
+            await self._under_lease(library, lambda token: self._remover.run(library, token))
         except LeaseLost as lost:
             logger.warning("a removal goes on elsewhere: %s", lost)
         except Exception:

@@ -2,24 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
+from ingest.lease import HeldLeases
 from tagify.catalog import Catalog, ContentMarkedForDeletion, ImageCommand, LeaseLost, UpsertImage
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.logs import fields
 from tagify.metrics import Metrics
-from tagify.model import Content, LibraryId
+from tagify.model import Content
 
 logger = logging.getLogger(__name__)
-
-Leases = Callable[[Iterable[LibraryId]], Mapping[LibraryId, int]]
-"""The tokens of the leases that this daemon holds on these libraries."""
 
 _Entry = tuple[ImageCommand, bool, asyncio.Future[None]]
 
 
-class Writer:
+class BatchWriter:
     """Collects writes and hands them to the catalog in batches, in the order in which they came.
 
     A batch goes when it is full, when its first write has waited for `wait_s`, or when it holds a
@@ -28,12 +26,12 @@ class Writer:
     """
 
     def __init__(
-        self, catalog: Catalog, metrics: Metrics, *, batch_size: int, wait_s: float, fences: Leases
+        self, catalog: Catalog, metrics: Metrics, *, batch_size: int, wait_s: float, leases: HeldLeases
     ) -> None:
         self._catalog = catalog
         self._size = batch_size
         self._wait_s = wait_s
-        self._fences = fences
+        self._leases = leases
         self._queue: asyncio.Queue[_Entry] = asyncio.Queue(batch_size * 4)
         self._written = metrics.counter("ingest_writes_total", "Writes that the catalog acknowledged.")
         self._failed = metrics.counter("ingest_write_failures_total", "Writes that the catalog refused.")
@@ -53,7 +51,7 @@ class Writer:
         await asyncio.gather(*[await self.put(write, live=True) for write in writes])
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """ImageCommand until cancelled."""
         while True:
             await self._write(await self._batch())
 
@@ -94,7 +92,7 @@ class Writer:
         _tell(batch, error)
 
     async def _hand_over(self, writes: Sequence[ImageCommand]) -> set[Content]:
-        fences = self._fences({write.library_id for write in writes})
+        fences = self._leases.fences({write.library_id for write in writes})
         return await self._catalog.images.write(writes, fences)
 
     async def _write_rest(self, batch: Sequence[_Entry], lost: LeaseLost) -> None:

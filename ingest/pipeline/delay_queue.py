@@ -1,51 +1,54 @@
-"""Files that were written a moment ago wait until they are old enough to be read.
+"""Delays files that were written a moment ago until they reach a minimum age.
 
-The kernel's file times move in ticks of some milliseconds. A file that is read in the tick in which
-it was written may be written once more in it and look the same ever after: same size, same time,
-other bytes. And a comparison may come upon a file in the middle of its copying. So what is younger
-than the settle time is not read yet, however it was found.
+The kernel's file times advance in ticks of some milliseconds. A file that is read in the tick in which it
+was written may be written once more in the same tick and look the same ever after: same size, same time,
+other bytes. And a scan may find a file in the middle of its copying. So a file younger than the settle
+time is not read yet, however it was found.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
 
-from ingest.job import Job, JobResult
+from ingest.job import ImportJob
 from ingest.watch.debounce import CLOSED_S
 
 LIMIT = 1000
-"""Jobs that wait to be old enough; who has more waits for room."""
+"""Delayed jobs of a library; `put` waits while there are this many (back-pressure)."""
 
 
 class DelayQueue:
-    """The jobs of one library whose files are too young, in the order in which they came."""
+    """The jobs of one library whose files are too young, first in, first out."""
 
     def __init__(self, settle_s: float, clock: Callable[[], float] = time.time) -> None:
         self._settle_s = settle_s
         self._clock = clock
-        self._young: asyncio.Queue[Job] = asyncio.Queue(LIMIT)
+        self._jobs: asyncio.Queue[ImportJob] = asyncio.Queue(LIMIT)
+        self._next: ImportJob | None = None
+        """The first job, taken from the queue, while `get` waits for its age."""
 
-    def missing_s(self, job: Job) -> float:
-        """Seconds until the file is old enough. A time in the future tells nothing: 0."""
-        enough = min(self._settle_s, CLOSED_S) if job.live else self._settle_s
+    def remaining_s(self, job: ImportJob) -> float:
+        """Seconds until the file is old enough; 0 where its time is in the future, which proves nothing."""
+        minimum_age = min(self._settle_s, CLOSED_S) if job.live else self._settle_s
         age = self._clock() - job.file.mtime_ns / 1e9
-        return max(0.0, enough - age) if age >= 0 else 0.0
+        return max(0.0, minimum_age - age) if age >= 0 else 0.0
 
-    async def put(self, job: Job) -> None:
-        """Let a job wait here, waiting for room."""
-        await self._young.put(job)
+    async def put(self, job: ImportJob) -> None:
+        """Add a job, waiting for capacity."""
+        await self._jobs.put(job)
 
-    async def get(self) -> Job:
-        """The next job, once its file is old enough."""
-        job = await self._young.get()
-        try:
-            await asyncio.sleep(self.missing_s(job))
-        except asyncio.CancelledError:
-            job.finished(JobResult.DONE)
-            raise
+    async def get(self) -> ImportJob:
+        """The next job, once its file is old enough. No job is lost when this is cancelled."""
+        if self._next is None:
+            self._next = await self._jobs.get()
+        await asyncio.sleep(self.remaining_s(self._next))
+        job, self._next = self._next, None
         return job
 
-    def give_up(self) -> None:
-        """Forget the jobs that wait."""
-        while not self._young.empty():
-            self._young.get_nowait().finished(JobResult.DONE)
+    def drain(self) -> list[ImportJob]:
+        """Remove and return all jobs."""
+        jobs = [self._next] if self._next else []
+        self._next = None
+        while not self._jobs.empty():
+            jobs.append(self._jobs.get_nowait())
+        return jobs

@@ -19,7 +19,7 @@ _CHUNK = 1 << 20
 _TRIES = 3
 
 
-class Unsettled(TagifyError):
+class FileChanged(TagifyError):
     """The file changed while it was being read."""
 
 
@@ -35,7 +35,7 @@ class Reading:
 def read(place: str, path: str) -> Reading:
     """Read the file at `place`; `path` is its name in the catalog.
 
-    Raises Unsettled when it kept changing, OSError.
+    Raises FileChanged when it kept changing, OSError.
     """
     for _ in range(_TRIES):
         with open(place, "rb", buffering=0) as stream:  # noqa: PTH123 - names may be no Unicode
@@ -45,7 +45,7 @@ def read(place: str, path: str) -> Reading:
             whole = data is None or len(data) == before.size
             if whole and _facts(stream, path) == before and unchanged(place, before):
                 return Reading(before, Content(digest.hexdigest()), data)
-    raise Unsettled(f"{place} changes while it is read")
+    raise FileChanged(f"{place} changes while it is read")
 
 
 def read_sidecar(place: str) -> bytes:
@@ -71,7 +71,7 @@ def unchanged(place: str, file: FileFacts) -> bool:
 class VerifiedReader:
     """A file on its way to the store, which must turn out to be the content that it was.
 
-    The hash is checked before the last bytes are handed over: where it differs Unsettled is
+    The hash is checked before the last bytes are handed over: where it differs FileChanged is
     raised, the upload stays short of its length, and the store keeps nothing.
     """
 
@@ -82,13 +82,13 @@ class VerifiedReader:
         self._reading = reading
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes. Raises Unsettled, OSError."""
+        """The next bytes. Raises FileChanged, OSError."""
         wanted = min(size if size >= 0 else _CHUNK, self._left)
         data = self._stream.read(wanted)
         self._digest.update(data)
         self._left -= len(data)
         if len(data) < wanted or (not self._left and self._digest.hexdigest() != self._reading.content):
-            raise Unsettled(f"{self._reading.file.path} changed while it was stored")
+            raise FileChanged(f"{self._reading.file.path} changed while it was stored")
         return data
 
     def close(self) -> None:

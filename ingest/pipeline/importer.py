@@ -8,8 +8,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ingest.job import Job
-from ingest.pipeline.file_reader import Reading, Unsettled, VerifiedReader, read, read_sidecar, unchanged
+from ingest.job import ImportJob
+from ingest.pipeline.content_lookup import ContentLookup
+from ingest.pipeline.file_reader import FileChanged, Reading, VerifiedReader, read, read_sidecar, unchanged
 from tagify.catalog import UpsertImage
 from tagify.concurrency.byte_budget import Budget
 from tagify.concurrency.priority import PrioritySemaphore
@@ -34,8 +35,11 @@ class Importer:
     or store leaves the decoder its cores; what is decoded at a time has a budget.
     """
 
-    def __init__(self, blobs: ObjectStore, *, decode_bytes: int, max_pixels: int) -> None:
+    def __init__(
+        self, blobs: ObjectStore, content_lookup: ContentLookup, *, decode_bytes: int, max_pixels: int
+    ) -> None:
         self._blobs = blobs
+        self._content_lookup = content_lookup
         self._max_pixels = max_pixels
         self._budget = Budget(decode_bytes)
         self._readers = Threads("read", READERS)
@@ -48,45 +52,47 @@ class Importer:
         await self._readers.close()
         await self._decoders.close()
 
-    async def cost(self, job: Job) -> int:
+    async def cost(self, job: ImportJob) -> int:
         """Memory that decoding will take; 0 for what cannot be opened, whose reason comes out later."""
         try:
-            return await self._readers.run(decode_bytes, Path(job.place), max_pixels=self._max_pixels)
+            return await self._readers.run(decode_bytes, Path(job.absolute_path), max_pixels=self._max_pixels)
         except (OSError, Undecodable):
             return 0
 
-    async def make(self, job: Job, cost: int) -> UpsertImage:
-        """The write for the file, its blobs stored. Raises FileNotFoundError, Unsettled."""
+    async def import_file(self, job: ImportJob, cost: int) -> UpsertImage:
+        """The write for the file, its blobs stored. Raises FileNotFoundError, FileChanged."""
         try:
-            reading = await self._readers.run(read, job.place, job.file.path)
+            reading = await self._readers.run(read, job.absolute_path, job.file.path)
             if reading.file != job.file:
                 # It may be another image's file by now, moved here: that must be looked at first.
-                raise Unsettled(f"{job.place} is not the file that was seen")
+                raise FileChanged(f"{job.absolute_path} is not the file that was seen")
             derived = await self._derived(job, reading, cost)
         except FileNotFoundError:
             raise
         except OSError as error:
             return self._unreadable(job, error)
         except Undecodable as error:
-            logger.warning("not decoded: %s", error, extra=fields(file=job.place))
+            logger.warning("not decoded: %s", error, extra=fields(file=job.absolute_path))
             return UpsertImage(job.library_id, reading.file, error=str(error))
-        twins = await job.twins(reading.content)
-        if not twins.stored:
-            await self._upload(job, reading, derived, known=twins.known)
-        picture = await self._readers.run(_with_sidecar, derived.picture, job.place)
-        return UpsertImage(job.library_id, reading.file, reading.content, picture, moved_from=twins.left)
+        matches = await self._content_lookup.matches(reading.content)
+        if not matches.stored:
+            await self._upload(job, reading, derived, known=matches.known)
+        picture = await self._readers.run(_with_sidecar, derived.picture, job.absolute_path)
+        return UpsertImage(
+            job.library_id, reading.file, reading.content, picture, moved_from=matches.moved_from
+        )
 
-    async def _derived(self, job: Job, reading: Reading, cost: int) -> Derived:
+    async def _derived(self, job: ImportJob, reading: Reading, cost: int) -> Derived:
         max_pixels = self._max_pixels
         async with self._budget.hold(cost), self._turns.taken(live=job.live):
             if reading.data is not None:
                 return await self._decoders.run(derive, reading.data, max_pixels=max_pixels)
-            derived = await self._decoders.run(derive, Path(job.place), max_pixels=max_pixels)
-        if not await self._readers.run(unchanged, job.place, reading.file):
-            raise Unsettled(f"{job.place} changes while it is decoded")
+            derived = await self._decoders.run(derive, Path(job.absolute_path), max_pixels=max_pixels)
+        if not await self._readers.run(unchanged, job.absolute_path, reading.file):
+            raise FileChanged(f"{job.absolute_path} changes while it is decoded")
         return derived
 
-    async def _upload(self, job: Job, reading: Reading, derived: Derived, *, known: bool) -> None:
+    async def _upload(self, job: ImportJob, reading: Reading, derived: Derived, *, known: bool) -> None:
         """Both blobs, at the same time; what may be there already is looked for first."""
         content = reading.content
         await asyncio.gather(
@@ -115,11 +121,11 @@ class Importer:
 
         await retry_while_unavailable("objects", attempt)
 
-    async def _put_original(self, job: Job, reading: Reading, mime: str) -> None:
+    async def _put_original(self, job: ImportJob, reading: Reading, mime: str) -> None:
         if reading.data is not None:
             await self._blobs.put(Bucket.ORIGINALS, reading.content, reading.data, mime)
             return
-        stream = await self._readers.run(VerifiedReader, job.place, reading)
+        stream = await self._readers.run(VerifiedReader, job.absolute_path, reading)
         try:
             await self._blobs.put_stream(
                 Bucket.ORIGINALS, reading.content, as_binary(stream), reading.file.size, mime
@@ -127,10 +133,10 @@ class Importer:
         finally:
             stream.close()
 
-    def _unreadable(self, job: Job, error: OSError) -> UpsertImage:
+    def _unreadable(self, job: ImportJob, error: OSError) -> UpsertImage:
         """Kept as failed with facts that no file has, so that every comparison tries it again."""
         reason = f"the file cannot be read: {error.strerror or error}"
-        logger.warning("%s", reason, extra=fields(file=job.place))
+        logger.warning("%s", reason, extra=fields(file=job.absolute_path))
         return UpsertImage(job.library_id, FileFacts(job.file.path, 0, 0, 0), error=reason)
 
 

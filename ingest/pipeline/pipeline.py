@@ -2,18 +2,18 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ingest.job import Job, JobResult
-from ingest.pipeline.batch_writer import Writer
-from ingest.pipeline.file_reader import IN_MEMORY, Unsettled
+from ingest.job import ImportJob, JobResult
+from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.file_reader import IN_MEMORY, FileChanged
 from ingest.pipeline.importer import Importer
 from tagify.concurrency.byte_budget import Budget
 from tagify.concurrency.priority import PriorityQueue
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import FileFacts
-from tagify.storage.store import PART_SIZE, ObjectStore
+from tagify.storage.store import PART_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -25,29 +25,43 @@ LARGE_SHARE = 0.125
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What the pipeline may hold: files on their way, files that wait, memory for decoded pixels."""
+class PipelineLimits:
+    """Bounds: concurrent workers, jobs that wait in each lane, bytes of decoded pixels."""
 
     workers: int
     queue_size: int
     decode_bytes: int
-    max_pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class _QueuedJob:
+    job: ImportJob
+    result: asyncio.Future[JobResult] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def resolve(self, result: JobResult) -> None:
+        """Set the result, unless the future was cancelled."""
+        if not self.result.done():
+            self.result.set_result(result)
 
 
 class Pipeline:
-    """A bounded queue of files and the workers that take them in.
+    """A bounded priority queue of import jobs and the workers that process them.
 
-    Files that decode to much go one at a time by a worker of their own, so that small ones never
-    queue behind many of them.
+    Images that decode to a large size are processed one at a time by a worker of their own, so that small
+    ones never queue behind many of them.
     """
 
-    def __init__(self, blobs: ObjectStore, writer: Writer, metrics: Metrics, bounds: Bounds) -> None:
-        self._importer = Importer(blobs, decode_bytes=bounds.decode_bytes, max_pixels=bounds.max_pixels)
-        self._writer = writer
-        self._bounds = bounds
-        self._lanes: PriorityQueue[Job] = PriorityQueue(bounds.queue_size)
-        self._large: asyncio.Queue[tuple[Job, int]] = asyncio.Queue(bounds.queue_size)
-        self._held = Budget(HELD_BYTES)
+    def __init__(
+        self, importer: Importer, batch_writer: BatchWriter, metrics: Metrics, limits: PipelineLimits
+    ) -> None:
+        self._importer = importer
+        self._batch_writer = batch_writer
+        self._limits = limits
+        self._jobs: PriorityQueue[_QueuedJob] = PriorityQueue(limits.queue_size)
+        self._large: asyncio.Queue[tuple[_QueuedJob, int]] = asyncio.Queue(limits.queue_size)
+        self._originals = Budget(HELD_BYTES)
         self._queued = metrics.gauge("ingest_queue_files", "Files that wait for a worker.")
         self._files = metrics.counter(
             "ingest_files_total",
@@ -58,65 +72,75 @@ class Pipeline:
             "ingest_file_seconds", "Time from a worker's start on a file to its write."
         )
 
-    async def put(self, job: Job) -> None:
-        """Take a job, waiting for room in its lane."""
-        await self._lanes.put(job, live=job.live)
-        self._queued.set(len(self._lanes) + self._large.qsize())
+    async def submit(self, job: ImportJob) -> asyncio.Future[JobResult]:
+        """Queue a job, waiting for capacity in its lane (back-pressure).
+
+        The future resolves once the job's write is durable, or there is nothing to write. It never raises.
+        """
+        queued = _QueuedJob(job)
+        await self._jobs.put(queued, live=job.live)
+        self._update_gauge()
+        return queued.result
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Process jobs until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._work_on_large())
-                for _ in range(self._bounds.workers):
-                    group.create_task(self._work())
+                group.create_task(self._process_large())
+                for _ in range(self._limits.workers):
+                    group.create_task(self._process_jobs())
         finally:
             await self._importer.close()
 
-    async def _work(self) -> None:
+    async def _process_jobs(self) -> None:
         while True:
-            job = await self._lanes.get()
-            self._queued.set(len(self._lanes) + self._large.qsize())
-            cost = await self._importer.cost(job)
-            if cost > self._bounds.decode_bytes * LARGE_SHARE:
-                await self._large.put((job, cost))
+            queued = await self._jobs.get()
+            self._update_gauge()
+            cost = await self._importer.cost(queued.job)
+            if cost > self._limits.decode_bytes * LARGE_SHARE:
+                await self._large.put((queued, cost))
             else:
-                await self._attempt(job, cost)
+                await self._process(queued, cost)
 
-    async def _work_on_large(self) -> None:
+    async def _process_large(self) -> None:
         while True:
-            await self._attempt(*await self._large.get())
+            await self._process(*await self._large.get())
 
-    async def _attempt(self, job: Job, cost: int) -> None:
-        """Every job comes to an outcome: here, or when its write does."""
-        outcome: JobResult | None = JobResult.DONE
+    async def _process(self, queued: _QueuedJob, cost: int) -> None:
+        """Process one job. It gets a result on every path: here, or when its write is durable."""
+        job = queued.job
+        result: JobResult | None = JobResult.DONE
         try:
-            async with self._held.hold(_held_bytes(job.file)):
+            async with self._originals.hold(_held_bytes(job.file)):
                 with self._seconds.timed():
-                    outcome = await self._take(job, cost)
+                    result = await self._import(queued, cost)
         except Exception:
-            logger.exception("a file could not be taken in", extra=fields(file=job.place))
+            logger.exception("a file could not be taken in", extra=fields(file=job.absolute_path))
         finally:
-            if outcome is not None:
-                job.finished(outcome)
+            if result is not None:
+                queued.resolve(result)
 
-    async def _take(self, job: Job, cost: int) -> JobResult | None:
-        """What became of the job; None where it became a write, whose end tells."""
+    async def _import(self, queued: _QueuedJob, cost: int) -> JobResult | None:
+        """The result of the job; None where the batch writer has its write and will set the result."""
+        job = queued.job
         try:
-            write = await self._importer.make(job, cost)
+            write = await self._importer.import_file(job, cost)
         except FileNotFoundError:
             self._files.add(outcome="gone")
             return JobResult.DONE
-        except Unsettled as error:
+        except FileChanged as error:
             logger.info("%s", error)
             self._files.add(outcome="unsettled")
             return JobResult.CHANGED
         self._files.add(outcome="failed" if write.error else "ready")
-        durable = await self._writer.put(write, live=job.live)
+        durable = await self._batch_writer.put(write, live=job.live)
         durable.add_done_callback(
-            lambda done: job.finished(JobResult.REFUSED if done.exception() else JobResult.DONE)
+            lambda done: queued.resolve(JobResult.REFUSED if done.exception() else JobResult.DONE)
         )
         return None
+
+    def _update_gauge(self) -> None:
+        self._queued.set(len(self._jobs) + self._large.qsize())
 
 
 def _held_bytes(file: FileFacts) -> int:

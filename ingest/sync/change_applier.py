@@ -1,229 +1,179 @@
-"""What a difference means: a file to read, an image that moved, or one that has gone.
+"""Applies the differences that a scan or an event found: a file to import, a move, or a missing file.
 
-Two tasks bring differences, the scan and the follower of events, and each may have looked at
-the catalog a moment ago. So every difference is checked again here, what is being read is
-not touched, and what the catalog is asked to write names the place it speaks of.
+The scanner and the event follower run at the same time, and each may have read the catalog a moment ago.
+So every difference is checked again here, files in the pipeline are left alone, and every write names the
+path that it was decided for.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from time import monotonic
 
-from ingest.job import ContentMatches, Job, JobResult
-from ingest.pipeline.batch_writer import Writer
+from ingest.job import ImportJob, JobResult
+from ingest.library_state import LibraryRecord
+from ingest.pipeline.batch_writer import BatchWriter
 from ingest.pipeline.delay_queue import DelayQueue
 from ingest.pipeline.pipeline import Pipeline
 from ingest.sync.diff import Added
-from ingest.sync.root_identity import probe, suspension_reason
-from ingest.sync.walk import facts_at
-from ingest.watch.debounce import EventKind
+from ingest.sync.file_presence import is_absent
+from ingest.sync.move_detector import MoveDetector
+from ingest.watch.debounce import Debouncer, EventKind, PathEvent
 from tagify.catalog import Catalog, MarkMissing, MoveImage
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
-from tagify.model import CatalogEntry, Content, FileFacts, ImageState, Library, LibraryId, LibraryState
+from tagify.model import CatalogEntry, FileFacts
 
-Libraries = Callable[[LibraryId], Library | None]
-"""Any library by its id: an image may have moved here from another one."""
-
-ASKED = 1000
-"""Paths that the catalog is asked about at once."""
+LOOKUP_BATCH = 1000
+"""Paths that are looked up in the catalog by one query."""
 
 
 class ChangeApplier:
-    """Takes the differences of one library."""
+    """Applies the differences of one library, and processes the results of its import jobs."""
 
     def __init__(
         self,
-        library_id: LibraryId,
-        root: str,
+        record: LibraryRecord,
         *,
-        libraries: Libraries,
         catalog: Catalog,
         pipeline: Pipeline,
-        writer: Writer,
+        batch_writer: BatchWriter,
+        move_detector: MoveDetector,
+        delay_queue: DelayQueue,
+        debouncer: Debouncer,
         threads: Threads,
-        ageing: DelayQueue,
-        is_unquiet: Callable[[str], bool],
-        again: Callable[[str, EventKind], None],
     ) -> None:
-        """`is_unquiet` tells of a path that will be looked at when it is quiet: its file may still be open.
-
-        `again` is called with a path that must be looked at once more, and how long that may wait.
-        """
-        self._id = library_id
-        self._root = root
-        self._libraries = libraries
+        self._record = record
         self._catalog = catalog
         self._pipeline = pipeline
-        self._writer = writer
+        self._batch_writer = batch_writer
+        self._move_detector = move_detector
+        self._delay_queue = delay_queue
+        self._debouncer = debouncer
         self._threads = threads
-        self._ageing = ageing
-        self._is_unquiet = is_unquiet
-        self._again = again
-        self._reading: dict[str, bool] = {}
+        self._in_flight: dict[str, bool] = {}
+        """Path of each file in the pipeline → whether something happened at the path since."""
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def run(self) -> None:
-        """Hand the files that were too young to be read on as they come of age, until cancelled."""
+        """Submit the files that were too young as they reach the settle time, until cancelled."""
         try:
             while True:
-                job = await self._ageing.get()
-                await self._handed_over(job, self._pipeline.put(job))
+                await self._submit(await self._delay_queue.get())
         finally:
-            self._ageing.give_up()
+            for job in self._delay_queue.drain():
+                self._process_result(job.file.path, JobResult.DONE)
 
     @property
-    def in_flight(self) -> int:
-        """Files on their way through the pipeline."""
-        return len(self._reading)
+    def in_flight_count(self) -> int:
+        """Files in the pipeline or the delay queue."""
+        return len(self._in_flight)
 
-    async def drained(self) -> None:
-        """Return when no file of this library is on its way."""
+    async def wait_until_idle(self) -> None:
+        """Return when no file of this library is in flight."""
         await self._idle.wait()
 
-    def is_reading(self, path: str) -> bool:
-        """Whether the file at this path is on its way; it will be looked at again when it is through."""
-        if path in self._reading:
-            self._reading[path] = True
+    def defer_if_in_flight(self, path: str) -> bool:
+        """Whether the file at this path is in flight; if so, the path is reconciled again afterwards."""
+        if path in self._in_flight:
+            self._in_flight[path] = True
             return True
         return False
 
-    async def arrive(self, arrivals: Sequence[Added], *, live: bool) -> None:
-        """Take files that are new or changed: as a move where it is one, else through the pipeline."""
-        files = {
-            arrival.file.path: arrival.file for arrival in arrivals if not self.is_reading(arrival.file.path)
-        }
+    async def apply_added(self, added: Sequence[Added], *, live: bool) -> None:
+        """ImageCommand moves, and import all other files that are new or changed."""
+        files = {item.file.path: item.file for item in added if not self.defer_if_in_flight(item.file.path)}
         if not files:
             return
-        there = await retry_while_unavailable(
-            "catalog", lambda: self._catalog.images.by_paths(self._id, list(files))
-        )
-        files = {path: file for path, file in files.items() if path not in there or there[path].file != file}
-        moves = await self._moves(files)
+        entries = await self._entries_at(list(files))
+        files = {
+            path: file for path, file in files.items() if path not in entries or entries[path].file != file
+        }
+        moves = await self._move_detector.detect(self._record.id, files.values())
         if moves:
-            await self._move(moves)
+            await self._write_moves(moves)
         for path in files.keys() - {move.file.path for move in moves}:
-            await self._read(files[path], live=live)
+            await self._import(files[path], live=live)
 
-    async def gone(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
-        """Those of them whose file is not there and which have not moved, by one more look at both."""
-        free = [entry for entry in entries if not self.is_reading(entry.file.path)]
-        absent = await self._threads.run(self._absent, free)
-        still: list[CatalogEntry] = []
-        for start in range(0, len(absent), ASKED):
-            some = absent[start : start + ASKED]
-            paths = [entry.file.path for entry in some]
-            there = await retry_while_unavailable(
-                "catalog", partial(self._catalog.images.by_paths, self._id, paths)
-            )
-            still += [entry for entry in some if entry.id in {found.id for found in there.values()}]
-        return still
+    async def confirm_missing(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
+        """Those whose file is certainly absent and that have not moved, by a second check of both."""
+        idle = [entry for entry in entries if not self.defer_if_in_flight(entry.file.path)]
+        absent = await self._threads.run(self._absent, idle)
+        missing: list[CatalogEntry] = []
+        for start in range(0, len(absent), LOOKUP_BATCH):
+            batch = absent[start : start + LOOKUP_BATCH]
+            current = await self._entries_at([entry.file.path for entry in batch])
+            current_ids = {entry.id for entry in current.values()}
+            missing += [entry for entry in batch if entry.id in current_ids]
+        return missing
 
-    async def depart(self, entries: Sequence[CatalogEntry]) -> None:
-        """Hide images whose file has gone."""
-        await self._writer.write_all([MarkMissing(entry.id, self._id, entry.file.path) for entry in entries])
-
-    async def _moves(self, files: dict[str, FileFacts]) -> list[MoveImage]:
-        """A move for each file that is an image's own, come from a place where it is not any more."""
-        inodes = [file.inode for file in files.values()]
-        known = (
-            await retry_while_unavailable("catalog", lambda: self._catalog.images.by_inodes(inodes))
-            if inodes
-            else []
+    async def mark_missing(self, entries: Sequence[CatalogEntry]) -> None:
+        """Hide images whose file is missing."""
+        await self._batch_writer.write_all(
+            [MarkMissing(entry.id, self._record.id, entry.file.path) for entry in entries]
         )
-        by_inode: dict[int, list[CatalogEntry]] = {}
-        for entry in known:
-            by_inode.setdefault(entry.file.inode, []).append(entry)
-        moves: list[MoveImage] = []
-        taken: set[str] = set()
-        for file in files.values():
-            for entry in by_inode.get(file.inode, ()):
-                if entry.id in taken or not entry.file.same_file_as(file):
-                    continue
-                if await self._threads.run(self._has_left, entry):
-                    taken.add(entry.id)
-                    moves.append(MoveImage(entry, self._id, file))
-                    break
-        return moves
 
-    async def _move(self, moves: Sequence[MoveImage]) -> None:
-        """Have them written; look again where an image has been moved by another task meanwhile."""
-        await self._writer.write_all(moves)
-        paths = [move.file.path for move in moves]
-        there = await retry_while_unavailable(
-            "catalog", lambda: self._catalog.images.by_paths(self._id, paths)
-        )
+    async def _write_moves(self, moves: Sequence[MoveImage]) -> None:
+        """ImageCommand moves; reconcile again where another task has moved the image meanwhile."""
+        await self._batch_writer.write_all(moves)
+        entries = await self._entries_at([move.file.path for move in moves])
         for move in moves:
-            found = there.get(move.file.path)
-            if found is None or found.id != move.entry.id:
-                self._again(move.file.path, EventKind.CLOSED)
+            entry = entries.get(move.file.path)
+            if entry is None or entry.id != move.entry.id:
+                self._reconcile_again(move.file.path, EventKind.CLOSED)
 
-    def _has_left(self, entry: CatalogEntry) -> bool:
-        """Whether the image's file is not where the catalog has it (a hard link still is)."""
-        if entry.state is ImageState.MISSING:
-            return True
-        library = self._libraries(entry.library_id)
-        if library is None:
-            return False
-        try:
-            there = facts_at(library.path, entry.file.path)
-        except OSError:
-            return False
-        # The root is asked last: most files are there, and one that is not may have gone with its mount.
-        return (there is None or there.inode != entry.file.inode) and _is_well(library)
+    async def _entries_at(self, paths: list[str]) -> dict[str, CatalogEntry]:
+        return await retry_while_unavailable(
+            "catalog", partial(self._catalog.images.by_paths, self._record.id, paths)
+        )
 
     def _absent(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
-        return [entry for entry in entries if self._is_absent(entry.file.path)]
+        return [entry for entry in entries if is_absent(self._record.root, entry.file.path)]
 
-    def _is_absent(self, path: str) -> bool:
-        """Whether no file is there for certain: a disk that fails says nothing of what it holds."""
-        try:
-            return facts_at(self._root, path) is None
-        except OSError:
-            return False
-
-    async def _read(self, file: FileFacts, *, live: bool) -> None:
+    async def _import(self, file: FileFacts, *, live: bool) -> None:
+        """Submit the file, or delay it while it is too young. A path that will be reconciled is skipped."""
         path = file.path
-        if self.is_reading(path) or self._is_unquiet(path):
+        if self.defer_if_in_flight(path) or self._debouncer.waits_for(path):
             return
-        self._reading[path] = False
+        self._in_flight[path] = False
         self._idle.clear()
-        job = Job(self._id, self._root, file, live, self._twins, lambda outcome: self._finish(path, outcome))
-        await self._handed_over(
-            job, self._ageing.put(job) if self._ageing.missing_s(job) else self._pipeline.put(job)
-        )
+        job = ImportJob(self._record.id, self._record.root, file, live)
+        if self._delay_queue.remaining_s(job):
+            with self._done_if_cancelled(job):
+                await self._delay_queue.put(job)
+        else:
+            await self._submit(job)
 
-    async def _handed_over(self, job: Job, putting: Awaitable[None]) -> None:
-        """A job that could not be handed over comes to its end here."""
+    async def _submit(self, job: ImportJob) -> None:
+        """Submit to the pipeline, waiting for capacity; its result is processed when it comes."""
+        with self._done_if_cancelled(job):
+            result = await self._pipeline.submit(job)
+        result.add_done_callback(lambda done: self._process_result(job.file.path, done.result()))
+
+    @contextmanager
+    def _done_if_cancelled(self, job: ImportJob) -> Iterator[None]:
+        """A job that was not handed over because of a cancellation is no longer in flight."""
         try:
-            await putting
+            yield
         except asyncio.CancelledError:
-            job.finished(JobResult.DONE)
+            self._process_result(job.file.path, JobResult.DONE)
             raise
 
-    async def _twins(self, content: Content) -> ContentMatches:
-        found = await retry_while_unavailable("catalog", lambda: self._catalog.images.by_content(content))
-        present = [entry for entry in found if entry.state is not ImageState.MISSING]
-        left = await self._threads.run(lambda: next(filter(self._has_left, present), None))
-        ready = any(entry.state is ImageState.READY for entry in found)
-        return ContentMatches(stored=ready, known=bool(found), left=left)
-
-    def _finish(self, path: str, outcome: JobResult) -> None:
-        happened = self._reading.pop(path, False)
-        if not self._reading:
+    def _process_result(self, path: str, result: JobResult) -> None:
+        """The file is not in flight any more; reconcile its path again where the result or an event asks."""
+        happened = self._in_flight.pop(path, False)
+        if not self._in_flight:
             self._idle.set()
-        if outcome is JobResult.REFUSED:
-            # What the catalog refused may take a while to mend.
-            self._again(path, EventKind.WRITTEN)
-        elif outcome is JobResult.CHANGED:
-            self._again(path, EventKind.APPEARED)
+        if result is JobResult.REFUSED:
+            # The reason of a refusal may take a while to go away: the longest wait.
+            self._reconcile_again(path, EventKind.WRITTEN)
+        elif result is JobResult.CHANGED:
+            self._reconcile_again(path, EventKind.APPEARED)
         elif happened:
-            self._again(path, EventKind.CLOSED)
+            self._reconcile_again(path, EventKind.CLOSED)
 
-
-def _is_well(library: Library) -> bool:
-    """Whether what is not in this library's folder has really left it."""
-    sight = probe(library.path, library.id)
-    reason = suspension_reason(library.path, library.id, sight, library.identity, library.indexed_count)
-    return library.state is LibraryState.ACTIVE and reason is None
+    def _reconcile_again(self, path: str, kind: EventKind) -> None:
+        """Pass an event of our own to the debouncer. The kind says how long it waits."""
+        self._debouncer.note(PathEvent(path, kind), monotonic())

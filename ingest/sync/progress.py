@@ -1,4 +1,4 @@
-"""How far a scan is, told to the catalog twice a second while it lasts."""
+"""Progress of a scan, written to the catalog twice a second while the scan runs."""
 
 import asyncio
 import logging
@@ -15,22 +15,23 @@ from tagify.errors import TagifyError
 logger = logging.getLogger(__name__)
 
 REPORT_S = 0.5
+"""Time between two reports, in seconds."""
 
 
-class Progress:
-    """One scan: `async with` it, and count `passed` up for each file that was compared."""
+class ScanProgress:
+    """One scan: use it with `async with`, and add to `scanned` for each file that was compared."""
 
-    def __init__(self, keeping: LibraryStatusWriter, intake: ChangeApplier, total: int) -> None:
-        self._keeping = keeping
-        self._intake = intake
+    def __init__(self, status: LibraryStatusWriter, applier: ChangeApplier, total: int) -> None:
+        self._status = status
+        self._applier = applier
         self._total = total
         self._task: asyncio.Task[None] | None = None
-        self.passed = 0
+        self.scanned = 0
         self.error = ""
 
     async def __aenter__(self) -> Self:
-        await retry_while_unavailable("catalog", self._keeping.begin_scan)
-        self._task = asyncio.create_task(self._report())
+        await retry_while_unavailable("catalog", self._status.begin_scan)
+        self._task = asyncio.create_task(self._report_repeatedly())
         return self
 
     async def __aexit__(
@@ -39,18 +40,18 @@ class Progress:
         assert self._task is not None  # noqa: S101 - set on entry
         await cancel_and_wait(self._task)
         if kind is None:
-            await self._tell()
+            await self._report()
         reason = self.error or (str(error) if isinstance(error, TagifyError) else "")
         reason = reason or ("the scan was broken off" if error else "")
         with suppress(TagifyError):
-            await self._keeping.end_scan(reason)
+            await self._status.end_scan(reason)
 
-    async def _report(self) -> None:
+    async def _report_repeatedly(self) -> None:
         while True:
             with suppress(TagifyError):
-                await self._tell()
+                await self._report()
             await asyncio.sleep(REPORT_S)
 
-    async def _tell(self) -> None:
-        done = max(0, self.passed - self._intake.in_flight)
-        await self._keeping.report_scan_progress(max(self._total, self.passed), done)
+    async def _report(self) -> None:
+        done = max(0, self.scanned - self._applier.in_flight_count)
+        await self._status.report_scan_progress(max(self._total, self.scanned), done)

@@ -1,200 +1,205 @@
-"""Takes the differences between a folder, or a whole library, and the catalog."""
+"""Reconciles a library, a folder or paths: finds the differences of disk and catalog, and applies them."""
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from ingest.library_state import LibraryRecord
 from ingest.paths import Exclusions, to_os
 from ingest.sync.change_applier import ChangeApplier
 from ingest.sync.diff import Added, Difference, Removed, Unchanged, diff, in_chunks
-from ingest.sync.progress import Progress
-from ingest.sync.root_guard import Guard
-from ingest.sync.walk import Found, Unreadable, facts_at, walk
+from ingest.sync.progress import ScanProgress
+from ingest.sync.root_guard import RootGuard
+from ingest.sync.walk import Found, Unreadable, count, facts_at, walk
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
-from tagify.model import CatalogEntry, FileFacts, LibraryId
+from tagify.model import CatalogEntry, FileFacts
 
 logger = logging.getLogger(__name__)
 
-GATHER = 256
-"""Arrivals that are looked up together."""
+BATCH = 256
+"""New or changed files that are looked up together."""
 
-HELD_BACK = 5000
-"""Departures that are held back until the files that arrived have been seen: most are moves."""
+REMOVED_LIMIT = 5000
+"""Removed images that are collected until all new files have been seen: most of them are moves."""
 
 
 @dataclass(slots=True)
-class _Absent:
-    """Entries whose files are not at their place: the first of them, and how many there are."""
+class _RemovedEntries:
+    """Entries without a file at their path: the first REMOVED_LIMIT of them, and how many there are."""
 
     entries: list[CatalogEntry] = field(default_factory=list)
     total: int = 0
 
     def add(self, entry: CatalogEntry) -> None:
         self.total += 1
-        if len(self.entries) < HELD_BACK:
+        if len(self.entries) < REMOVED_LIMIT:
             self.entries.append(entry)
 
 
 class Reconciler:
-    """Compares one library with the catalog, in whole or in part."""
+    """Compares one library with the catalog, in whole or in part, and applies the differences."""
 
     def __init__(
         self,
-        library_id: LibraryId,
-        root: str,
+        record: LibraryRecord,
+        guard: RootGuard,
         *,
         catalog: Catalog,
         threads: Threads,
         exclusions: Exclusions,
-        intake: ChangeApplier,
+        applier: ChangeApplier,
     ) -> None:
-        self._id = library_id
-        self._root = root
+        self._id = record.id
+        self._root = record.root
+        self._guard = guard
         self._catalog = catalog
         self._threads = threads
         self._exclusions = exclusions
-        self._intake = intake
+        self._applier = applier
 
-    async def paths(self, paths: Sequence[str], guard: Guard) -> bool:
-        """Look at what is at these paths now; what is there first, so that moves are seen as moves.
+    async def count_files(self) -> int:
+        """The number of image files in the library."""
+        return await self._threads.run(count, self._root, self._exclusions)
 
-        Whether all that has gone could be removed.
+    async def reconcile_paths(self, paths: Sequence[str]) -> bool:
+        """Reconcile these paths; present files first, so that moves are seen as moves.
+
+        Whether the guard allowed all deletions.
         """
-        free = [path for path in paths if not self._intake.is_reading(path)]
-        files = await self._threads.run(self._look, free)
-        arrivals = [Added(file) for file in files.values() if file is not None]
-        for start in range(0, len(arrivals), GATHER):
-            await self._intake.arrive(arrivals[start : start + GATHER], live=True)
+        idle = [path for path in paths if not self._applier.defer_if_in_flight(path)]
+        files = await self._threads.run(self._facts_at, idle)
+        added = [Added(file) for file in files.values() if file is not None]
+        for start in range(0, len(added), BATCH):
+            await self._applier.apply_added(added[start : start + BATCH], live=True)
         absent = sorted(path for path, file in files.items() if file is None)
-        there = await self._there(absent)
-        folders = _topmost(path for path in absent if path not in there)
+        entries = await self._entries_at(absent)
+        folders = _topmost(path for path in absent if path not in entries)
         if len(folders) > 1:
             for folder in folders:
                 await self._pass(folder)
-        went = await self._depart(list(there.values()), guard, tell=False)
+        allowed = await self._delete(list(entries.values()), report=False)
         for folder in folders:
-            went = await self.tree(folder, guard) and went
-        return went
+            allowed = await self.reconcile_folder(folder) and allowed
+        return allowed
 
-    def _look(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
-        """What is at each path; of one whose disk fails nothing, and the next comparison tries it again."""
-        found: dict[str, FileFacts | None] = {}
-        for path in paths:
-            try:
-                found[path] = facts_at(self._root, path)
-            except OSError as error:
-                self._tell_unreadable(Unreadable(path, error.strerror or str(error)), None)
-        return found
+    async def reconcile_folder(self, folder: str, progress: ScanProgress | None = None) -> bool:
+        """Reconcile all below a folder (`""`: the library). Whether the guard allowed all deletions.
 
-    async def _there(self, paths: Sequence[str]) -> dict[str, CatalogEntry]:
-        """What the catalog has at these paths."""
-        found: dict[str, CatalogEntry] = {}
-        for start in range(0, len(paths), GATHER):
-            some = paths[start : start + GATHER]
-            found |= await retry_while_unavailable(
-                "catalog", partial(self._catalog.images.by_paths, self._id, some)
-            )
-        return found
-
-    async def tree(self, folder: str, guard: Guard, progress: Progress | None = None) -> bool:
-        """Compare all below a folder (`""`: the library); whether all that has gone could be removed.
-
-        A scan gives its `progress`, and what it finds goes after live events; what has arrived is in
-        before anything is removed, for it may have come from there. More images than are held back
-        are counted by a pass of their own, and removed by a third: by then all that moved has
-        arrived, and what is still absent has gone.
+        A scan passes its `progress`, and its files have the priority of the backlog. New files are in the
+        catalog before anything is deleted, for they may have moved. More than REMOVED_LIMIT images are
+        counted by a second pass and deleted by a third: by then all moves are written.
         """
-        absent = await self._pass(folder, progress=progress)
-        if progress is not None and absent.total:
-            await self._intake.drained()
-        if absent.total <= HELD_BACK:
-            return await self._depart(absent.entries, guard, tell=progress is not None)
-        absent = await self._pass(folder)
-        if not await guard.may_remove(absent.total, tell=progress is not None):
+        removed = await self._pass(folder, progress=progress)
+        if progress is not None and removed.total:
+            await self._applier.wait_until_idle()
+        if removed.total <= REMOVED_LIMIT:
+            return await self._delete(removed.entries, report=progress is not None)
+        removed = await self._pass(folder)
+        if not await self._guard.may_delete(removed.total, report=progress is not None):
             return False
-        await self._pass(folder, removing_by=guard)
+        await self._pass(folder, delete=True)
         return True
 
     async def _pass(
-        self,
-        folder: str,
-        *,
-        progress: Progress | None = None,
-        removing_by: Guard | None = None,
-    ) -> _Absent:
-        """One merge of folder and catalog: what has arrived is taken, what is absent told or removed."""
-        arrivals: list[Added] = []
-        absent = _Absent()
-        live = progress is None and removing_by is None
-        async for difference in diff(self._disk(folder), self._entries(folder)):
-            self._sort(difference, arrivals, absent, progress)
-            if len(arrivals) >= GATHER:
-                await self._intake.arrive(arrivals, live=live)
-                arrivals.clear()
-            if removing_by is not None and len(absent.entries) >= HELD_BACK:
-                await self._remove(absent, removing_by)
-        await self._intake.arrive(arrivals, live=live)
-        if removing_by is not None:
-            await self._remove(absent, removing_by)
-        return absent
+        self, folder: str, *, progress: ScanProgress | None = None, delete: bool = False
+    ) -> _RemovedEntries:
+        """One merge of folder and catalog: new files are applied, removed ones returned or deleted."""
+        added: list[Added] = []
+        removed = _RemovedEntries()
+        live = progress is None and not delete
+        async for difference in diff(self._disk(folder), self._entries_below(folder)):
+            self._sort(difference, added, removed, progress)
+            if len(added) >= BATCH:
+                await self._applier.apply_added(added, live=live)
+                added.clear()
+            if delete and len(removed.entries) >= REMOVED_LIMIT:
+                await self._delete_approved(removed)
+        await self._applier.apply_added(added, live=live)
+        if delete:
+            await self._delete_approved(removed)
+        return removed
 
     def _sort(
-        self, difference: Difference, arrivals: list[Added], absent: _Absent, progress: Progress | None
+        self,
+        difference: Difference,
+        added: list[Added],
+        removed: _RemovedEntries,
+        progress: ScanProgress | None,
     ) -> None:
         match difference:
             case Added():
-                arrivals.append(difference)
+                added.append(difference)
             case Removed():
-                absent.add(difference.entry)
+                removed.add(difference.entry)
             case Unreadable():
-                self._tell_unreadable(difference, progress)
+                self._report_unreadable(difference, progress)
         if progress is not None and isinstance(difference, Added | Unchanged):
-            progress.passed += 1
+            progress.scanned += 1
 
-    async def _depart(self, entries: Sequence[CatalogEntry], guard: Guard, *, tell: bool) -> bool:
-        """Whether these could be removed: all that are really gone, if the guard lets so many go."""
-        gone = await self._intake.gone(entries)
-        if not gone:
+    async def _delete(self, entries: Sequence[CatalogEntry], *, report: bool) -> bool:
+        """Mark those missing whose file is; False where the guard does not allow so many."""
+        missing = await self._applier.confirm_missing(entries)
+        if not missing:
             return True
-        if not await guard.may_remove(len(gone), tell=tell):
+        if not await self._guard.may_delete(len(missing), report=report):
             return False
-        await self._intake.depart(gone)
+        await self._applier.mark_missing(missing)
         return True
 
-    async def _remove(self, absent: _Absent, guard: Guard) -> None:
-        """Asks once more after the root: a mount may have gone in the middle of a walk."""
-        gone = await self._intake.gone(absent.entries)
-        absent.entries.clear()
-        if gone and await guard.is_well():
-            await self._intake.depart(gone)
+    async def _delete_approved(self, removed: _RemovedEntries) -> None:
+        """Delete a batch whose total is allowed; a mount may go in the middle of a walk: check the root."""
+        missing = await self._applier.confirm_missing(removed.entries)
+        removed.entries.clear()
+        if missing and await self._guard.check_root():
+            await self._applier.mark_missing(missing)
+
+    def _facts_at(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
+        """The file at each path. Paths of a failing disk are left out, and tried by the next scan."""
+        files: dict[str, FileFacts | None] = {}
+        for path in paths:
+            try:
+                files[path] = facts_at(self._root, path)
+            except OSError as error:
+                self._report_unreadable(Unreadable(path, error.strerror or str(error)), None)
+        return files
+
+    async def _entries_at(self, paths: Sequence[str]) -> dict[str, CatalogEntry]:
+        """The images that the catalog has at these paths."""
+        entries: dict[str, CatalogEntry] = {}
+        for start in range(0, len(paths), BATCH):
+            batch = paths[start : start + BATCH]
+            entries |= await retry_while_unavailable(
+                "catalog", partial(self._catalog.images.by_paths, self._id, batch)
+            )
+        return entries
 
     def _disk(self, folder: str) -> AsyncIterator[Found]:
         return in_chunks(self._threads, walk(self._root, folder, self._exclusions))
 
-    async def _entries(self, folder: str) -> AsyncIterator[CatalogEntry]:
-        """Some at a time, so that a comparison goes on where it was however long a server was away."""
+    async def _entries_below(self, folder: str) -> AsyncIterator[CatalogEntry]:
+        """By keyset pagination, so that a scan resumes where it was after an outage of any length."""
         after = ""
-        while some := await retry_while_unavailable(
+        while page := await retry_while_unavailable(
             "catalog", partial(self._catalog.images.list_below, self._id, folder, after=after)
         ):
-            for entry in some:
+            for entry in page:
                 yield entry
-            after = some[-1].file.path
+            after = page[-1].file.path
 
-    def _tell_unreadable(self, found: Unreadable, progress: Progress | None) -> None:
-        place = f"{self._root}/{to_os(found.path)}".rstrip("/")
-        logger.warning("%s cannot be read: %s", place, found.reason)
+    def _report_unreadable(self, unreadable: Unreadable, progress: ScanProgress | None) -> None:
+        path = f"{self._root}/{to_os(unreadable.path)}".rstrip("/")
+        logger.warning("%s cannot be read: %s", path, unreadable.reason)
         if progress is not None:
-            progress.error = f"{place} cannot be read: {found.reason}"
+            progress.error = f"{path} cannot be read: {unreadable.reason}"
 
 
 def _topmost(folders: Iterable[str]) -> list[str]:
-    """Those in none of the others: to compare a folder is to compare all below it. In order of path."""
-    found: list[str] = []
+    """Folders that lie in none of the others: reconciling one covers all below it. In order of path."""
+    topmost: list[str] = []
     for folder in folders:
-        if not (found and (not found[-1] or folder.startswith(found[-1] + "/"))):
-            found.append(folder)
-    return found
+        if not (topmost and (not topmost[-1] or folder.startswith(topmost[-1] + "/"))):
+            topmost.append(folder)
+    return topmost

@@ -1,89 +1,75 @@
-"""Guards a library's images against its root: suspends the library while the root is not what it was."""
+"""Protects a library's images from a wrong root: suspends the library while its root is not intact."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
 
-from ingest.sync.deletion_guard import Removals
+from ingest.library_state import LibraryRecord
+from ingest.sync.deletion_guard import DeletionGuard
 from ingest.sync.root_identity import RootProbe, mark, probe, suspension_reason
-from tagify.catalog import LibraryStatusWriter
-from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import Threads
-from tagify.model import Library, LibraryState, RootIdentity
+from tagify.model import LibraryState, RootIdentity
 
 logger = logging.getLogger(__name__)
 
 
-class Guard:
-    """One library's root and its removals."""
+class RootGuard:
+    """Checks the root of one library before anything is deleted. `deletions` bounds their number."""
 
-    def __init__(
-        self,
-        library: Library,
-        keeping: LibraryStatusWriter,
-        threads: Threads,
-        removals: Callable[["Guard"], Removals],
-    ) -> None:
-        self.library = library
-        self._keeping = keeping
+    def __init__(self, record: LibraryRecord, deletions: DeletionGuard, threads: Threads) -> None:
+        self.deletions = deletions
+        self._record = record
         self._threads = threads
-        self.removals = removals(self)
-        self._logged = library.state
+        self._logged_state = record.library.state
 
-    async def look(self) -> RootIdentity | None:
-        """What the root is now; None where no folder is."""
-        sight = await self._sight()
-        return sight.identity if sight else None
+    async def root_identity(self) -> RootIdentity | None:
+        """The identity of the root now; None where there is no folder."""
+        root = await self._probe()
+        return root.identity if root else None
 
-    async def is_well(self) -> bool:
-        """Whether the root is what it was; a change of that is told to the catalog and the log."""
-        sight = await self._sight()
-        if sight is not None and self._is_to_be_known(sight):
-            sight = await self._get_to_know()
-        library = self.library
-        indexed = 0 if self.removals.approved else library.indexed_count
-        reason = suspension_reason(library.path, library.id, sight, library.identity, indexed)
+    async def check_root(self) -> bool:
+        """Whether the root is intact; a change of that is written to the catalog and the log."""
+        root = await self._probe()
+        if root is not None and self._must_adopt(root):
+            root = await self._adopt_root()
+        library = self._record.library
+        indexed = 0 if self.deletions.approved else library.indexed_count
+        reason = suspension_reason(library.path, library.id, root, library.identity, indexed)
         state = LibraryState.SUSPENDED if reason else LibraryState.ACTIVE
-        is_told = library.state is state and (reason is None or library.scan_error == reason)
-        if not is_told and library.state is not LibraryState.REMOVING:
-            await self._tell(state, reason or "")
+        is_saved = library.state is state and (reason is None or library.scan_error == reason)
+        if not is_saved and library.state is not LibraryState.REMOVING:
+            await self._save_state(state, reason or "")
         return reason is None
 
-    async def may_remove(self, number: int, *, tell: bool = True) -> bool:
-        """Whether so many images may be removed on the word of the root as it is now.
+    async def may_delete(self, count: int, *, report: bool = True) -> bool:
+        """Whether so many images may be deleted, by the root as it is now and by their number.
 
-        `tell`: that they wait, where they may not. Events may tell of what has gone before they tell
-        where to, so it is left to the scan that follows them.
+        `report`: write the number that waits for approval to the catalog. Not for events: they may report
+        that files have gone before they report where to, so the scan that follows reports.
         """
-        return await self.is_well() and await self.removals.may_go(number, tell=tell)
+        return await self.check_root() and await self.deletions.may_delete(count, report=report)
 
-    def _is_to_be_known(self, sight: RootProbe) -> bool:
-        """A root is taken for right when its library is new, and when somebody has approved of it."""
-        library = self.library
-        is_new = library.identity is None and not (sight.is_empty and library.indexed_count)
-        return is_new or (self.removals.approved and library.identity != sight.identity)
+    def _must_adopt(self, root: RootProbe) -> bool:
+        """Whether the root becomes the reference: the library is new, or its owner has approved the root."""
+        library = self._record.library
+        is_new = library.identity is None and not (root.is_empty and library.indexed_count)
+        return is_new or (self.deletions.approved and library.identity != root.identity)
 
-    async def _get_to_know(self) -> RootProbe | None:
-        library = self.library
+    async def _adopt_root(self) -> RootProbe | None:
+        library = self._record.library
         await self._threads.run(mark, library.path, library.id)
-        sight = await self._sight()
-        if sight is not None:
-            identity = sight.identity
-            await retry_while_unavailable("catalog", lambda: self._keeping.set_identity(identity))
-            self.library = replace(self.library, identity=identity)
-        return sight
+        root = await self._probe()
+        if root is not None:
+            await self._record.save_identity(root.identity)
+        return root
 
-    async def _sight(self) -> RootProbe | None:
-        return await self._threads.run(probe, self.library.path, self.library.id)
+    async def _probe(self) -> RootProbe | None:
+        return await self._threads.run(probe, self._record.root, self._record.id)
 
-    async def _tell(self, state: LibraryState, reason: str) -> None:
-        library = self.library
-        # Logged once, though the reason may change while the root is away, or be written over by a scan.
-        if state is not self._logged:
-            self._logged = state
+    async def _save_state(self, state: LibraryState, reason: str) -> None:
+        # Logged once, though the reason may change while the root is away, or be overwritten by a scan.
+        if state is not self._logged_state:
+            self._logged_state = state
             if reason:
                 logger.warning("library suspended: %s", reason)
             else:
-                logger.info("library is back: %s", library.path)
-        await retry_while_unavailable("catalog", lambda: self._keeping.set_state(state, reason))
-        self.library = replace(self.library, state=state, scan_error=reason)
+                logger.info("library is back: %s", self._record.root)
+        await self._record.save_state(state, reason)

@@ -171,7 +171,7 @@ async def test_a_folder_that_is_renamed_never_waits_for_approval(
 async def test_a_folder_of_ten_thousand_files_goes_everywhere_and_is_never_sent_again(
     harness: IngestHarness, tmp_path: Path, sent: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.library_worker.RECHECK_S", 3)
+    monkeypatch.setattr("ingest.sync.scanner.RECHECK_S", 3)
     harness.settings = harness.settings.model_copy(update={"ingest_workers": 8})
     second = await second_library(harness, tmp_path)
     (harness.root / "keep.jpg").write_bytes(pictures.jpeg(16, 12, seed=1 << 21))

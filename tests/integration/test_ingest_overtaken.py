@@ -29,7 +29,7 @@ async def test_the_catalog_ends_where_the_file_is(
 ) -> None:
     (harness.root / "a.jpg").write_bytes(pictures.jpeg(40, 30))
     begun, written = asyncio.Event(), asyncio.Event()
-    move, take = ChangeApplier._move, Inbox.take
+    move, take = ChangeApplier._write_moves, Inbox.take
 
     async def overtaken(intake: ChangeApplier, moves: Sequence[MoveImage]) -> None:
         if begun.is_set():
@@ -47,7 +47,7 @@ async def test_the_catalog_ends_where_the_file_is(
         await move(intake, moves)
         written.set()
 
-    monkeypatch.setattr(ChangeApplier, "_move", overtaken)
+    monkeypatch.setattr(ChangeApplier, "_write_moves", overtaken)
     # The events of the second move have been dealt with by then.
     monkeypatch.setattr(Inbox, "take", lambda inbox: ([], False) if begun.is_set() else take(inbox))
     async with harness.running_ingest():

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from pymongo import MongoClient
 
-from ingest.pipeline.batch_writer import Writer
+from ingest.lease import HeldLeases
+from ingest.pipeline.batch_writer import BatchWriter
 from tagify.catalog import Catalog, CatalogError, UpsertImage
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.metrics import Metrics
@@ -25,8 +26,11 @@ async def library(catalog: Catalog) -> Library:
 
 
 @pytest.fixture
-async def writer(catalog: Catalog) -> AsyncIterator[Writer]:
-    made = Writer(catalog, Metrics(), batch_size=NUMBER, wait_s=0.2, fences=lambda _: {})
+async def writer(catalog: Catalog, library: Library) -> AsyncIterator[BatchWriter]:
+    lease = await catalog.leases.acquire(library.id, "test", 600)
+    leases = HeldLeases()
+    leases.add(library.id, lease.token)
+    made = BatchWriter(catalog, Metrics(), batch_size=NUMBER, wait_s=0.2, leases=leases)
     working = asyncio.create_task(made.run())
     yield made
     await cancel_and_wait(working)
@@ -38,7 +42,7 @@ def store(library: Library, number: int, size: int) -> UpsertImage:
     return UpsertImage(library.id, FileFacts(f"{number:03}.jpg", size, 1, number), content, picture)
 
 
-async def outcomes(writer: Writer, writes: list[UpsertImage]) -> list[BaseException | None]:
+async def outcomes(writer: BatchWriter, writes: list[UpsertImage]) -> list[BaseException | None]:
     waiting = [await writer.put(write) for write in writes]
     return await asyncio.gather(*waiting, return_exceptions=True)
 
@@ -50,7 +54,7 @@ async def counts(catalog: Catalog, library: Library) -> tuple[int, int]:
 
 
 async def test_a_document_that_cannot_be_costs_one_write(
-    catalog: Catalog, library: Library, writer: Writer
+    catalog: Catalog, library: Library, writer: BatchWriter
 ) -> None:
     writes = [store(library, number, TOO_LARGE if number == 17 else 1) for number in range(NUMBER)]
     found = await outcomes(writer, writes)
@@ -59,7 +63,7 @@ async def test_a_document_that_cannot_be_costs_one_write(
 
 
 async def test_a_file_time_that_no_calendar_has_is_no_date(
-    catalog: Catalog, library: Library, writer: Writer
+    catalog: Catalog, library: Library, writer: BatchWriter
 ) -> None:
     write = store(library, 1, 1)
     assert await outcomes(writer, [replace(write, file=replace(write.file, mtime_ns=(1 << 63) - 1))]) == [
@@ -74,7 +78,7 @@ async def test_a_file_time_that_no_calendar_has_is_no_date(
 
 
 async def test_a_duplicate_key_costs_one_write(
-    catalog: Catalog, library: Library, writer: Writer, mongo_values: dict[str, str]
+    catalog: Catalog, library: Library, writer: BatchWriter, mongo_values: dict[str, str]
 ) -> None:
     # No two files have one path: the key that is there twice is one that is made for this test.
     with MongoClient[dict[str, object]](mongo_values["mongo_uri"]) as client:
@@ -85,7 +89,7 @@ async def test_a_duplicate_key_costs_one_write(
     assert await counts(catalog, library) == (41, 41)
 
 
-async def test_a_write_conflict_costs_none(catalog: Catalog, library: Library, writer: Writer) -> None:
+async def test_a_write_conflict_costs_none(catalog: Catalog, library: Library, writer: BatchWriter) -> None:
     """Changes of tags go for the same counts at the same time."""
     await outcomes(writer, [store(library, 1000, 1)])
     image = next(iter((await catalog.images.by_paths(library.id, ["1000.jpg"])).values()))

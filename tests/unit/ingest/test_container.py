@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.paths import Exclusions, to_catalog, to_os
-from ingest.pipeline.file_reader import Unsettled, VerifiedReader, read
+from ingest.pipeline.file_reader import FileChanged, VerifiedReader, read
 from ingest.sync.diff import Added, Removed, Unchanged, diff
 from ingest.sync.walk import Found, Unreadable, walk
 from ingest.watch.debounce import CLOSED_S, OPEN_FACTOR, Debouncer, EventKind, PathEvent
@@ -139,7 +139,7 @@ def test_an_upload_that_is_not_what_was_read_is_broken_off(tmp_path: Path) -> No
     place.write_bytes(b"y" * 100)
     stream = VerifiedReader(str(place), reading)
     assert stream.read(60) == b"y" * 60
-    with pytest.raises(Unsettled):
+    with pytest.raises(FileChanged):
         stream.read(60)
     stream.close()
 

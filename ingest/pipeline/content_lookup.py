@@ -1,0 +1,27 @@
+"""What the importer needs from the catalog before it uploads, as an interface."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tagify.model import CatalogEntry, Content
+
+
+@dataclass(frozen=True, slots=True)
+class ContentMatches:
+    """Images in the catalog with a given content.
+
+    `stored`: one of them is ready, so the objects are in the store. `known`: there is one in any state, so
+    they may be in the store. `moved_from`: an image whose file has left its path, or None.
+    """
+
+    stored: bool
+    known: bool
+    moved_from: CatalogEntry | None
+
+
+class ContentLookup(Protocol):
+    """Finds images by content. Implemented by `ingest.sync.content_lookup`."""
+
+    async def matches(self, content: Content) -> ContentMatches:
+        """The images with this content."""
+        ...

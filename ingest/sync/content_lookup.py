@@ -1,0 +1,25 @@
+"""Finds images with the same content in the catalog, and tells whether their files have left their paths."""
+
+from ingest.pipeline.content_lookup import ContentMatches
+from ingest.sync.file_presence import FilePresence
+from tagify.catalog import Catalog
+from tagify.concurrency.retry import retry_while_unavailable
+from tagify.concurrency.thread_pool import Threads
+from tagify.model import Content, ImageState
+
+
+class CatalogContentLookup:
+    """The pipeline's ContentLookup, over the catalog and the folders of all libraries."""
+
+    def __init__(self, catalog: Catalog, presence: FilePresence, threads: Threads) -> None:
+        self._catalog = catalog
+        self._presence = presence
+        self._threads = threads
+
+    async def matches(self, content: Content) -> ContentMatches:
+        """The images with this content. Retries while the catalog is unavailable."""
+        entries = await retry_while_unavailable("catalog", lambda: self._catalog.images.by_content(content))
+        present = [entry for entry in entries if entry.state is not ImageState.MISSING]
+        moved_from = await self._threads.run(lambda: next(filter(self._presence.has_left, present), None))
+        ready = any(entry.state is ImageState.READY for entry in entries)
+        return ContentMatches(stored=ready, known=bool(entries), moved_from=moved_from)
