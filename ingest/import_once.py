@@ -81,10 +81,10 @@ async def _import(parts: Container, library: Library, terminal: Terminal) -> int
 def _show(library: Library, seconds: float, terminal: Terminal) -> None:
     done, total = library.scan_done, library.scan_total
     if not done:
-        terminal.bar("importing", done, total)
+        terminal.progress_bar("importing", done, total)
         return
     rate = done / seconds
-    terminal.bar(f"importing, {rate:.0f} images/s, {(total - done) / rate:.0f} s left", done, total)
+    terminal.progress_bar(f"importing, {rate:.0f} images/s, {(total - done) / rate:.0f} s left", done, total)
 
 
 async def _summary(
@@ -93,11 +93,11 @@ async def _summary(
     which = ImageFilter(library_id=now.id, state=ImageState.FAILED)
     failed = await parts.catalog.listing.newest(which, limit=TOLD + 1)
     for image in failed[:TOLD]:
-        terminal.say(f"  ✗ {image.file.path}: {image.error}")
+        terminal.print_line(f"  ✗ {image.file.path}: {image.error}")
     if len(failed) > TOLD:
-        terminal.say("  ✗ and more")
+        terminal.print_line("  ✗ and more")
     new = now.indexed_count - before.indexed_count
-    terminal.say(f"{now.indexed_count} images in {now.name}, {new} of them new, in {seconds:.1f} s")
+    terminal.print_line(f"{now.indexed_count} images in {now.name}, {new} of them new, in {seconds:.1f} s")
     if now.pending_deletions:
-        terminal.say(f"{now.pending_deletions} images have lost their files: tagify libraries approve")
+        terminal.print_line(f"{now.pending_deletions} images have lost their files: tagify libraries approve")
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""What the three services share. Nothing in here knows a service."""
+"""Code shared by the three services. It imports none of them."""
 
 from importlib.metadata import version
 

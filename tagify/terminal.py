@@ -1,4 +1,4 @@
-"""What `tagify up` says: one line for each step, live on a terminal, plain elsewhere."""
+"""Terminal output of `tagify up`: one line per step; a status line if stderr is a terminal."""
 
 import sys
 import time
@@ -6,49 +6,49 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-_CLEAR = "\r\x1b[2K"
+_CLEAR_LINE = "\r\x1b[2K"
 
 
 class Terminal:
-    """Steps with their time, and one line that changes in place."""
+    """Prints lines, timed steps and a status line that is overwritten in place."""
 
     def __init__(self, out: TextIO = sys.stderr) -> None:
         self._out = out
-        self._live = out.isatty()
-        self._shown = False
+        self._is_tty = out.isatty()
+        self._status_shown = False
 
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        self._clear()
+    def print_line(self, text: str) -> None:
+        """Print a line."""
+        self._clear_status()
         self._out.write(text + "\n")
         self._out.flush()
 
-    def show(self, text: str) -> None:
-        """A line that the next one replaces; on no terminal nothing."""
-        if self._live:
-            self._out.write(_CLEAR + text)
+    def show_status(self, text: str) -> None:
+        """Overwrite the status line; does nothing if the output is not a terminal."""
+        if self._is_tty:
+            self._out.write(_CLEAR_LINE + text)
             self._out.flush()
-            self._shown = True
+            self._status_shown = True
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        """A step of some time: named while it lasts, with its time when it is done."""
-        self.show(f"  … {what}")
+    def step(self, title: str) -> Iterator[None]:
+        """Show a step while it runs, then print it with its duration, or as failed."""
+        self.show_status(f"  … {title}")
         start = time.monotonic()
         try:
             yield
         except BaseException:
-            self.say(f"  ✗ {what}")
+            self.print_line(f"  ✗ {title}")
             raise
-        self.say(f"  ✓ {what} ({time.monotonic() - start:.1f} s)")
+        self.print_line(f"  ✓ {title} ({time.monotonic() - start:.1f} s)")
 
-    def bar(self, what: str, done: int, total: int) -> None:
-        """How far something is, in place."""
+    def progress_bar(self, title: str, done: int, total: int) -> None:
+        """Show progress in the status line."""
         width = 24
         filled = width * done // total if total else 0
-        self.show(f"  … {what} [{'█' * filled}{' ' * (width - filled)}] {done:,} of {total:,}")
+        self.show_status(f"  … {title} [{'█' * filled}{' ' * (width - filled)}] {done:,} of {total:,}")
 
-    def _clear(self) -> None:
-        if self._shown:
-            self._out.write(_CLEAR)
-            self._shown = False
+    def _clear_status(self) -> None:
+        if self._status_shown:
+            self._out.write(_CLEAR_LINE)
+            self._status_shown = False

@@ -27,7 +27,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     started.close()
 
 
-@pytest.fixture(params=["minio", "weed"])
+@pytest.fixture(params=["minio", "seaweedfs"])
 def s3(request: pytest.FixtureRequest, servers: Servers) -> S3Server:
     """Each test that touches S3 runs against both servers."""
     return servers.s3(request.param)

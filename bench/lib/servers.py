@@ -13,7 +13,7 @@ from bench.lib import million_images
 from tagify.catalog import Catalog
 from tagify.servers import discovery
 from tagify.servers.mongod import mongo_server
-from tagify.servers.ports import accepts, free_block
+from tagify.servers.ports import accepts_connections, find_free_ports
 from tagify.servers.process import Process, Program
 from tagify.settings import CommonSettings
 
@@ -26,7 +26,9 @@ DATABASE = "million"
 @asynccontextmanager
 async def mongod(folder: Path, images: int) -> AsyncIterator[tuple[str, Process]]:
     """The URI and the process of a mongod with so many images, made where the folder has none yet."""
-    server = mongo_server(discovery.mongod(), folder / "mongo", free_block(1), folder / "mongod.log")
+    server = mongo_server(
+        discovery.find_mongod(), folder / "mongo", find_free_ports(1), folder / "mongod.log"
+    )
     argv = list(server.program.argv)
     argv[argv.index("--wiredTigerCacheSizeGB") + 1] = CACHE_GB
     process = await Process.start(dataclasses.replace(server.program, argv=tuple(argv)))
@@ -53,7 +55,7 @@ async def served(folder: Path, uri: str) -> AsyncIterator[dict[str, Process]]:
     async with AsyncExitStack() as stack:
         found = {}
         for name in ("ours", "second", "baseline"):
-            port = free_block(1)
+            port = find_free_ports(1)
             process = await Process.start(_program(name, port, uri, folder / f"{name}.log"))
             stack.push_async_callback(process.stop)
             found[name] = process
@@ -62,7 +64,7 @@ async def served(folder: Path, uri: str) -> AsyncIterator[dict[str, Process]]:
 
 def _program(name: str, port: int, uri: str, log: Path) -> Program:
     async def ready() -> bool:
-        return await accepts(port)
+        return await accepts_connections(port)
 
     ours = {
         "TAGIFY_MONGO_URI": uri,

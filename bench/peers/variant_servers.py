@@ -18,7 +18,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagify.servers.ports import answers, free_block
+from tagify.servers.ports import find_free_ports, http_responds
 from tests.support.waiting import until
 
 FILTER = Path("/usr/lib/nginx/modules/ngx_http_image_filter_module.so")
@@ -66,7 +66,7 @@ Start = Callable[[Path, Path, Path], AbstractAsyncContextManager[Peer]]
 @asynccontextmanager
 async def thumbor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
     """thumbor, one process, with its result storage."""
-    config, port = folder / "thumbor.conf", free_block(1)
+    config, port = folder / "thumbor.conf", find_free_ports(1)
     config.write_text(THUMBOR.format(folder=folder, originals=originals))
     command = (str(peers / "thumbor/bin/thumbor"), "-p", str(port), "-i", "127.0.0.1", "-c", str(config))
     async with running(*command, "-l", "error", ready=f"http://127.0.0.1:{port}/healthcheck") as pid:
@@ -76,7 +76,7 @@ async def thumbor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[P
 @asynccontextmanager
 async def imagor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
     """imagor, with its result storage in files."""
-    port = free_block(1)
+    port = find_free_ports(1)
     at = f"http://127.0.0.1:{port}"
     files = ("-file-loader-base-dir", str(originals), "-file-result-storage-base-dir", str(folder / "imagor"))
     command = (str(peers / "bin/imagor"), "-imagor-unsafe", "-server-address", "127.0.0.1", *files)
@@ -87,7 +87,7 @@ async def imagor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[Pe
 @asynccontextmanager
 async def ipx(peers: Path, _: Path, originals: Path) -> AsyncIterator[Peer]:
     """ipx, which has no cache of its own."""
-    port = free_block(1)
+    port = find_free_ports(1)
     command = (str(peers / "ipx/node_modules/.bin/ipx"), "serve", "--dir", str(originals))
     at = f"http://127.0.0.1:{port}"
     options = ("--host", "127.0.0.1", "--port", str(port))
@@ -98,7 +98,7 @@ async def ipx(peers: Path, _: Path, originals: Path) -> AsyncIterator[Peer]:
 @asynccontextmanager
 async def nginx(_: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
     """nginx with its image filter behind its cache, one worker."""
-    port = free_block(2)
+    port = find_free_ports(2)
     config = folder / "nginx.conf"
     config.write_text(
         NGINX.format(module=FILTER, folder=folder, originals=originals, port=port, inner=port + 1)
@@ -111,7 +111,7 @@ async def nginx(_: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
 @asynccontextmanager
 async def bare(folder: Path) -> AsyncIterator[Peer]:
     """An aiohttp handler that returns the files of a folder from memory."""
-    port = free_block(1)
+    port = find_free_ports(1)
     command = (sys.executable, "-m", "bench.peers.bare_aiohttp", str(port), str(folder))
     async with running(*command, ready=f"http://127.0.0.1:{port}/000000.jpg") as pid:
         yield Peer("bare aiohttp handler", pid, lambda name: f"http://127.0.0.1:{port}/{name}")
@@ -120,7 +120,7 @@ async def bare(folder: Path) -> AsyncIterator[Peer]:
 @asynccontextmanager
 async def relay(url: str) -> AsyncIterator[str]:
     """An aiohttp handler that passes on what this URL answers; the URL under which it does."""
-    port = free_block(1)
+    port = find_free_ports(1)
     at = f"http://127.0.0.1:{port}"
     async with running(
         sys.executable, "-m", "bench.peers.aiohttp_relay", str(port), ready=f"{at}/livez", RELAYED=url
@@ -154,7 +154,7 @@ async def running(*command: str, ready: str, **variables: str) -> AsyncIterator[
 
     async def answering() -> bool:
         assert process.returncode is None, command
-        return await answers(ready)
+        return await http_responds(ready)
 
     try:
         await until(answering, timeout_s=60, every_s=0.2)

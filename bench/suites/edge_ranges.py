@@ -1,6 +1,6 @@
 """Originals through the edge beside the S3 server asked directly.
 
-`python -m bench.suites.edge_ranges [minio|weed]`.
+`python -m bench.suites.edge_ranges [minio|seaweedfs]`.
 
 One original of 500 MB, all sides in turns: the first byte of random ranges of 64 KB, one at a time
 and 8 at once, whole-file throughput, and the edge's memory while 20 clients read it at once. Beside the

@@ -21,7 +21,7 @@ from aiohttp import web
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Content, FileFacts, Library, Picture
 from tagify.runtime.connections import connection_limit
-from tagify.servers.ports import free_block
+from tagify.servers.ports import find_free_ports
 from tagify.settings import CommonSettings
 from tests.support.servers import Servers
 from tests.support.waiting import until
@@ -132,7 +132,7 @@ async def fan_out(catalog: Catalog, library: Library, listeners: list[socket.soc
 
 async def main() -> None:
     connection_limit(2 * CLIENTS)
-    port = free_block(1, start=29_000)
+    port = find_free_ports(1, start=29_000)
     async with process(port, "-m", "bench.suites.event_clients", str(port)) as bare_process:
         floor, held = await memory(bare_process.pid, port)
         for client in held:
@@ -146,7 +146,7 @@ async def main() -> None:
 
 
 async def with_api(uri: str, floor: float) -> None:
-    port = free_block(1, start=29_000)
+    port = find_free_ports(1, start=29_000)
     variables = {"TAGIFY_MONGO_URI": uri, "TAGIFY_API_PORT": str(port)}
     async with process(port, "-m", "api", **variables) as api:
         each, listeners = await memory(api.pid, port)

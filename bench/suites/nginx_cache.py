@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp import web
 
 from tagify.deploy.nginx import render
-from tagify.servers.ports import accepts
+from tagify.servers.ports import accepts_connections
 from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
 from tests.support.nginx_site import NGINX_BINARY, stub_service
@@ -94,7 +94,7 @@ def configured(folder: Path, port: int) -> Path:
         nginx_access_log=str(folder / "access.log"),
         nginx_cache_dir=str(folder / "cache"),
     )
-    config = render(folder, settings, whole=True)
+    config = render(folder, settings, standalone=True)
     peers = PEERS.format(folder=folder, static=port + 1, plain=port + 2, logged=port + 3)
     config.write_text(config.read_text().rstrip().removesuffix("}") + peers + "}\n")
     static = folder / "static" / "media" / CONTENT
@@ -113,7 +113,9 @@ async def main() -> None:
 
         async with stub_service(thumb, folder / "edge.sock") as edge:
             front = await Process.start(
-                Program(name="nginx", argv=argv, log=folder / "log", ready=lambda: accepts(port + 3))
+                Program(
+                    name="nginx", argv=argv, log=folder / "log", ready=lambda: accepts_connections(port + 3)
+                )
             )
             try:
                 await warm_hits(port)

@@ -11,7 +11,7 @@ from yarl import URL
 
 from edge.variants.key import all_variant_keys
 from tagify.catalog import PurgeEntry
-from tagify.deploy.nginx.cache_purge import ACCEPTS, SLICE
+from tagify.deploy.nginx.cache_purge import NORMALIZED_ACCEPTS, SLICE_BYTES
 from tagify.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -60,10 +60,10 @@ class NginxCachePurger:
             for variant in all_variant_keys(content, self._widths):
                 if variant.width:
                     yield f"{variant.path}?origin={origin}"
-            for accept in ACCEPTS:
+            for accept in NORMALIZED_ACCEPTS:
                 yield f"/thumb/{content}?origin={origin}&accept={accept}"
-            for first in range(0, purge.length, SLICE):
-                byte_range = f"bytes={first}-{first + SLICE - 1}"
+            for first in range(0, purge.length, SLICE_BYTES):
+                byte_range = f"bytes={first}-{first + SLICE_BYTES - 1}"
                 yield f"/media/{content}/original?origin={origin}&slice={byte_range}"
 
     async def _request(self, target: str) -> int:

@@ -14,18 +14,20 @@ from tagify.settings import EdgeSettings, load
 T = TypeVar("T")
 
 
-def add_data_dir(parser: argparse.ArgumentParser, what: str = "that of up") -> None:
+def add_data_dir(parser: argparse.ArgumentParser, purpose: str = "that of up") -> None:
     """The option `--data-dir`."""
-    parser.add_argument("--data-dir", type=folder, default=default_data_dir(), help=f"{what} (%(default)s)")
+    parser.add_argument(
+        "--data-dir", type=absolute_path, default=default_data_dir(), help=f"{purpose} (%(default)s)"
+    )
 
 
 def default_data_dir() -> Path:
     """Where a user's programs keep their data (XDG base directories)."""
-    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(base) / "tagify"
+    data_home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(data_home) / "tagify"
 
 
-def folder(text: str) -> Path:
+def absolute_path(text: str) -> Path:
     """A folder as somebody typed it."""
     return Path(text).expanduser().absolute()
 

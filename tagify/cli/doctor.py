@@ -23,41 +23,41 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def doctor(data_dir: Path) -> int:
     """Print a line for each look. 1 when any is an error, else 0. Raises SettingsError."""
     load_profile(data_dir)
-    return asyncio.run(_report(load(EdgeSettings), data_dir))
+    return asyncio.run(_print_report(load(EdgeSettings), data_dir))
 
 
-async def _report(settings: EdgeSettings, data_dir: Path) -> int:
-    worst = 0
-    async for finding in _look(settings, data_dir):
+async def _print_report(settings: EdgeSettings, data_dir: Path) -> int:
+    status = 0
+    async for finding in _run_checks(settings, data_dir):
         print(finding.line())
-        worst |= finding.level is Level.ERROR
-    return int(worst)
+        status |= finding.level is Level.ERROR
+    return int(status)
 
 
-async def _look(settings: EdgeSettings, data_dir: Path) -> AsyncIterator[Finding]:
+async def _run_checks(settings: EdgeSettings, data_dir: Path) -> AsyncIterator[Finding]:
     catalog, blobs = Catalog(settings), ObjectStore(settings, threads=1)
     try:
-        for finding in host.versions():
+        for finding in host.report_versions():
             yield finding
-        async for finding in servers.mongodb(catalog):
+        async for finding in servers.check_mongodb(catalog):
             yield finding
-        async for finding in servers.s3(blobs, settings.s3_region):
+        async for finding in servers.check_s3(blobs, settings.s3_region):
             yield finding
-        async for finding in servers.libraries(catalog):
+        async for finding in servers.check_libraries(catalog):
             yield finding
-        roots = [Path(library.path) for library in await servers.known_libraries(catalog)]
-        for finding in _host(settings, data_dir, await asyncio.to_thread(host.count_folders, roots)):
+        roots = [Path(library.path) for library in await servers.list_libraries(catalog)]
+        for finding in _host_checks(settings, data_dir, await asyncio.to_thread(host.count_folders, roots)):
             yield finding
     finally:
         await blobs.close()
         await catalog.close()
 
 
-def _host(settings: EdgeSettings, data_dir: Path, folders: int) -> list[Finding]:
+def _host_checks(settings: EdgeSettings, data_dir: Path, folders: int) -> list[Finding]:
     return [
-        *host.inotify(folders),
-        *host.open_files(),
-        *host.disk("data", data_dir),
-        *host.disk("cache", settings.edge_cache_dir),
-        *host.front(),
+        *host.check_inotify(folders),
+        *host.check_open_files(),
+        *host.check_disk("data", data_dir),
+        *host.check_disk("cache", settings.edge_cache_dir),
+        *host.check_nginx(),
     ]

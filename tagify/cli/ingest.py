@@ -4,14 +4,14 @@ import argparse
 import os
 import sys
 
-from tagify.cli.arguments import add_data_dir, folder
+from tagify.cli.arguments import absolute_path, add_data_dir
 from tagify.servers.local_profile import load_profile
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_data_dir(parser)
-    parser.add_argument("--once", type=folder, metavar="PATH", required=True, help="the folder")
+    parser.add_argument("--once", type=absolute_path, metavar="PATH", required=True, help="the folder")
     parser.set_defaults(run=_run)
 
 

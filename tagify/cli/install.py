@@ -27,7 +27,7 @@ def _add_dry_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _install(parsed: argparse.Namespace) -> int:
-    return install(dry_run=parsed.dry_run, own_servers=parsed.with_servers, start=not parsed.no_start)
+    return install(dry_run=parsed.dry_run, with_servers=parsed.with_servers, start=not parsed.no_start)
 
 
 def _uninstall(parsed: argparse.Namespace) -> int:

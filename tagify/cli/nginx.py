@@ -2,16 +2,18 @@
 
 import argparse
 
-from tagify.cli.arguments import folder
+from tagify.cli.arguments import absolute_path
 from tagify.deploy.nginx import render
 from tagify.settings import NginxSettings, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    what = parser.add_subparsers(required=True, metavar="WHAT")
-    rendering = what.add_parser("render", help="write it into a folder, from the settings of the environment")
-    rendering.add_argument("folder", type=folder, help="on a host /etc/nginx/tagify")
+    actions = parser.add_subparsers(required=True, metavar="WHAT")
+    rendering = actions.add_parser(
+        "render", help="write it into a folder, from the settings of the environment"
+    )
+    rendering.add_argument("folder", type=absolute_path, help="on a host /etc/nginx/tagify")
     rendering.add_argument(
         "--whole", action="store_true", help="with an nginx.conf, so that nginx runs with this folder alone"
     )
@@ -19,5 +21,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _render(parsed: argparse.Namespace) -> int:
-    print(render(parsed.folder, load(NginxSettings), whole=parsed.whole))
+    print(render(parsed.folder, load(NginxSettings), standalone=parsed.whole))
     return 0

@@ -2,13 +2,13 @@
 
 import argparse
 
-from tagify.cli.arguments import folder
+from tagify.cli.arguments import absolute_path
 from tagify.sample import make_sample
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("folder", type=folder)
+    parser.add_argument("folder", type=absolute_path)
     parser.add_argument("--count", type=int, default=60, help="number of images (%(default)s)")
     parser.set_defaults(run=_run)
 

@@ -3,7 +3,7 @@
 import argparse
 
 from tagify.deploy.install import servers
-from tagify.deploy.install.run_server import keep
+from tagify.deploy.install.run_server import run_server
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,4 +13,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    return keep(servers.mongod().program if parsed.server == "mongod" else servers.store().program)
+    return run_server(
+        servers.host_mongod().program if parsed.server == "mongod" else servers.host_s3_server().program
+    )

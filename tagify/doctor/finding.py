@@ -17,24 +17,24 @@ class Finding:
     """One line of the report; `fix` says what to do where the level is not ok."""
 
     level: Level
-    what: str
+    message: str
     fix: str = ""
 
     def line(self) -> str:
         """The line as it is printed."""
-        return f"{self.level:8}{self.what}" + (f"\n        → {self.fix}" if self.fix else "")
+        return f"{self.level:8}{self.message}" + (f"\n        → {self.fix}" if self.fix else "")
 
 
-def ok(what: str) -> Finding:
+def ok(message: str) -> Finding:
     """All is well."""
-    return Finding(Level.OK, what)
+    return Finding(Level.OK, message)
 
 
-def warning(what: str, fix: str) -> Finding:
+def warning(message: str, fix: str) -> Finding:
     """It works, with a but."""
-    return Finding(Level.WARNING, what, fix)
+    return Finding(Level.WARNING, message, fix)
 
 
-def error(what: str, fix: str) -> Finding:
+def error(message: str, fix: str) -> Finding:
     """It does not work."""
-    return Finding(Level.ERROR, what, fix)
+    return Finding(Level.ERROR, message, fix)

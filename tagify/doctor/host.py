@@ -11,67 +11,67 @@ from tagify import __version__
 from tagify.doctor.finding import Finding, error, ok, warning
 from tagify.up import nginx
 
-INOTIFY = Path("/proc/sys/fs/inotify")
-ENOUGH_FILES = 4096
-FEW_INSTANCES = 16
+INOTIFY_LIMITS = Path("/proc/sys/fs/inotify")
+MIN_OPEN_FILES = 4096
+MIN_INOTIFY_INSTANCES = 16
 """A desktop alone uses some ten."""
 
-LOW_DISK = 5 << 30
-NO_DISK = 500 << 20
+LOW_DISK_BYTES = 5 << 30
+MIN_DISK_BYTES = 500 << 20
 
 
-def versions() -> Iterator[Finding]:
+def report_versions() -> Iterator[Finding]:
     """Of Tagify and of what it runs on."""
     yield ok(f"tagify {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}")
 
 
-def inotify(folders: int, limits: Path = INOTIFY) -> Iterator[Finding]:
+def check_inotify(folders: int, limits: Path = INOTIFY_LIMITS) -> Iterator[Finding]:
     """Whether the kernel will watch so many folders for one user."""
     watches, instances, queue = (
         int((limits / name).read_text())
         for name in ("max_user_watches", "max_user_instances", "max_queued_events")
     )
-    told = f"inotify: {folders:,} folders of {watches:,} that may be watched"
+    message = f"inotify: {folders:,} folders of {watches:,} that may be watched"
     needed = max(1 << 20, 2 * folders)
     if folders > watches:
-        yield error(told, f"sudo sysctl fs.inotify.max_user_watches={needed}")
+        yield error(message, f"sudo sysctl fs.inotify.max_user_watches={needed}")
     elif folders > watches // 2:
-        yield warning(told, f"soon too few: sudo sysctl fs.inotify.max_user_watches={needed}")
+        yield warning(message, f"soon too few: sudo sysctl fs.inotify.max_user_watches={needed}")
     else:
-        yield ok(told)
-    told = f"inotify: {instances} instances for a user, {queue:,} events in the queue"
+        yield ok(message)
+    message = f"inotify: {instances} instances for a user, {queue:,} events in the queue"
     fix = "sudo sysctl fs.inotify.max_user_instances=1024"
-    yield ok(told) if instances >= FEW_INSTANCES else warning(told, fix)
+    yield ok(message) if instances >= MIN_INOTIFY_INSTANCES else warning(message, fix)
 
 
-def open_files() -> Iterator[Finding]:
+def check_open_files() -> Iterator[Finding]:
     """Whether a process may open enough files and connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    told = f"open files: {soft:,} (at most {hard:,})"
-    yield ok(told) if soft >= ENOUGH_FILES else warning(told, f"ulimit -n {min(hard, 65536)}")
+    message = f"open files: {soft:,} (at most {hard:,})"
+    yield ok(message) if soft >= MIN_OPEN_FILES else warning(message, f"ulimit -n {min(hard, 65536)}")
 
 
-def disk(what: str, place: Path) -> Iterator[Finding]:
+def check_disk(label: str, path: Path) -> Iterator[Finding]:
     """Whether there is room, and leave to write, where data is kept."""
-    there = next(folder for folder in (place, *place.parents) if folder.exists())
-    free = shutil.disk_usage(there).free
-    told = f"{what}: {free / 1e9:.1f} GB free in {place}"
-    if not os.access(there, os.W_OK):
-        yield error(f"{what}: {place} cannot be written by this user", f"sudo chown $USER {there}")
-    elif free < NO_DISK:
-        yield error(told, "free some, or move it")
-    elif free < LOW_DISK:
-        yield warning(told, "free some soon, or move it")
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    message = f"{label}: {free / 1e9:.1f} GB free in {path}"
+    if not os.access(existing, os.W_OK):
+        yield error(f"{label}: {path} cannot be written by this user", f"sudo chown $USER {existing}")
+    elif free < MIN_DISK_BYTES:
+        yield error(message, "free some, or move it")
+    elif free < LOW_DISK_BYTES:
+        yield warning(message, "free some soon, or move it")
     else:
-        yield ok(told)
+        yield ok(message)
 
 
-def front() -> Iterator[Finding]:
+def check_nginx() -> Iterator[Finding]:
     """Whether nginx is there to stand in front."""
-    found = nginx.installed()
+    binary = nginx.find_nginx()
     yield (
-        ok(f"nginx in front: {found}")
-        if found
+        ok(f"nginx in front: {binary}")
+        if binary
         else warning("no nginx: page and media come from two origins", "sudo apt-get install nginx")
     )
 

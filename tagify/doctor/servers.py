@@ -9,20 +9,20 @@ from tagify.errors import TagifyError
 from tagify.model import Library, LibraryState
 from tagify.storage.store import ObjectStore
 
-OLDEST_MONGODB = 6
-LARGEST_SKEW = timedelta(seconds=60)
+MIN_MONGODB_MAJOR = 6
+MAX_CLOCK_SKEW = timedelta(seconds=60)
 """S3 refuses requests whose clock is 15 minutes off; a minute is a sign that nobody keeps it."""
 
 
-async def mongodb(catalog: Catalog) -> AsyncIterator[Finding]:
+async def check_mongodb(catalog: Catalog) -> AsyncIterator[Finding]:
     """Reachable, new enough, a writable replica set, with a journal?"""
     try:
         facts = await catalog.server_info()
     except TagifyError as failure:
         yield error(f"MongoDB: {failure}", "start it, or set TAGIFY_MONGO_URI to where it is")
         return
-    if int(facts.version.partition(".")[0]) < OLDEST_MONGODB:
-        yield error(f"MongoDB {facts.version}", f"upgrade it to {OLDEST_MONGODB}.0 or later")
+    if int(facts.version.partition(".")[0]) < MIN_MONGODB_MAJOR:
+        yield error(f"MongoDB {facts.version}", f"upgrade it to {MIN_MONGODB_MAJOR}.0 or later")
     else:
         yield ok(f"MongoDB {facts.version} answers")
     if facts.replica_set is None:
@@ -37,17 +37,17 @@ async def mongodb(catalog: Catalog) -> AsyncIterator[Finding]:
         yield error("this storage engine keeps no journal", "use WiredTiger")
 
 
-async def libraries(catalog: Catalog) -> AsyncIterator[Finding]:
+async def check_libraries(catalog: Catalog) -> AsyncIterator[Finding]:
     """Is any library suspended, or did its last scan fail?"""
-    for library in await known_libraries(catalog):
-        told = f"library {library.name}: {library.indexed_count:,} images in {library.path}"
+    for library in await list_libraries(catalog):
+        message = f"library {library.name}: {library.indexed_count:,} images in {library.path}"
         if library.state is LibraryState.SUSPENDED or library.scan_error:
-            yield warning(f"{told}; {library.scan_error}", "bring the folder back; it goes on by itself")
+            yield warning(f"{message}; {library.scan_error}", "bring the folder back; it goes on by itself")
         else:
-            yield ok(told)
+            yield ok(message)
 
 
-async def known_libraries(catalog: Catalog) -> list[Library]:
+async def list_libraries(catalog: Catalog) -> list[Library]:
     """The libraries; none where MongoDB is away."""
     try:
         return await catalog.libraries.list_all()
@@ -55,7 +55,7 @@ async def known_libraries(catalog: Catalog) -> list[Library]:
         return []
 
 
-async def s3(blobs: ObjectStore, region: str) -> AsyncIterator[Finding]:
+async def check_s3(blobs: ObjectStore, region: str) -> AsyncIterator[Finding]:
     """Reachable, buckets there, region right, clocks together?"""
     try:
         await blobs.ping()
@@ -67,9 +67,9 @@ async def s3(blobs: ObjectStore, region: str) -> AsyncIterator[Finding]:
         return
     yield ok(f"S3 answers, its buckets are there, region {region}")
     skew = await blobs.clock_skew()
-    told = f"S3's clock is {abs(skew.total_seconds()):.0f} s off this machine's"
+    message = f"S3's clock is {abs(skew.total_seconds()):.0f} s off this machine's"
     yield (
-        ok(told)
-        if abs(skew) <= LARGEST_SKEW
-        else error(told, "let both keep time by NTP (timedatectl set-ntp true)")
+        ok(message)
+        if abs(skew) <= MAX_CLOCK_SKEW
+        else error(message, "let both keep time by NTP (timedatectl set-ntp true)")
     )

@@ -13,11 +13,11 @@ from PIL import ExifTags, Image, ImageDraw
 
 from tagify.sample import scenes
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 RATIOS = ((3, 2), (2, 3), (16, 9), (1, 1), (3, 2), (21, 9), (4, 5), (16, 9), (1, 3), (3, 2))
 WIDTHS = (1600, 1000, 1920, 1200, 1400, 2600, 1100, 2000, 520, 3000)
-KINDS = (
+SCENES = (
     ("Mountains", scenes.mountains, ("mountains", "landscape")),
     ("Sea", scenes.sea, ("sea", "sunset")),
     ("Night", scenes.night, ("night", "stars")),
@@ -32,7 +32,7 @@ _XMP = (
     '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:subject><rdf:Bag>{}</rdf:Bag>'
     "</dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>"
 )
-_STORED = {
+_INVERSE_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -44,7 +44,7 @@ _STORED = {
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _SampleFile:
     """One file of the library and how it is drawn."""
 
     path: str
@@ -55,30 +55,30 @@ class _File:
     options: dict[str, object] = field(default_factory=dict)
 
 
-def make_sample(folder: Path, count: int = 60, progress: Progress | None = None) -> int:
+def make_sample(folder: Path, count: int = 60, progress: ProgressCallback | None = None) -> int:
     """Draw `count` images into a folder; what is there already is left alone. The number of files.
 
     `progress` is told how many are done, of how many.
     """
-    files = list(islice(_files(), count))
+    files = list(islice(_sample_files(), count))
     for number, file in enumerate(files):
-        place = folder / file.path
-        if not place.exists():
-            _write(place, _encoded(file, number))
+        path = folder / file.path
+        if not path.exists():
+            _write(path, _encode(file, number))
         if progress is not None:
             progress(number + 1, len(files))
     return len(files)
 
 
-def _files() -> Iterator[_File]:
-    yield from _special()
-    for number, (folder, scene, keywords) in enumerate(cycle(KINDS)):
+def _sample_files() -> Iterator[_SampleFile]:
+    yield from _format_samples()
+    for number, (folder, scene, keywords) in enumerate(cycle(SCENES)):
         across, down = RATIOS[number % len(RATIOS)]
         width = WIDTHS[number % len(WIDTHS)]
         size = width, max(1, width * down // across)
         ending, kind = (".webp", "WEBP") if number % 9 == 4 else (".jpg", "JPEG")  # noqa: PLR2004
         shape = ("panorama",) if across > 2 * down else ("portrait",) if down > across else ()
-        yield _File(
+        yield _SampleFile(
             f"{folder}/{keywords[-1]} {number + 1:02}{ending}",
             lambda random, scene=scene, size=size: scene(size, random),  # type: ignore[misc]
             kind,
@@ -86,10 +86,10 @@ def _files() -> Iterator[_File]:
         )
 
 
-def _special() -> Iterator[_File]:
+def _format_samples() -> Iterator[_SampleFile]:
     """One of each form that a decoder has to get right."""
     for orientation in range(1, 9):
-        yield _File(
+        yield _SampleFile(
             f"Formats/orientation-{orientation}.jpg",
             _arrow,
             "JPEG",
@@ -97,10 +97,10 @@ def _special() -> Iterator[_File]:
             orientation,
         )
     for name, kind in (("Blüte.png", "PNG"), ("Flower.webp", "WEBP")):
-        yield _File(f"Formats/{name}", lambda random: scenes.badge(640, random), kind, ("flower",))
-    yield _File("Formats/Still.gif", lambda random: scenes.tiles((480, 320), random), "GIF", ("tiles",))
+        yield _SampleFile(f"Formats/{name}", lambda random: scenes.badge(640, random), kind, ("flower",))
+    yield _SampleFile("Formats/Still.gif", lambda random: scenes.tiles((480, 320), random), "GIF", ("tiles",))
     frames = [scenes.circles((320, 240), Random(seed)) for seed in range(6)]  # noqa: S311
-    yield _File(
+    yield _SampleFile(
         "Formats/Moving.gif",
         lambda _: frames[0],
         "GIF",
@@ -118,10 +118,10 @@ def _arrow(_: Random) -> Image.Image:
     return picture
 
 
-def _encoded(file: _File, number: int) -> bytes:
+def _encode(file: _SampleFile, number: int) -> bytes:
     picture = file.draw(Random(number))  # noqa: S311 - pictures, no secrets
-    if file.orientation in _STORED:
-        picture = picture.transpose(_STORED[file.orientation])
+    if file.orientation in _INVERSE_TRANSPOSE:
+        picture = picture.transpose(_INVERSE_TRANSPOSE[file.orientation])
     options = dict(file.options)
     if file.kind in ("JPEG", "WEBP"):
         options |= {"quality": 88, "exif": _exif(file, number), "xmp": _xmp(file.keywords)}
@@ -132,7 +132,7 @@ def _encoded(file: _File, number: int) -> bytes:
     return out.getvalue()
 
 
-def _exif(file: _File, number: int) -> Image.Exif:
+def _exif(file: _SampleFile, number: int) -> Image.Exif:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = file.orientation
     taken = _FIRST_DAY + timedelta(days=37 * number, minutes=97 * number)
@@ -144,9 +144,9 @@ def _xmp(keywords: tuple[str, ...]) -> bytes:
     return _XMP.format("".join(f"<rdf:li>{escape(word)}</rdf:li>" for word in keywords)).encode()
 
 
-def _write(place: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Under a name that is passed over, then renamed: whoever watches never sees a part of it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_name(f".{place.name}.new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.new")
     partial.write_bytes(data)
-    partial.replace(place)
+    partial.replace(path)

@@ -12,7 +12,7 @@ Colour = tuple[int, int, int]
 Scene = Callable[[Size, Random], Image.Image]
 
 # Sky above, sky below, haze, foreground: hours of a day.
-HOURS: Sequence[tuple[Colour, Colour, Colour, Colour]] = (
+PALETTES: Sequence[tuple[Colour, Colour, Colour, Colour]] = (
     ((38, 70, 120), (250, 190, 140), (214, 150, 140), (30, 34, 58)),
     ((86, 150, 205), (226, 240, 246), (168, 198, 214), (28, 62, 74)),
     ((60, 40, 92), (255, 140, 96), (196, 96, 110), (34, 20, 46)),
@@ -24,7 +24,7 @@ HOURS: Sequence[tuple[Colour, Colour, Colour, Colour]] = (
 
 def mountains(size: Size, random: Random) -> Image.Image:
     """Ridges behind ridges, paler with distance, under a sky with a low sun."""
-    above, below, haze, front = random.choice(HOURS)
+    above, below, haze, front = random.choice(PALETTES)
     picture = _gradient(size, above, below)
     _glow(picture, random.uniform(0.2, 0.8), random.uniform(0.3, 0.5), 0.5, (255, 236, 200))
     layers = random.randint(4, 6)
@@ -37,7 +37,7 @@ def mountains(size: Size, random: Random) -> Image.Image:
 
 def sea(size: Size, random: Random) -> Image.Image:
     """A sun over water and its road of light."""
-    above, below, _, front = random.choice(HOURS)
+    above, below, _, front = random.choice(PALETTES)
     picture = _gradient(size, above, below)
     width, height = size
     horizon, sun = random.uniform(0.5, 0.62), random.uniform(0.3, 0.7)
@@ -80,7 +80,7 @@ def night(size: Size, random: Random) -> Image.Image:
 
 def circles(size: Size, random: Random) -> Image.Image:
     """Soft discs of light over a gradient."""
-    above, below, haze, front = random.choice(HOURS)
+    above, below, haze, front = random.choice(PALETTES)
     picture = _gradient(size, _mix(above, front, 0.3), below)
     for _ in range(14):
         _glow(
@@ -95,7 +95,7 @@ def circles(size: Size, random: Random) -> Image.Image:
 
 def waves(size: Size, random: Random) -> Image.Image:
     """Paper-cut waves, one over the other."""
-    above, below, haze, front = random.choice(HOURS)
+    above, below, haze, front = random.choice(PALETTES)
     picture = Image.new("RGB", size, below)
     width, height = size
     draw = ImageDraw.Draw(picture)
@@ -113,7 +113,7 @@ def waves(size: Size, random: Random) -> Image.Image:
 
 def tiles(size: Size, random: Random) -> Image.Image:
     """Quarter circles in tiles of a few colours."""
-    colours = [*random.choice(HOURS), (246, 238, 222)]
+    colours = [*random.choice(PALETTES), (246, 238, 222)]
     width, height = size
     side = max(40, round(min(size) / random.choice((4, 5, 6))))
     picture = Image.new("RGB", size, colours[-1])
@@ -133,7 +133,7 @@ def badge(side: int, random: Random) -> Image.Image:
     """A flower with a transparent ground."""
     picture = Image.new("RGBA", (side, side), (0, 0, 0, 0))
     draw = ImageDraw.Draw(picture)
-    petals, colour = random.randint(6, 11), _mix(random.choice(HOURS)[1], (255, 255, 255), 0.15)
+    petals, colour = random.randint(6, 11), _mix(random.choice(PALETTES)[1], (255, 255, 255), 0.15)
     middle, reach, heart = side / 2, side * 0.19, side * 0.15
     for petal in range(petals):
         angle = 2 * math.pi * petal / petals
@@ -152,8 +152,8 @@ def _glow(picture: Image.Image, x: float, y: float, reach: float, colour: Colour
     radius = int(max(picture.size) * reach / 2)
     light = ImageChops.invert(Image.radial_gradient("L")).resize((radius * 2, radius * 2))
     mask = light.point(lambda value: max(0, value - 75) * 0.85)
-    place = int(picture.width * x) - radius, int(picture.height * y) - radius
-    picture.paste(colour, (*place, place[0] + radius * 2, place[1] + radius * 2), mask)
+    corner = int(picture.width * x) - radius, int(picture.height * y) - radius
+    picture.paste(colour, (*corner, corner[0] + radius * 2, corner[1] + radius * 2), mask)
 
 
 def _disc(picture: Image.Image, x: float, y: float, radius: float, colour: Colour) -> None:

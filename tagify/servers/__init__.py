@@ -1,4 +1,4 @@
-"""Servers that Tagify runs for itself where there are none: a mongod and an S3 server.
+"""Embedded servers: a mongod and an S3 server, run as child processes.
 
-They are the real ones, as child processes; the code that talks to them is the same as ever.
+They are the real servers, so services connect to them exactly as to external ones.
 """

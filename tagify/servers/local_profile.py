@@ -1,4 +1,4 @@
-"""The settings that `tagify up` gave its services, kept for those who look after them."""
+"""The local profile: the settings `tagify up` ran its services with, saved for the other commands."""
 
 import json
 import os
@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tagify.servers.credentials import write_private
+from tagify.servers.credentials import write_private_file
 
-_NAME = "environment.json"
-
-
-def save_profile(folder: Path, environment: Mapping[str, str]) -> None:
-    """Write the variables, passwords among them, for their owner's eyes only."""
-    write_private(folder / _NAME, json.dumps(dict(environment), indent=1))
+_FILE_NAME = "environment.json"
 
 
-def load_profile(folder: Path) -> None:
-    """Take over the variables of the last run on this data folder, where the environment names no MongoDB.
+def save_profile(data_dir: Path, environment: Mapping[str, str]) -> None:
+    """Save the variables with mode 0600: they include passwords."""
+    write_private_file(data_dir / _FILE_NAME, json.dumps(dict(environment), indent=1))
 
-    Nothing changes where there was no run.
+
+def load_profile(data_dir: Path) -> None:
+    """Set the environment to the profile of this data folder, unless it names a MongoDB already.
+
+    Does nothing if there is no profile.
     """
     if "TAGIFY_MONGO_URI" in os.environ:
         return
     with suppress(FileNotFoundError, NotADirectoryError):
-        os.environ.update(json.loads((folder / _NAME).read_text()))
+        os.environ.update(json.loads((data_dir / _FILE_NAME).read_text()))

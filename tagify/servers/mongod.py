@@ -1,4 +1,4 @@
-"""A mongod of our own: a replica set of one, with a key file, on loopback."""
+"""Embedded mongod: a replica set of one member with a key file, on loopback."""
 
 import asyncio
 import base64
@@ -10,14 +10,14 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from tagify.servers.credentials import remembered, token, write_private
-from tagify.servers.ports import accepts
+from tagify.servers.credentials import generate_password, load_or_create, write_private_file
+from tagify.servers.ports import accepts_connections
 from tagify.servers.process import Program
 
 USER = "tagify"
 REPLICA_SET = "rs0"
-TRANSACTION_S = 20
-"""Longest life of a transaction, in seconds. Ours take fractions of one; MongoDB's default is 60."""
+TRANSACTION_LIFETIME_S = 20
+"""Maximum lifetime of a transaction, in seconds. Ours take fractions of a second; MongoDB's default is 60."""
 
 _ALREADY_INITIALIZED = 23
 _USER_EXISTS = 51003
@@ -26,34 +26,37 @@ _TIMEOUT_MS = 2000
 
 @dataclass(frozen=True, slots=True)
 class MongoServer:
-    """A mongod to be run, and the URI with its password that services connect by."""
+    """A mongod's program, and its connection URI with the password."""
 
     program: Program
     uri: str
 
 
 def mongo_server(binary: Path, folder: Path, port: int, log: Path | None) -> MongoServer:
-    """How to run mongod on this folder and loopback port. Makes the folder, its key file and password."""
+    """Return mongod's program for this folder and loopback port.
+
+    Creates the folder, its key file and password.
+    """
     data = folder / "db"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     key_file = folder / "keyfile"
     if not key_file.exists():
-        write_private(key_file, base64.b64encode(os.urandom(96)).decode())
-    password = remembered(folder / "password.json", lambda: {"password": token()})["password"]
+        write_private_file(key_file, base64.b64encode(os.urandom(96)).decode())
+    password = load_or_create(folder / "password.json", lambda: {"password": generate_password()})["password"]
     uri = f"mongodb://{USER}:{password}@127.0.0.1:{port}/?directConnection=true&authSource=admin"
 
     async def ready() -> bool:
-        return await accepts(port)
+        return await accepts_connections(port)
 
-    async def prepare() -> None:
-        await _prepare(uri, port, password)
+    async def post_start() -> None:
+        await _initialize(uri, port, password)
 
     program = Program(
         name="mongod",
         argv=(str(binary), *_arguments(data, key_file, port)),
         log=log,
         ready=ready,
-        prepare=prepare,
+        post_start=post_start,
         ready_timeout_s=60,
     )
     return MongoServer(program, uri)
@@ -76,31 +79,31 @@ def _arguments(data: Path, key_file: Path, port: int) -> list[str]:
         str(key_file),
         "--wiredTigerCacheSizeGB",
         "0.25",
-        # zlib, the third, had a hole (CVE-2025-14847) that versions past their end of life keep.
+        # Not zlib, the third: end-of-life versions are still vulnerable to CVE-2025-14847.
         "--networkMessageCompressors",
         "snappy,zstd",
         "--quiet",
         "--setParameter",
         "diagnosticDataCollectionEnabled=false",
-        # What a killed process leaves open stands in the way of others' writes for as long as this.
+        # A transaction left open by a killed process blocks other writes until this expires.
         "--setParameter",
-        f"transactionLifetimeLimitSeconds={TRANSACTION_S}",
+        f"transactionLifetimeLimitSeconds={TRANSACTION_LIFETIME_S}",
     ]
 
 
-async def _prepare(uri: str, port: int, password: str) -> None:
-    """On the first boot make the replica set and the user; on a new port tell the set of it."""
+async def _initialize(uri: str, port: int, password: str) -> None:
+    """Create the replica set and the user at the first start; update the member's port if it changed."""
     async with _client(uri) as client:
         try:
             await client.admin.command("ping")
-            await _follow_port(client, port)
+            await _update_member_port(client, port)
         except OperationFailure:
-            await _first_boot(port, password)
-        await _until_primary(client)
+            await _bootstrap(port, password)
+        await _wait_for_primary(client)
 
 
-async def _first_boot(port: int, password: str) -> None:
-    """By the localhost exception, which ends with the first user."""
+async def _bootstrap(port: int, password: str) -> None:
+    """Create the replica set and the user, through the localhost exception (it ends with the first user)."""
     async with _client(f"mongodb://127.0.0.1:{port}/?directConnection=true") as client:
         members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
         try:
@@ -108,7 +111,7 @@ async def _first_boot(port: int, password: str) -> None:
         except OperationFailure as error:
             if error.code != _ALREADY_INITIALIZED:
                 raise
-        await _until_primary(client)
+        await _wait_for_primary(client)
         try:
             await client.admin.command("createUser", USER, pwd=password, roles=["root"])
         except OperationFailure as error:
@@ -116,8 +119,8 @@ async def _first_boot(port: int, password: str) -> None:
                 raise
 
 
-async def _follow_port(client: AsyncMongoClient[dict[str, Any]], port: int) -> None:
-    """A set remembers its members' ports; one that was taken by another program is replaced."""
+async def _update_member_port(client: AsyncMongoClient[dict[str, Any]], port: int) -> None:
+    """Reconfigure the replica set if this start uses another port than the one it has stored."""
     config = (await client.admin.command("replSetGetConfig"))["config"]
     address = f"127.0.0.1:{port}"
     if config["members"][0]["host"] == address:
@@ -127,7 +130,7 @@ async def _follow_port(client: AsyncMongoClient[dict[str, Any]], port: int) -> N
     await client.admin.command("replSetReconfig", config, force=True)
 
 
-async def _until_primary(client: AsyncMongoClient[dict[str, Any]]) -> None:
+async def _wait_for_primary(client: AsyncMongoClient[dict[str, Any]]) -> None:
     while True:
         try:
             if (await client.admin.command("hello")).get("isWritablePrimary"):

@@ -1,4 +1,4 @@
-"""Ports of this machine that nobody listens on, and probes of those that somebody does."""
+"""Find free TCP ports, and probe ports and URLs for a listening server."""
 
 import asyncio
 import contextlib
@@ -7,15 +7,15 @@ import socket
 
 import aiohttp
 
-FIRST = 20_000
-LAST = 32_000
-"""Searched for free ports: below the range that the kernel gives to outgoing connections."""
+FIRST_PORT = 20_000
+LAST_PORT = 32_000
+"""Range searched for free ports: below the kernel's ephemeral ports (32768 and up on Linux)."""
 
 PROBE_TIMEOUT_S = 1.0
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there now."""
+def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -25,24 +25,24 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def free_block(length: int, start: int | None = None) -> int:
-    """The first of `length` free ports in a row, from `start` on. Raises OSError where there are none.
+def find_free_ports(length: int, start: int | None = None) -> int:
+    """Return the first of `length` consecutive free ports at or after `start`. Raises OSError if none.
 
-    Without a start the search begins anywhere: two programs that look for ports at the same
-    time would else find the same ones.
+    Without `start` the search begins at a random port, so that two programs searching at the
+    same time are unlikely to find the same ones.
     """
-    start = random.randrange(FIRST, LAST - 1000) if start is None else start  # noqa: S311 - no secret
+    start = random.randrange(FIRST_PORT, LAST_PORT - 1000) if start is None else start  # noqa: S311 - no secret
     port = start
-    while port + length <= LAST:
-        taken = [offset for offset in range(length) if not is_free(port + offset)]
-        if not taken:
+    while port + length <= LAST_PORT:
+        busy = [offset for offset in range(length) if not is_port_free(port + offset)]
+        if not busy:
             return port
-        port += taken[-1] + 1
-    raise OSError(f"no {length} free ports in a row between {start} and {LAST}")
+        port += busy[-1] + 1
+    raise OSError(f"no {length} free ports in a row between {start} and {LAST_PORT}")
 
 
-async def accepts(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether somebody accepts connections there."""
+async def accepts_connections(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server accepts connections on the port."""
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(PROBE_TIMEOUT_S):
             _, writer = await asyncio.open_connection(host, port)
@@ -52,8 +52,8 @@ async def accepts(port: int, host: str = "127.0.0.1") -> bool:
     return False
 
 
-async def answers(url: str, *, below: int = 300) -> bool:
-    """Whether a GET of the URL gives a status below this one."""
+async def http_responds(url: str, *, below: int = 300) -> bool:
+    """Whether a GET of the URL returns a status lower than `below`, within PROBE_TIMEOUT_S."""
     timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:

@@ -1,4 +1,4 @@
-"""A child process: how it is started, known to be ready, stopped, and never left behind."""
+"""Child processes: start, readiness probe, stop, and cleanup when the parent dies."""
 
 import asyncio
 import contextlib
@@ -13,23 +13,23 @@ from typing import BinaryIO, Self
 
 from tagify.errors import TagifyError
 
-POLL_S = 0.05
+READY_POLL_S = 0.05
 _PR_SET_PDEATHSIG = 1
-# Loaded before any fork: in the child of a process with threads nothing may be loaded.
+# Loaded before any fork: dlopen is not safe in the forked child of a process with threads.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class ProcessError(TagifyError):
-    """A program did not start; the message says which, why, and how its log ends."""
+    """A program did not start; the message names it, the reason and the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """How a child process is run.
+    """How to run a child process.
 
-    `ready` is one quick probe, asked until it is True. `prepare` runs once after that, at
-    every start, and does what the first one needs. `log` gets all its output; without one it
-    goes where ours goes.
+    `ready` is a readiness probe, polled every READY_POLL_S until it returns True. `post_start`
+    runs after that at every start (it must be idempotent). `log` receives stdout and stderr;
+    without it the child inherits ours.
     """
 
     name: str
@@ -40,16 +40,16 @@ class Program:
     cwd: Path | None = None
     ready_timeout_s: float = 30.0
     stop_grace_s: float = 5.0
-    prepare: Callable[[], Awaitable[None]] | None = None
+    post_start: Callable[[], Awaitable[None]] | None = None
 
 
 def _die_with_parent() -> None:
-    """In the child, before its program: ask the kernel for SIGTERM when the parent dies, however it dies."""
+    """Runs in the child before exec: the kernel sends it SIGTERM when the parent dies for any reason."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Process:
-    """One running program."""
+    """A running program, leader of its process group."""
 
     def __init__(self, program: Program, child: asyncio.subprocess.Process) -> None:
         self.program = program
@@ -57,40 +57,40 @@ class Process:
 
     @classmethod
     async def start(cls, program: Program) -> Self:
-        """Run the program and return when it is ready.
+        """Start the program and wait until it is ready.
 
-        Raises ProcessError when it ends early or is not ready in time; nothing is left then.
+        Raises ProcessError if it exits early or is not ready in time; it is stopped then.
         """
         process = cls(program, await _spawn(program))
         try:
             async with asyncio.timeout(program.ready_timeout_s):
-                await process._become_ready()
+                await process._wait_until_ready()
         except BaseException as error:
             await asyncio.shield(process.stop())
             if isinstance(error, TimeoutError):
                 wait = program.ready_timeout_s
                 raise ProcessError(
-                    f"{program.name} was not ready after {wait:g} s\n{process.tail()}"
+                    f"{program.name} was not ready after {wait:g} s\n{process.log_tail()}"
                 ) from error
             raise
         return process
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process id."""
         return self._child.pid
 
     @property
     def returncode(self) -> int | None:
-        """Its exit status, minus a signal's number where one ended it; None while it runs."""
+        """Exit status; the negative signal number if a signal ended it; None while it runs."""
         return self._child.returncode
 
     async def wait(self) -> int:
-        """Its exit status, once it has ended."""
+        """Wait for its exit; returns the exit status."""
         return await self._child.wait()
 
     async def stop(self) -> int:
-        """End it: SIGTERM, after the grace SIGKILL to its whole group. Its exit status."""
+        """Stop it: SIGTERM, after `stop_grace_s` SIGKILL to its process group. Returns the exit status."""
         if self.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._child.terminate()
@@ -104,12 +104,12 @@ class Process:
         return await self._child.wait()
 
     def kill(self) -> None:
-        """SIGKILL to it and to whatever it started."""
+        """Send SIGKILL to its process group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def tail(self, lines: int = 12) -> str:
-        """The last lines of its log."""
+    def log_tail(self, lines: int = 12) -> str:
+        """Return the last lines of its log; empty without a log."""
         if self.program.log is None:
             return ""
         try:
@@ -120,26 +120,26 @@ class Process:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def ending(self) -> str:
-        """How it ended, in words."""
+    def exit_description(self) -> str:
+        """Describe its exit: `exited with status 1`, `was killed by SIGKILL`."""
         code = self.returncode
         if code is None:
-            return "runs"
-        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+            return "is running"
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
 
-    async def _become_ready(self) -> None:
+    async def _wait_until_ready(self) -> None:
         while not await self.program.ready():
             if self.returncode is not None:
-                raise ProcessError(f"{self.program.name} {self.ending()}\n{self.tail()}")
-            await asyncio.sleep(POLL_S)
+                raise ProcessError(f"{self.program.name} {self.exit_description()}\n{self.log_tail()}")
+            await asyncio.sleep(READY_POLL_S)
         if self.returncode is not None:
-            # Its port answers, but it is another's: ours could not have it.
-            raise ProcessError(f"{self.program.name} {self.ending()}\n{self.tail()}")
-        if self.program.prepare is not None:
-            await self.program.prepare()
+            # The probe succeeded, but another program answered: ours could not bind the port.
+            raise ProcessError(f"{self.program.name} {self.exit_description()}\n{self.log_tail()}")
+        if self.program.post_start is not None:
+            await self.program.post_start()
 
 
-def _opened(log: Path | None) -> AbstractContextManager[BinaryIO | None]:
+def _open_log(log: Path | None) -> AbstractContextManager[BinaryIO | None]:
     if log is None:
         return contextlib.nullcontext()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def _opened(log: Path | None) -> AbstractContextManager[BinaryIO | None]:
 
 
 async def _spawn(program: Program) -> asyncio.subprocess.Process:
-    with _opened(program.log) as log:
+    with _open_log(program.log) as log:
         try:
             return await asyncio.create_subprocess_exec(
                 *program.argv,
@@ -160,4 +160,4 @@ async def _spawn(program: Program) -> asyncio.subprocess.Process:
                 preexec_fn=_die_with_parent,
             )
         except OSError as error:
-            raise ProcessError(f"{program.name} cannot be run: {error}") from error
+            raise ProcessError(f"{program.name} cannot be started: {error}") from error

@@ -1,5 +1,6 @@
-"""An S3 server of our own: MinIO where there is one, else the one from a wheel."""
+"""The embedded S3 server: MinIO if it is installed, otherwise SeaweedFS from its wheel."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -8,15 +9,18 @@ from tagify.errors import TagifyError
 from tagify.servers import discovery
 from tagify.servers.process import Program
 
-Kind = Literal["minio", "weed"]
+S3Kind = Literal["minio", "seaweedfs"]
 REGION = "us-east-1"
+
+_MARKERS: Mapping[S3Kind, str] = {"minio": "minio", "seaweedfs": "weed"}
+"""Content of the file `server` in a data folder, kept for existing folders. `weed`: SeaweedFS's binary."""
 
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """An S3 server to be run, and how services connect to it."""
+    """An S3 server's program, endpoint and credentials."""
 
-    kind: Kind
+    kind: S3Kind
     program: Program
     endpoint: str
     access_key: str
@@ -25,7 +29,7 @@ class S3Server:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What a service is told to connect to it, by the names of its settings."""
+        """The settings that connect a service to this server, by field name."""
         return {
             "s3_endpoint": self.endpoint,
             "s3_access_key": self.access_key,
@@ -34,31 +38,31 @@ class S3Server:
         }
 
 
-class WrongServer(TagifyError):
-    """The data folder was written by another S3 server than the one that could be run."""
+class S3ServerMismatch(TagifyError):
+    """The data folder was written by an S3 server that is not installed."""
 
 
-def choose(folder: Path) -> tuple[Kind, Path]:
-    """Which server to run on this data folder, and its binary: the one that wrote it.
+def select_server(folder: Path) -> tuple[S3Kind, Path]:
+    """Select the server for a data folder: the one that wrote it. Returns its kind and binary.
 
-    A new folder gets MinIO where there is one. Raises WrongServer, find.NotFoundHere.
+    A new folder gets MinIO if it is installed. Raises S3ServerMismatch, ServerNotFound.
     """
-    binaries = {"minio": discovery.minio(), "weed": discovery.weed()}
-    note = folder / "server"
-    wrote = note.read_text().strip() if note.exists() else None
-    for kind in get_args(Kind):
+    binaries = {"minio": discovery.find_minio(), "seaweedfs": discovery.find_seaweedfs()}
+    marker = folder / "server"
+    previous = marker.read_text().strip() if marker.exists() else None
+    for kind in get_args(S3Kind):
         binary = binaries[kind]
-        if binary is not None and wrote in (None, kind):
+        if binary is not None and previous in (None, _MARKERS[kind]):
             return kind, binary
-    if wrote is not None:
-        remedy = "make minio" if wrote == "minio" else "pip install 'tagify[embedded]'"
-        raise WrongServer(f"{folder} was written by {wrote}, which is not on this machine now: {remedy}")
-    raise discovery.NotFoundHere(
-        "no S3 server on this machine: pip install 'tagify[embedded]', make minio, or --s3-endpoint"
+    if previous is not None:
+        server, fix = ("minio", "make minio") if previous == "minio" else ("seaweedfs", discovery.EMBEDDED)
+        raise S3ServerMismatch(f"{folder} was written by {server}, which is not installed: {fix}")
+    raise discovery.ServerNotFound(
+        f"no S3 server on this machine: {discovery.EMBEDDED}, make minio, or --s3-endpoint"
     )
 
 
-def remember(folder: Path, kind: Kind) -> None:
-    """Note in the data folder which server writes it."""
+def record_server_kind(folder: Path, kind: S3Kind) -> None:
+    """Record in the data folder which server writes it. Makes the folder."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (folder / "server").write_text(kind + "\n")
+    (folder / "server").write_text(_MARKERS[kind] + "\n")

@@ -1,47 +1,51 @@
-"""SeaweedFS of our own, on loopback, closed where its defaults are open.
+"""Embedded SeaweedFS, on loopback, with its open defaults closed.
 
-Unasked it lets anybody delete a bucket through its master and read through its S3 port; the
-flags and files here are what closes that, and they are passed at every start, since it
-remembers the last ones it saw.
+By default anyone can delete a bucket through its master port and read through its S3 port. The
+flags and files here close both. They are passed at every start, since it stores the last ones.
 """
 
 import asyncio
 import json
 from pathlib import Path
 
-from tagify.servers.credentials import remembered, token, write_private
-from tagify.servers.ports import answers
+from tagify.servers.credentials import generate_password, load_or_create, write_private_file
+from tagify.servers.ports import http_responds
 from tagify.servers.process import ProcessError, Program
-from tagify.servers.s3 import S3Server, remember
+from tagify.servers.s3 import S3Server, record_server_kind
 
 PORTS = 10
-"""Ports that it needs, in a row."""
+"""Number of consecutive ports it needs."""
 
 _FSYNC = "fs.configure -locationPrefix=/buckets/ -fsync -apply\n"
 _SHELL_TIMEOUT_S = 20.0
-_REFUSED_OR_BETTER = 500
+_SERVER_ERROR = 500
 
 
-def weed_server(binary: Path, folder: Path, port: int, log: Path | None) -> S3Server:
-    """How to run it on this folder and ten loopback ports from `port`. Makes what it needs there."""
-    remember(folder, "weed")
+def seaweedfs_server(binary: Path, folder: Path, port: int, log: Path | None) -> S3Server:
+    """Return SeaweedFS's program for this folder and the ten loopback ports from `port` on.
+
+    Creates the folder, its credentials and configuration.
+    """
+    record_server_kind(folder, "seaweedfs")
     data, config = folder / "data", folder / "config"
-    for place in (data, config):
-        place.mkdir(exist_ok=True, mode=0o700)
-        place.chmod(0o700)
-    keys = remembered(
+    for subfolder in (data, config):
+        subfolder.mkdir(exist_ok=True, mode=0o700)
+        subfolder.chmod(0o700)
+    keys = load_or_create(
         folder / "keys.json",
-        lambda: {name: token() for name in ("access", "secret", "write", "read", "filer", "filer_read")},
+        lambda: {
+            name: generate_password() for name in ("access", "secret", "write", "read", "filer", "filer_read")
+        },
     )
     _write_configuration(config, keys)
     endpoint = f"http://127.0.0.1:{port}"
 
     async def ready() -> bool:
-        # Without credentials it answers 403, and so it should.
-        return await answers(endpoint, below=_REFUSED_OR_BETTER)
+        # An anonymous request is refused with 403: that means ready, too.
+        return await http_responds(endpoint, below=_SERVER_ERROR)
 
-    async def prepare() -> None:
-        await _make_durable(binary, config, port)
+    async def post_start() -> None:
+        await _enable_fsync(binary, config, port)
 
     program = Program(
         name="seaweedfs",
@@ -49,9 +53,9 @@ def weed_server(binary: Path, folder: Path, port: int, log: Path | None) -> S3Se
         env={"GOMEMLIMIT": "512MiB"},
         log=log,
         ready=ready,
-        prepare=prepare,
+        post_start=post_start,
     )
-    return S3Server("weed", program, endpoint, keys["access"], keys["secret"])
+    return S3Server("seaweedfs", program, endpoint, keys["access"], keys["secret"])
 
 
 def _arguments(data: Path, config: Path, port: int) -> list[str]:
@@ -94,21 +98,21 @@ def _write_configuration(config: Path, keys: dict[str, str]) -> None:
         "credentials": [{"accessKey": keys["access"], "secretKey": keys["secret"]}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    write_private(config / "s3.json", json.dumps({"identities": [identity]}))
+    write_private_file(config / "s3.json", json.dumps({"identities": [identity]}))
     sections = {
         "jwt.signing": keys["write"],
         "jwt.signing.read": keys["read"],
         "jwt.filer_signing": keys["filer"],
         "jwt.filer_signing.read": keys["filer_read"],
     }
-    write_private(
+    write_private_file(
         config / "security.toml",
         "".join(f'[{name}]\nkey = "{key}"\nexpires_after_seconds = 60\n' for name, key in sections.items()),
     )
 
 
-async def _make_durable(binary: Path, config: Path, port: int) -> None:
-    """Have it sync each object to disk before it acknowledges it; unasked it does not."""
+async def _enable_fsync(binary: Path, config: Path, port: int) -> None:
+    """Enable fsync before each acknowledgement (off by default). Raises ProcessError."""
     shell = await asyncio.create_subprocess_exec(
         str(binary),
         f"-config_dir={config}",
@@ -127,4 +131,4 @@ async def _make_durable(binary: Path, config: Path, port: int) -> None:
             shell.kill()
             await shell.wait()
     if b'"fsync":' not in out.replace(b" ", b"") and b'"fsync": true' not in out:
-        raise ProcessError(f"seaweedfs could not be told to sync to disk:\n{out.decode(errors='replace')}")
+        raise ProcessError(f"seaweedfs: cannot enable fsync:\n{out.decode(errors='replace')}")

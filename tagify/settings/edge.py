@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from tagify.settings.edge_cache import MediaCacheSettings
+from tagify.settings.edge_cache import EdgeCacheSettings
 from tagify.settings.types import BaseUrl, Formats, Port, SocketPath, Widths
 
 
-class EdgeSettings(MediaCacheSettings):
+class EdgeSettings(EdgeCacheSettings):
     """The service that delivers bytes."""
 
     edge_host: str = Field("127.0.0.1", description="Address the edge listens on.")

@@ -5,13 +5,13 @@ from pathlib import Path
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.types import QuotableFolder
+from tagify.settings.types import NginxFolder
 
 
-class MediaCacheSettings(CommonSettings):
+class EdgeCacheSettings(CommonSettings):
     """What the edge and NGINX must agree on."""
 
-    edge_cache_dir: QuotableFolder = Field(
+    edge_cache_dir: NginxFolder = Field(
         Path("/var/cache/tagify/edge"), description="Folder of the disk cache."
     )
     edge_x_accel: bool = Field(

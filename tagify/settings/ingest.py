@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.types import Names, Port
+from tagify.settings.types import Port, StringList
 
 
 class IngestSettings(CommonSettings):
@@ -48,7 +48,7 @@ class IngestSettings(CommonSettings):
         le=86_400,
         description="Time between two looks at what the kernel does not watch, in seconds.",
     )
-    ingest_poll_filesystems: Names = Field(
+    ingest_poll_filesystems: StringList = Field(
         ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs", "fuse.rclone"),
         description="File systems that are polled too, since other hosts change them, with commas between.",
     )
@@ -63,7 +63,7 @@ class IngestSettings(CommonSettings):
     ingest_sweep_grace_s: float = Field(
         86_400.0, ge=0, description="Objects younger than this are never swept, in seconds."
     )
-    ingest_exclude: Names = Field(
+    ingest_exclude: StringList = Field(
         (".*", "@eaDir", "Thumbs.db", "*.tmp", "*.part", "*.crdownload", "lost+found"),
         description="File and folder names that are passed over (globs), with commas between.",
     )

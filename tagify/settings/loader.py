@@ -24,7 +24,7 @@ S = TypeVar("S", bound=CommonSettings)
 
 SERVICES: tuple[type[CommonSettings], ...] = (IngestSettings, ApiSettings, EdgeSettings, NginxSettings)
 
-FILE = f"{PREFIX}SETTINGS_FILE"
+SETTINGS_FILE_VARIABLE = f"{PREFIX}SETTINGS_FILE"
 """The variable that names a file of variables."""
 
 
@@ -33,13 +33,13 @@ def load(model: type[S]) -> S:
 
     Raises SettingsError with one line for each mistake, unknown names included.
     """
-    given = _credentials(os.environ) | _written(os.environ.get(FILE, ""))
-    problems = unknown_variables([*os.environ, *given])
+    file_values = _credentials(os.environ) | _read_settings_file(os.environ.get(SETTINGS_FILE_VARIABLE, ""))
+    problems = unknown_variables([*os.environ, *file_values])
     try:
-        settings = model(**_fields(model, given))
+        settings = model(**_field_values(model, file_values))
     except ValidationError as error:
         problems += [
-            _mistake(item["loc"], item["msg"])
+            _format_error(item["loc"], item["msg"])
             for item in error.errors(include_url=False, include_input=False)
         ]
     if problems:
@@ -56,19 +56,21 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
     """One line for each `TAGIFY_` variable that no service knows, with the nearest known name."""
     known = variable_names()
     lines = []
-    for name in sorted(filter(_is_ours, set(names))):
+    for name in sorted(filter(_has_prefix, set(names))):
         if name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            lines.append(f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
+            suggestion = difflib.get_close_matches(name.upper(), known, n=1)
+            lines.append(
+                f"{name}: unknown setting" + (f"; did you mean {suggestion[0]}?" if suggestion else "")
+            )
     return lines
 
 
-def _mistake(place: Sequence[int | str], message: str) -> str:
+def _format_error(location: Sequence[int | str], message: str) -> str:
     """A line about one variable, or about several that do not go together."""
-    return f"{PREFIX}{str(place[0]).upper()}: {message}" if place else message
+    return f"{PREFIX}{str(location[0]).upper()}: {message}" if location else message
 
 
-def _written(file: str) -> dict[str, str]:
+def _read_settings_file(file: str) -> dict[str, str]:
     """The variables of a settings file; none where no file is named. Raises SettingsError."""
     if not file:
         return {}
@@ -78,22 +80,24 @@ def _written(file: str) -> dict[str, str]:
                 name: value or "" for name, value in dotenv_values(stream=lines, interpolate=False).items()
             }
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{FILE}: {file} cannot be read: {error}") from error
+        raise SettingsError(f"{SETTINGS_FILE_VARIABLE}: {file} cannot be read: {error}") from error
 
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables among the credentials that systemd passes to this service (LoadCredential=)."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     files = Path(folder).iterdir() if folder else ()
-    return {file.name.upper(): file.read_text().strip() for file in files if _is_ours(file.name)}
+    return {file.name.upper(): file.read_text().strip() for file in files if _has_prefix(file.name)}
 
 
-def _fields(model: type[S], given: Mapping[str, str]) -> dict[str, Any]:
+def _field_values(model: type[S], file_values: Mapping[str, str]) -> dict[str, Any]:
     """What was given for this model's fields where the environment says nothing."""
-    said = {name.upper() for name, value in os.environ.items() if value}
-    values = {name: given.get(PREFIX + name.upper(), "") for name in model.model_fields}
-    return {name: value for name, value in values.items() if value and PREFIX + name.upper() not in said}
+    set_variables = {name.upper() for name, value in os.environ.items() if value}
+    values = {name: file_values.get(PREFIX + name.upper(), "") for name in model.model_fields}
+    return {
+        name: value for name, value in values.items() if value and PREFIX + name.upper() not in set_variables
+    }
 
 
-def _is_ours(name: str) -> bool:
+def _has_prefix(name: str) -> bool:
     return name.upper().startswith(PREFIX)

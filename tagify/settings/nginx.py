@@ -4,44 +4,44 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tagify.settings.edge_cache import MediaCacheSettings
-from tagify.settings.types import Plain, PlainNames, Port, QuotablePath
+from tagify.settings.edge_cache import EdgeCacheSettings
+from tagify.settings.types import NginxPath, NginxValue, NginxValues, Port
 
 
-class NginxSettings(MediaCacheSettings):
+class NginxSettings(EdgeCacheSettings):
     """What differs between hosts."""
 
-    nginx_listen: Plain = Field(
+    nginx_listen: NginxValue = Field(
         "80", min_length=1, description="Port of NGINX, or address and port, for HTTP."
     )
-    nginx_tls_listen: Plain = Field(
+    nginx_tls_listen: NginxValue = Field(
         "443", min_length=1, description="Port of NGINX, or address and port, for HTTPS."
     )
-    nginx_server_name: Plain = Field("_", min_length=1, description="Name of the site; `_` for any.")
-    nginx_tls_certificate: QuotablePath = Field(
+    nginx_server_name: NginxValue = Field("_", min_length=1, description="Name of the site; `_` for any.")
+    nginx_tls_certificate: NginxPath = Field(
         "", description="File of the certificate with its chain. With it HTTP is redirected to HTTPS."
     )
-    nginx_tls_key: QuotablePath = Field("", description="File of the certificate's key.")
-    nginx_trusted_proxies: PlainNames = Field(
+    nginx_tls_key: NginxPath = Field("", description="File of the certificate's key.")
+    nginx_trusted_proxies: NginxValues = Field(
         (),
         description="Addresses or networks of proxies in front whose X-Forwarded-For is believed, "
         "with commas between.",
     )
-    nginx_api: PlainNames = Field(
+    nginx_api: NginxValues = Field(
         ("unix:/run/tagify/api-1.sock", "unix:/run/tagify/api-2.sock"),
         min_length=1,
         description="Where the instances of the API listen: host:port or unix:path, with commas between.",
     )
-    nginx_edge: PlainNames = Field(
+    nginx_edge: NginxValues = Field(
         ("unix:/run/tagify/edge-1.sock", "unix:/run/tagify/edge-2.sock"),
         min_length=1,
         description="Where the instances of the edge listen: host:port or unix:path, with commas between.",
     )
-    nginx_ingest: Plain = Field(
+    nginx_ingest: NginxValue = Field(
         "unix:/run/tagify/ingest.sock",
         description="Where the daemon's metrics page is: host:port or unix:path; empty for nowhere.",
     )
-    nginx_cache_dir: QuotablePath = Field("/var/cache/nginx/tagify", description="Folder of NGINX's caches.")
+    nginx_cache_dir: NginxPath = Field("/var/cache/nginx/tagify", description="Folder of NGINX's caches.")
     nginx_cache_bytes: int = Field(
         10_000_000_000, ge=1_000_000, description="Largest size of NGINX's cache of images, in bytes."
     )
@@ -60,7 +60,7 @@ class NginxSettings(MediaCacheSettings):
     nginx_internal_port: Port = Field(
         8089, description="Port on loopback for metrics and readiness of each instance; 0 for none."
     )
-    nginx_access_log: QuotablePath = Field(
+    nginx_access_log: NginxPath = Field(
         "/var/log/nginx/tagify.access.log",
         description="File of the access log, one JSON object a line; empty for none.",
     )

@@ -1,1 +1,1 @@
-"""`tagify up`: everything on one machine with one command."""
+"""`tagify up`: run the whole stack on one machine with one command."""

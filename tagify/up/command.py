@@ -1,4 +1,4 @@
-"""`tagify up` itself: from the command line to a page that stays until Ctrl-C."""
+"""The command `tagify up`: start the stack, register the library, run until Ctrl-C."""
 
 import asyncio
 import json
@@ -9,109 +9,109 @@ from pathlib import Path
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.sample import make_sample
-from tagify.servers.ports import is_free
+from tagify.servers.ports import is_port_free
 from tagify.terminal import Terminal
-from tagify.up.data_dir import DataFolder
-from tagify.up.first_scan import register, watch_first_scan
-from tagify.up.stack import Plan, UpOptions, make_plan
-from tagify.up.supervisor import Supervisor
+from tagify.up.data_dir import DataDir
+from tagify.up.first_scan import register_library, wait_for_first_scan
+from tagify.up.stack import Stack, UpOptions, build_stack
+from tagify.up.supervisor import ProcessSupervisor
 
-STOP_S = 9.0
-"""All children have ended after this time, with force where they must."""
+STOP_TIMEOUT_S = 9.0
+"""Children that have not exited after this time are killed."""
 
 
 class UpError(TagifyError):
-    """`tagify up` cannot do what it was asked for."""
+    """An option of `tagify up` cannot be used; the message says which one to change."""
 
 
-def up(wishes: UpOptions) -> int:
-    """Run everything until SIGINT or SIGTERM; the exit status. Raises TagifyError."""
+def up(options: UpOptions) -> int:
+    """Run the stack until SIGINT or SIGTERM; returns the exit status. Raises TagifyError."""
     terminal = Terminal()
-    if not is_free(wishes.port, wishes.host):
-        raise UpError(f"port {wishes.port} of {wishes.host} is taken: choose another with --port")
-    folder = DataFolder(wishes.data_dir)
-    folder.take()
-    library = _library(wishes, folder, terminal)
-    plan = make_plan(wishes, folder, _roots(folder, library))
-    return asyncio.run(_run(plan, library, folder, terminal))
+    if not is_port_free(options.port, options.host):
+        raise UpError(f"port {options.port} of {options.host} is in use: choose another with --port")
+    data_dir = DataDir(options.data_dir)
+    data_dir.lock()
+    library = _resolve_library(options, data_dir, terminal)
+    stack = build_stack(options, data_dir, _library_roots(data_dir, library))
+    return asyncio.run(_run(stack, library, data_dir, terminal))
 
 
-def _library(wishes: UpOptions, folder: DataFolder, terminal: Terminal) -> Path:
-    """The folder to watch: the one that was named, else a sample made now."""
-    if wishes.library is None:
-        sample = folder.sub("sample-library")
+def _resolve_library(options: UpOptions, data_dir: DataDir, terminal: Terminal) -> Path:
+    """Return the folder to watch: `--library`, else a generated sample. Raises UpError."""
+    if options.library is None:
+        sample = data_dir.subdirectory("sample-library")
         with terminal.step("making a sample library"):
-            make_sample(sample, progress=lambda done, total: terminal.bar("drawing", done, total))
+            make_sample(sample, progress=lambda done, total: terminal.progress_bar("drawing", done, total))
         return Path(os.path.realpath(sample))
-    library = Path(os.path.realpath(wishes.library.expanduser()))
+    library = Path(os.path.realpath(options.library.expanduser()))
     if not library.is_dir():
-        raise UpError(f"there is no folder {wishes.library}: name one that is there with --library")
+        raise UpError(f"{options.library} is not a folder: name an existing one with --library")
     return library
 
 
-def _roots(folder: DataFolder, library: Path) -> tuple[Path, ...]:
-    """Where libraries may lie: this one, and those of earlier runs."""
-    note = folder.path / "roots.json"
+def _library_roots(data_dir: DataDir, library: Path) -> tuple[Path, ...]:
+    """Return the allowed library roots, those of earlier runs included; saves them for the next run."""
+    roots_file = data_dir.path / "roots.json"
     try:
-        known = [Path(text) for text in json.loads(note.read_text())]
+        known = [Path(text) for text in json.loads(roots_file.read_text())]
     except (FileNotFoundError, ValueError):
         known = []
     roots = list(dict.fromkeys([*known, library]))
-    note.write_text(json.dumps([str(root) for root in roots]))
+    roots_file.write_text(json.dumps([str(root) for root in roots]))
     return tuple(roots)
 
 
-async def _run(plan: Plan, library: Path, folder: DataFolder, terminal: Terminal) -> int:
-    supervisor = Supervisor(terminal.say)
+async def _run(stack: Stack, library: Path, data_dir: DataDir, terminal: Terminal) -> int:
+    supervisor = ProcessSupervisor(terminal.print_line)
     stop = _stop_on_signals(supervisor)
-    work = asyncio.create_task(_start(plan, library, folder, supervisor, terminal))
-    failure = asyncio.create_task(supervisor.failure())
+    start = asyncio.create_task(_start_stack(stack, library, data_dir, supervisor, terminal))
+    failure = asyncio.create_task(supervisor.wait_for_failure())
     try:
-        done, _ = await asyncio.wait({work, failure, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if work in done:
-            work.result()
+        done, _ = await asyncio.wait({start, failure, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if start in done:
+            start.result()
             done, _ = await asyncio.wait({failure, stop}, return_when=asyncio.FIRST_COMPLETED)
         if failure in done:
             raise failure.result()
         return 0
     finally:
-        await cancel_and_wait(work, failure, stop)
-        terminal.say("stopping")
+        await cancel_and_wait(start, failure, stop)
+        terminal.print_line("stopping")
         try:
-            async with asyncio.timeout(STOP_S):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
                 await supervisor.stop()
         except TimeoutError:
             supervisor.kill()
 
 
-async def _start(
-    plan: Plan, library: Path, folder: DataFolder, supervisor: Supervisor, terminal: Terminal
+async def _start_stack(
+    stack: Stack, library: Path, data_dir: DataDir, supervisor: ProcessSupervisor, terminal: Terminal
 ) -> None:
-    if plan.servers:
-        with terminal.step("starting " + " and ".join(program.name for program in plan.servers)):
-            await supervisor.start(plan.servers)
+    if stack.servers:
+        with terminal.step("starting " + " and ".join(program.name for program in stack.servers)):
+            await supervisor.start(stack.servers)
     with terminal.step("starting ingest, api and edge"):
-        await supervisor.start(plan.services)
-    if plan.front is not None:
-        with terminal.step("starting nginx in front"):
-            await supervisor.start([plan.front])
-    library_id = await register(plan.api_url, library)
-    terminal.say(f"\n  Tagify is at {plan.url}\n  watching {library}")
-    terminal.say(f"  data in {folder.path}; Ctrl-C stops\n")
-    count = await watch_first_scan(plan.api_url, library_id, terminal)
-    terminal.say(f"  ✓ {count:,} images are indexed; new ones appear by themselves")
+        await supervisor.start(stack.services)
+    if stack.nginx is not None:
+        with terminal.step("starting nginx"):
+            await supervisor.start([stack.nginx])
+    library_id = await register_library(stack.api_url, library)
+    terminal.print_line(f"\n  Tagify is at {stack.url}\n  watching {library}")
+    terminal.print_line(f"  data in {data_dir.path}; Ctrl-C stops\n")
+    count = await wait_for_first_scan(stack.api_url, library_id, terminal)
+    terminal.print_line(f"  ✓ {count:,} images are indexed; new files appear automatically")
 
 
-def _stop_on_signals(supervisor: Supervisor) -> asyncio.Task[bool]:
-    """Done at the first signal; a second one ends the children at once."""
+def _stop_on_signals(supervisor: ProcessSupervisor) -> asyncio.Task[bool]:
+    """Return a task that is done at the first SIGINT or SIGTERM; a second one kills the children."""
     event = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def heard() -> None:
+    def on_signal() -> None:
         if event.is_set():
             supervisor.kill()
         event.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, heard)
+        loop.add_signal_handler(number, on_signal)
     return asyncio.create_task(event.wait())

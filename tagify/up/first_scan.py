@@ -1,4 +1,4 @@
-"""The library of `tagify up`: registered through the API, like anybody's, and its first scan watched."""
+"""Register the library of `tagify up` through the HTTP API, and show the progress of its first scan."""
 
 import asyncio
 from pathlib import Path
@@ -13,12 +13,12 @@ POLL_S = 0.25
 _CREATED = 201
 
 
-class LibraryError(TagifyError):
-    """The API did not take the library; the message is its reason."""
+class RegistrationError(TagifyError):
+    """The API refused the library; the message is the problem's detail."""
 
 
-async def register(api_url: str, path: Path) -> str:
-    """The id of the library at this path, added where it is not there. Raises LibraryError."""
+async def register_library(api_url: str, path: Path) -> str:
+    """Return the id of the library at this path; adds it if needed. Raises RegistrationError."""
     async with _session(api_url) as session:
         for library in await _libraries(session):
             if library["path"] == str(path):
@@ -26,12 +26,12 @@ async def register(api_url: str, path: Path) -> str:
         async with session.post("/api/libraries", json={"path": str(path)}) as response:
             answer = await response.json(content_type=None)
             if response.status != _CREATED:
-                raise LibraryError(answer.get("detail") or answer.get("title") or str(response.status))
+                raise RegistrationError(answer.get("detail") or answer.get("title") or str(response.status))
             return str(answer["_id"])
 
 
-async def watch_first_scan(api_url: str, library_id: str, terminal: Terminal) -> int:
-    """Show how far the scan is until it is done; the number of images then."""
+async def wait_for_first_scan(api_url: str, library_id: str, terminal: Terminal) -> int:
+    """Show the scan's progress until it is done; returns the number of images."""
     async with _session(api_url) as session:
         while True:
             for library in await _libraries(session):
@@ -39,7 +39,7 @@ async def watch_first_scan(api_url: str, library_id: str, terminal: Terminal) ->
                     continue
                 if library["last_scanned"] and not library["scanning"]:
                     return int(library["indexed_count"])
-                terminal.bar("indexing", library["scan_done"], library["scan_total"])
+                terminal.progress_bar("indexing", library["scan_done"], library["scan_total"])
             await asyncio.sleep(POLL_S)
 
 
@@ -51,5 +51,5 @@ async def _libraries(session: aiohttp.ClientSession) -> list[dict[str, Any]]:
     async with session.get("/api/libraries") as response:
         answer = await response.json(content_type=None)
         if not isinstance(answer, list):
-            raise LibraryError(str(answer.get("detail", answer)))
+            raise RegistrationError(str(answer.get("detail", answer)))
         return answer

@@ -1,22 +1,22 @@
-"""NGINX in front of the services, where it is installed: one origin for page, API and media."""
+"""NGINX as reverse proxy of the local services: one origin for page, API and media."""
 
 import os
 import shutil
 from pathlib import Path
 
 from tagify.deploy.nginx import render
-from tagify.servers.ports import answers
+from tagify.servers.ports import http_responds
 from tagify.servers.process import Program
 from tagify.settings import NginxSettings
 
 
-def installed() -> Path | None:
-    """The nginx of this machine."""
+def find_nginx() -> Path | None:
+    """Return the nginx binary; None if it is not installed."""
     found = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin")
     return Path(found) if found else None
 
 
-def configure(
+def write_config(
     folder: Path,
     *,
     host: str,
@@ -26,9 +26,9 @@ def configure(
     edge_port: int,
     edge_cache: Path,
 ) -> Path:
-    """Write the configuration for these ports into a folder; the path of its main file.
+    """Write a standalone configuration for these ports into a folder; returns its main file.
 
-    `internal_port`: on loopback, where the edge has removed images purged.
+    `internal_port`: loopback port of the internal server, through which the edge purges caches.
     """
     settings = NginxSettings(
         nginx_listen=f"{host}:{port}",
@@ -42,14 +42,14 @@ def configure(
         nginx_access_log="",
         edge_cache_dir=edge_cache,
     )
-    return render(folder, settings, whole=True)
+    return render(folder, settings, standalone=True)
 
 
-def program(binary: Path, config: Path, port: int, log: Path) -> Program:
-    """How to run nginx with this configuration."""
+def nginx_program(binary: Path, config: Path, port: int, log: Path) -> Program:
+    """Return nginx's program for this configuration, ready when the API answers through it."""
 
     async def ready() -> bool:
-        return await answers(f"http://127.0.0.1:{port}/api/health")
+        return await http_responds(f"http://127.0.0.1:{port}/api/health")
 
     return Program(
         name="nginx",

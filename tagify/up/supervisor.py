@@ -1,4 +1,4 @@
-"""Keeps programs running: starts them in order, starts again what dies, ends all together."""
+"""Process supervisor: start in order, restart with exponential backoff, stop in reverse order."""
 
 import asyncio
 import time
@@ -12,104 +12,107 @@ from tagify.servers.process import Process, ProcessError, Program
 RESTART = Backoff(first_s=0.5, longest_s=30.0, jitter=0)
 """Delays before a restart. No jitter: there is one supervisor, and it prints the delay."""
 
-HEALTHY_S = 60.0
-"""A program that ran this long had a good start: its next death counts as the first."""
+HEALTHY_RUN_S = 60.0
+"""A run this long resets the count of crashes."""
 
-MOST_DEATHS = 5
-"""Quick deaths in a row after which all is ended."""
+MAX_CRASHES = 5
+"""Consecutive crashes after which the stack is stopped."""
 
-Say = Callable[[str], None]
+LinePrinter = Callable[[str], None]
 
 
-class GaveUp(TagifyError):
-    """A program keeps dying; the message says which and why."""
+class RestartLimitExceeded(TagifyError):
+    """A program keeps crashing; the message names it and quotes its log."""
 
 
 class RestartBackoff:
-    """How long to wait before a restart. Pure: told how long each run lasted."""
+    """Exponential backoff between restarts. Pure: the caller measures how long each run lasted."""
 
     def __init__(self) -> None:
-        self.deaths = 0
+        self.crashes = 0
 
-    def after(self, ran_s: float) -> float | None:
-        """The wait before the next start, in seconds; None when there were too many quick deaths."""
-        self.deaths = 1 if ran_s >= HEALTHY_S else self.deaths + 1
-        if self.deaths >= MOST_DEATHS:
+    def next_delay(self, ran_s: float) -> float | None:
+        """Seconds to wait after a run of `ran_s` seconds; None at the MAX_CRASHES-th consecutive crash."""
+        self.crashes = 1 if ran_s >= HEALTHY_RUN_S else self.crashes + 1
+        if self.crashes >= MAX_CRASHES:
             return None
-        return RESTART.delay(self.deaths)
+        return RESTART.delay(self.crashes)
 
 
-class Supervisor:
-    """The children of `tagify up`."""
+class ProcessSupervisor:
+    """Runs and restarts the child processes of `tagify up`."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    def __init__(self, print_line: LinePrinter) -> None:
+        self._print_line = print_line
         self._groups: list[list[Process]] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._failed: asyncio.Queue[TagifyError] = asyncio.Queue()
+        self._failures: asyncio.Queue[TagifyError] = asyncio.Queue()
 
     async def start(self, programs: Sequence[Program]) -> None:
-        """Start programs side by side, and keep them running from then on.
+        """Start programs concurrently, then restart each when it exits.
 
-        Raises ProcessError when one does not get ready.
+        Raises ProcessError if one does not become ready.
         """
         group: list[Process] = []
         self._groups.append(group)
 
-        async def one(program: Program) -> None:
+        async def start_program(program: Program) -> None:
             group.append(await Process.start(program))
 
-        outcomes = await asyncio.gather(*map(one, programs), return_exceptions=True)
+        outcomes = await asyncio.gather(*map(start_program, programs), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
         for process in tuple(group):
-            self._tasks.append(asyncio.create_task(self._keep(process, group)))
+            self._tasks.append(asyncio.create_task(self._restart_on_exit(process, group)))
 
-    async def failure(self) -> TagifyError:
-        """The reason why all should end, once there is one."""
-        return await self._failed.get()
+    async def wait_for_failure(self) -> TagifyError:
+        """Wait until a program exceeds MAX_CRASHES; returns the error."""
+        return await self._failures.get()
 
     async def stop(self) -> None:
-        """End all: the last started first, those started together together."""
+        """Stop all groups in reverse order of their start; the programs of a group concurrently."""
         await cancel_and_wait(*self._tasks)
         for group in reversed(self._groups):
             await asyncio.gather(*(process.stop() for process in group))
 
     def kill(self) -> None:
-        """End all at once, without grace."""
+        """Send SIGKILL to all of them."""
         for group in self._groups:
             for process in group:
                 process.kill()
 
-    async def _keep(self, process: Process, group: list[Process]) -> None:
+    async def _restart_on_exit(self, process: Process, group: list[Process]) -> None:
         backoff = RestartBackoff()
         while True:
             started = time.monotonic()
             await process.wait()
-            name, tail = process.program.name, process.tail()
-            self._say(f"{name} {process.ending()}; its log ({process.program.log}) ends:\n{_indented(tail)}")
-            wait = backoff.after(time.monotonic() - started)
-            if wait is None:
-                await self._failed.put(
-                    GaveUp(f"{name} died {backoff.deaths} times in a row; its log ends:\n{tail}")
+            name, tail = process.program.name, process.log_tail()
+            outcome = process.exit_description()
+            self._print_line(f"{name} {outcome}; its log ({process.program.log}) ends:\n{_indented(tail)}")
+            delay_s = backoff.next_delay(time.monotonic() - started)
+            if delay_s is None:
+                await self._failures.put(
+                    RestartLimitExceeded(
+                        f"{name} crashed {backoff.crashes} times in a row; its log ends:\n{tail}"
+                    )
                 )
                 return
-            process = await self._again(process, group, wait)
+            process = await self._restart(process, group, delay_s)
             if process.returncode is None:
-                self._say(f"{name} runs again")
+                self._print_line(f"{name} restarted")
 
-    async def _again(self, dead: Process, group: list[Process], wait: float) -> Process:
-        self._say(f"starting {dead.program.name} again in {wait:g} s")
-        await asyncio.sleep(wait)
+    async def _restart(self, exited: Process, group: list[Process], delay_s: float) -> Process:
+        self._print_line(f"restarting {exited.program.name} in {delay_s:g} s")
+        await asyncio.sleep(delay_s)
         try:
-            fresh = await Process.start(dead.program)
+            restarted = await Process.start(exited.program)
         except ProcessError as error:
-            self._say(str(error))
-            return dead
-        group[group.index(dead)] = fresh
-        return fresh
+            self._print_line(str(error))
+            return exited
+        group[group.index(exited)] = restarted
+        return restarted
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines()) or "    (it is empty)"
+    return "\n".join(f"    {line}" for line in text.splitlines()) or "    (empty)"

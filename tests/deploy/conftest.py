@@ -49,7 +49,7 @@ def bare_host(folder: Path, minio: Path | None) -> Iterator[ThrowawayHost]:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayHost]:
     """A box where `make install` was run, with a MongoDB and a MinIO of its own."""
-    minio = discovery.minio() or skip_or_fail("minio", "make minio")
+    minio = discovery.find_minio() or skip_or_fail("minio", "make minio")
     with bare_host(tmp_path_factory.mktemp("host"), minio) as booted:
         booted.shell(MAKE_INSTALL, timeout_s=300)
         yield booted

@@ -283,7 +283,7 @@ async def test_nginx_and_gixy_have_nothing_to_say(tmp_path: Path, values: dict[s
         assert told == (0, "")
         code, said = await _run(sys.executable, "-m", "gixy", "--format", "json", str(config))
         assert (code, json.loads(said or "[]")) == (0, [])
-        assert front.process.tail() == ""
+        assert front.process.log_tail() == ""
 
 
 async def _run(*command: str) -> tuple[int, str]:

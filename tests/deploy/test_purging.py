@@ -13,7 +13,7 @@ import pytest
 from edge.app_keys import MEMORY_CACHE
 from ingest.library_removal import Dismantler
 from tagify.catalog import Catalog, MarkMissing
-from tagify.deploy.nginx.cache_purge import MODULE, SLICE
+from tagify.deploy.nginx.cache_purge import MODULE, SLICE_BYTES
 from tagify.gc import GarbageCollector
 from tagify.model import Image, LibraryId
 from tagify.servers.s3 import S3Server
@@ -29,7 +29,7 @@ from tests.support.servers import Servers, skip_or_fail
 from tests.support.waiting import until
 
 OURS = "https://photos.example.org"
-LENGTH = 2 * SLICE + 12_345
+LENGTH = 2 * SLICE_BYTES + 12_345
 BROWSERS = ("*/*", "image/webp,*/*", "image/avif,image/webp,*/*")
 Remove = Callable[[Catalog, ObjectStore, Image], Awaitable[None]]
 
@@ -37,7 +37,7 @@ Remove = Callable[[Catalog, ObjectStore, Image], Awaitable[None]]
 @pytest.fixture
 def s3(servers: Servers) -> S3Server:
     """Caches do not tell stores apart: one will do."""
-    return servers.s3("weed")
+    return servers.s3("seaweedfs")
 
 
 @pytest.fixture(autouse=True)

@@ -25,12 +25,12 @@ def clone(tmp_path: Path) -> Path:
 
 
 def make_commands() -> list[str]:
-    """The `make` commands that are alone in an indented block of the README."""
+    """The `make` commands that form an indented block of the README by themselves."""
     return re.findall(r"^    (make \w+)$", README, re.MULTILINE)
 
 
 def shell_script(document: str) -> str:
-    """All shell blocks of a document, one after the other: later ones use variables of earlier ones."""
+    """All shell blocks of a document as one script, since later ones use variables of earlier ones."""
     return "\n".join(re.findall(r"^```sh\n(.*?)^```$", document, re.MULTILINE | re.DOTALL))
 
 
@@ -53,8 +53,8 @@ async def wait_for_index(up: Up) -> None:
     assert INDEXED in up.said(), up.said()
 
 
-@pytest.mark.skipif(not shutil.which("nginx"), reason="the tour uses one origin, which nginx makes")
-async def test_the_tours_work_against_a_running_tagify(tmp_path: Path) -> None:
+@pytest.mark.skipif(not shutil.which("nginx"), reason="the documents use one origin, which needs nginx")
+async def test_readme_and_tutorial_commands_work(tmp_path: Path) -> None:
     async with running(tmp_path / "run") as up:
         await wait_for_index(up)
         await run_script(README, up, tmp_path / "readme")
@@ -74,7 +74,7 @@ async def test_the_tours_work_against_a_running_tagify(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_two_commands_do_all_the_set_up(clone: Path, tmp_path: Path) -> None:
+async def test_make_up_and_make_test_work_in_a_fresh_clone(clone: Path, tmp_path: Path) -> None:
     assert make_commands() == ["make up", "make test"]
     script = 'cd "$0"; for word; do case $last in --data-dir) data=$word;; --port) port=$word;; esac; last=$word; done; exec make up DATA="$data" PORT="$port"'
     async with running(tmp_path / "run", command=("sh", "-c", script, str(clone))) as up:
@@ -82,7 +82,7 @@ async def test_two_commands_do_all_the_set_up(clone: Path, tmp_path: Path) -> No
         assert len((await up.get("/api/images?limit=200"))["items"]) == 60
         await up.interrupt()
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
-    outcome = await asyncio.create_subprocess_exec(
+    make_test = await asyncio.create_subprocess_exec(
         "make", "test", "TESTS=tests/unit tests/integration/test_api_libraries.py", cwd=clone, env=environment
     )
-    assert await outcome.wait() == 0
+    assert await make_test.wait() == 0

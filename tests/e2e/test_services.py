@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tagify.servers.ports import answers
+from tagify.servers.ports import http_responds
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 
@@ -59,8 +59,8 @@ async def test_a_service_starts_without_its_servers_and_ends_when_told(name: str
     process = await start(name, **AWAY, s3_endpoint="http://127.0.0.1:1", **{f"{name}_port": str(port)})
     url = f"http://127.0.0.1:{port}"
     try:
-        assert await until(lambda: answers(f"{url}/livez"))
-        assert not await answers(f"{url}/readyz")
+        assert await until(lambda: http_responds(f"{url}/livez"))
+        assert not await http_responds(f"{url}/readyz")
     finally:
         process.send_signal(signal.SIGTERM)
         out, _ = await asyncio.wait_for(process.communicate(), 20)

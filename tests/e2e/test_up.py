@@ -1,4 +1,4 @@
-"""`tagify up` from an empty folder to a picture in a browser, and everything that may go wrong on the way."""
+"""`tagify up`: from an empty folder to an image in a browser, restarts, and its error messages."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagify.servers.ports import answers
+from tagify.servers.ports import http_responds
 from tagify.servers.s3 import S3Server
 from tests.support import pictures
 from tests.support.browser import browser_page
@@ -20,18 +20,18 @@ from tests.support.waiting import until
 
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "library"
-    place.mkdir()
-    yield place
+    folder = tmp_path / "library"
+    folder.mkdir()
+    yield folder
 
 
-@pytest.mark.parametrize("front", [True, False], ids=["nginx", "no-nginx"])
-async def test_a_dropped_file_is_seen_in_a_browser_without_reload(
-    tmp_path: Path, library: Path, front: bool
+@pytest.mark.parametrize("use_nginx", [True, False], ids=["nginx", "no-nginx"])
+async def test_new_file_appears_in_a_browser_without_reload(
+    tmp_path: Path, library: Path, use_nginx: bool
 ) -> None:
-    if front and not shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
+    if use_nginx and not shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
         skip_or_fail("nginx", "sudo apt-get install nginx")
-    arguments = ["--library", str(library)] + ([] if front else ["--no-nginx"])
+    arguments = ["--library", str(library)] + ([] if use_nginx else ["--no-nginx"])
     async with running(tmp_path / "run", *arguments) as up, browser_page() as (page, troubles):
         await up.indexed(0)
         await page.goto(up.url)
@@ -48,7 +48,7 @@ async def test_a_dropped_file_is_seen_in_a_browser_without_reload(
         await page.keyboard.press("Escape")
         await page.locator('[data-tag="by hand"]').click()
         await tile.wait_for()
-        # A library that turns empty is suspended, and nothing in it is removed: another file stays.
+        # An empty library is suspended and nothing is deleted from it, so a second file remains.
         (library / "second.jpg").write_bytes(pictures.jpeg(seed=2))
         await up.indexed(2)
         (library / "first <b>.jpg").unlink()
@@ -56,7 +56,7 @@ async def test_a_dropped_file_is_seen_in_a_browser_without_reload(
         assert troubles == []
 
 
-async def test_a_second_run_goes_on_with_the_same_data(tmp_path: Path, library: Path) -> None:
+async def test_second_run_uses_the_same_data(tmp_path: Path, library: Path) -> None:
     (library / "a.jpg").write_bytes(pictures.jpeg())
     async with running(tmp_path / "run", "--library", str(library)) as up:
         before = await up.indexed(1)
@@ -68,7 +68,7 @@ async def test_a_second_run_goes_on_with_the_same_data(tmp_path: Path, library: 
         assert await up.indexed(1) == before
 
 
-async def test_servers_that_exist_are_used_and_not_started(
+async def test_external_servers_are_used_instead_of_embedded_ones(
     tmp_path: Path, library: Path, servers: Servers, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (library / "a.jpg").write_bytes(pictures.jpeg())
@@ -82,48 +82,48 @@ async def test_servers_that_exist_are_used_and_not_started(
         item = await up.get(f"/api/images/{listed['_id']}")
         assert up.children().keys().isdisjoint({"mongod", "minio", "weed"})
         original = item["original"] if item["original"].startswith("http") else up.url + item["original"]
-        assert await answers(original)
+        assert await http_responds(original)
 
 
-async def test_a_child_that_dies_is_told_of_and_runs_again(tmp_path: Path, library: Path) -> None:
+async def test_killed_child_is_reported_and_restarted(tmp_path: Path, library: Path) -> None:
     async with running(tmp_path / "run", "--library", str(library)) as up:
         await up.indexed(0)
         await until(lambda: _says(up, "images are indexed"))
         os.kill(up.children()["api"], signal.SIGKILL)
-        await until(lambda: _says(up, "api runs again"))
-        assert "api was ended by SIGKILL" in up.said()
+        await until(lambda: _says(up, "api restarted"))
+        assert "api was killed by SIGKILL" in up.said()
         (library / "a.jpg").write_bytes(pictures.jpeg())
         await up.indexed(1)
 
 
-async def test_killing_it_leaves_no_process(tmp_path: Path, library: Path) -> None:
+async def test_kill_leaves_no_process(tmp_path: Path, library: Path) -> None:
     async with running(tmp_path / "run", "--library", str(library)) as up:
         await up.indexed(0)
         children = up.children()
         up.process.kill()
         await up.process.wait()
 
-        async def none_left() -> bool:
+        async def all_exited() -> bool:
             return not any(alive(pid) for pid in children.values())
 
-        await until(none_left, timeout_s=30)
+        await until(all_exited, timeout_s=30)
 
 
-async def test_a_port_in_use_is_one_clear_line(tmp_path: Path, library: Path) -> None:
+async def test_port_in_use_is_a_one_line_error(tmp_path: Path, library: Path) -> None:
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         async with running(tmp_path / "run", "--library", str(library), "--port", str(port)) as up:
             assert await up.process.wait() == 1
             assert (
-                up.said().strip() == f"tagify: port {port} of 127.0.0.1 is taken: choose another with --port"
+                up.said().strip() == f"tagify: port {port} of 127.0.0.1 is in use: choose another with --port"
             )
     finally:
         server.close()
         await server.wait_closed()
 
 
-async def test_a_second_one_on_the_same_data_is_refused(tmp_path: Path, library: Path) -> None:
+async def test_second_process_on_a_data_folder_is_refused(tmp_path: Path, library: Path) -> None:
     async with running(tmp_path / "run", "--library", str(library)) as up:
         await up.indexed(0)
         async with running(
@@ -134,12 +134,12 @@ async def test_a_second_one_on_the_same_data_is_refused(tmp_path: Path, library:
             assert "Traceback" not in second.said()
 
 
-async def test_folders_that_cannot_be_used_are_one_clear_line(tmp_path: Path, library: Path) -> None:
+async def test_unusable_folders_are_one_line_errors(tmp_path: Path, library: Path) -> None:
     (tmp_path / "file").write_text("x")
     for arguments, reason in (
         (("--data-dir", str(tmp_path / "file")), "is not a folder"),
         (("--data-dir", "/proc/tagify"), "choose another with --data-dir"),
-        (("--library", str(tmp_path / "none")), "there is no folder"),
+        (("--library", str(tmp_path / "none")), "is not a folder"),
     ):
         async with running(tmp_path / "run", "--library", str(library), *arguments) as up:
             assert await up.process.wait() == 1
@@ -148,7 +148,7 @@ async def test_folders_that_cannot_be_used_are_one_clear_line(tmp_path: Path, li
             assert "Traceback" not in up.said()
 
 
-async def test_a_full_disk_is_one_clear_line(tmp_path: Path, library: Path) -> None:
+async def test_full_disk_is_a_one_line_error(tmp_path: Path, library: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mount = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""The embedded servers: closed to strangers, durable, and the same again after a restart on another port."""
+"""The embedded servers: closed to anonymous access, durable, intact after a restart on another port."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -16,15 +16,15 @@ from tests.support.ports import free_ports
 from tests.support.servers import Servers
 
 
-async def test_a_stranger_may_neither_list_nor_read(s3: S3Server, blobs: object) -> None:
+async def test_anonymous_access_is_forbidden(s3: S3Server, blobs: object) -> None:
     async with aiohttp.ClientSession() as session:
         for path in ("/", "/tagify-originals", "/tagify-originals/any"):
             async with session.get(s3.endpoint + path) as response:
                 assert response.status == HTTPStatus.FORBIDDEN
 
 
-async def test_mongod_comes_back_on_another_port_with_its_data(tmp_path: Path) -> None:
-    binary = discovery.mongod()
+async def test_mongod_keeps_its_data_on_another_port(tmp_path: Path) -> None:
+    binary = discovery.find_mongod()
     first, second = free_ports(), free_ports()
     server = mongo_server(binary, tmp_path / "mongo", first, tmp_path / "log")
     process = await Process.start(server.program)
@@ -43,22 +43,22 @@ async def test_mongod_comes_back_on_another_port_with_its_data(tmp_path: Path) -
     await process.stop()
 
 
-async def test_mongod_lets_no_stranger_in(servers: Servers) -> None:
+async def test_mongod_requires_authentication(servers: Servers) -> None:
     uri = servers.mongo_uri()
-    stranger = "mongodb://" + uri.partition("@")[2].replace("&authSource=admin", "")
-    catalog = Catalog(CommonSettings(mongo_uri=stranger))
+    anonymous_uri = "mongodb://" + uri.partition("@")[2].replace("&authSource=admin", "")
+    catalog = Catalog(CommonSettings(mongo_uri=anonymous_uri))
     with pytest.raises(Exception, match="refused"):
         await catalog.libraries.list_all()
     await catalog.close()
 
 
-async def test_a_second_mongod_on_the_folder_says_so(tmp_path: Path) -> None:
-    binary = discovery.mongod()
+async def test_second_mongod_on_a_data_folder_is_refused(tmp_path: Path) -> None:
+    binary = discovery.find_mongod()
     server = mongo_server(binary, tmp_path / "mongo", free_ports(), tmp_path / "log")
     process = await Process.start(server.program)
     try:
         other = mongo_server(binary, tmp_path / "mongo", free_ports(), tmp_path / "log2")
-        with pytest.raises(ProcessError, match="mongod ended with status 100"):
+        with pytest.raises(ProcessError, match="mongod exited with status 100"):
             await Process.start(other.program)
     finally:
         await process.stop()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagify.servers.ports import answers
+from tagify.servers.ports import http_responds
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 
@@ -44,7 +44,7 @@ async def edge_process(values: dict[str, Any], folder: Path) -> AsyncIterator[Ru
 
         async def listening() -> bool:
             assert process.returncode is None, log.read_text()
-            return await answers(f"{url}/livez")
+            return await http_responds(f"{url}/livez")
 
         await until(listening, timeout_s=60)
         yield RunningEdge(url, port, process.pid)

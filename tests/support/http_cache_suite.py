@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tagify.deploy.nginx import render
-from tagify.servers.ports import accepts
+from tagify.servers.ports import accepts_connections
 from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
 from tests.support.nginx_site import NGINX_BINARY
@@ -70,7 +70,7 @@ async def running_caches(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
         nginx_listen=f"127.0.0.1:{first}", nginx_api=(f"127.0.0.1:{origin}",), nginx_edge=(f"127.0.0.1:{origin}",),
         nginx_ingest="", nginx_internal_port=0, nginx_access_log="", nginx_cache_dir=str(folder / "cache"),
     )  # fmt: skip
-    config = render(folder, settings, whole=True)
+    config = render(folder, settings, standalone=True)
     text = config.read_text().rstrip()
     more = SERVERS.format(folder=folder, ours=ours, stock=stock, origin=origin)
     config.write_text(text.removesuffix("}") + more + "}\n")
@@ -83,13 +83,13 @@ async def running_caches(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
         cwd=package,
         env=_environment(origin, folder),
         log=folder / "server.log",
-        ready=lambda: accepts(origin),
+        ready=lambda: accepts_connections(origin),
     )
     front = Program(
         name="nginx",
         argv=(NGINX_BINARY or skip_or_fail("nginx", "sudo apt-get install nginx"), "-c", str(config), "-p", str(folder), "-e", "stderr"),
         log=folder / "nginx.log",
-        ready=lambda: accepts(stock),
+        ready=lambda: accepts_connections(stock),
     )  # fmt: skip
     processes = [await Process.start(server)]
     try:

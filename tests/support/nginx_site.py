@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from tagify.deploy.nginx import render
-from tagify.servers.ports import accepts
+from tagify.servers.ports import accepts_connections
 from tagify.servers.process import Process, Program
 from tagify.settings import NginxSettings
 from tests.support.ports import free_ports
@@ -103,12 +103,12 @@ async def nginx_site(
         "nginx_cache_dir": str(folder / "nginx" / "cache"),
         "nginx_access_log": str(folder / "access.log"),
     }
-    config = render(folder / "nginx", NginxSettings(**(defaults | values)), whole=True)
+    config = render(folder / "nginx", NginxSettings(**(defaults | values)), standalone=True)
     program = Program(
         name="nginx",
         argv=(NGINX_BINARY, "-c", str(config), "-p", str(config.parent), "-e", "stderr"),
         log=folder / "nginx.log",
-        ready=lambda: accepts(port),
+        ready=lambda: accepts_connections(port),
     )
     process = await Process.start(program)
     connector = aiohttp.TCPConnector(ssl=False, limit=0)

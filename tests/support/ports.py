@@ -6,9 +6,9 @@ import random
 import socket
 from collections import deque
 
-from tagify.servers.ports import FIRST, is_free
+from tagify.servers.ports import FIRST_PORT, is_port_free
 
-FIRST_PORT = 10_000
+LOWEST_PORT = 10_000
 """Searched from here to where programs begin to look for ports by themselves."""
 
 BLOCK_LENGTH = 10
@@ -27,8 +27,8 @@ def free_ports() -> int:
     claimed, among all processes of this machine.
     """
     while True:
-        first = random.randrange(FIRST_PORT, FIRST, BLOCK_LENGTH)
-        if all(is_free(first + offset) for offset in range(BLOCK_LENGTH)) and _claim(first):
+        first = random.randrange(LOWEST_PORT, FIRST_PORT, BLOCK_LENGTH)
+        if all(is_port_free(first + offset) for offset in range(BLOCK_LENGTH)) and _claim(first):
             return first
 
 

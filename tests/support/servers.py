@@ -16,7 +16,7 @@ from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
 from tagify.servers.process import Process, Program
 from tagify.servers.s3 import S3Server
-from tagify.servers.seaweedfs import weed_server
+from tagify.servers.seaweedfs import seaweedfs_server
 from tests.support.ports import free_ports
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Servers:
     def s3(self, kind: str) -> S3Server:
         """A real S3 server, `minio` or `weed`."""
         if kind not in self._s3:
-            make = minio_server if kind == "minio" else weed_server
+            make = minio_server if kind == "minio" else seaweedfs_server
             server = make(find_binary(kind), self._folder / kind, free_ports(), self._log_path(kind))
             self._start(server.program)
             self._s3[kind] = server
@@ -117,13 +117,13 @@ def find_binary(kind: str) -> Path:
     """The program of a server; a test that needs one that is missing is told so."""
     try:
         path = (
-            discovery.mongod()
+            discovery.find_mongod()
             if kind == "mongod"
-            else discovery.minio()
+            else discovery.find_minio()
             if kind == "minio"
-            else discovery.weed()
+            else discovery.find_seaweedfs()
         )
-    except discovery.NotFoundHere as error:
+    except discovery.ServerNotFound as error:
         skip_or_fail(kind, str(error))
     if path is None:
         skip_or_fail(kind, "make minio" if kind == "minio" else "pip install 'tagify[embedded]'")

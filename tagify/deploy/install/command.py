@@ -8,33 +8,42 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tagify.deploy.install import paths, servers
-from tagify.deploy.install.plan import USER, enabling, host_steps, instances, nginx_steps, removal
-from tagify.deploy.install.rolling_restart import restart as restart_all
-from tagify.deploy.install.steps import Absent, File, InstallError, Run, carry_out
+from tagify.deploy.install.plan import (
+    USER,
+    enable_steps,
+    host_steps,
+    nginx_steps,
+    removal_steps,
+    service_instances,
+)
+from tagify.deploy.install.rolling_restart import rolling_restart as restart_all
+from tagify.deploy.install.steps import Absent, Command, File, InstallError, apply_steps
 from tagify.deploy.systemd import sysusers
 from tagify.settings import NginxSettings, load
-from tagify.settings.loader import FILE
+from tagify.settings.loader import SETTINGS_FILE_VARIABLE
 
 RELEASES_KEPT = 2
 """The one that runs, and the one before it."""
 
 
-def install(*, dry_run: bool, own_servers: bool, start: bool) -> int:
+def install(*, dry_run: bool, with_servers: bool, start: bool) -> int:
     """Make this host run the release that this very command belongs to; 0. Raises TagifyError.
 
     A second run changes nothing; one of another release upgrades, without a dropped request.
     """
     if not dry_run:
         _check_host()
-    before = paths.CURRENT.readlink() if paths.CURRENT.is_symlink() else None
-    credentials = _own_servers() if own_servers and not dry_run else {}
-    done = carry_out(host_steps(credentials), dry_run=dry_run)
-    settings = _settings()
+    previous_release = paths.CURRENT.readlink() if paths.CURRENT.is_symlink() else None
+    credentials = _prepare_servers() if with_servers and not dry_run else {}
+    done = apply_steps(host_steps(credentials), dry_run=dry_run)
+    settings = _load_settings()
     if shutil.which("nginx") or dry_run:
-        done += carry_out(nginx_steps(settings), dry_run=dry_run)
-    done += carry_out(enabling(settings, servers.UNITS if own_servers else ()), dry_run=dry_run)
+        done += apply_steps(nginx_steps(settings), dry_run=dry_run)
+    done += apply_steps(enable_steps(settings, servers.UNITS if with_servers else ()), dry_run=dry_run)
     if start and not dry_run:
-        _run(settings, upgraded=before is not None and before != Path(sys.prefix))
+        _start_services(
+            settings, upgraded=previous_release is not None and previous_release != Path(sys.prefix)
+        )
     print("nothing to do" if not done else f"{done} steps")
     return 0
 
@@ -43,7 +52,7 @@ def uninstall(*, dry_run: bool) -> int:
     """Take Tagify off this host, but for settings, data and the user; 0. Raises InstallError."""
     if not dry_run:
         _check_root()
-    carry_out(removal(), dry_run=dry_run)
+    apply_steps(removal_steps(), dry_run=dry_run)
     print(f"kept: {paths.ETC}, {paths.STATE}, /var/cache/tagify, NGINX's cache, the user {USER}")
     return 0
 
@@ -51,20 +60,20 @@ def uninstall(*, dry_run: bool) -> int:
 def restart() -> int:
     """Restart all services, one after the other; 0. Raises InstallError."""
     _check_root()
-    restart_all(instances(_settings()))
+    restart_all(service_instances(_load_settings()))
     return 0
 
 
-def _run(settings: NginxSettings, *, upgraded: bool) -> None:
-    carry_out([Run(("systemctl", "start", "tagify.target"), lambda _: not _is_active())], dry_run=False)
+def _start_services(settings: NginxSettings, *, upgraded: bool) -> None:
+    apply_steps([Command(("systemctl", "start", "tagify.target"), lambda _: not _is_active())], dry_run=False)
     if upgraded:
-        restart_all(instances(settings))
-    carry_out([Absent(path) for path in _old_releases()], dry_run=False)
+        restart_all(service_instances(settings))
+    apply_steps([Absent(path) for path in _old_releases()], dry_run=False)
 
 
 def _is_active() -> bool:
-    asked = ("systemctl", "is-active", "--quiet", "tagify.target")
-    return not subprocess.run(asked, check=False).returncode  # noqa: S603
+    command = ("systemctl", "is-active", "--quiet", "tagify.target")
+    return not subprocess.run(command, check=False).returncode  # noqa: S603
 
 
 def _old_releases() -> Sequence[Path]:
@@ -72,16 +81,16 @@ def _old_releases() -> Sequence[Path]:
     return releases[: 1 - RELEASES_KEPT]
 
 
-def _own_servers() -> Mapping[str, str]:
+def _prepare_servers() -> Mapping[str, str]:
     """Their settings; the user that they belong to is there after this."""
     user = File(paths.SYSUSERS, sysusers())
-    carry_out([user, Run(("systemd-sysusers", str(paths.SYSUSERS)), bool)], dry_run=False)
-    return servers.prepare(USER)
+    apply_steps([user, Command(("systemd-sysusers", str(paths.SYSUSERS)), bool)], dry_run=False)
+    return servers.prepare_servers(USER)
 
 
-def _settings() -> NginxSettings:
+def _load_settings() -> NginxSettings:
     if paths.SETTINGS.is_file():
-        os.environ.setdefault(FILE, str(paths.SETTINGS))
+        os.environ.setdefault(SETTINGS_FILE_VARIABLE, str(paths.SETTINGS))
     return load(NginxSettings)
 
 
@@ -97,7 +106,7 @@ def _check_host() -> None:
     if paths.RELEASES not in Path(sys.prefix).parents:
         raise InstallError(f"this Python is not one of {paths.RELEASES}: use `make install`")
     python = Path(sys.executable).resolve()
-    closed = [place for place in python.parents if not place.stat().st_mode & 0o001]
+    closed = [folder for folder in python.parents if not folder.stat().st_mode & 0o001]
     if closed:
         raise InstallError(
             f"the user {USER} may not enter {closed[-1]}, where this Python lies: "

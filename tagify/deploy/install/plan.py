@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from tagify.deploy.install import paths
-from tagify.deploy.install.settings_file import SECRETS, settings_file, written
-from tagify.deploy.install.steps import Absent, File, Folder, Link, Run, Step
-from tagify.deploy.nginx import rendered
+from tagify.deploy.install.settings_file import CREDENTIAL_SETTINGS, format_value, render_settings_file
+from tagify.deploy.install.steps import Absent, Command, File, Folder, InstallStep, Link
+from tagify.deploy.nginx import render_files
 from tagify.deploy.systemd import sysusers, units
 from tagify.settings import PREFIX, CommonSettings, NginxSettings
 
@@ -25,47 +25,47 @@ exec {paths.CURRENT}/bin/tagify "$@"
 """
 
 
-def host_steps(credentials: Mapping[str, str]) -> Iterator[Step]:
+def host_steps(credentials: Mapping[str, str]) -> Iterator[InstallStep]:
     """User, folders, settings and units. `credentials`: those of servers that Tagify runs itself."""
     yield File(paths.SYSUSERS, sysusers())
-    yield Run(("systemd-sysusers", str(paths.SYSUSERS)), _has_changed(paths.SYSUSERS))
+    yield Command(("systemd-sysusers", str(paths.SYSUSERS)), AnyChanged(paths.SYSUSERS))
     yield Folder(paths.ETC, 0o750, READABLE)
     yield Folder(paths.CREDENTIALS, 0o700)
-    for name in SECRETS:
+    for name in CREDENTIAL_SETTINGS:
         path = paths.CREDENTIALS / f"{PREFIX}{name}".lower()
-        default = written(CommonSettings.model_fields[name].default)
+        default = format_value(CommonSettings.model_fields[name].default)
         yield File(path, credentials.get(name, default) + "\n", 0o600, keep=name not in credentials)
-    yield File(paths.SETTINGS, settings_file(), 0o640, READABLE, keep=True)
-    yield File(paths.EXAMPLE, settings_file(), 0o640, READABLE)
+    yield File(paths.SETTINGS, render_settings_file(), 0o640, READABLE, keep=True)
+    yield File(paths.EXAMPLE, render_settings_file(), 0o640, READABLE)
     yield Folder(paths.STATE, 0o700, OWNED)
     yield Link(paths.CURRENT, Path(sys.prefix))
     yield File(paths.COMMAND, WRAPPER, 0o755)
     for name, text in units().items():
         yield File(paths.UNITS / name, text)
-    yield Run(("systemctl", "daemon-reload"), _has_changed(paths.UNITS))
+    yield Command(("systemctl", "daemon-reload"), AnyChanged(paths.UNITS))
 
 
-def nginx_steps(settings: NginxSettings) -> Iterator[Step]:
+def nginx_steps(settings: NginxSettings) -> Iterator[InstallStep]:
     """The site of an nginx that is installed."""
-    for name, text in rendered(paths.NGINX, settings).items():
+    for name, text in render_files(paths.NGINX, settings).items():
         yield File(paths.NGINX / name, text)
     yield Folder(Path(settings.nginx_cache_dir), 0o700, "www-data:root")
     if settings.nginx_server_name == "_" and paths.DEFAULT_SITE.is_symlink():
         yield Absent(paths.DEFAULT_SITE)
     yield Link(paths.SITE, paths.NGINX / "tagify.conf")
-    yield from _nginx_takes_over()
+    yield from _activate_nginx_steps()
 
 
-def _nginx_takes_over() -> Iterator[Step]:
-    changed = _has_changed(paths.NGINX, paths.SITE, paths.DEFAULT_SITE)
-    yield Run(("nginx", "-t", "-q"), changed)
-    yield Run(("systemctl", "enable", "--quiet", "nginx.service"), changed)
-    yield Run(("systemctl", "reload-or-restart", "nginx.service"), changed)
+def _activate_nginx_steps() -> Iterator[InstallStep]:
+    changed = AnyChanged(paths.NGINX, paths.SITE, paths.DEFAULT_SITE)
+    yield Command(("nginx", "-t", "-q"), changed)
+    yield Command(("systemctl", "enable", "--quiet", "nginx.service"), changed)
+    yield Command(("systemctl", "reload-or-restart", "nginx.service"), changed)
 
 
-def instances(settings: NginxSettings) -> Sequence[str]:
+def service_instances(settings: NginxSettings) -> Sequence[str]:
     """The service units that NGINX's upstreams name: of `unix:/run/tagify/api-1.sock`, tagify-api@1."""
-    found = [re.search(r"/run/tagify/(api|edge)-(\w+)\.sock$", place) for place in _upstreams(settings)]
+    found = [re.search(r"/run/tagify/(api|edge)-(\w+)\.sock$", address) for address in _upstreams(settings)]
     return [f"tagify-{name[1]}@{name[2]}" for name in found if name]
 
 
@@ -73,40 +73,40 @@ def _upstreams(settings: NginxSettings) -> Sequence[str]:
     return (*settings.nginx_edge, *settings.nginx_api)
 
 
-def enabling(settings: NginxSettings, servers: Sequence[str]) -> Iterator[Step]:
+def enable_steps(settings: NginxSettings, servers: Sequence[str]) -> Iterator[InstallStep]:
     """What is started with the host. `servers`: the optional units that are wanted."""
     names = ["tagify.target", *servers, "tagify-ingest.socket", "tagify-ingest.service"]
     names.append("tagify-maintenance.timer")
-    for instance in instances(settings):
+    for instance in service_instances(settings):
         names += [f"{instance}.socket", f"{instance}.service"]
-    wanted = [name for name in names if not _is_enabled(name)]
-    if wanted:
-        yield Run(("systemctl", "enable", "--quiet", *wanted), lambda _: True)
+    to_enable = [name for name in names if not _is_enabled(name)]
+    if to_enable:
+        yield Command(("systemctl", "enable", "--quiet", *to_enable), lambda _: True)
 
 
-def removal() -> Iterator[Step]:
+def removal_steps() -> Iterator[InstallStep]:
     """The way back: everything but settings, data and the user goes."""
     present = sorted(path.name for path in paths.UNITS.glob("tagify*") if path.is_file())
     plain = [name for name in present if "@" not in name]
     running = [*plain, *(name.replace("@.", "@*.") for name in present if "@" in name)]
     enabled = sorted(path.name for path in paths.UNITS.glob("*.wants/tagify*"))
-    yield Run(("systemctl", "stop", *running), lambda _: bool(present))
-    yield Run(("systemctl", "disable", "--quiet", *enabled), lambda _: bool(enabled))
+    yield Command(("systemctl", "stop", *running), lambda _: bool(present))
+    yield Command(("systemctl", "disable", "--quiet", *enabled), lambda _: bool(enabled))
     for name in present:
         yield Absent(paths.UNITS / name)
     for path in (paths.SYSUSERS, paths.COMMAND, paths.CODE):
         yield Absent(path)
-    yield Run(("systemctl", "daemon-reload"), _has_changed(paths.UNITS))
+    yield Command(("systemctl", "daemon-reload"), AnyChanged(paths.UNITS))
     for path in (paths.SITE, paths.NGINX):
         yield Absent(path)
-    yield Run(("systemctl", "reload-or-restart", "nginx.service"), _has_changed(paths.SITE))
+    yield Command(("systemctl", "reload-or-restart", "nginx.service"), AnyChanged(paths.SITE))
 
 
 def _is_enabled(name: str) -> bool:
     return any(paths.UNITS.glob(f"*.wants/{name}"))
 
 
-class _has_changed:
+class AnyChanged:
     """Whether this run changed one of these, or something below one."""
 
     def __init__(self, *paths: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tagify.deploy.install.steps import InstallError
 
 
-def restart(instances: Sequence[str]) -> None:
+def rolling_restart(instances: Sequence[str]) -> None:
     """Restart the daemon and these instances. Raises InstallError at the first that does not get ready."""
     for unit in ("tagify-ingest", *instances):
         print(f"restarting {unit}", flush=True)

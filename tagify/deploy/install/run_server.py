@@ -9,16 +9,16 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.runtime.sd_notify import SystemdNotifier
 from tagify.servers.process import Process, Program
 
-READY_S = 240.0
+READY_TIMEOUT_S = 240.0
 """A database that was killed reads its journal first."""
 
 
-def keep(program: Program) -> int:
+def run_server(program: Program) -> int:
     """Run it until SIGTERM, or until it ends; the exit status. Raises ProcessError."""
-    return asyncio.run(_keep(dataclasses.replace(program, ready_timeout_s=READY_S)))
+    return asyncio.run(_run_until_stopped(dataclasses.replace(program, ready_timeout_s=READY_TIMEOUT_S)))
 
 
-async def _keep(program: Program) -> int:
+async def _run_until_stopped(program: Program) -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     notifier = SystemdNotifier.from_environ(os.environ)

@@ -10,37 +10,39 @@ from tagify.deploy.install import paths
 from tagify.servers import discovery, s3
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import MongoServer, mongo_server
-from tagify.servers.seaweedfs import weed_server
+from tagify.servers.seaweedfs import seaweedfs_server
 
 MONGO_PORT = 27017
 S3_PORT = 9000
 """The first of ten that SeaweedFS takes; MinIO takes this one."""
 
-MONGO_GRACE_S = 50.0
+MONGO_STOP_GRACE_S = 50.0
 """How long a mongod may take to write down what it has in memory before it is killed, in seconds."""
 
 UNITS = ("tagify-mongod.service", "tagify-s3.service")
 
 
-def mongod() -> MongoServer:
+def host_mongod() -> MongoServer:
     """The mongod of this host. Raises find.NotFoundHere."""
-    made = mongo_server(discovery.mongod(), paths.STATE / "mongod", MONGO_PORT, None)
-    return dataclasses.replace(made, program=dataclasses.replace(made.program, stop_grace_s=MONGO_GRACE_S))
+    made = mongo_server(discovery.find_mongod(), paths.STATE / "mongod", MONGO_PORT, None)
+    return dataclasses.replace(
+        made, program=dataclasses.replace(made.program, stop_grace_s=MONGO_STOP_GRACE_S)
+    )
 
 
-def store() -> s3.S3Server:
+def host_s3_server() -> s3.S3Server:
     """The S3 server of this host. Raises find.NotFoundHere, WrongServer."""
     folder = paths.STATE / "s3"
-    kind, binary = s3.choose(folder)
-    make = minio_server if kind == "minio" else weed_server
+    kind, binary = s3.select_server(folder)
+    make = minio_server if kind == "minio" else seaweedfs_server
     return make(binary, folder, S3_PORT, None)
 
 
-def prepare(user: str) -> Mapping[str, str]:
+def prepare_servers(user: str) -> Mapping[str, str]:
     """Make their folders, owned by this user, and their passwords; the settings that name them."""
-    mongo, objects = mongod(), store()
+    mongo, objects = host_mongod(), host_s3_server()
     for top in (paths.STATE / "mongod", paths.STATE / "s3"):
-        _give(top, user)
+        _chown_tree(top, user)
     return {
         "mongo_uri": mongo.uri,
         "s3_access_key": objects.access_key,
@@ -48,8 +50,8 @@ def prepare(user: str) -> Mapping[str, str]:
     }
 
 
-def _give(top: Path, user: str) -> None:
+def _chown_tree(top: Path, user: str) -> None:
     entry = pwd.getpwnam(user)
     for folder, _, files in os.walk(top):
-        for place in (Path(folder), *(Path(folder) / name for name in files)):
-            os.chown(place, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+        for path in (Path(folder), *(Path(folder) / name for name in files)):
+            os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)

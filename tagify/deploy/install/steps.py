@@ -17,17 +17,17 @@ class InstallError(TagifyError):
     """A step failed; the message says which and why."""
 
 
-class Step(Protocol):
+class InstallStep(Protocol):
     """Something that should hold on the host."""
 
-    def needed(self, changed: Set[Path]) -> bool:
+    def is_needed(self, changed: Set[Path]) -> bool:
         """Whether it does not hold yet; `changed` are the files that this run changed before."""
 
     def apply(self) -> None:
         """Make it hold. Raises InstallError."""
 
     @property
-    def touches(self) -> Path | None:
+    def changed_path(self) -> Path | None:
         """The file that it changes."""
 
 
@@ -39,15 +39,15 @@ class Folder:
     mode: int = 0o755
     owner: str = "root:root"
 
-    def needed(self, _: Set[Path]) -> bool:
-        return not self.path.is_dir() or not _is_owned(self.path, self.mode, self.owner)
+    def is_needed(self, _: Set[Path]) -> bool:
+        return not self.path.is_dir() or not _has_owner(self.path, self.mode, self.owner)
 
     def apply(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        _own(self.path, self.mode, self.owner)
+        _set_owner(self.path, self.mode, self.owner)
 
     @property
-    def touches(self) -> Path:
+    def changed_path(self) -> Path:
         return self.path
 
     def __str__(self) -> str:
@@ -64,8 +64,8 @@ class File:
     owner: str = "root:root"
     keep: bool = False
 
-    def needed(self, _: Set[Path]) -> bool:
-        if not self.path.is_file() or not _is_owned(self.path, self.mode, self.owner):
+    def is_needed(self, _: Set[Path]) -> bool:
+        if not self.path.is_file() or not _has_owner(self.path, self.mode, self.owner):
             return True
         return not self.keep and self.path.read_text() != self.text
 
@@ -76,10 +76,10 @@ class File:
             partial.touch(mode=0o600)
             partial.write_text(self.text)
             partial.replace(self.path)
-        _own(self.path, self.mode, self.owner)
+        _set_owner(self.path, self.mode, self.owner)
 
     @property
-    def touches(self) -> Path:
+    def changed_path(self) -> Path:
         return self.path
 
     def __str__(self) -> str:
@@ -93,7 +93,7 @@ class Link:
     path: Path
     target: Path
 
-    def needed(self, _: Set[Path]) -> bool:
+    def is_needed(self, _: Set[Path]) -> bool:
         return not self.path.is_symlink() or self.path.readlink() != self.target
 
     def apply(self) -> None:
@@ -104,7 +104,7 @@ class Link:
         fresh.replace(self.path)
 
     @property
-    def touches(self) -> Path:
+    def changed_path(self) -> Path:
         return self.path
 
     def __str__(self) -> str:
@@ -117,7 +117,7 @@ class Absent:
 
     path: Path
 
-    def needed(self, _: Set[Path]) -> bool:
+    def is_needed(self, _: Set[Path]) -> bool:
         return self.path.exists() or self.path.is_symlink()
 
     def apply(self) -> None:
@@ -127,7 +127,7 @@ class Absent:
             self.path.unlink()
 
     @property
-    def touches(self) -> Path:
+    def changed_path(self) -> Path:
         return self.path
 
     def __str__(self) -> str:
@@ -135,14 +135,14 @@ class Absent:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Command:
     """A command, where there is a reason for it."""
 
     argv: tuple[str, ...]
-    when: Callable[[Set[Path]], bool]
+    condition: Callable[[Set[Path]], bool]
 
-    def needed(self, changed: Set[Path]) -> bool:
-        return self.when(changed)
+    def is_needed(self, changed: Set[Path]) -> bool:
+        return self.condition(changed)
 
     def apply(self) -> None:
         done = subprocess.run(self.argv, capture_output=True, text=True, check=False)  # noqa: S603
@@ -150,42 +150,42 @@ class Run:
             raise InstallError(f"{self}: {(done.stderr or done.stdout).strip() or done.returncode}")
 
     @property
-    def touches(self) -> None:
+    def changed_path(self) -> None:
         return None
 
     def __str__(self) -> str:
         return "run " + " ".join(self.argv)
 
 
-def carry_out(steps: Iterable[Step], *, dry_run: bool) -> int:
+def apply_steps(steps: Iterable[InstallStep], *, dry_run: bool) -> int:
     """Do what is left to do, a line for each; how many there were. `dry_run`: only the lines."""
     changed: set[Path] = set()
     done = 0
     for step in steps:
-        if not step.needed(changed):
+        if not step.is_needed(changed):
             continue
         print(("would " if dry_run else "") + str(step), flush=True)
         if not dry_run:
             step.apply()
-        if step.touches is not None:
-            changed.add(step.touches)
+        if step.changed_path is not None:
+            changed.add(step.changed_path)
         done += 1
     return done
 
 
-def _is_owned(path: Path, mode: int, owner: str) -> bool:
+def _has_owner(path: Path, mode: int, owner: str) -> bool:
     try:
-        status, wanted = path.stat(), _ids(owner)
+        status, owner_ids = path.stat(), _owner_ids(owner)
     except LookupError:
         return False
-    return (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, *wanted)
+    return (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, *owner_ids)
 
 
-def _own(path: Path, mode: int, owner: str) -> None:
-    os.chown(path, *_ids(owner))
+def _set_owner(path: Path, mode: int, owner: str) -> None:
+    os.chown(path, *_owner_ids(owner))
     path.chmod(mode)
 
 
-def _ids(owner: str) -> tuple[int, int]:
+def _owner_ids(owner: str) -> tuple[int, int]:
     user, _, group = owner.partition(":")
     return pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid

@@ -5,14 +5,14 @@ from pathlib import Path
 MODULE = Path("/usr/lib/nginx/modules/ngx_http_cache_purge_module.so")
 
 
-SLICE = 1 << 20
+SLICE_BYTES = 1 << 20
 """Length of the slices in which originals are kept, in bytes."""
 
-ACCEPTS = ("", "image/webp", "image/avif,image/webp")
+NORMALIZED_ACCEPTS = ("", "image/webp", "image/avif,image/webp")
 """What NGINX tells the edge that a client takes, and keeps thumbs by id under: see cache.conf."""
 
 
-def load_module() -> str:
+def load_module_directive() -> str:
     """The line that loads it into a whole nginx; Debian's own configuration has one already."""
     return f"load_module {MODULE};" if MODULE.exists() else ""
 

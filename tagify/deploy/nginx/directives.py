@@ -5,28 +5,28 @@ from collections.abc import Iterator, Sequence
 from tagify.deploy.nginx.cache_purge import purge_locations
 from tagify.settings import NginxSettings
 
-FAIL_S = 2
+FAIL_TIMEOUT_S = 2
 """How long a host that did not answer is passed over, in seconds."""
 
 
-def servers(places: Sequence[str]) -> str:
+def upstream_servers(addresses: Sequence[str]) -> str:
     """The instances of one upstream."""
-    return "\n    ".join(f"server {place} {_failing(place)};" for place in places)
+    return "\n    ".join(f"server {address} {_failure_options(address)};" for address in addresses)
 
 
-def _failing(place: str) -> str:
+def _failure_options(address: str) -> str:
     # A socket of this host refuses at once: asking costs nothing, and nobody is passed over who is back.
-    return "max_fails=0" if place.startswith("unix:") else f"max_fails=1 fail_timeout={FAIL_S}s"
+    return "max_fails=0" if address.startswith("unix:") else f"max_fails=1 fail_timeout={FAIL_TIMEOUT_S}s"
 
 
-def listen(settings: NginxSettings) -> str:
+def listen_directive(settings: NginxSettings) -> str:
     """Where the site is served: by HTTPS alone where there is a certificate."""
     if settings.nginx_tls_certificate:
         return f"listen {settings.nginx_tls_listen} ssl http2;"
     return f"listen {settings.nginx_listen};"
 
 
-def tls(settings: NginxSettings) -> str:
+def tls_directives(settings: NginxSettings) -> str:
     """The certificate, and how it is used: forward secrecy, and sessions that are resumed."""
     if not settings.nginx_tls_certificate:
         return ""
@@ -44,14 +44,14 @@ def tls(settings: NginxSettings) -> str:
     )
 
 
-def redirect(settings: NginxSettings) -> str:
+def https_redirect_server(settings: NginxSettings) -> str:
     """A site that sends those who come by HTTP to HTTPS."""
     if not settings.nginx_tls_certificate:
         return ""
     port = settings.nginx_tls_listen.rpartition(":")[2]
     # The name that a client gives is not repeated where the site has one of its own.
     name = "$host" if settings.nginx_server_name == "_" else settings.nginx_server_name.split()[0]
-    place = name if port == "443" else f"{name}:{port}"
+    authority = name if port == "443" else f"{name}:{port}"
     return "\n".join(
         (
             "server {",
@@ -60,14 +60,14 @@ def redirect(settings: NginxSettings) -> str:
             "    server_tokens off;",
             "    access_log off;",
             "    location / {",
-            f"        return 308 https://{place}$request_uri;",
+            f"        return 308 https://{authority}$request_uri;",
             "    }",
             "}",
         )
     )
 
 
-def real_ip(settings: NginxSettings) -> str:
+def real_ip_directives(settings: NginxSettings) -> str:
     """Whose word about the client's address is taken: that of proxies that were named, else nobody's."""
     trusted = [f"set_real_ip_from {proxy};" for proxy in settings.nginx_trusted_proxies]
     if trusted:
@@ -75,7 +75,7 @@ def real_ip(settings: NginxSettings) -> str:
     return "\n    ".join(trusted)
 
 
-def internal(settings: NginxSettings) -> str:
+def internal_server(settings: NginxSettings) -> str:
     """A site on loopback for whoever runs Tagify: metrics and readiness of each instance, and purging."""
     if not settings.nginx_internal_port:
         return ""
@@ -84,9 +84,9 @@ def internal(settings: NginxSettings) -> str:
         f"    listen 127.0.0.1:{settings.nginx_internal_port};",
         "    server_tokens off;",
         "    access_log off;",
-        *(f"    {line}" for line in _instances("api", settings.nginx_api)),
-        *(f"    {line}" for line in _instances("edge", settings.nginx_edge)),
-        *(f"    {line}" for line in _instances("ingest", [settings.nginx_ingest])),
+        *(f"    {line}" for line in _instance_locations("api", settings.nginx_api)),
+        *(f"    {line}" for line in _instance_locations("edge", settings.nginx_edge)),
+        *(f"    {line}" for line in _instance_locations("ingest", [settings.nginx_ingest])),
         *(f"    {line}" for line in purge_locations()),
         "    location / {",
         "        return 404;",
@@ -96,9 +96,9 @@ def internal(settings: NginxSettings) -> str:
     return "\n".join(lines)
 
 
-def _instances(name: str, places: Sequence[str]) -> Iterator[str]:
-    for number, place in enumerate(filter(None, places), start=1):
-        base = f"http://{place}:" if place.startswith("unix:") else f"http://{place}"
+def _instance_locations(name: str, addresses: Sequence[str]) -> Iterator[str]:
+    for number, address in enumerate(filter(None, addresses), start=1):
+        base = f"http://{address}:" if address.startswith("unix:") else f"http://{address}"
         for page in ("metrics", "readyz"):
             yield f"location = /{name}/{number}/{page} {{"
             yield f"    proxy_pass {base}/{page};"

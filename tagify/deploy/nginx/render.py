@@ -5,49 +5,56 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tagify.deploy.nginx.cache_purge import SLICE, load_module
-from tagify.deploy.nginx.directives import internal, listen, real_ip, redirect, servers, tls
-from tagify.deploy.nginx.x_accel import handover, sendfile_type, variant_zone
+from tagify.deploy.nginx.cache_purge import SLICE_BYTES, load_module_directive
+from tagify.deploy.nginx.directives import (
+    https_redirect_server,
+    internal_server,
+    listen_directive,
+    real_ip_directives,
+    tls_directives,
+    upstream_servers,
+)
+from tagify.deploy.nginx.x_accel import sendfile_type, variant_cache_zone, x_accel_locations
 from tagify.settings import NginxSettings
 
 TEMPLATES = Path(__file__).parent / "conf"
-WHOLE = "nginx.conf"
+MAIN_CONF = "nginx.conf"
 """The file that makes a whole nginx of the others; a host has one of its own."""
 
-FILES = tuple(sorted(path.name for path in TEMPLATES.glob("*.conf") if path.name != WHOLE))
+FILES = tuple(sorted(path.name for path in TEMPLATES.glob("*.conf") if path.name != MAIN_CONF))
 
 _VALUE = re.compile(r"@\{(\w+)\}")
 
-SMALLEST_ANSWER = 16 << 10
+MIN_RESPONSE_BYTES = 16 << 10
 KEYS_PER_MB = 8000
 """Of a zone of NGINX's shared memory."""
 
-LARGEST_ZONE_MB = 512
+MAX_ZONE_MB = 512
 """Keys of four million answers; beyond, those that were not asked for longest go."""
 
 BURST_S = 2
 """What a client has saved up when it comes: a page asks for several things at once."""
 
 
-def render(folder: Path, settings: NginxSettings, *, whole: bool = False) -> Path:
+def render(folder: Path, settings: NginxSettings, *, standalone: bool = False) -> Path:
     """Write the files into a folder; the path of the first. `whole`: one that nginx runs with alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    if whole:
-        for place in ("cache", "temp"):
-            (folder / place).mkdir(exist_ok=True, mode=0o700)
-    for name, text in rendered(folder, settings, whole=whole).items():
+    if standalone:
+        for subfolder in ("cache", "temp"):
+            (folder / subfolder).mkdir(exist_ok=True, mode=0o700)
+    for name, text in render_files(folder, settings, standalone=standalone).items():
         (folder / name).write_text(text)
-    return folder / (WHOLE if whole else "tagify.conf")
+    return folder / (MAIN_CONF if standalone else "tagify.conf")
 
 
-def rendered(folder: Path, settings: NginxSettings, *, whole: bool = False) -> Mapping[str, str]:
+def render_files(folder: Path, settings: NginxSettings, *, standalone: bool = False) -> Mapping[str, str]:
     """The text of each file by its name, as it will lie in this folder."""
     values = _values(folder, settings)
-    names = (*FILES, WHOLE) if whole else FILES
-    return {name: filled((TEMPLATES / name).read_text(), values) for name in names}
+    names = (*FILES, MAIN_CONF) if standalone else FILES
+    return {name: substitute((TEMPLATES / name).read_text(), values) for name in names}
 
 
-def filled(text: str, values: Mapping[str, str]) -> str:
+def substitute(text: str, values: Mapping[str, str]) -> str:
     """A template with its values. NGINX has variables of its own under $: ours are written @{name}."""
     return _VALUE.sub(lambda found: values[found[1]], text)
 
@@ -58,26 +65,26 @@ def _values(folder: Path, settings: NginxSettings) -> dict[str, str]:
         "folder": str(folder),
         # Started by root, nginx would give its workers to a user who may not enter the folder.
         "user": "user root;" if os.geteuid() == 0 else "",
-        "modules": load_module(),
-        "listen": listen(settings),
+        "modules": load_module_directive(),
+        "listen": listen_directive(settings),
         "server_name": settings.nginx_server_name,
-        "redirect": redirect(settings),
-        "tls": tls(settings),
-        "real_ip": real_ip(settings),
-        "internal": internal(settings),
-        "api_servers": servers(settings.nginx_api),
-        "edge_servers": servers(settings.nginx_edge),
-        "handover": handover(folder, settings),
+        "redirect": https_redirect_server(settings),
+        "tls": tls_directives(settings),
+        "real_ip": real_ip_directives(settings),
+        "internal": internal_server(settings),
+        "api_servers": upstream_servers(settings.nginx_api),
+        "edge_servers": upstream_servers(settings.nginx_edge),
+        "x_accel": x_accel_locations(folder, settings),
         "sendfile_type": sendfile_type(settings),
-        "variant_zone": variant_zone(settings),
+        "variant_cache_zone": variant_cache_zone(settings),
         "other_origin": "*" if "*" in settings.cors_origins else "",
         "origins": "\n    ".join(f'"{origin}" "{origin}";' for origin in origins),
         "cache_dir": settings.nginx_cache_dir,
         "cache_bytes": str(settings.nginx_cache_bytes),
         "original_cache_bytes": str(settings.nginx_original_cache_bytes),
-        "media_zone_mb": _zone_mb(settings.nginx_cache_bytes, SMALLEST_ANSWER),
-        "originals_zone_mb": _zone_mb(settings.nginx_original_cache_bytes, SLICE),
-        "slice": str(SLICE),
+        "media_zone_mb": _zone_mb(settings.nginx_cache_bytes, MIN_RESPONSE_BYTES),
+        "originals_zone_mb": _zone_mb(settings.nginx_original_cache_bytes, SLICE_BYTES),
+        "slice": str(SLICE_BYTES),
         "requests_per_s": str(settings.nginx_requests_per_s),
         "burst": str(settings.nginx_requests_per_s * BURST_S),
         "streams_per_client": str(settings.nginx_streams_per_client),
@@ -85,10 +92,10 @@ def _values(folder: Path, settings: NginxSettings) -> dict[str, str]:
     }
 
 
-def _access_log(place: str) -> str:
-    return f'"{place}" tagify buffer=32k flush=1s' if place else "off"
+def _access_log(path: str) -> str:
+    return f'"{path}" tagify buffer=32k flush=1s' if path else "off"
 
 
-def _zone_mb(cache_bytes: int, answer_bytes: int) -> str:
+def _zone_mb(cache_bytes: int, response_bytes: int) -> str:
     """Shared memory for the keys of as many answers as the cache holds, within reason."""
-    return str(min(max(1, cache_bytes // answer_bytes // KEYS_PER_MB), LARGEST_ZONE_MB))
+    return str(min(max(1, cache_bytes // response_bytes // KEYS_PER_MB), MAX_ZONE_MB))

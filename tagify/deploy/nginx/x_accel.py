@@ -9,7 +9,7 @@ from pathlib import Path
 from tagify.settings import NginxSettings
 from tagify.web.x_accel import CACHE_LOCATION, X_ACCEL_REDIRECT
 
-_AGAIN = (
+_EDGE_HEADERS = (
     "ETag",
     "Vary",
     "Cross-Origin-Resource-Policy",
@@ -20,7 +20,7 @@ _AGAIN = (
 )
 """Headers of the edge that do not outlive an X-Accel-Redirect."""
 
-_OURS = {
+_SECURITY_HEADERS = {
     "Referrer-Policy": "$tagify_referrer",
     "X-Frame-Options": "$tagify_frame",
     "Strict-Transport-Security": "$tagify_hsts",
@@ -35,12 +35,12 @@ def sendfile_type(settings: NginxSettings) -> str:
     return X_ACCEL_REDIRECT if settings.edge_x_accel else ""
 
 
-def variant_zone(settings: NginxSettings) -> str:
+def variant_cache_zone(settings: NginxSettings) -> str:
     """The cache of variants; none where the files are at hand."""
     return "off" if settings.edge_x_accel else "tagify_media"
 
 
-def handover(folder: Path, settings: NginxSettings) -> str:
+def x_accel_locations(folder: Path, settings: NginxSettings) -> str:
     """The location of the files, and where the bytes come from if one cannot be read."""
     if not settings.edge_x_accel:
         return ""
@@ -56,8 +56,8 @@ def handover(folder: Path, settings: NginxSettings) -> str:
             "    if_modified_since off;",
             "    max_ranges 0;",
             "    log_not_found off;",
-            *(f"    add_header {name} {_sent(name)};" for name in _AGAIN),
-            *(f"    add_header {name} {value};" for name, value in _OURS.items()),
+            *(f"    add_header {name} {_upstream_header(name)};" for name in _EDGE_HEADERS),
+            *(f"    add_header {name} {value};" for name, value in _SECURITY_HEADERS.items()),
             "    error_page 403 404 500 = @tagify_bytes;",
             "}",
             f"location {CACHE_LOCATION} {{",
@@ -74,5 +74,5 @@ def handover(folder: Path, settings: NginxSettings) -> str:
     )
 
 
-def _sent(name: str) -> str:
+def _upstream_header(name: str) -> str:
     return "$upstream_http_" + name.lower().replace("-", "_")

@@ -15,7 +15,7 @@ from ingest.sync.diff import Added, Removed, Unchanged, diff
 from ingest.sync.walk import Found, Unreadable, walk
 from ingest.watch.debounce import CLOSED_S, OPEN_FACTOR, Debouncer, EventKind, PathEvent
 from tagify.model import CatalogEntry, FileFacts, ImageId, ImageState, LibraryId
-from tagify.up.supervisor import HEALTHY_S, MOST_DEATHS, RestartBackoff
+from tagify.up.supervisor import HEALTHY_RUN_S, MAX_CRASHES, RestartBackoff
 
 
 @given(st.binary(max_size=60))
@@ -146,10 +146,10 @@ def test_an_upload_that_is_not_what_was_read_is_broken_off(tmp_path: Path) -> No
 
 def test_restarts_wait_longer_until_they_are_given_up() -> None:
     backoff = RestartBackoff()
-    waits = [backoff.after(1) for _ in range(MOST_DEATHS)]
+    waits = [backoff.next_delay(1) for _ in range(MAX_CRASHES)]
     assert waits == [0.5, 1, 2, 4, None]
     again = RestartBackoff()
-    assert [again.after(1), again.after(HEALTHY_S), again.after(1)] == [0.5, 0.5, 1]
+    assert [again.next_delay(1), again.next_delay(HEALTHY_RUN_S), again.next_delay(1)] == [0.5, 0.5, 1]
 
 
 def test_a_link_to_a_folder_is_not_entered_even_when_it_is_asked_for(tmp_path: Path) -> None:

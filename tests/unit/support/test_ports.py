@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tagify.servers.ports import FIRST
+from tagify.servers.ports import FIRST_PORT
 from tests.support import ports
 
 OTHER = (
@@ -21,7 +21,7 @@ def test_no_block_is_given_to_two_processes(monkeypatch: pytest.MonkeyPatch) -> 
     ) as other:
         assert other.stdout is not None
         theirs = [int(word) for word in other.stdout.readline().split()]
-        spare = range(ports.FIRST_PORT, FIRST, ports.BLOCK_LENGTH)
+        spare = range(ports.LOWEST_PORT, FIRST_PORT, ports.BLOCK_LENGTH)
         looked_at = iter([*theirs, *(first for first in spare if first not in theirs)])
         # Sent to where the other one looked: nobody listens there, so it is the claims that keep them apart.
         monkeypatch.setattr(random, "randrange", lambda *_: next(looked_at))
