@@ -1,7 +1,7 @@
-"""The catalog: what MongoDB holds of images, tags and libraries.
+"""The catalog: images, tags, libraries, leases and jobs in MongoDB.
 
-The driver is known in this folder only. What it raises leaves as Unavailable (no answer, or
-not in time), CatalogError (refused) or ChangesLost.
+Only this package imports the driver. Its errors leave as Unavailable (no answer, or not in time),
+CatalogError (the command was refused) or ChangeStreamHistoryLost.
 """
 
 from tagify.catalog.change_stream import CatalogChange, ChangeKind, ResumeToken

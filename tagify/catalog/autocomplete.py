@@ -1,8 +1,8 @@
-"""Tags that begin with what somebody has typed, most used first, straight from an index.
+"""Autocomplete of tags: those that start with a prefix, most used first, read from one index.
 
-Each tag keeps the beginnings of its key up to HEAD characters (edge n-grams, as search engines call
-them), and one index has for each beginning the tags in order of their counts: an answer reads what
-it returns and no more. Behind a longer beginning the few that share its head are looked through.
+Each tag stores the prefixes of its key up to PREFIX_LENGTH characters (edge n-grams). For each prefix
+the index has the tags in order of their counts, so a query reads only what it returns. For a longer
+prefix it scans the few tags that share the first PREFIX_LENGTH characters.
 """
 
 from typing import Any
@@ -12,19 +12,19 @@ from pymongo.asynchronous.collection import AsyncCollection
 from tagify.tagnames import tag_key
 
 PREFIX_LENGTH = 6
-"""Characters of the longest beginning that is kept. Each one more is an index entry more per tag."""
+"""Length of the longest stored prefix, in characters. Each additional one costs an index entry per tag."""
 
 MAX_CHARACTER = "\U0010ffff"
-"""Sorts behind whatever a tag may contain, and is in none (it is no character)."""
+"""Sorts after every character of a tag, and occurs in none (Unicode noncharacter)."""
 
 
 def prefixes(key: str) -> list[str]:
-    """The beginnings that are kept of a tag's key."""
+    """The prefixes stored for a tag's key (edge n-grams)."""
     return [key[:length] for length in range(1, min(len(key), PREFIX_LENGTH) + 1)]
 
 
 def prefix_query(prefix: str) -> dict[str, Any]:
-    """The query for tags that begin with this, in any case; all where it is empty."""
+    """The filter for tags that start with `prefix`, in any case; an empty prefix matches all."""
     key = tag_key(prefix.lstrip())
     if not key:
         return {}
@@ -33,7 +33,7 @@ def prefix_query(prefix: str) -> dict[str, Any]:
 
 
 async def backfill_prefixes(tags: AsyncCollection[dict[str, Any]]) -> None:
-    """Give heads to the tags that have none, as those written before there were any."""
+    """Add the prefixes to tags written by versions that did not store them."""
     lengths = {"$range": [1, {"$add": [{"$min": [PREFIX_LENGTH, {"$strLenCP": "$key"}]}, 1]}]}
-    kept = {"$map": {"input": lengths, "as": "length", "in": {"$substrCP": ["$key", 0, "$$length"]}}}
-    await tags.update_many({"heads": None}, [{"$set": {"heads": kept}}])
+    computed = {"$map": {"input": lengths, "as": "length", "in": {"$substrCP": ["$key", 0, "$$length"]}}}
+    await tags.update_many({"heads": None}, [{"$set": {"heads": computed}}])

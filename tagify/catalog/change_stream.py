@@ -1,4 +1,4 @@
-"""What changes in the catalog, as it changes, by MongoDB's change streams."""
+"""Changes of images and libraries as they happen, from a MongoDB change stream."""
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tagify.catalog.images.unit_of_work import MOVING
 from tagify.catalog.mapping import image_from_doc, library_from_doc
 from tagify.model import Image, ImageId, ImageState, Library, LibraryId
 
-_WATCHED = [
+_PIPELINE = [
     {
         "$match": {
             "ns.coll": {"$in": ["images", "libraries"]},
@@ -23,11 +23,11 @@ _WATCHED = [
     }
 ]
 POLL_MS = 1000
-"""How long the server may wait for a change before it answers that there is none."""
+"""Maximum time the server waits for a change before it returns an empty batch, in milliseconds."""
 
 
 class ChangeKind(StrEnum):
-    """What happened, as a list of ready images sees it."""
+    """Types of changes, as seen by a list of ready images."""
 
     IMAGE_ADDED = "image.added"
     IMAGE_CHANGED = "image.changed"
@@ -38,7 +38,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CatalogChange:
-    """One change. `token` is where a later stream goes on behind it."""
+    """One change. A later stream can resume after its `token`."""
 
     token: str
     kind: ChangeKind
@@ -49,9 +49,9 @@ class CatalogChange:
 
 @dataclass(frozen=True, slots=True)
 class ResumeToken:
-    """All changes up to this token have been told; a later stream can go on behind it.
+    """All changes up to `token` have been yielded; a later stream can resume after it.
 
-    `idle`: the server was asked, and had no more at the moment.
+    `idle`: the server's last batch was empty.
     """
 
     token: str
@@ -59,77 +59,76 @@ class ResumeToken:
 
 
 class ChangeStream:
-    """The stream of changes of one database."""
+    """The change stream of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def follow(self, after: str | None = None) -> AsyncGenerator[CatalogChange | ResumeToken, None]:
-        """All changes from now, or behind the token `after`, for ever.
+        """Yield all changes from now, or after the token `after`, without end.
 
-        Yields a Mark once the stream stands, whenever a second passes without a change, and for a
-        change that is none for a list. Tokens sort as the changes came, as texts.
+        Yields a ResumeToken when the stream is open, after each second without a change, and for each
+        change that does not affect lists. Tokens sort as strings in the order of the changes.
 
-        Raises ChangesLost where the token is too old or none of this server, Unavailable.
+        Raises ChangeStreamHistoryLost if the token is too old or from another server, Unavailable.
         """
-        resume = {"_data": after} if after else None
+        resume_after = {"_data": after} if after else None
         try:
             with pymongo.timeout(None):
                 stream = await self._database.watch(
-                    _WATCHED,
+                    _PIPELINE,
                     full_document="updateLookup",
-                    resume_after=resume,
+                    resume_after=resume_after,
                     max_await_time_ms=POLL_MS,
                 )
                 async with stream:
-                    if mark := _mark(stream.resume_token):
-                        yield mark
+                    if token := _resume_token(stream.resume_token):
+                        yield token
                     moving: set[Any] = set()
                     while stream.alive:
                         event = await stream.try_next()
-                        told: CatalogChange | ResumeToken | None = _change(event, moving) if event else None
-                        # No mark between the two halves of a move: a stream that went on there
-                        # would take the second for an addition.
-                        if told is None and not moving:
-                            told = _mark(stream.resume_token, idle=event is None)
-                        if told is not None:
-                            yield told
+                        item: CatalogChange | ResumeToken | None = _change(event, moving) if event else None
+                        # No token between the two updates of a move: a stream that resumed there
+                        # would report the second as an addition.
+                        if item is None and not moving:
+                            item = _resume_token(stream.resume_token, idle=event is None)
+                        if item is not None:
+                            yield item
         except PyMongoError as error:
             raise translate_driver_error(error) from error
 
 
-def _mark(token: Mapping[str, Any] | None, *, idle: bool = False) -> ResumeToken | None:
+def _resume_token(token: Mapping[str, Any] | None, *, idle: bool = False) -> ResumeToken | None:
     return ResumeToken(token["_data"], idle) if token else None
 
 
 def _change(event: Mapping[str, Any], moving: set[Any]) -> CatalogChange | None:
-    """The change that an event tells of, if any; `moving` holds the ids of those that stepped aside."""
+    """The change described by an event, if any; `moving` collects ids between the two updates of a move."""
     token: str = event["_id"]["_data"]
-    name = str(event["documentKey"]["_id"])
+    doc_id = str(event["documentKey"]["_id"])
     doc = event.get("fullDocument")
     if event["ns"]["coll"] == "libraries":
         if doc is None:
-            return CatalogChange(token, ChangeKind.LIBRARY_REMOVED, LibraryId(name))
-        return CatalogChange(
-            token, ChangeKind.LIBRARY_CHANGED, LibraryId(name), library=library_from_doc(doc)
-        )
+            return CatalogChange(token, ChangeKind.LIBRARY_REMOVED, LibraryId(doc_id))
+        library = library_from_doc(doc)
+        return CatalogChange(token, ChangeKind.LIBRARY_CHANGED, library.id, library=library)
     updated = event.get("updateDescription", {}).get("updatedFields", {})
     if updated.get("state") == MOVING:
-        moving.add(name)
+        moving.add(doc_id)
         return None
-    moved = name in moving
-    moving.discard(name)
+    moved = doc_id in moving
+    moving.discard(doc_id)
     if doc is None:
-        return CatalogChange(token, ChangeKind.IMAGE_REMOVED, ImageId(name))
+        return CatalogChange(token, ChangeKind.IMAGE_REMOVED, ImageId(doc_id))
     image = image_from_doc(doc)
     kind = _kind(image, event["operationType"] == "insert", updated, moved)
     return CatalogChange(token, kind, image.id, image=image) if kind else None
 
 
 def _kind(image: Image, inserted: bool, updated: Mapping[str, Any], moved: bool) -> ChangeKind | None:
-    # Who stepped aside comes back to its state; only with other bytes can that be another than it was.
-    turned = "state" in updated
+    # A moved image gets its state back; the state can differ from before only if its content changed.
+    state_set = "state" in updated
     if image.state is ImageState.READY:
-        added = inserted or (turned and not (moved and "content" not in updated))
+        added = inserted or (state_set and not (moved and "content" not in updated))
         return ChangeKind.IMAGE_ADDED if added else ChangeKind.IMAGE_CHANGED
-    return ChangeKind.IMAGE_REMOVED if turned and not inserted else None
+    return ChangeKind.IMAGE_REMOVED if state_set and not inserted else None

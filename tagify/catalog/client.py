@@ -1,4 +1,4 @@
-"""The connection to MongoDB, and the catalog's rooms on it."""
+"""The client of MongoDB and the catalog's repositories."""
 
 import asyncio
 import logging
@@ -35,24 +35,24 @@ from tagify.settings import CommonSettings
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 3.0
-"""Longest wait at the end for calls under way, and for the connections, in seconds."""
+"""Maximum wait on close for running calls, and again for the connections, in seconds."""
 
 INDEXES_TIMEOUT_S = 7200.0
-"""Deadline of making indexes, in seconds: that of other calls would end it anew each time, at millions."""
+"""Deadline of creating indexes, in seconds: for millions of images other deadlines are too short."""
 
 HEARTBEAT_MS = 1000
-"""Time between two looks of the driver at each server, in milliseconds."""
+"""Interval of the driver's server monitoring (heartbeat), in milliseconds."""
 
 CONNECT_TIMEOUT_MS = 2000
-"""Longest wait for a connection, and for an answer to such a look, in milliseconds."""
+"""Timeout of connecting, and of a heartbeat, in milliseconds."""
 
 SOCKET_TIMEOUT_MS = 15_000
-"""Longest silence of a server where no other deadline holds, as in the stream of changes, in milliseconds."""
+"""Socket timeout in milliseconds, for operations without a deadline such as the change stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a MongoDB server says of itself. `replica_set` is None for a standalone."""
+    """Properties of a MongoDB server. `replica_set` is None for a standalone server."""
 
     version: str
     replica_set: str | None
@@ -61,7 +61,7 @@ class ServerInfo:
 
 
 class Catalog:
-    """The catalog of one process. Make it inside the event loop that uses it; `close` it."""
+    """The catalog of one process. Create it inside the event loop that uses it, and `close` it."""
 
     def __init__(self, settings: CommonSettings, metrics: Metrics | None = None) -> None:
         milliseconds = int(settings.mongo_timeout_s * 1000)
@@ -94,25 +94,25 @@ class Catalog:
         self.change_stream = ChangeStream(self._database)
 
     def library_status(self, library_id: LibraryId, token: Callable[[], int]) -> LibraryStatusWriter:
-        """What may be told of a library under the lease whose token that is."""
+        """The writer of a library's status under the lease with this fencing token."""
         return LibraryStatusWriter(self._database, library_id, token)
 
     @maps_driver_errors
     async def ensure_indexes(self) -> None:
-        """Make the indexes that the queries need, which may take minutes. Raises Unavailable."""
+        """Create missing indexes, which may take minutes. Raises Unavailable."""
         with pymongo.timeout(INDEXES_TIMEOUT_S):
             await indexes.create_indexes(self._database)
 
     @maps_driver_errors
     async def ping(self) -> None:
-        """Return when a primary answers. Raises Unavailable."""
-        answer = await self._client.admin.command("hello")
-        if not answer.get("isWritablePrimary"):
-            raise Unavailable("MongoDB answers, but is no primary")
+        """Return if a primary answers. Raises Unavailable."""
+        hello = await self._client.admin.command("hello")
+        if not hello.get("isWritablePrimary"):
+            raise Unavailable("MongoDB answers, but is not a primary")
 
     @maps_driver_errors
     async def server_info(self) -> ServerInfo:
-        """What the server is. Raises Unavailable."""
+        """Version and role of the server. Raises Unavailable."""
         hello = await self._client.admin.command("hello")
         build = await self._client.admin.command("buildInfo")
         status = await self._client.admin.command("serverStatus")
@@ -124,10 +124,10 @@ class Catalog:
         )
 
     async def close(self) -> None:
-        """End the connections, once the calls under way have ended; none of it waits for long."""
+        """Close the connections after running calls have ended; waits CLOSE_TIMEOUT_S for each at most."""
         await wait_for_running_calls(CLOSE_TIMEOUT_S)
         closing = asyncio.ensure_future(self._client.close())
-        _, left = await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
-        if left:
-            logger.warning("the connections to MongoDB did not end within %g s", CLOSE_TIMEOUT_S)
+        _, pending = await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
+        if pending:
+            logger.warning("the connections to MongoDB did not close within %g s", CLOSE_TIMEOUT_S)
             await cancel_and_wait(closing)

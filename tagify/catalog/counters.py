@@ -1,4 +1,4 @@
-"""Stored counts, moved in the transaction that moves what they count."""
+"""Stored counts, updated in the same transaction as the documents they count."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,26 +17,26 @@ from tagify.tagnames import TagSpellings, tag_key
 async def load_spellings(
     database: Database, names: Iterable[str], session: AsyncClientSession | None
 ) -> TagSpellings:
-    """How these tags are spelt where they are in use already."""
+    """The stored spellings of those tags that are in use."""
     ids = [{"library_id": None, "key": tag_key(name)} for name in set(names)]
     cursor = database.tags.find({"_id": {"$in": ids}}, {"key": 1, "name": 1}, session=session)
     return TagSpellings({doc["key"]: doc["name"] async for doc in cursor} if ids else {})
 
 
 def spellings_in_use(tag: Mapping[str, Any]) -> tuple[str, ...]:
-    """How images spell a tag: as its document has it, and while it is being respelt as it was before."""
+    """All spellings of a tag on images: that of its document, and the old ones while a rename is running."""
     return tuple(dict.fromkeys((tag["name"], *tag.get("respelling", ()))))
 
 
 class CounterDeltas:
-    """Differences in the counts of tags (in each library and over all) and of libraries."""
+    """Collects differences of the counts of tags (per library and overall) and of libraries' images."""
 
     def __init__(self) -> None:
         self._tags: Counter[tuple[ObjectId | None, str]] = Counter()
         self._libraries: Counter[ObjectId] = Counter()
 
     def record(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
-        """A document changes from `before` to `after`; None where it is not there."""
+        """Record that an image document changes; None if it is inserted or deleted."""
         for doc, sign in ((before, -1), (after, 1)):
             if doc is None:
                 continue
@@ -47,37 +47,38 @@ class CounterDeltas:
                 self._libraries[doc["library_id"]] += sign
 
     async def apply(self, database: Database, session: AsyncClientSession) -> None:
-        """Move the stored counts. A tag that nothing carries any more is forgotten with its spelling."""
-        # Sorted, so that two transactions meet at the same document first and one of them waits early.
+        """Add the differences to the stored counts. A tag whose count reaches 0 is deleted."""
+        # Sorted, so that two transactions conflict at their first common document, not after much work.
         tags = sorted(
-            ((library, tag, change) for (library, tag), change in self._tags.items() if change),
+            ((library, tag, delta) for (library, tag), delta in self._tags.items() if delta),
             key=lambda item: (str(item[0]), item[1]),
         )
         if tags:
-            await database.tags.bulk_write([_count(*item) for item in tags], session=session)
-        fewer = [tag_id(library, tag) for library, tag, change in tags if change < 0]
-        if fewer:
-            await database.tags.delete_many({"_id": {"$in": fewer}, "count": {"$lte": 0}}, session=session)
+            await database.tags.bulk_write([_increment(*item) for item in tags], session=session)
+        decremented = [tag_id(library, tag) for library, tag, delta in tags if delta < 0]
+        if decremented:
+            unused = {"_id": {"$in": decremented}, "count": {"$lte": 0}}
+            await database.tags.delete_many(unused, session=session)
         libraries = [
-            UpdateOne({"_id": library}, {"$inc": {"indexed_count": change}})
-            for library, change in sorted(self._libraries.items())
-            if change
+            UpdateOne({"_id": library}, {"$inc": {"indexed_count": delta}})
+            for library, delta in sorted(self._libraries.items())
+            if delta
         ]
         if libraries:
             await database.libraries.bulk_write(libraries, session=session)
 
 
 def tag_id(library: ObjectId | None, tag: str) -> dict[str, Any]:
-    """The `_id` of a tag's count, in a library or over all."""
+    """The `_id` of a tag's document, in one library or over all (None)."""
     return {"library_id": library, "key": tag_key(tag)}
 
 
-def initial_fields(name: Mapping[str, Any], tag: str) -> dict[str, Any]:
-    """What is written once, when a tag with this `_id` is first counted."""
-    return {**name, "name": tag, "heads": prefixes(name["key"])}
+def initial_fields(doc_id: Mapping[str, Any], tag: str) -> dict[str, Any]:
+    """The fields written once, when the document of a tag is inserted."""
+    return {**doc_id, "name": tag, "heads": prefixes(doc_id["key"])}
 
 
-def _count(library: ObjectId | None, tag: str, change: int) -> UpdateOne:
-    name = tag_id(library, tag)
-    update = {"$inc": {"count": change}, "$setOnInsert": initial_fields(name, tag)}
-    return UpdateOne({"_id": name}, update, upsert=True)
+def _increment(library: ObjectId | None, tag: str, delta: int) -> UpdateOne:
+    doc_id = tag_id(library, tag)
+    update = {"$inc": {"count": delta}, "$setOnInsert": initial_fields(doc_id, tag)}
+    return UpdateOne({"_id": doc_id}, update, upsert=True)

@@ -1,4 +1,4 @@
-"""The database that the catalog's rooms work on, and whether there is a server to ask."""
+"""The database handle of the catalog, and a fast check for an available primary."""
 
 import asyncio
 from typing import Any
@@ -11,46 +11,46 @@ from pymongo.topology_description import TopologyDescription
 from tagify.errors import Unavailable
 
 PRIMARY_GRACE_S = 1.0
-"""A server that has just gone may be back in a moment: so long it is waited for, in seconds."""
+"""Time to wait for a primary that has just disappeared, in seconds: it may be back in a moment."""
 
 POLL_S = 0.02
 
 
 class ServerAvailability:
-    """Whether MongoDB has a primary, as the driver's monitor knows without asking.
+    """Whether MongoDB has a primary, from the driver's monitor, without a request.
 
-    Without it each request would wait its whole deadline for a server that is known to be away.
+    Without this check each request would wait for its whole deadline while the server is down.
     """
 
     def __init__(self, client: AsyncMongoClient[dict[str, Any]]) -> None:
         self._client = client
-        self._gone_since: float | None = None
+        self._down_since: float | None = None
 
     async def require_primary(self) -> None:
-        """Return where there is a primary, or nobody has looked yet. Raises Unavailable."""
-        while _none_found(self._client.topology_description):
+        """Return if there is a primary, or the monitor has not reported yet. Raises Unavailable."""
+        while _no_primary(self._client.topology_description):
             now = asyncio.get_running_loop().time()
-            if self._gone_since is None:
-                self._gone_since = now
-            if now - self._gone_since >= PRIMARY_GRACE_S:
-                raise Unavailable("MongoDB is away or has no primary")
+            if self._down_since is None:
+                self._down_since = now
+            if now - self._down_since >= PRIMARY_GRACE_S:
+                raise Unavailable("MongoDB is down or has no primary")
             await asyncio.sleep(POLL_S)
-        self._gone_since = None
+        self._down_since = None
 
 
 class Database(AsyncDatabase[dict[str, Any]]):
-    """A database that knows whether its server is there."""
+    """The driver's database with an availability check."""
 
     def __init__(self, client: AsyncMongoClient[dict[str, Any]], name: str) -> None:
         super().__init__(client, name)
         self.availability = ServerAvailability(client)
 
 
-def _none_found(servers: TopologyDescription) -> bool:
-    """Whether all servers have been looked at, and none of them takes writes."""
-    if servers.has_writable_server():
+def _no_primary(topology: TopologyDescription) -> bool:
+    """Whether the monitor has checked all servers and none accepts writes."""
+    if topology.has_writable_server():
         return False
     return all(
         server.error is not None or server.server_type != SERVER_TYPE.Unknown
-        for server in servers.server_descriptions().values()
+        for server in topology.server_descriptions().values()
     )

@@ -1,4 +1,4 @@
-"""Errors of the driver, as the errors that the rest of the code knows."""
+"""Maps errors of the driver to the errors of this project."""
 
 import asyncio
 import functools
@@ -15,44 +15,44 @@ P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R", bound="HasDatabase")
 
-# Codes, never messages: MaxTimeMSExpired and the ways in which a primary steps down.
-_AWAY = {50, 91, 189, 262, 11600, 11602, 10107, 13435, 13436}
-_HISTORY_LOST = {280, 286}
+# Codes, not messages: MaxTimeMSExpired and the errors of a primary that steps down.
+_UNAVAILABLE_CODES = {50, 91, 189, 262, 11600, 11602, 10107, 13435, 13436}
+_HISTORY_LOST_CODES = {280, 286}
 
 
 class CatalogError(TagifyError):
-    """MongoDB refused what we asked: a fault of ours or of its setting."""
+    """MongoDB refused a command: a bug, or a wrong configuration of the server."""
 
 
 class ChangeStreamHistoryLost(TagifyError):
-    """The change stream cannot go on from where it was: too long ago, or another server."""
+    """The change stream cannot resume: the token is too old, or from another server."""
 
 
 class ContentMarkedForDeletion(TagifyError):
-    """The objects of this content are about to be removed: store them again in a while."""
+    """The objects of this content are about to be deleted; upload them again later."""
 
 
 class LeaseLost(TagifyError):
-    """Another daemon writes this library now; nothing of the batch was written."""
+    """Another daemon holds the library's lease; nothing of the batch was written."""
 
     def __init__(self, library_id: LibraryId) -> None:
-        super().__init__(f"another daemon keeps library {library_id} now")
+        super().__init__(f"another daemon holds the lease of library {library_id}")
         self.library_id = library_id
 
 
 def translate_driver_error(error: PyMongoError) -> BaseException:
-    """What to raise in place of the driver's error.
+    """The exception to raise instead of the driver's.
 
-    A cancellation that reaches the driver while it waits for a server comes out as an error of
-    its own; told as Unavailable it would be waited out and tried again for ever.
+    If the task is cancelled while the driver waits for a server, the driver raises an error of its
+    own. Translated to Unavailable it would be retried forever, so it becomes CancelledError.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         return asyncio.CancelledError()
     code = error.code if isinstance(error, OperationFailure) else None
-    if code in _HISTORY_LOST:
-        return ChangeStreamHistoryLost("the history of changes does not reach back that far")
-    if error.timeout or isinstance(error, ConnectionFailure) or code in _AWAY:
+    if code in _HISTORY_LOST_CODES:
+        return ChangeStreamHistoryLost("the change stream cannot resume: its history is lost")
+    if error.timeout or isinstance(error, ConnectionFailure) or code in _UNAVAILABLE_CODES:
         return Unavailable("MongoDB does not answer")
     return CatalogError(f"MongoDB refused: {type(error).__name__}{f' (code {code})' if code else ''}")
 
@@ -61,7 +61,7 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 class HasDatabase(Protocol):
-    """What asks the database."""
+    """An object whose methods query the database."""
 
     _database: Database
 
@@ -69,20 +69,20 @@ class HasDatabase(Protocol):
 def maps_driver_errors(
     call: Callable[Concatenate[R, P], Awaitable[T]],
 ) -> Callable[Concatenate[R, P], Awaitable[T]]:
-    """The same method, raising Unavailable or CatalogError and nothing of the driver's.
+    """Decorates a method so that it raises Unavailable or CatalogError instead of driver errors.
 
-    While there is no server to ask it raises Unavailable without asking.
+    If there is no primary it raises Unavailable without a request.
 
-    A call once begun is carried to its end, which its own deadline bounds: whoever made it may
-    be cancelled meanwhile, but the driver is not, for it can lose a lock or a connection by that.
+    A started call runs to completion, bounded by its deadline, even if its caller is cancelled: on
+    cancellation the driver could leak a lock or a connection.
     """
 
     @functools.wraps(call)
-    async def wrapper(room: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        await room._database.availability.require_primary()
-        task = asyncio.ensure_future(_awaited(call(room, *args, **kwargs)))
+    async def wrapper(owner: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        await owner._database.availability.require_primary()
+        task = asyncio.ensure_future(_await(call(owner, *args, **kwargs)))
         _running.add(task)
-        task.add_done_callback(_ended)
+        task.add_done_callback(_on_done)
         try:
             return await asyncio.shield(task)
         except PyMongoError as error:
@@ -92,17 +92,17 @@ def maps_driver_errors(
 
 
 async def wait_for_running_calls(timeout_s: float) -> None:
-    """Return when the calls of this event loop have come to their end, or after the time."""
+    """Return when all calls of this event loop have ended, or after the timeout."""
     loop = asyncio.get_running_loop()
     if calls := {task for task in _running if task.get_loop() is loop}:
         await asyncio.wait(calls, timeout=timeout_s)
 
 
-async def _awaited(call: Awaitable[T]) -> T:
+async def _await(call: Awaitable[T]) -> T:
     return await call
 
 
-def _ended(task: asyncio.Task[Any]) -> None:
+def _on_done(task: asyncio.Task[Any]) -> None:
     _running.discard(task)
     if not task.cancelled():
-        task.exception()  # retrieved: whoever asked may have left
+        task.exception()  # marks it as retrieved: the caller may be cancelled

@@ -1,4 +1,4 @@
-"""The indexes that the queries need, made at start. Making one that is there costs nothing."""
+"""Index definitions, and their creation at start. Creating an existing index costs nothing."""
 
 import itertools
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from tagify.catalog.tags.edits import UNDO_LIFETIME
 from tagify.model import ImageState
 
 
-def _of_lists() -> Iterator[IndexModel]:
-    """For each order one of all images, of a library's, of a tag's, and of a tag's in a library.
+def _listing_indexes() -> Iterator[IndexModel]:
+    """For each sort order one index of all images, per library, per tag, and per tag and library.
 
-    Every page of a list names a state first, so that what is missing or failed is never walked over.
-    A path says nothing without its library.
+    Each starts with the state, so that a page never scans missing or failed images. Paths are unique
+    only in a library, so the order by path has no indexes without one.
     """
     for order, library, tags in itertools.product(ORDERS.values(), (False, True), (False, True)):
         if library or order.field != "path":
@@ -29,8 +29,8 @@ def _of_lists() -> Iterator[IndexModel]:
 
 
 IMAGES = [
-    *_of_lists(),
-    # One present image for a path; what is missing may have had the same one, many times over.
+    *_listing_indexes(),
+    # One present image per path; many missing images may have had the same path.
     IndexModel(
         [("library_id", ASCENDING), ("path", ASCENDING)],
         name="present_path",
@@ -67,7 +67,7 @@ PURGES = [
 _MOST_USED = [("count", DESCENDING), ("key", ASCENDING)]
 
 TAGS = [
-    # With the name, so that the list of a library's tags is read from the index alone; a null never is.
+    # Includes the name, so that a library's tags are a covered query (null library ids cannot be covered).
     IndexModel([("library_id", ASCENDING), *_MOST_USED, ("name", ASCENDING)], name="most_used_names"),
     IndexModel([("library_id", ASCENDING), ("heads", ASCENDING), *_MOST_USED], name="completion"),
     IndexModel([("key", ASCENDING)], name="key"),
@@ -80,7 +80,7 @@ UNDOS = [
 
 
 async def create_indexes(database: Database) -> None:
-    """Make what is not there."""
+    """Create missing indexes, and add autocomplete prefixes to tags without them."""
     await database.images.create_indexes(IMAGES)
     await database.libraries.create_indexes(LIBRARIES)
     await database.tags.create_indexes(TAGS)

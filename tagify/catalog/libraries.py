@@ -1,4 +1,4 @@
-"""Libraries: watched root folders, and what is asked of those who keep them."""
+"""Library documents: watched root folders, and requests to the ingest daemon (rescan, approval, removal)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,14 +18,14 @@ from tagify.errors import Conflict
 from tagify.model import Library, LibraryId, LibraryState
 
 CREATE_TIMEOUT_S = 10.0
-"""Deadline of adding a library, repeats after conflicts included."""
+"""Deadline of adding a library in seconds, including retries after write conflicts."""
 
-_ADDING = {"_id": "libraries"}
-"""The lock that all additions write to: of two at once one is repeated, and sees the other's library."""
+_ADDITIONS_LOCK = {"_id": "libraries"}
+"""A document that every addition writes to: of two concurrent ones, one retries and sees the other."""
 
 
 class LibraryRepository:
-    """The libraries of the catalog."""
+    """The library documents."""
 
     def __init__(self, database: Database, transactions: Transactions) -> None:
         self._database = database
@@ -35,20 +35,20 @@ class LibraryRepository:
     @maps_driver_errors
     async def list_all(self) -> list[Library]:
         """Every library, oldest first. Raises Unavailable."""
-        found = [library_from_doc(doc) async for doc in self._libraries.find().sort("_id", 1)]
-        return await self._attended(found)
+        libraries = [library_from_doc(doc) async for doc in self._libraries.find().sort("_id", 1)]
+        return await self._with_daemon_state(libraries)
 
     @maps_driver_errors
     async def get(self, library_id: LibraryId) -> Library | None:
         """The library, or None. Raises Unavailable."""
         doc = await self._libraries.find_one({"_id": object_id(library_id)})
-        return (await self._attended([library_from_doc(doc)]))[0] if doc else None
+        return (await self._with_daemon_state([library_from_doc(doc)]))[0] if doc else None
 
     @maps_driver_errors
     async def create(self, name: str, path: str) -> Library:
-        """A new library at an absolute path.
+        """Insert a library at an absolute path.
 
-        Raises Conflict when one is there, above it or below it, and Unavailable.
+        Raises Conflict if it overlaps another library (same folder, above or below), Unavailable.
         """
         doc: dict[str, Any] = {
             "_id": ObjectId(),
@@ -65,57 +65,57 @@ class LibraryRepository:
             "created_at": datetime.now(UTC),
         }
         with pymongo.timeout(CREATE_TIMEOUT_S):
-            # Outside, for an insertion in a transaction that meets another one is no conflict but an error.
-            await self._database.locks.update_one(_ADDING, {"$setOnInsert": {"additions": 0}}, upsert=True)
+            # Outside the transaction, where two concurrent inserts raise an error instead of a conflict.
+            await self._database.locks.update_one(
+                _ADDITIONS_LOCK, {"$setOnInsert": {"additions": 0}}, upsert=True
+            )
             await self._transactions.run(lambda session: self._create(doc, session))
         return library_from_doc(doc)
 
     async def rename(self, library_id: LibraryId, name: str) -> Library | None:
-        """The library under another name, or None. Raises Unavailable."""
+        """Set the name; the updated library or None. Raises Unavailable."""
         return await self._set(library_id, {"name": name})
 
     async def begin_removal(self, library_id: LibraryId) -> Library | None:
-        """Mark the library as one to be removed; ingest does the rest. None where there is none."""
+        """Set the state to `removing`; ingest removes the library. None if it does not exist."""
         return await self._set(library_id, {"state": LibraryState.REMOVING.value})
 
     @maps_driver_errors
     async def approve(self, library_id: LibraryId) -> Library | None:
-        """What waits may be removed, and the root is right as it is now; ingest does the rest.
+        """Approve pending deletions and the current root folder, and request a rescan.
 
-        None where there is no such library. Raises Unavailable.
+        None if the library does not exist. Raises Unavailable.
         """
-        return await self._updated(library_id, {"$inc": {"approvals": 1, "rescan_requested": 1}})
+        return await self._update(library_id, {"$inc": {"approvals": 1, "rescan_requested": 1}})
 
     @maps_driver_errors
     async def request_rescan(self, library_id: LibraryId) -> Library | None:
-        """Ask ingest to compare folder and catalog soon. None where there is no such library."""
-        return await self._updated(library_id, {"$inc": {"rescan_requested": 1}})
+        """Request a scan by ingest. None if the library does not exist. Raises Unavailable."""
+        return await self._update(library_id, {"$inc": {"rescan_requested": 1}})
 
     async def _create(self, doc: dict[str, Any], session: AsyncClientSession) -> None:
-        await self._database.locks.update_one(_ADDING, {"$inc": {"additions": 1}}, session=session)
+        await self._database.locks.update_one(_ADDITIONS_LOCK, {"$inc": {"additions": 1}}, session=session)
         path = PurePosixPath(doc["path"])
         async for other in self._libraries.find({}, {"path": 1}, session=session):
             if path.is_relative_to(other["path"]) or PurePosixPath(other["path"]).is_relative_to(path):
-                raise Conflict(
-                    f"{path} overlaps the library at {other['path']}; choose a folder beside it, or remove it"
-                )
+                raise Conflict(f"{path} overlaps the library at {other['path']}; choose a folder outside it")
         await self._libraries.insert_one(doc, session=session)
 
-    async def _attended(self, libraries: list[Library]) -> list[Library]:
-        """The same; of those being removed with whether a daemon holds their lease."""
+    async def _with_daemon_state(self, libraries: list[Library]) -> list[Library]:
+        """Set `daemon_active` of those being removed: whether a daemon holds their lease."""
         removing = [object_id(library.id) for library in libraries if library.removal]
         if not removing:
             return libraries
         query = {"_id": {"$in": removing}, "owner": {"$ne": ""}, "$expr": {"$gt": ["$until", "$$NOW"]}}
-        held = {str(doc["_id"]) async for doc in self._database.leases.find(query, {"_id": 1})}
+        leased = {str(doc["_id"]) async for doc in self._database.leases.find(query, {"_id": 1})}
         return [
-            replace(library, removal=replace(library.removal, daemon_active=library.id in held))
+            replace(library, removal=replace(library.removal, daemon_active=library.id in leased))
             if library.removal
             else library
             for library in libraries
         ]
 
-    async def _updated(self, library_id: LibraryId, update: dict[str, Any]) -> Library | None:
+    async def _update(self, library_id: LibraryId, update: dict[str, Any]) -> Library | None:
         doc = await self._libraries.find_one_and_update(
             {"_id": object_id(library_id)}, update, return_document=ReturnDocument.AFTER
         )
@@ -123,4 +123,4 @@ class LibraryRepository:
 
     @maps_driver_errors
     async def _set(self, library_id: LibraryId, fields: dict[str, Any]) -> Library | None:
-        return await self._updated(library_id, {"$set": fields})
+        return await self._update(library_id, {"$set": fields})

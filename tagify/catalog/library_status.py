@@ -1,7 +1,7 @@
-"""What the daemon that keeps a library tells of it: its root, its scans, the removals that wait.
+"""Status fields of a library, written by the daemon that holds its lease: root, scans, pending deletions.
 
-A library's document names the highest token of a lease under which it was ever kept. What was told
-under an older one is not written: its daemon may have been stopped meanwhile, and not know it yet.
+The library's document stores the highest fencing token so far. Writes with an older token are ignored:
+their daemon may have been paused, and not have noticed yet that it lost the lease.
 """
 
 from collections.abc import Callable
@@ -15,47 +15,47 @@ from tagify.model import LibraryId, LibraryState, RootIdentity
 
 
 class LibraryStatusWriter:
-    """One library, as long as a lease on it lasts. Every method raises Unavailable."""
+    """Writes the status of one library under a lease. Every method raises Unavailable."""
 
     def __init__(self, database: Database, library_id: LibraryId, token: Callable[[], int]) -> None:
-        """`token` is that of the lease that is held now."""
+        """`token` returns the fencing token of the lease that is held now."""
         self._database = database
         self._id = object_id(library_id)
         self._token = token
 
     @maps_driver_errors
     async def fence_older_leases(self) -> None:
-        """From now on nothing is written that is told under an older lease."""
+        """Store the fencing token; from now on writes with older tokens are ignored."""
         await self._database.libraries.update_one({"_id": self._id}, {"$max": {"keeper": self._token()}})
 
     async def set_state(self, state: LibraryState, error: str = "") -> None:
-        """The state that the root is in, and why. A library being removed stays so."""
-        stays = {"state": {"$ne": LibraryState.REMOVING.value}}
-        await self._set({"state": state.value, "scan_error": error}, stays)
+        """Set the state and its reason, unless the library is being removed."""
+        not_removing = {"state": {"$ne": LibraryState.REMOVING.value}}
+        await self._set({"state": state.value, "scan_error": error}, not_removing)
 
     async def set_identity(self, identity: RootIdentity) -> None:
-        """What its root is known by from now on."""
+        """Set the identity of the root folder."""
         await self._set({"identity": identity_fields(identity)})
 
-    async def set_pending_deletions(self, number: int) -> None:
-        """So many images wait for an approval before they are removed."""
-        await self._set({"removal_waiting": number})
+    async def set_pending_deletions(self, count: int) -> None:
+        """Set the number of images whose deletion waits for approval; keeps the time of the first call."""
+        await self._set({"removal_waiting": count})
         await self._set({"removal_since": datetime.now(UTC)}, {"removal_since": None})
 
     async def clear_pending_deletions(self, approvals_used: int) -> None:
-        """Nothing waits for an approval any more, and so many have been used."""
+        """No deletion waits any more; store the number of used approvals."""
         await self._set({"removal_waiting": 0, "removal_since": None, "approvals_used": approvals_used})
 
     async def begin_scan(self) -> None:
-        """A comparison of folder and catalog begins."""
+        """A scan starts; resets its progress."""
         await self._set({"scanning": True, "scan_total": 0, "scan_done": 0})
 
     async def report_scan_progress(self, total: int, done: int) -> None:
-        """Files to be read and files read so far in this scan."""
+        """Set the number of files to read and files read so far."""
         await self._set({"scan_total": total, "scan_done": done})
 
     async def end_scan(self, error: str = "") -> None:
-        """The comparison is over; `error` says why it could not be finished."""
+        """The scan has ended; `error` is the reason if it failed."""
         fields: dict[str, Any] = {"scanning": False, "scan_error": error}
         if not error:
             fields["last_scanned"] = datetime.now(UTC)

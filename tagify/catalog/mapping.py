@@ -1,4 +1,4 @@
-"""Documents of MongoDB <-> the types of the model. The only place that knows both spellings."""
+"""Mapping between MongoDB documents and the types of the model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,12 +34,12 @@ ENTRY_FIELDS = {"library_id": 1, "path": 1, "size": 1, "mtime_ns": 1, "inode": 1
 
 
 def file_from_doc(doc: Doc) -> FileFacts:
-    """The file's side of an image document."""
+    """The file fields of an image document."""
     return FileFacts(doc["path"], doc["size"], doc["mtime_ns"], _from_signed(doc["inode"]))
 
 
 def entry_from_doc(doc: Doc) -> CatalogEntry:
-    """An image document in short; needs ENTRY_FIELDS."""
+    """A CatalogEntry from an image document with ENTRY_FIELDS."""
     return CatalogEntry(
         ImageId(str(doc["_id"])),
         LibraryId(str(doc["library_id"])),
@@ -49,7 +49,7 @@ def entry_from_doc(doc: Doc) -> CatalogEntry:
 
 
 def image_from_doc(doc: Doc) -> Image:
-    """A whole image document."""
+    """An Image from a complete document."""
     content = doc.get("content")
     return Image(
         id=ImageId(str(doc["_id"])),
@@ -68,7 +68,7 @@ def image_from_doc(doc: Doc) -> Image:
         error=doc.get("error", ""),
         camera=doc.get("camera", ""),
         lens=doc.get("lens", ""),
-        position=_position_of(doc.get("position")),
+        position=_position_from_doc(doc.get("position")),
         frames=doc.get("frames", 1),
     )
 
@@ -77,7 +77,7 @@ TILE_FIELDS = {"path": 1, "width": 1, "height": 1, "placeholder": 1, "content": 
 
 
 def tile_from_doc(doc: Doc) -> ImageTile:
-    """An image document as a list shows it; needs TILE_FIELDS."""
+    """An ImageTile from an image document with TILE_FIELDS."""
     return ImageTile(
         ImageId(str(doc["_id"])),
         doc["path"],
@@ -90,7 +90,7 @@ def tile_from_doc(doc: Doc) -> ImageTile:
 
 
 def library_from_doc(doc: Doc) -> Library:
-    """A library document."""
+    """A Library from its document."""
     return Library(
         id=LibraryId(str(doc["_id"])),
         name=doc["name"],
@@ -103,24 +103,24 @@ def library_from_doc(doc: Doc) -> Library:
         last_scanned=doc["last_scanned"],
         scan_error=doc["scan_error"],
         rescan_requested=doc["rescan_requested"],
-        identity=_identity_of(doc.get("identity")),
+        identity=_identity_from_doc(doc.get("identity")),
         pending_deletions=doc.get("removal_waiting", 0),
         pending_since=doc.get("removal_since"),
         approvals=doc.get("approvals", 0),
         approvals_used=doc.get("approvals_used", 0),
-        removal=_removal_of(doc),
+        removal=_removal_from_doc(doc),
     )
 
 
-def _removal_of(doc: Doc) -> RemovalProgress | None:
+def _removal_from_doc(doc: Doc) -> RemovalProgress | None:
     if doc["state"] != LibraryState.REMOVING:
         return None
-    begun = doc.get("removal") or {"total": doc["indexed_count"], "done": 0, "objects_left": 0}
-    return RemovalProgress(begun["total"], begun["done"], begun["objects_left"])
+    progress = doc.get("removal") or {"total": doc["indexed_count"], "done": 0, "objects_left": 0}
+    return RemovalProgress(progress["total"], progress["done"], progress["objects_left"])
 
 
 def identity_fields(identity: RootIdentity) -> dict[str, Any]:
-    """A root's identity as it is kept in a library document."""
+    """The subdocument of a library for the identity of its root."""
     return {
         "file_system": to_signed(identity.file_system),
         "inode": to_signed(identity.inode),
@@ -128,14 +128,14 @@ def identity_fields(identity: RootIdentity) -> dict[str, Any]:
     }
 
 
-def _identity_of(doc: Doc | None) -> RootIdentity | None:
+def _identity_from_doc(doc: Doc | None) -> RootIdentity | None:
     if not doc:
         return None
     return RootIdentity(_from_signed(doc["file_system"]), _from_signed(doc["inode"]), doc["marked"])
 
 
 def file_fields(file: FileFacts) -> dict[str, Any]:
-    """The fields of an image document that tell of its file."""
+    """The fields of an image document that describe its file."""
     return {
         "path": file.path,
         "size": file.size,
@@ -145,7 +145,7 @@ def file_fields(file: FileFacts) -> dict[str, Any]:
 
 
 def picture_fields(picture: Picture | None) -> dict[str, Any]:
-    """The fields of an image document that tell of its picture; emptied where there is none."""
+    """The fields of an image document that describe its picture; empty values if None."""
     if picture is None:
         picture = _NO_PICTURE
     return {
@@ -162,23 +162,23 @@ def picture_fields(picture: Picture | None) -> dict[str, Any]:
 
 
 def _position_fields(position: GeoPosition | None) -> dict[str, Any] | None:
-    """As GeoJSON has it: the longitude first."""
+    """A GeoJSON point: longitude first."""
     if position is None:
         return None
     return {"type": "Point", "coordinates": [position.longitude, position.latitude]}
 
 
-def _position_of(doc: Doc | None) -> GeoPosition | None:
+def _position_from_doc(doc: Doc | None) -> GeoPosition | None:
     return GeoPosition(doc["coordinates"][1], doc["coordinates"][0]) if doc else None
 
 
 def object_id(text: str) -> ObjectId:
-    """The ObjectId of an id that is known to be one (`model.is_id`)."""
+    """The ObjectId of an id in valid form (`model.is_id`)."""
     return ObjectId(text)
 
 
 def to_signed(inode: int) -> int:
-    """Some file systems use all 64 bits for an inode; BSON's integers are signed."""
+    """An unsigned 64-bit inode as a signed integer: BSON has no unsigned ones."""
     return inode - (1 << 64) if inode >= 1 << 63 else inode
 
 

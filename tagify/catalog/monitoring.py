@@ -1,4 +1,4 @@
-"""What MongoDB is asked, how long it takes, and which questions are slow: by the driver's own reports."""
+"""Metrics and slow-query log of MongoDB commands, from the driver's command monitoring events."""
 
 import logging
 import time
@@ -18,77 +18,79 @@ from tagify.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 MAX_PENDING = 10_000
-"""Commands under way that are remembered, at most."""
+"""Maximum number of running commands that are tracked."""
 
 MAX_LABELS = 40
-"""Collections and commands that get a series of their own, at most; all others share one."""
+"""Maximum number of collection and command names used as metric labels; others become `other`."""
 
 MAX_LOGGED_PER_S = 10
-"""Slow commands that are logged in one second, at most; all are counted."""
+"""Maximum number of slow commands logged per second; all are counted."""
 
-_ASKS = ("filter", "query", "pipeline", "updates", "deletes", "sort", "key")
-_DEEPEST = 8
+_LOGGED_PARTS = ("filter", "query", "pipeline", "updates", "deletes", "sort", "key")
+_MAX_DEPTH = 8
 
 
 class CommandMonitor(CommandListener):
-    """Counts and times the commands of a process, and logs the slow ones: their shape, never a value."""
+    """Counts and times the commands of a process, and logs slow ones: their shape without values."""
 
     def __init__(self, slow_s: float, metrics: Metrics | None = None) -> None:
         metrics = metrics or Metrics()
         self._slow_s = slow_s
-        self._open: dict[int, Mapping[str, Any]] = {}
-        self._names: set[str] = set()
-        self._logging = self._logged = 0
-        self._times = metrics.histogram("mongo_command_seconds", "Time of MongoDB's commands.")
-        self._slow = metrics.counter("mongo_slow_commands_total", "Commands that took too long.")
+        self._pending: dict[int, Mapping[str, Any]] = {}
+        self._labels: set[str] = set()
+        self._log_second = self._logged = 0
+        self._times = metrics.histogram("mongo_command_seconds", "Duration of MongoDB commands.")
+        self._slow = metrics.counter(
+            "mongo_slow_commands_total", "MongoDB commands slower than TAGIFY_SLOW_QUERY_MS."
+        )
 
     def started(self, event: CommandStartedEvent) -> None:
-        """Remember what is asked."""
-        if len(self._open) >= MAX_PENDING:
-            self._open.clear()
-        self._open[event.request_id] = event.command
+        """Remember the command until it ends."""
+        if len(self._pending) >= MAX_PENDING:
+            self._pending.clear()
+        self._pending[event.request_id] = event.command
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Count it."""
+        """Record a successful command."""
         self._ended(event, "ok")
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Count it."""
+        """Record a failed command."""
         self._ended(event, "failed")
 
     def _ended(self, event: CommandSucceededEvent | CommandFailedEvent, outcome: str) -> None:
-        command = self._open.pop(event.request_id, {})
+        command = self._pending.pop(event.request_id, {})
         name, collection = event.command_name, _collection(event.command_name, command)
         seconds = event.duration_micros / 1_000_000
         self._times.observe(
-            seconds, command=self._bounded(name), collection=self._bounded(collection), outcome=outcome
+            seconds, command=self._label(name), collection=self._label(collection), outcome=outcome
         )
-        # The stream of changes is asked to wait; that it does is no sign of trouble.
-        if seconds >= self._slow_s and not _waits(name, command):
+        # A getMore of the change stream waits for changes, so a long duration is normal.
+        if seconds >= self._slow_s and not _is_change_stream(name, command):
             self._slow.add()
             self._log(name, collection, seconds, command)
 
     def _log(self, name: str, collection: str, seconds: float, command: Mapping[str, Any]) -> None:
-        """Log it, unless many have been: where all is slow, writing it down must not make it slower."""
+        """Log the command, up to MAX_LOGGED_PER_S: logging must not slow down an overloaded process."""
         second = int(time.monotonic())
-        if second != self._logging:
-            self._logging, self._logged = second, 0
+        if second != self._log_second:
+            self._log_second, self._logged = second, 0
         self._logged += 1
         if self._logged <= MAX_LOGGED_PER_S:
             _log(name, collection, seconds, command)
 
-    def _bounded(self, name: str) -> str:
-        if name in self._names:
+    def _label(self, name: str) -> str:
+        if name in self._labels:
             return name
-        if len(self._names) >= MAX_LABELS:
+        if len(self._labels) >= MAX_LABELS:
             return "other"
-        self._names.add(name)
+        self._labels.add(name)
         return name
 
 
 def query_shape(value: object, depth: int = 0) -> object:
-    """A question without its values: `{"tags": {"$in": ["sea", "sun"]}}` is `{"tags": {"$in": "2 x ?"}}`."""
-    if depth == _DEEPEST:
+    """A query without its values: `{"tags": {"$in": ["sea", "sun"]}}` is `{"tags": {"$in": "2 x ?"}}`."""
+    if depth == _MAX_DEPTH:
         return "..."
     if isinstance(value, Mapping):
         return {str(name): query_shape(item, depth + 1) for name, item in value.items()}
@@ -105,21 +107,21 @@ def _pipeline(stages: object) -> object:
 
 
 def _log(name: str, collection: str, seconds: float, command: Mapping[str, Any]) -> None:
-    asked = {
+    query = {
         part: _pipeline(command[part]) if part == "pipeline" else query_shape(command[part])
-        for part in _ASKS
+        for part in _LOGGED_PARTS
         if part in command
     }
     logger.warning(
         "slow query",
-        extra=fields(command=name, collection=collection, ms=round(seconds * 1000), shape=asked),
+        extra=fields(command=name, collection=collection, ms=round(seconds * 1000), shape=query),
     )
 
 
 def _collection(name: str, command: Mapping[str, Any]) -> str:
-    found = command.get("collection") if name == "getMore" else command.get(name)
-    return found if isinstance(found, str) else "none"
+    collection = command.get("collection") if name == "getMore" else command.get(name)
+    return collection if isinstance(collection, str) else "none"
 
 
-def _waits(name: str, command: Mapping[str, Any]) -> bool:
+def _is_change_stream(name: str, command: Mapping[str, Any]) -> bool:
     return name == "getMore" and command.get("collection") == "$cmd.aggregate"

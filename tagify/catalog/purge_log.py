@@ -1,7 +1,7 @@
-"""Contents whose objects were removed, noted for those who keep copies: each forgets them by itself.
+"""Purge log: contents whose objects were deleted. Each cache reads it from its saved offset (invalidation).
 
-A note is kept for a while, so that a cache that was away finds out when it is back. To forget
-a content that has been stored anew since costs its making, never a wrong answer.
+Entries are kept for RETENTION, so that a cache which was down can catch up. Purging a content that was
+uploaded again since then only costs rendering it again.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from tagify.catalog.errors import maps_driver_errors
 from tagify.model import Bucket, Content, is_content
 
 RETENTION = timedelta(days=30)
-"""How long a note is kept."""
+"""Lifetime of an entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class PurgeEntry:
-    """A content that is stored no more. `length` of its original in bytes, 0 where it is not known."""
+    """A content that was deleted. `length` of its original in bytes, 0 if unknown."""
 
     content: Content
     length: int
@@ -30,18 +30,18 @@ class PurgeEntry:
 
     @property
     def offset(self) -> str:
-        """Where it stands among the others; sorts as they came."""
+        """The position of the entry in the log; offsets sort in the order of the entries."""
         return f"{self.at.isoformat()} {self.content}"
 
     @staticmethod
     def parse_offset(text: str) -> str:
-        """The text where it is a place. Raises ValueError."""
-        at, content = _parted(text)
+        """The offset in its normal form. Raises ValueError."""
+        at, content = _split_offset(text)
         return f"{at.isoformat()} {content}"
 
 
 class PurgeLog:
-    """The notes, the oldest first."""
+    """The entries, oldest first."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -49,36 +49,37 @@ class PurgeLog:
 
     @maps_driver_errors
     async def append(self, objects: Sequence[StoredObject]) -> None:
-        """These objects are gone, as of now by the server's clock. Raises Unavailable."""
+        """Record that these objects were deleted, at the server's current time. Raises Unavailable."""
         lengths = dict.fromkeys((item.content for item in objects), 0)
         lengths |= {item.content: item.length for item in objects if item.bucket is Bucket.ORIGINALS}
-        notes = [
+        updates = [
             UpdateOne(
                 {"_id": content}, {"$currentDate": {"at": True}, "$max": {"length": length}}, upsert=True
             )
             for content, length in lengths.items()
         ]
-        if notes:
-            await self._purges.bulk_write(notes, ordered=False)
+        if updates:
+            await self._purges.bulk_write(updates, ordered=False)
 
     @maps_driver_errors
-    async def read_after(self, place: str, age_s: float, limit: int) -> list[PurgeEntry]:
-        """Those that stand behind a place (`""`: all) and are so old. Raises Unavailable."""
-        then = {"$subtract": ["$$NOW", int(age_s * 1000)]}
-        old: dict[str, Any] = {"$expr": {"$lte": ["$at", then]}}
-        cursor = self._purges.find({**_behind(place), **old}).sort([("at", 1), ("_id", 1)]).limit(limit)
+    async def read_after(self, offset: str, min_age_s: float, limit: int) -> list[PurgeEntry]:
+        """Up to `limit` entries after an offset (`""`: all), at least `min_age_s` old. Raises Unavailable."""
+        before = {"$subtract": ["$$NOW", int(min_age_s * 1000)]}
+        old: dict[str, Any] = {"$expr": {"$lte": ["$at", before]}}
+        cursor = self._purges.find({**_after_filter(offset), **old})
+        cursor = cursor.sort([("at", 1), ("_id", 1)]).limit(limit)
         return [PurgeEntry(Content(doc["_id"]), doc["length"], doc["at"]) async for doc in cursor]
 
 
-def _behind(place: str) -> dict[str, Any]:
-    if not place:
+def _after_filter(offset: str) -> dict[str, Any]:
+    if not offset:
         return {}
-    at, content = _parted(place)
+    at, content = _split_offset(offset)
     return {"at": {"$gte": at}, "$or": [{"at": {"$gt": at}}, {"_id": {"$gt": content}}]}
 
 
-def _parted(place: str) -> tuple[datetime, str]:
-    at, _, content = place.partition(" ")
+def _split_offset(offset: str) -> tuple[datetime, str]:
+    at, _, content = offset.partition(" ")
     if not is_content(content):
-        raise ValueError("no place of a removal")
+        raise ValueError("not an offset of the purge log")
     return datetime.fromisoformat(at), content

@@ -1,4 +1,4 @@
-"""Transactions, repeated on a conflict, durable on return."""
+"""Transactions: retried on write conflicts, durable on return."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -11,18 +11,18 @@ from pymongo.read_concern import ReadConcern
 T = TypeVar("T")
 
 DURABLE = WriteConcern("majority", j=True)
-"""Acknowledged means: in the journal. Without it a kill -9 loses acknowledged writes."""
+"""Acknowledge after the write is in the journal; otherwise kill -9 loses acknowledged writes."""
 
 
 class Transactions:
-    """Runs work in transactions of one client."""
+    """Runs functions in transactions of one client."""
 
     def __init__(self, client: AsyncMongoClient[dict[str, Any]]) -> None:
         self._client = client
         self._abandoned: list[Mapping[str, Any]] = []
 
     async def run(self, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
-        """The result of `work`, which may run several times and must pass on the session it is given."""
+        """The result of `work`, which may run several times and must use the session it gets."""
         await self._end_abandoned()
         async with self._client.start_session() as session:
             try:
@@ -35,9 +35,9 @@ class Transactions:
                 raise
 
     async def _end_abandoned(self) -> None:
-        """End the transactions of which the server was told no end, for want of an answer.
+        """Abort transactions whose commit or abort got no answer.
 
-        It would keep them, and what they have locked, for a minute.
+        The server would otherwise keep them open, with their locks, for a minute.
         """
         abandoned, self._abandoned = self._abandoned, []
         try:

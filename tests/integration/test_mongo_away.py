@@ -109,7 +109,7 @@ async def test_a_server_that_is_no_primary_is_told_of_and_waited_out(tmp_path: P
         start = time.perf_counter()
         async with client.get("/readyz") as response:
             checks = (await response.json())["checks"]
-        assert (response.status, checks) == (503, {"mongo": "MongoDB answers, but is no primary"})
+        assert (response.status, checks) == (503, {"mongo": "MongoDB answers, but is not a primary"})
         assert time.perf_counter() - start < DEADLINE_S - 1
         async with client.post("/api/libraries", json={"path": str(tmp_path)}) as response:
             assert (response.status, int(response.headers["Retry-After"]) > 0) == (503, True)

@@ -215,7 +215,7 @@ def test_a_shape_is_bounded() -> None:
 
 def test_the_names_of_commands_and_collections_are_bounded() -> None:
     watch = CommandMonitor(1.0)
-    found = {watch._bounded(f"name-{number}") for number in range(1000)}
+    found = {watch._label(f"name-{number}") for number in range(1000)}
     assert len(found) < 50
     assert "other" in found
 

@@ -1,4 +1,4 @@
-"""What ingest asks the catalog to write: one of these for each file that changed."""
+"""Commands that ingest sends to the catalog, one per changed file."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from tagify.model import CatalogEntry, Content, FileFacts, ImageId, LibraryId, P
 
 @dataclass(frozen=True, slots=True)
 class UpsertImage:
-    """The file at this path was read. It becomes the image at the path, or a new one.
+    """Write a file that was read: updates the image at its path, or inserts a new one.
 
-    A missing image of the same content is taken up again with its tags. `picture` is None and
-    `error` says why where the file could not be decoded; `content` is None then too. `came_from` is
-    an image of this content whose file has left its place: it moves here, if it is still there.
+    A missing image of the same content is restored with its tags. If the file could not be decoded,
+    `picture` and `content` are None and `error` is the reason. `moved_from` is an image of this
+    content whose file has left its path: it moves here, unless it has changed since.
     """
 
     library_id: LibraryId
@@ -24,9 +24,9 @@ class UpsertImage:
 
 @dataclass(frozen=True, slots=True)
 class MoveImage:
-    """The file of the image that was seen as `entry` is now here, with the bytes it had.
+    """The file of `entry` is now at this path, with unchanged content.
 
-    An image that has been moved since is left alone; a missing one is taken up again.
+    Ignored if the image has moved since it was read as `entry`; a missing image is restored.
     """
 
     entry: CatalogEntry
@@ -36,7 +36,7 @@ class MoveImage:
 
 @dataclass(frozen=True, slots=True)
 class MarkMissing:
-    """The image's file is not at this place any more. An image that has been moved since is left alone."""
+    """The image's file is gone from this path. Ignored if the image has moved since."""
 
     id: ImageId
     library_id: LibraryId
