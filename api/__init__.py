@@ -1,1 +1,1 @@
-"""The service that answers questions about images and changes tags, and the gallery page."""
+"""The API service: lists of images, tags, libraries, events, and the gallery page."""

@@ -1,4 +1,4 @@
-"""`python -m api`: the API and the gallery page."""
+"""Entry point of `python -m api`."""
 
 from api.app import build
 from tagify.runtime import Address, serve

@@ -1,4 +1,4 @@
-"""Wiring: the API's parts, each with its lifetime, and its routes."""
+"""Composition root of the API: creates its objects, background tasks and routes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,25 +9,31 @@ from aiohttp.typedefs import Middleware
 from api import openapi, static_pages
 from api.app_keys import (
     CATALOG,
-    DISK,
-    DOCS,
-    EVENTS,
-    INDEXING,
-    ITEMS,
-    OFFSET_USES,
-    OPENAPI,
-    PAGES,
+    COALESCER,
+    DISK_THREADS,
+    EVENT_HUB,
+    GALLERY_FILES,
+    INDEX_BUILDER,
+    OFFSET_COUNTER,
+    OPENAPI_DOCUMENT,
+    PRESIGNED_URLS,
+    REFERENCE_FILES,
+    SERIALIZER,
     SETTINGS,
-    SHARED,
-    STORE_URLS,
 )
-from api.events import Events
+from api.events import EventHub
 from api.handlers import docs, events, images, jobs, libraries, page, tags
-from api.index_builder import Indexing
-from api.job_worker import Worker
-from api.presigned_urls import StoreUrls
-from api.rate_limit import Buckets, ConcurrencyLimiter, costly, limited, tell_limits
-from api.serializers import Items
+from api.index_builder import IndexBuilder
+from api.job_worker import JobWorker
+from api.presigned_urls import PresignedUrls
+from api.rate_limit import (
+    ConcurrencyLimiter,
+    TokenBuckets,
+    add_rate_limit_headers,
+    limit_concurrency,
+    limit_rate,
+)
+from api.serializers import Serializer
 from tagify import __version__
 from tagify.catalog import Catalog
 from tagify.concurrency.coalesce import Shared
@@ -37,71 +43,75 @@ from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
 from tagify.web import METRICS, JsonBody, new_app
 
-MAX_BODY = 2 << 20
-"""Largest body of a request, in bytes: 10,000 ids and their tags."""
+MAX_BODY_BYTES = 2 << 20
+"""Maximum request body, in bytes: enough for 10,000 ids and their tags."""
 
 
 def build(settings: ApiSettings) -> web.Application:
-    """The API as an application. It starts where MongoDB is away too, and is ready once it is there."""
+    """The API's application. It starts without MongoDB, and becomes ready once MongoDB responds."""
     metrics = Metrics()
 
-    async def catalog_answers() -> None:
-        await app[INDEXING].check()
+    async def check_catalog() -> None:
+        await app[INDEX_BUILDER].check()
 
     app = new_app(
         metrics,
-        {"mongo": catalog_answers},
+        {"mongo": check_catalog},
         cors_origins=settings.cors_origins,
-        max_body=MAX_BODY,
-        service_middlewares=_limits(settings, metrics),
+        max_body=MAX_BODY_BYTES,
+        service_middlewares=_rate_limit_middlewares(settings, metrics),
     )
-    app.on_response_prepare.append(tell_limits)
+    app.on_response_prepare.append(add_rate_limit_headers)
     app[SETTINGS] = settings
-    app[STORE_URLS] = StoreUrls(settings)
-    signed = app[STORE_URLS] if settings.media_mode == "presigned" else None
-    app[ITEMS] = Items(settings.media_base_url, settings.media_widths, signed)
-    app[PAGES] = static_pages.load(static_pages.GALLERY)
-    app[DOCS] = static_pages.load(static_pages.REFERENCE)
-    app[OFFSET_USES] = metrics.counter("api_offset_lists_total", "Lists asked for in the deprecated form.")
-    joined = metrics.counter("api_answers_shared_total", "Questions answered along with another one.")
-    app[SHARED] = Shared(joined)
-    app.cleanup_ctx.extend([_stores, _background])
-    app.on_shutdown.append(_end_streams)
-    for part in (images, tags, jobs, libraries, events, page, docs):
-        app.add_routes(part.routes)
-    app[OPENAPI] = JsonBody(openapi.describe(app, openapi.OPERATIONS, __version__))
+    app[PRESIGNED_URLS] = PresignedUrls(settings)
+    presigned_urls = app[PRESIGNED_URLS] if settings.media_mode == "presigned" else None
+    app[SERIALIZER] = Serializer(settings.media_base_url, settings.media_widths, presigned_urls)
+    app[GALLERY_FILES] = static_pages.load_folder(static_pages.GALLERY_FOLDER)
+    app[REFERENCE_FILES] = static_pages.load_folder(static_pages.REFERENCE_FOLDER)
+    app[OFFSET_COUNTER] = metrics.counter(
+        "api_offset_lists_total", "Lists requested with the deprecated offset."
+    )
+    coalesced = metrics.counter(
+        "api_answers_shared_total", "Requests that shared the response of another one."
+    )
+    app[COALESCER] = Shared(coalesced)
+    app.cleanup_ctx.extend([_resources, _background_tasks])
+    app.on_shutdown.append(_close_event_streams)
+    for handlers in (images, tags, jobs, libraries, events, page, docs):
+        app.add_routes(handlers.routes)
+    app[OPENAPI_DOCUMENT] = JsonBody(openapi.build_document(app, openapi.OPERATIONS, __version__))
     return app
 
 
-def _limits(settings: ApiSettings, metrics: Metrics) -> list[Middleware]:
-    refused = metrics.counter(
-        "api_requests_refused_total", "Requests refused, by reason: rate or busy.", labelled=True
+def _rate_limit_middlewares(settings: ApiSettings, metrics: Metrics) -> list[Middleware]:
+    rejected = metrics.counter(
+        "api_requests_refused_total", "Requests rejected, by reason: rate or busy.", labelled=True
     )
-    middlewares = [costly(ConcurrencyLimiter(settings.api_costly), refused)]
+    middlewares = [limit_concurrency(ConcurrencyLimiter(settings.api_costly), rejected)]
     if settings.api_rate:
-        buckets = Buckets(settings.api_rate, settings.api_burst)
-        middlewares.insert(0, limited(buckets, settings.trusted_proxies, refused))
+        buckets = TokenBuckets(settings.api_rate, settings.api_burst)
+        middlewares.insert(0, limit_rate(buckets, settings.trusted_proxies, rejected))
     return middlewares
 
 
-async def _stores(app: web.Application) -> AsyncIterator[None]:
+async def _resources(app: web.Application) -> AsyncIterator[None]:
     app[CATALOG] = Catalog(app[SETTINGS], app[METRICS])
-    app[DISK] = Threads("disk", 2)
+    app[DISK_THREADS] = Threads("disk", 2)
     yield
-    await app[DISK].close()
+    await app[DISK_THREADS].close()
     await app[CATALOG].close()
 
 
-async def _background(app: web.Application) -> AsyncIterator[None]:
-    app[INDEXING] = Indexing(app[CATALOG])
-    app[EVENTS] = Events(
-        app[CATALOG].change_stream, app[ITEMS], app[METRICS], max_clients=app[SETTINGS].api_event_clients
+async def _background_tasks(app: web.Application) -> AsyncIterator[None]:
+    app[INDEX_BUILDER] = IndexBuilder(app[CATALOG])
+    app[EVENT_HUB] = EventHub(
+        app[CATALOG].change_stream, app[SERIALIZER], app[METRICS], max_clients=app[SETTINGS].api_event_clients
     )
-    parts = (app[INDEXING], app[EVENTS], Worker(app[CATALOG].tag_jobs))
+    parts = (app[INDEX_BUILDER], app[EVENT_HUB], JobWorker(app[CATALOG].tag_jobs))
     tasks = [asyncio.create_task(part.run()) for part in parts]
     yield
     await cancel_and_wait(*tasks)
 
 
-async def _end_streams(app: web.Application) -> None:
-    app[EVENTS].close()
+async def _close_event_streams(app: web.Application) -> None:
+    app[EVENT_HUB].close()

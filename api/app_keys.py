@@ -1,15 +1,15 @@
-"""What the application holds, by typed keys."""
+"""Typed keys of the objects stored in the application."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
 
-from api.events import Events
-from api.index_builder import Indexing
-from api.presigned_urls import StoreUrls
-from api.serializers import Items
-from api.static_pages import PageFile
+from api.events import EventHub
+from api.index_builder import IndexBuilder
+from api.presigned_urls import PresignedUrls
+from api.serializers import Serializer
+from api.static_pages import StaticFile
 from tagify.catalog import Catalog
 from tagify.concurrency.coalesce import Shared
 from tagify.concurrency.thread_pool import Threads
@@ -19,13 +19,13 @@ from tagify.web import JsonBody
 
 SETTINGS: Final = web.AppKey("settings", ApiSettings)
 CATALOG: Final = web.AppKey("catalog", Catalog)
-STORE_URLS: Final = web.AppKey("store_urls", StoreUrls)
-ITEMS: Final = web.AppKey("items", Items)
-EVENTS: Final = web.AppKey("events", Events)
-INDEXING: Final = web.AppKey("indexing", Indexing)
-SHARED: Final = web.AppKey("shared", Shared[JsonBody])
-OPENAPI: Final = web.AppKey("openapi", JsonBody)
-DOCS: Final = web.AppKey("docs", Mapping[str, PageFile])
-PAGES: Final = web.AppKey("pages", Mapping[str, PageFile])
-DISK: Final = web.AppKey("disk", Threads)
-OFFSET_USES: Final = web.AppKey("offset_uses", Counter)
+PRESIGNED_URLS: Final = web.AppKey("presigned_urls", PresignedUrls)
+SERIALIZER: Final = web.AppKey("serializer", Serializer)
+EVENT_HUB: Final = web.AppKey("event_hub", EventHub)
+INDEX_BUILDER: Final = web.AppKey("index_builder", IndexBuilder)
+COALESCER: Final = web.AppKey("coalescer", Shared[JsonBody])
+OPENAPI_DOCUMENT: Final = web.AppKey("openapi_document", JsonBody)
+REFERENCE_FILES: Final = web.AppKey("reference_files", Mapping[str, StaticFile])
+GALLERY_FILES: Final = web.AppKey("gallery_files", Mapping[str, StaticFile])
+DISK_THREADS: Final = web.AppKey("disk_threads", Threads)
+OFFSET_COUNTER: Final = web.AppKey("offset_counter", Counter)

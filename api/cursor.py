@@ -1,4 +1,4 @@
-"""Where a walk over pages goes on: opaque to clients, versioned, bound to the list it came from."""
+"""Keyset pagination cursors: opaque to clients, versioned, bound to one filter and sort order."""
 
 import base64
 import binascii
@@ -12,42 +12,44 @@ from tagify.model import ImageId
 
 _VERSION = 2
 _ID_BYTES = 12
-_SUM_BYTES = 8
-_HEAD_BYTES = 1 + _SUM_BYTES + _ID_BYTES
+_CHECKSUM_BYTES = 8
+_HEAD_BYTES = 1 + _CHECKSUM_BYTES + _ID_BYTES
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Cursors:
-    """The cursors of one list: of a filter in an order, and of no other."""
+class CursorCodec:
+    """Encodes and decodes the cursors of one list: a filter and a sort order."""
 
-    which: ImageFilter
+    image_filter: ImageFilter
     sort: Sort
 
-    def encode(self, place: KeysetPosition) -> str:
-        """The text that a client gives back with the same filter and order."""
-        body = bytes.fromhex(place.id) + _packed(place)
-        raw = bytes((_VERSION,)) + self._sum(body) + body
+    def encode(self, position: KeysetPosition) -> str:
+        """The cursor of a position, in URL-safe base64 without padding."""
+        body = bytes.fromhex(position.id) + _pack_value(position)
+        raw = bytes((_VERSION,)) + self._checksum(body) + body
         return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
     def decode(self, text: str) -> KeysetPosition:
-        """The place behind a text. Raises BadRequest with the reason when it is none of this list."""
-        raw = _bytes_of(text)
+        """The position of a cursor. Raises BadRequest when the cursor is damaged or of another list."""
+        raw = _base64_decode(text)
         if raw[:1] != bytes((_VERSION,)):
-            raise BadRequest("the cursor is of another version: start again without it")
-        told, body = raw[1 : 1 + _SUM_BYTES], raw[1 + _SUM_BYTES :]
-        if len(raw) < _HEAD_BYTES or told != self._sum(body):
+            raise BadRequest("the cursor is of another version: start again without a cursor")
+        checksum, body = raw[1 : 1 + _CHECKSUM_BYTES], raw[1 + _CHECKSUM_BYTES :]
+        if len(raw) < _HEAD_BYTES or checksum != self._checksum(body):
             raise BadRequest(
-                "the cursor is damaged, or belongs to another filter or sort: start again without it"
+                "the cursor is damaged, or belongs to another filter or sort: start again without a cursor"
             )
         try:
-            return KeysetPosition(self._unpacked(body[_ID_BYTES:]), ImageId(body[:_ID_BYTES].hex()))
+            return KeysetPosition(self._unpack_value(body[_ID_BYTES:]), ImageId(body[:_ID_BYTES].hex()))
         except (ValueError, OverflowError) as error:
-            raise BadRequest("the cursor is of no place in this list: start again without it") from error
+            raise BadRequest(
+                "the cursor is not a position in this list: start again without a cursor"
+            ) from error
 
-    def _unpacked(self, value: bytes) -> datetime | str | None:
+    def _unpack_value(self, value: bytes) -> datetime | str | None:
         match self.sort:
             case Sort.NEWEST:
                 return None
@@ -56,27 +58,31 @@ class Cursors:
             case Sort.PATH:
                 return value.decode()
 
-    def _sum(self, body: bytes) -> bytes:
-        """Finds mistakes, keeps no secret: whoever forges a cursor sees what the filter shows anyway."""
-        return hashlib.blake2b(body + repr(self).encode(), digest_size=_SUM_BYTES).digest()
+    def _checksum(self, body: bytes) -> bytes:
+        """Detects mistakes, not forgery: a forged cursor shows nothing that the filter does not."""
+        return hashlib.blake2b(body + self._list_id().encode(), digest_size=_CHECKSUM_BYTES).digest()
+
+    def _list_id(self) -> str:
+        """Identifies the list in the checksum. Part of the format: a change invalidates issued cursors."""
+        return f"Cursors(which={self.image_filter!r}, sort={self.sort!r})"
 
 
-def _packed(place: KeysetPosition) -> bytes:
-    match place.value:
+def _pack_value(position: KeysetPosition) -> bytes:
+    match position.value:
         case None:
             return b""
         case datetime():
-            return ((place.value - _EPOCH) // _MILLISECOND).to_bytes(8, "big", signed=True)
+            return ((position.value - _EPOCH) // _MILLISECOND).to_bytes(8, "big", signed=True)
         case str():
-            return place.value.encode()
+            return position.value.encode()
 
 
-def _bytes_of(text: str) -> bytes:
+def _base64_decode(text: str) -> bytes:
     try:
         raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
-        raise BadRequest("the cursor is damaged: start again without it") from error
-    # The same bytes have one spelling: no padding, no spare bits.
+        raise BadRequest("the cursor is damaged: start again without a cursor") from error
+    # Only the canonical spelling is valid: no padding, unused bits zero.
     if base64.urlsafe_b64encode(raw).decode().rstrip("=") != text:
-        raise BadRequest("the cursor is damaged: start again without it")
+        raise BadRequest("the cursor is damaged: start again without a cursor")
     return raw

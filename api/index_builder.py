@@ -1,4 +1,4 @@
-"""The indexes are made at start, however long MongoDB is away; until then the service is not ready."""
+"""Builds the MongoDB indexes at start, with retries; the service is not ready before."""
 
 import logging
 
@@ -11,24 +11,24 @@ logger = logging.getLogger(__name__)
 RETRY = Backoff(first_s=0.5, longest_s=10.0)
 
 
-class Indexing:
-    """Makes the indexes once, and knows whether it has."""
+class IndexBuilder:
+    """Builds the indexes once, retrying with exponential backoff while MongoDB is unavailable."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._done = False
 
     async def run(self) -> None:
-        """Return when they are made."""
+        """Return once the indexes are built."""
         await retry(self._catalog.ensure_indexes, on=TagifyError, backoff=RETRY, on_failure=_warn)
         self._done = True
 
     async def check(self) -> None:
-        """Return when they are made and a primary answers. Raises Unavailable."""
+        """Readiness check: the indexes are built and a primary responds. Raises Unavailable."""
         await self._catalog.ping()
         if not self._done:
-            raise Unavailable("the indexes are being made")
+            raise Unavailable("the indexes are being built")
 
 
 def _warn(_: int, error: Exception) -> None:
-    logger.warning("waiting to make the indexes: %s", error)
+    logger.warning("cannot build the indexes yet; retrying: %s", error)

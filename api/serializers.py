@@ -1,10 +1,10 @@
-"""Images, libraries and tags as JSON, and the media URLs of an image."""
+"""JSON forms of images, libraries, tags and jobs, and the media URLs of images."""
 
 import base64
 from collections.abc import Sequence
 from datetime import datetime
 
-from api.presigned_urls import StoreUrls
+from api.presigned_urls import PresignedUrls
 from tagify.model import (
     Bucket,
     Content,
@@ -21,15 +21,18 @@ from tagify.model import (
 Json = dict[str, object]
 
 
-class Items:
-    """Writes images for clients, with media URLs on the given base (`""`: the same origin).
+class Serializer:
+    """Converts model objects to JSON.
 
-    Where there is a signer, thumbs and originals are at pre-signed URLs of the store instead.
+    Media URLs start with `media_base_url` (`""`: the same origin). With `presigned_urls`, thumbs and
+    originals have pre-signed URLs of the S3 server instead.
     """
 
-    def __init__(self, media_base_url: str, widths: Sequence[int], signed: StoreUrls | None = None) -> None:
-        self._base = media_base_url
-        self._signed = signed
+    def __init__(
+        self, media_base_url: str, widths: Sequence[int], presigned_urls: PresignedUrls | None = None
+    ) -> None:
+        self._base_url = media_base_url
+        self._presigned_urls = presigned_urls
         self._widths = tuple(sorted(set(widths)))
         self.media: Json = {
             "thumb": f"{media_base_url}/api/images/{{_id}}/thumb?v={{content}}",
@@ -37,11 +40,11 @@ class Items:
             "variant": f"{media_base_url}/media/{{content}}/{{w}}.webp",
             "widths": self._widths,
         }
-        """The media URLs of a list's images, told once: a name in braces is that member of the item, and
-        `{w}` one of the widths. A variant is never wider than its image."""
+        """Templates of the media URLs, sent once for all items of a list: a name in braces stands for that
+        member of the item, `{w}` for one of the widths. A variant is never wider than its image."""
 
     def tile(self, tile: ImageTile) -> Json:
-        """What a grid needs of an image, and no more. Its media are at the URLs of `media`."""
+        """A list item: the members that a grid needs. Its media URLs come from the templates in `media`."""
         item: Json = {
             "_id": tile.id,
             "path": tile.path,
@@ -51,14 +54,14 @@ class Items:
         }
         if tile.content:
             item["content"] = tile.content
-            if self._signed:
-                item |= self._signed_media(self._signed, tile.content)
+            if self._presigned_urls:
+                item |= self._presigned_media(self._presigned_urls, tile.content)
         if tile.error:
             item["error"] = tile.error
         return item
 
-    def item(self, image: Image) -> Json:
-        """What is told of an image when it changes: all that a filter asks for, and its media URLs."""
+    def image_event(self, image: Image) -> Json:
+        """An image as an event's data: all members that filters use, and its media URLs."""
         item: Json = {
             "_id": image.id,
             "library_id": image.library_id,
@@ -75,9 +78,9 @@ class Items:
             item |= self._media(image, image.content)
         return item
 
-    def document(self, image: Image) -> Json:
-        """All that is known of an image."""
-        return self.item(image) | {
+    def image_details(self, image: Image) -> Json:
+        """An image with all its members."""
+        return self.image_event(image) | {
             "size": image.file.size,
             "mime": image.mime,
             "error": image.error,
@@ -90,16 +93,18 @@ class Items:
             "updated_at": _time(image.updated_at),
         }
 
-    def plain(self, image: Image) -> Json:
-        """The deprecated list's form of an image."""
+    def legacy_image(self, image: Image) -> Json:
+        """An item of the deprecated list form (`offset`)."""
         return {"_id": image.id, "path": image.file.path, "width": image.width, "height": image.height}
 
     def library(self, library: Library) -> Json:
-        """A library."""
-        return {"_id": library.id, "name": library.name, "path": library.path} | self.progress(library)
+        """A library with its scan progress."""
+        return {"_id": library.id, "name": library.name, "path": library.path} | self.library_progress(
+            library
+        )
 
-    def progress(self, library: Library) -> Json:
-        """How far a library's scan is."""
+    def library_progress(self, library: Library) -> Json:
+        """The progress of a library's scan and removal."""
         return {
             "state": library.state,
             "scanning": library.scanning,
@@ -114,7 +119,7 @@ class Items:
         }
 
     def job(self, job: RenameJob) -> Json:
-        """A job and how far it is."""
+        """A job and its progress."""
         return {
             "_id": job.id,
             "kind": "rename",
@@ -129,38 +134,38 @@ class Items:
             "finished_at": _time(job.finished_at),
         }
 
-    def tag(self, tag: TagUsage) -> Json:
+    def tag_count(self, tag: TagUsage) -> Json:
         """A tag and its count."""
         return {"_id": tag.name, "count": tag.count}
 
-    def _signed_media(self, urls: StoreUrls, content: Content) -> Json:
+    def _presigned_media(self, presigned_urls: PresignedUrls, content: Content) -> Json:
         return {
-            "thumb": urls.listed(Bucket.THUMBS, content),
-            "original": urls.listed(Bucket.ORIGINALS, content),
+            "thumb": presigned_urls.list_url(Bucket.THUMBS, content),
+            "original": presigned_urls.list_url(Bucket.ORIGINALS, content),
         }
 
     def _media(self, image: Image, content: Content) -> Json:
         media = self._edge_media(image)
-        if self._signed:
-            media |= self._signed_media(self._signed, content) | {"variants": []}
+        if self._presigned_urls:
+            media |= self._presigned_media(self._presigned_urls, content) | {"variants": []}
         return media
 
     def _edge_media(self, image: Image) -> Json:
-        place = f"{self._base}/media/{image.content}"
+        base_url = f"{self._base_url}/media/{image.content}"
         return {
             "content": image.content,
-            "thumb": f"{self._base}/api/images/{image.id}/thumb?v={image.content}",
-            "original": f"{place}/original",
+            "thumb": f"{self._base_url}/api/images/{image.id}/thumb?v={image.content}",
+            "original": f"{base_url}/original",
             "variants": [
-                {"width": min(width, image.width), "url": f"{place}/{width}.webp"}
-                for width in self._rungs(image.width)
+                {"width": min(width, image.width), "url": f"{base_url}/{width}.webp"}
+                for width in self._variant_widths(image.width)
             ],
         }
 
-    def _rungs(self, natural: int) -> list[int]:
-        """The ladder up to the natural width; the first rung above it shows the picture in full."""
-        below = [width for width in self._widths if width < natural]
-        return [*below, *self._widths[len(below) : len(below) + 1]]
+    def _variant_widths(self, natural: int) -> list[int]:
+        """The widths below the image's width, and the next larger one, which gives the full size."""
+        narrower = [width for width in self._widths if width < natural]
+        return [*narrower, *self._widths[len(narrower) : len(narrower) + 1]]
 
 
 def _removal(removal: RemovalProgress | None) -> Json | None:
@@ -172,7 +177,7 @@ def _removal(removal: RemovalProgress | None) -> Json | None:
         "objects_left": removal.objects_left,
         "message": ""
         if removal.daemon_active
-        else "no ingest daemon is at work: the library goes once one is",
+        else "no ingest service is running; removal continues when one starts",
     }
 
 

@@ -1,4 +1,4 @@
-"""The files of the pages: read once at start, so that no client's path reaches the disk."""
+"""Static files of the gallery and the API reference, read at start: no request path reaches the disk."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from aiohttp import hdrs, web
 from tagify.errors import NotFound
 from tagify.web import etag_matches
 
-GALLERY = Path(__file__).parent / "gallery"
-REFERENCE = Path(__file__).parent / "reference"
+GALLERY_FOLDER = Path(__file__).parent / "gallery"
+REFERENCE_FOLDER = Path(__file__).parent / "reference"
 INDEX = "index.html"
 
 MEDIA_TYPES = {
@@ -21,25 +21,25 @@ MEDIA_TYPES = {
     ".css": "text/css",
     ".svg": "image/svg+xml",
 }
-"""A table of our own: the machine's may say anything, and a browser refuses a module of another type."""
+"""Fixed media types: the system's table may differ, and browsers reject modules of another type."""
 
 
 @dataclass(frozen=True, slots=True)
-class PageFile:
-    """One file of the page, its media type and its entity tag (without quotes)."""
+class StaticFile:
+    """A static file, its media type and its entity tag (without quotes)."""
 
     body: bytes
     mime: str
     etag: str
 
 
-def load(folder: Path) -> Mapping[str, PageFile]:
-    """The files of the folder by name, those whose type is known."""
-    return {path.name: _file(path) for path in sorted(folder.iterdir()) if path.suffix in MEDIA_TYPES}
+def load_folder(folder: Path) -> Mapping[str, StaticFile]:
+    """The files of the folder by name; only files of the types in MEDIA_TYPES."""
+    return {path.name: _read_file(path) for path in sorted(folder.iterdir()) if path.suffix in MEDIA_TYPES}
 
 
-def policy(*media_urls: str) -> str:
-    """The Content-Security-Policy of the page: its own files, and pictures of the media's origins."""
+def content_security_policy(*media_urls: str) -> str:
+    """A Content-Security-Policy that allows the page's own files, and media from the given URLs' origins."""
     origins = [urlsplit(url) for url in media_urls if url]
     media = "".join(f" {parts.scheme}://{parts.netloc}" for parts in origins)
     return "; ".join(
@@ -57,10 +57,10 @@ def policy(*media_urls: str) -> str:
     )
 
 
-def answer(
-    request: web.Request, files: Mapping[str, PageFile], name: str, content_policy: str
+def file_response(
+    request: web.Request, files: Mapping[str, StaticFile], name: str, content_policy: str
 ) -> web.Response:
-    """The file of this name under a policy, or 304 where the client has it. Raises NotFound."""
+    """200 with the file, or 304 when `If-None-Match` matches. Raises NotFound."""
     file = files.get(name)
     if file is None:
         raise NotFound(f"the page has no file {name}")
@@ -76,6 +76,6 @@ def answer(
     return web.Response(body=file.body, content_type=file.mime, charset="utf-8", headers=headers)
 
 
-def _file(path: Path) -> PageFile:
+def _read_file(path: Path) -> StaticFile:
     body = path.read_bytes()
-    return PageFile(body, MEDIA_TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32])
+    return StaticFile(body, MEDIA_TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32])

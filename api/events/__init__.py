@@ -1,6 +1,6 @@
-"""Server-sent events: what happens to images and libraries, told to whoever listens."""
+"""Server-sent events about images and libraries."""
 
-from api.events.hub import Events
-from api.events.subscriber import Reader
+from api.events.hub import EventHub
+from api.events.subscriber import Subscriber
 
-__all__ = ["Events", "Reader"]
+__all__ = ["EventHub", "Subscriber"]

@@ -1,7 +1,7 @@
-"""One change stream in the process, whatever the number of clients.
+"""Event hub: fans out one change stream per process to all clients.
 
-The id of an event is its token in the stream of changes, so a client that comes back with
-Last-Event-ID misses nothing, also after a restart or at another process of the API.
+The id of an event is its change-stream token. A client that reconnects with Last-Event-ID misses no
+event, even after a restart or at another API process.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
 from api.events import sse
-from api.events.replay import Follows, Past
-from api.events.replay_buffer import Backlog, Event
-from api.events.subscriber import Reader
-from api.serializers import Items
+from api.events.replay import ChangeSource, Replay
+from api.events.replay_buffer import ReplayBuffer, SseEvent
+from api.events.subscriber import Subscriber
+from api.serializers import Serializer
 from tagify.catalog import CatalogChange, ChangeKind, ChangeStreamHistoryLost, ResumeToken
 from tagify.concurrency.retry import Backoff
 from tagify.concurrency.tasks import cancel_and_wait
@@ -24,62 +24,67 @@ logger = logging.getLogger(__name__)
 
 MAX_EVENTS = 5_000
 MAX_BYTES = 8 << 20
-"""What is held for slow clients and for those that come back: events, and bytes of them."""
+"""Capacity of the replay buffer for slow and reconnecting clients: number of events, and their bytes."""
 
 HEARTBEAT_S = 15.0
 
-STANDING_S = 10.0
-"""A client waits so long for the stream of changes to stand, in seconds; then it has to come again."""
+STREAM_TIMEOUT_S = 10.0
+"""How long a new client waits for the change stream to open, in seconds; then it has to reconnect."""
 
-PAUSE_S = 0.02
-PAUSE_PER_CLIENT_S = 25e-6
-"""Clients are woken after a pause, in which more events come together: waking 5,000 takes a while."""
+WAKE_DELAY_S = 0.02
+WAKE_DELAY_PER_CLIENT_S = 25e-6
+"""Debounce: subscribers are woken after a delay that collects more events, since waking 5,000 takes long.
+Both in seconds; the delay grows with the number of clients."""
 
 RECONNECT = Backoff(first_s=0.5, longest_s=10.0)
 """Delays before the change stream is opened again."""
 
 
-class Events:
-    """Tells all clients what changes in the catalog."""
+class EventHub:
+    """Publishes changes of the catalog to all subscribers."""
 
-    def __init__(self, changes: Follows, items: Items, metrics: Metrics, *, max_clients: int) -> None:
+    def __init__(
+        self, changes: ChangeSource, serializer: Serializer, metrics: Metrics, *, max_clients: int
+    ) -> None:
         self._changes = changes
-        self._items = items
+        self._serializer = serializer
         self._max_clients = max_clients
-        self._backlog = Backlog(MAX_EVENTS, MAX_BYTES)
-        self._standing = asyncio.Event()
-        self._news = asyncio.Event()
-        self._waking: asyncio.TimerHandle | None = None
+        self._buffer = ReplayBuffer(MAX_EVENTS, MAX_BYTES)
+        self._stream_open = asyncio.Event()
+        self._new_events = asyncio.Event()
+        self._wake_timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._clients = 0
-        self._past = Past(changes, self._backlog, self._event)
-        self._gauge = metrics.gauge("api_event_clients", "Clients that listen for events.")
+        self._replay = Replay(changes, self._buffer, self._to_event)
+        self._gauge = metrics.gauge("api_event_clients", "Clients connected to the event stream.")
         self._gauge.set(0)
-        self._dropped = metrics.counter("api_event_clients_dropped_total", "Clients told to reload.")
+        self._dropped_counter = metrics.counter(
+            "api_event_clients_dropped_total", "Event streams ended because the client missed events."
+        )
 
     @property
     def head(self) -> str:
-        """The token up to which all has been told."""
-        return self._backlog.head
+        """The token up to which all events are published."""
+        return self._buffer.head
 
     async def run(self) -> None:
-        """Follow the changes until cancelled; after a fault go on behind the last one."""
-        beating = asyncio.create_task(self._beat())
+        """Follow the change stream until cancelled; reconnect with backoff, resuming at the last token."""
+        heartbeats = asyncio.create_task(self._send_heartbeats())
         try:
             delays = RECONNECT.delays()
             while True:
                 if await self._follow():
                     delays = RECONNECT.delays()
-                self._standing.clear()
+                self._stream_open.clear()
                 await asyncio.sleep(next(delays))
         finally:
-            await cancel_and_wait(beating)
+            await cancel_and_wait(heartbeats)
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """A client's visit. Raises Busy when there are too many already."""
+    def client_slot(self) -> Iterator[None]:
+        """Hold one of the `max_clients` slots. Raises Busy when all are in use."""
         if self._clients >= self._max_clients:
-            raise Busy(f"{self._max_clients} clients listen already", retry_after_s=30)
+            raise Busy(f"all {self._max_clients} event streams are in use", retry_after_s=30)
         self._clients += 1
         self._gauge.set(self._clients)
         try:
@@ -88,79 +93,85 @@ class Events:
             self._clients -= 1
             self._gauge.set(self._clients)
 
-    async def reader(self, last: str | None) -> Reader:
-        """A reader of what happens from now on, or behind the token `last`.
+    async def subscribe(self, last_event_id: str | None) -> Subscriber:
+        """A subscriber to the events from now on, or after the token `last_event_id`.
 
-        Raises Unavailable or TimeoutError when the stream of changes does not stand: to come again helps.
+        Raises Unavailable or TimeoutError while the change stream is not open: the client should retry.
         """
-        async with asyncio.timeout(STANDING_S):
-            await self._standing.wait()
-        place = self._backlog.end if last is None else await self._past.place_behind(last)
-        return Reader(self, place, self.head if last is None or place is None else last)
+        async with asyncio.timeout(STREAM_TIMEOUT_S):
+            await self._stream_open.wait()
+        position = (
+            self._buffer.end_position
+            if last_event_id is None
+            else await self._replay.position_after(last_event_id)
+        )
+        return Subscriber(
+            self, position, self.head if last_event_id is None or position is None else last_event_id
+        )
 
-    async def read(self, place: int) -> tuple[bytes, int]:
-        """What is told at a place, once there is something, and the place behind it. Raises Overtaken."""
+    async def read(self, position: int) -> tuple[bytes, int]:
+        """The chunk at a position, once there is one, and the next position. Raises PositionExpired."""
         while True:
-            chunk, behind = self._backlog.read(place)
+            chunk, next_position = self._buffer.read(position)
             if chunk or self._closed:
-                return chunk, behind
-            await self._news.wait()
+                return chunk, next_position
+            await self._new_events.wait()
 
-    def drop(self) -> None:
-        """Count a client that cannot be told all."""
-        self._dropped.add()
+    def count_dropped(self) -> None:
+        """Count a client that missed events and has to reload."""
+        self._dropped_counter.add()
 
     def close(self) -> None:
         """End all clients' streams."""
         self._closed = True
-        self._wake()
+        self._wake_subscribers()
 
     async def _follow(self) -> bool:
-        """Follow the changes for as long as it goes; whether it went at all."""
-        stood = False
+        """Follow the change stream until it fails; returns whether it opened."""
+        opened = False
         try:
-            async with aclosing(self._changes.follow(self._backlog.head or None)) as stream:
+            async with aclosing(self._changes.follow(self._buffer.head or None)) as stream:
                 async for change in stream:
-                    self._note(change)
-                    stood = True
+                    self._handle_change(change)
+                    opened = True
         except ChangeStreamHistoryLost:
-            self._backlog.start("")
-            self._wake()
+            self._buffer.reset("")
+            self._wake_subscribers()
         except TagifyError as error:
-            logger.warning("events wait: %s", error)
-        return stood
+            logger.warning("change stream unavailable; events are delayed: %s", error)
+        return opened
 
-    def _note(self, change: CatalogChange | ResumeToken) -> None:
-        if not self._backlog.head:
-            self._backlog.start(change.token)
+    def _handle_change(self, change: CatalogChange | ResumeToken) -> None:
+        if not self._buffer.head:
+            self._buffer.reset(change.token)
         if isinstance(change, CatalogChange):
-            self._tell(self._event(change))
+            self._publish(self._to_event(change))
         else:
-            self._backlog.mark(change.token)
-        self._standing.set()
+            self._buffer.advance_head(change.token)
+        self._stream_open.set()
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            self._tell(Event(self.head, sse.heartbeat(self.head)))
+            self._publish(SseEvent(self.head, sse.heartbeat(self.head)))
 
-    def _tell(self, event: Event) -> None:
-        self._backlog.append(event)
-        if self._waking is None:
-            pause = PAUSE_S + PAUSE_PER_CLIENT_S * self._clients
-            self._waking = asyncio.get_running_loop().call_later(pause, self._wake)
+    def _publish(self, event: SseEvent) -> None:
+        self._buffer.append(event)
+        if self._wake_timer is None:
+            delay_s = WAKE_DELAY_S + WAKE_DELAY_PER_CLIENT_S * self._clients
+            self._wake_timer = asyncio.get_running_loop().call_later(delay_s, self._wake_subscribers)
 
-    def _wake(self) -> None:
-        self._waking = None
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+    def _wake_subscribers(self) -> None:
+        self._wake_timer = None
+        waited_for, self._new_events = self._new_events, asyncio.Event()
+        waited_for.set()
 
-    def _event(self, change: CatalogChange) -> Event:
-        return Event(change.token, sse.event(change.token, change.kind, self._data(change)))
+    def _to_event(self, change: CatalogChange) -> SseEvent:
+        return SseEvent(change.token, sse.format_event(change.token, change.kind, self._event_data(change)))
 
-    def _data(self, change: CatalogChange) -> dict[str, object]:
+    def _event_data(self, change: CatalogChange) -> dict[str, object]:
         if change.kind is ChangeKind.LIBRARY_CHANGED and change.library:
-            return self._items.library(change.library)
+            return self._serializer.library(change.library)
         if change.kind in (ChangeKind.IMAGE_ADDED, ChangeKind.IMAGE_CHANGED) and change.image:
-            return self._items.item(change.image)
+            return self._serializer.image_event(change.image)
         return {"_id": change.id, "library_id": change.image.library_id if change.image else None}

@@ -1,82 +1,85 @@
-"""For clients that come back: what happened before the backlog begins."""
+"""Replay for reconnecting clients: loads events from before the replay buffer's floor."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
-from api.events.replay_buffer import Backlog, Event
+from api.events.replay_buffer import ReplayBuffer, SseEvent
 from api.events.sse import is_token
 from tagify.catalog import CatalogChange, CatalogError, ChangeStreamHistoryLost, ResumeToken
 
-REACH_BACK_S = 5.0
-"""Longest search in the past, in seconds."""
+REPLAY_TIMEOUT_S = 5.0
+"""Timeout for reading missed events from the change stream, in seconds."""
 
-WAIT_S = 10.0
-"""Longest wait for the searches of others, in seconds."""
+LOCK_TIMEOUT_S = 10.0
+"""Timeout for waiting for the replays of other clients, in seconds."""
 
-MOST = 2_000
-"""Events that are caught up with, at most: to be told of more takes longer than to ask for all again."""
+MAX_REPLAYED = 2_000
+"""Maximum number of replayed events: with more, a reload is faster for the client."""
 
 
-class Follows(Protocol):
-    """A stream of changes, from now or from behind a token."""
+class ChangeSource(Protocol):
+    """A change stream, from now or after a token."""
 
     def follow(self, after: str | None = None) -> AsyncGenerator[CatalogChange | ResumeToken, None]: ...
 
 
-class Past:
-    """Finds the place where a client goes on, and brings what it missed into the backlog, once for all.
+class Replay:
+    """Finds the position at which a client resumes, and loads missed events into the replay buffer.
 
-    At most one stream is open for it: after a restart thousands come back to the same few tokens.
+    At most one change stream is open for this: after a restart thousands of clients resume from the
+    same few tokens.
     """
 
-    def __init__(self, changes: Follows, backlog: Backlog, event: Callable[[CatalogChange], Event]) -> None:
+    def __init__(
+        self, changes: ChangeSource, buffer: ReplayBuffer, to_event: Callable[[CatalogChange], SseEvent]
+    ) -> None:
         self._changes = changes
-        self._backlog = backlog
-        self._event = event
-        self._one = asyncio.Lock()
-        self._lost = ""
+        self._buffer = buffer
+        self._to_event = to_event
+        self._lock = asyncio.Lock()
+        self._newest_lost_token = ""
 
-    async def place_behind(self, token: str) -> int | None:
-        """The place of what comes behind the token; None where that cannot be told any more.
+    async def position_after(self, token: str) -> int | None:
+        """The position after the token; None when the events after it are lost.
 
-        Raises TimeoutError, Unavailable: to come again helps.
+        Raises TimeoutError or Unavailable: the client should retry.
         """
         if not is_token(token):
             return None
-        place = self._backlog.place_behind(token)
-        if place is not None:
-            return place
-        async with asyncio.timeout(WAIT_S), self._one:
-            if self._backlog.place_behind(token) is None and token > self._lost:
-                await self._reach_back(token)
-        return self._backlog.place_behind(token)
+        position = self._buffer.position_after(token)
+        if position is not None:
+            return position
+        async with asyncio.timeout(LOCK_TIMEOUT_S), self._lock:
+            if self._buffer.position_after(token) is None and token > self._newest_lost_token:
+                await self._load_missed(token)
+        return self._buffer.position_after(token)
 
-    async def _reach_back(self, token: str) -> None:
-        floor = self._backlog.floor
+    async def _load_missed(self, token: str) -> None:
+        floor = self._buffer.floor
         try:
-            async with asyncio.timeout(REACH_BACK_S):
-                missed = await self._between(token, floor)
+            async with asyncio.timeout(REPLAY_TIMEOUT_S):
+                missed = await self._events_between(token, floor)
         except CatalogError:
-            return  # no token at all; it tells nothing of others
+            return  # an invalid token: says nothing about other tokens
         except (ChangeStreamHistoryLost, TimeoutError):
             missed = None
         if missed is None:
-            self._lost = max(self._lost, token)
-        elif floor == self._backlog.floor:
-            self._backlog.reach_back(missed, token)
+            self._newest_lost_token = max(self._newest_lost_token, token)
+        elif floor == self._buffer.floor:
+            self._buffer.prepend(missed, token)
 
-    async def _between(self, token: str, floor: str) -> list[Event] | None:
-        """The events behind the token, up to the floor; None when there are too many."""
-        missed: list[Event] = []
+    async def _events_between(self, token: str, floor: str) -> list[SseEvent] | None:
+        """The events after the token, up to the floor; None when there are more than MAX_REPLAYED."""
+        missed: list[SseEvent] = []
         async with aclosing(self._changes.follow(token)) as stream:
             async for change in stream:
                 if isinstance(change, CatalogChange) and change.token <= floor:
-                    missed.append(self._event(change))
-                # While nothing is written the floor may be a moment that the server's log has not reached.
+                    missed.append(self._to_event(change))
+                # Without writes, the oplog may not have reached the floor yet: an idle mark ends the replay.
                 if change.token >= floor or (isinstance(change, ResumeToken) and change.idle):
                     break
-                if len(missed) > MOST:
+                if len(missed) > MAX_REPLAYED:
                     return None
         return missed

@@ -1,48 +1,48 @@
-"""One client of the events."""
+"""One client of the event stream."""
 
 from typing import Protocol
 
 from api.events import sse
-from api.events.replay_buffer import Overtaken
+from api.events.replay_buffer import PositionExpired
 
 
-class Source(Protocol):
-    """Where readers read. `drop` counts one that cannot be told all."""
+class EventSource(Protocol):
+    """The hub as subscribers use it."""
 
     @property
     def head(self) -> str: ...
 
-    async def read(self, place: int) -> tuple[bytes, int]: ...
+    async def read(self, position: int) -> tuple[bytes, int]: ...
 
-    def drop(self) -> None: ...
+    def count_dropped(self) -> None: ...
 
 
-class Reader:
-    """One client: a place in the backlog, and what it is told next."""
+class Subscriber:
+    """One client: its position in the replay buffer."""
 
-    __slots__ = ("_place", "_source", "ended", "token")
+    __slots__ = ("_position", "_source", "ended", "start_token")
 
-    def __init__(self, source: Source, place: int | None, token: str) -> None:
+    def __init__(self, source: EventSource, position: int | None, start_token: str) -> None:
         self._source = source
-        self._place = place
-        self.token = token
-        """Behind this one it begins."""
+        self._position = position
+        self.start_token = start_token
+        """The stream starts after this token."""
         self.ended = False
-        """Whether there is nothing more to come behind what `next` gave last."""
+        """Whether the chunk returned last is the end of the stream."""
 
-    async def next(self) -> bytes:
-        """What is to be written next; empty when the service stops."""
-        if self._place is None:
-            return self.give_up()
+    async def next_chunk(self) -> bytes:
+        """The next chunk, once there is one; empty when the service shuts down."""
+        if self._position is None:
+            return self.end_with_reload()
         try:
-            chunk, self._place = await self._source.read(self._place)
-        except Overtaken:
-            return self.give_up()
+            chunk, self._position = await self._source.read(self._position)
+        except PositionExpired:
+            return self.end_with_reload()
         self.ended = not chunk
         return chunk
 
-    def give_up(self) -> bytes:
-        """The end of the stream for a client that cannot be told all: it shall ask for everything again."""
-        self._source.drop()
+    def end_with_reload(self) -> bytes:
+        """End the stream of a client that missed events: the last event tells it to reload."""
+        self._source.count_dropped()
         self.ended = True
-        return sse.reload(self._source.head)
+        return sse.reload_event(self._source.head)

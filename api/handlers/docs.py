@@ -1,23 +1,30 @@
-"""What the API is, for programs and for people."""
+"""The OpenAPI document and the API reference page."""
 
 from aiohttp import web
 
 from api import static_pages
-from api.app_keys import DOCS, OPENAPI
+from api.app_keys import OPENAPI_DOCUMENT, REFERENCE_FILES
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/api/openapi.json")
-async def openapi(request: web.Request) -> web.Response:
-    return request.app[OPENAPI].to_response(request)
+async def openapi_document(request: web.Request) -> web.Response:
+    return request.app[OPENAPI_DOCUMENT].to_response(request)
 
 
 @routes.get("/api/docs")
-async def index(request: web.Request) -> web.Response:
-    return static_pages.answer(request, request.app[DOCS], static_pages.INDEX, static_pages.policy())
+async def reference_page(request: web.Request) -> web.Response:
+    return static_pages.file_response(
+        request, request.app[REFERENCE_FILES], static_pages.INDEX, static_pages.content_security_policy()
+    )
 
 
 @routes.get("/api/docs/{name}")
-async def page_file(request: web.Request) -> web.Response:
-    return static_pages.answer(request, request.app[DOCS], request.match_info["name"], static_pages.policy())
+async def reference_file(request: web.Request) -> web.Response:
+    return static_pages.file_response(
+        request,
+        request.app[REFERENCE_FILES],
+        request.match_info["name"],
+        static_pages.content_security_policy(),
+    )

@@ -1,11 +1,11 @@
-"""Lists of images, one image, and the way to its bytes."""
+"""Image lists, single images, and redirects and pre-signed URLs to their media."""
 
 from aiohttp import hdrs, web
 
-from api.app_keys import CATALOG, ITEMS, OFFSET_USES, SETTINGS, SHARED, STORE_URLS
-from api.cursor import Cursors
-from api.query_params import image_filter, sort_of
-from api.serializers import Items, Json
+from api.app_keys import CATALOG, COALESCER, OFFSET_COUNTER, PRESIGNED_URLS, SERIALIZER, SETTINGS
+from api.cursor import CursorCodec
+from api.query_params import parse_image_filter, parse_sort
+from api.serializers import Json, Serializer
 from tagify.catalog import ImageFilter, ImagePage, Sort
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Bucket, Image, ImageId, ImageState, is_id
@@ -16,63 +16,67 @@ MAX_LIMIT = 200
 MAX_OFFSET = 1000
 
 DEPRECATED_SINCE = "@1767225600"
-"""When the offset form was deprecated: RFC 9745, seconds since 1970 (2026-01-01)."""
+"""`Deprecation` header of the offset form (RFC 9745): seconds since 1970, here 2026-01-01."""
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/api/images")
 async def list_images(request: web.Request) -> web.Response:
-    which = image_filter(request)
+    image_filter = parse_image_filter(request)
     limit = query_int(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
-    sort = sort_of(request, which)
+    sort = parse_sort(request, image_filter)
     if "offset" in request.query:
-        return await _by_offset(request, which, sort, limit)
-    cursors = Cursors(which, sort)
+        return await _list_by_offset(request, image_filter, sort, limit)
+    codec = CursorCodec(image_filter, sort)
     after, before = request.query.get("after"), request.query.get("before")
     if after and before:
-        raise BadRequest("after and before exclude each other")
-    ends = {
-        "after": cursors.decode(after) if after else None,
-        "before": cursors.decode(before) if before else None,
+        raise BadRequest("`after` and `before` exclude each other: remove one of them")
+    positions = {
+        "after": codec.decode(after) if after else None,
+        "before": codec.decode(before) if before else None,
     }
 
-    async def page() -> JsonBody:
-        found = await request.app[CATALOG].listing.page(which, sort, limit=limit, **ends)
-        return JsonBody(_page(request.app[ITEMS], found, cursors))
+    async def load_page() -> JsonBody:
+        page = await request.app[CATALOG].listing.page(image_filter, sort, limit=limit, **positions)
+        return JsonBody(_serialize_page(request.app[SERIALIZER], page, codec))
 
-    body = await request.app[SHARED].ask((cursors, after, before, limit), page)
+    body = await request.app[COALESCER].ask((codec, after, before, limit), load_page)
     return body.to_response(request)
 
 
-def _page(items: Items, page: ImagePage, cursors: Cursors) -> Json:
+def _serialize_page(serializer: Serializer, page: ImagePage, codec: CursorCodec) -> Json:
     return {
-        "items": [items.tile(tile) for tile in page.tiles],
-        "next_cursor": cursors.encode(page.next) if page.next else None,
-        "prev_cursor": cursors.encode(page.previous) if page.previous else None,
-        "media": items.media,
+        "items": [serializer.tile(tile) for tile in page.tiles],
+        "next_cursor": codec.encode(page.next) if page.next else None,
+        "prev_cursor": codec.encode(page.previous) if page.previous else None,
+        "media": serializer.media,
     }
 
 
-async def _by_offset(request: web.Request, which: ImageFilter, sort: Sort, limit: int) -> web.Response:
-    request.app[OFFSET_USES].add()
+async def _list_by_offset(
+    request: web.Request, image_filter: ImageFilter, sort: Sort, limit: int
+) -> web.Response:
+    request.app[OFFSET_COUNTER].add()
     if sort is not Sort.NEWEST:
-        raise BadRequest("offset goes with sort=newest alone; for others use next_cursor of the list")
+        raise BadRequest("`offset` supports only sort=newest; for other orders use `next_cursor` of the list")
     try:
         offset = query_int(request, "offset", 0, 0, MAX_OFFSET)
     except BadRequest as error:
-        raise BadRequest(f"{error.detail}; to go deeper use next_cursor of the list") from error
-    images = await request.app[CATALOG].listing.newest(which, offset=offset, limit=limit)
-    items = request.app[ITEMS]
-    response = JsonBody([items.plain(image) for image in images]).to_response(request)
+        raise BadRequest(f"{error.detail}; for more images use `next_cursor` of the list") from error
+    images = await request.app[CATALOG].listing.newest(image_filter, offset=offset, limit=limit)
+    serializer = request.app[SERIALIZER]
+    response = JsonBody([serializer.legacy_image(image) for image in images]).to_response(request)
     response.headers["Deprecation"] = DEPRECATED_SINCE
     return response
 
 
 @routes.get("/api/images/{id}")
 async def get_image(request: web.Request) -> web.Response:
-    image = await _image(request)
-    return json_response(request.app[ITEMS].document(image), headers={hdrs.CACHE_CONTROL: "no-cache"})
+    image = await _load_image(request)
+    return json_response(
+        request.app[SERIALIZER].image_details(image), headers={hdrs.CACHE_CONTROL: "no-cache"}
+    )
 
 
 @routes.get("/api/images/{id}/url")
@@ -80,11 +84,11 @@ async def get_url(request: web.Request) -> web.Response:
     kinds = {"thumb": Bucket.THUMBS, "original": Bucket.ORIGINALS}
     kind = request.query.get("kind", "thumb")
     if kind not in kinds:
-        raise BadRequest("kind must be thumb or original")
-    image = await _image(request)
+        raise BadRequest("`kind` must be `thumb` or `original`")
+    image = await _load_image(request)
     if image.content is None or image.state is not ImageState.READY:
         raise NotFound(f"image {image.id} has no media: it is {image.state}")
-    url, expires = request.app[STORE_URLS].single(kinds[kind], image.content)
+    url, expires = request.app[PRESIGNED_URLS].single_url(kinds[kind], image.content)
     return json_response(
         {"url": url, "expires_at": expires.isoformat()}, headers={hdrs.CACHE_CONTROL: "no-store"}
     )
@@ -92,14 +96,14 @@ async def get_url(request: web.Request) -> web.Response:
 
 @routes.get("/api/images/{id}/thumb")
 @routes.get("/api/images/{id}/file")
-async def to_edge(request: web.Request) -> web.Response:
+async def redirect_to_edge(request: web.Request) -> web.Response:
     base = request.app[SETTINGS].media_base_url
     if not base:
-        raise NotFound("media comes from the edge: set TAGIFY_MEDIA_BASE_URL to it, or put NGINX in front")
+        raise NotFound("the edge serves media: set TAGIFY_MEDIA_BASE_URL to its URL, or put NGINX in front")
     return web.Response(status=307, headers={hdrs.LOCATION: f"{base}{request.rel_url.raw_path_qs}"})
 
 
-async def _image(request: web.Request) -> Image:
+async def _load_image(request: web.Request) -> Image:
     text = request.match_info["id"]
     image = await request.app[CATALOG].images.get(ImageId(text)) if is_id(text) else None
     if image is None:

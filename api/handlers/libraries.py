@@ -1,93 +1,101 @@
-"""Libraries: list, add, rename, remove, scan again, approve of what ingest found."""
+"""Libraries: list, add, rename, remove, rescan, approve deletions."""
 
 from pathlib import PurePosixPath
 
 from aiohttp import web
 
-from api.app_keys import CATALOG, DISK, ITEMS, SETTINGS
-from api.library_roots import admit
+from api.app_keys import CATALOG, DISK_THREADS, SERIALIZER, SETTINGS
+from api.library_roots import resolve_library_path
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Library, LibraryId, is_id
 from tagify.web import JsonBody, json_response, read_json
 
-MAX_NAME = 100
-"""Characters in a library's name, at most."""
+MAX_NAME_LENGTH = 100
+"""Maximum length of a library's name, in characters."""
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/api/libraries")
 async def list_libraries(request: web.Request) -> web.Response:
-    items = request.app[ITEMS]
-    found = await request.app[CATALOG].libraries.list_all()
-    return JsonBody([items.library(library) for library in found]).to_response(request)
+    serializer = request.app[SERIALIZER]
+    libraries = await request.app[CATALOG].libraries.list_all()
+    return JsonBody([serializer.library(library) for library in libraries]).to_response(request)
 
 
 @routes.post("/api/libraries")
 async def add_library(request: web.Request) -> web.Response:
-    body = await _body(request)
+    body = await _read_object(request)
     path = body.get("path")
     if not isinstance(path, str):
-        raise BadRequest("path must be the absolute path of a folder on the server")
-    folder = await request.app[DISK].run(admit, path, request.app[SETTINGS].library_roots)
-    name = _name(body) if "name" in body else PurePosixPath(folder).name
+        raise BadRequest("`path` must be the absolute path of a folder on the server")
+    folder = await request.app[DISK_THREADS].run(
+        resolve_library_path, path, request.app[SETTINGS].library_roots
+    )
+    name = _parse_name(body) if "name" in body else PurePosixPath(folder).name
     library = await request.app[CATALOG].libraries.create(name, folder)
-    return json_response(request.app[ITEMS].library(library), status=201)
+    return json_response(request.app[SERIALIZER].library(library), status=201)
 
 
 @routes.patch("/api/libraries/{id}")
 async def rename_library(request: web.Request) -> web.Response:
-    name = _name(await _body(request))
-    return _told(request, await request.app[CATALOG].libraries.rename(_id(request), name))
+    name = _parse_name(await _read_object(request))
+    return _library_response(request, await request.app[CATALOG].libraries.rename(_library_id(request), name))
 
 
 @routes.delete("/api/libraries/{id}")
 async def remove_library(request: web.Request) -> web.Response:
-    return _told(request, await request.app[CATALOG].libraries.begin_removal(_id(request)), status=202)
+    return _library_response(
+        request, await request.app[CATALOG].libraries.begin_removal(_library_id(request)), status=202
+    )
 
 
 @routes.post("/api/libraries/{id}/rescan")
-async def rescan(request: web.Request) -> web.Response:
-    return _told(request, await request.app[CATALOG].libraries.request_rescan(_id(request)), status=202)
+async def request_rescan(request: web.Request) -> web.Response:
+    return _library_response(
+        request, await request.app[CATALOG].libraries.request_rescan(_library_id(request)), status=202
+    )
 
 
 @routes.post("/api/libraries/{id}/approve")
-async def approve(request: web.Request) -> web.Response:
-    return _told(request, await request.app[CATALOG].libraries.approve(_id(request)), status=202)
+async def approve_removal(request: web.Request) -> web.Response:
+    return _library_response(
+        request, await request.app[CATALOG].libraries.approve(_library_id(request)), status=202
+    )
 
 
 @routes.get("/api/libraries/{id}/progress")
-async def progress(request: web.Request) -> web.Response:
-    library = _found(request, await request.app[CATALOG].libraries.get(_id(request)))
-    return json_response(request.app[ITEMS].progress(library))
+async def scan_progress(request: web.Request) -> web.Response:
+    library = _require_library(request, await request.app[CATALOG].libraries.get(_library_id(request)))
+    return json_response(request.app[SERIALIZER].library_progress(library))
 
 
-async def _body(request: web.Request) -> dict[str, object]:
+async def _read_object(request: web.Request) -> dict[str, object]:
     body = await read_json(request)
     if not isinstance(body, dict):
         raise BadRequest('the body must be an object like {"name": "Photos", "path": "/srv/photos"}')
     return body
 
 
-def _name(body: dict[str, object]) -> str:
+def _parse_name(body: dict[str, object]) -> str:
     name = body.get("name")
-    if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME:
-        raise BadRequest(f"name must be a text of 1 to {MAX_NAME} characters")
+    if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME_LENGTH:
+        raise BadRequest(f"`name` must be a string of 1 to {MAX_NAME_LENGTH} characters")
     return name.strip()
 
 
-def _id(request: web.Request) -> LibraryId:
+def _library_id(request: web.Request) -> LibraryId:
     text = request.match_info["id"]
     if not is_id(text):
         raise NotFound(f"there is no library {text}")
     return LibraryId(text)
 
 
-def _found(request: web.Request, library: Library | None) -> Library:
+def _require_library(request: web.Request, library: Library | None) -> Library:
     if library is None:
         raise NotFound(f"there is no library {request.match_info['id']}")
     return library
 
 
-def _told(request: web.Request, library: Library | None, status: int = 200) -> web.Response:
-    return json_response(request.app[ITEMS].library(_found(request, library)), status=status)
+def _library_response(request: web.Request, library: Library | None, status: int = 200) -> web.Response:
+    return json_response(request.app[SERIALIZER].library(_require_library(request, library)), status=status)

@@ -8,26 +8,26 @@ Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class Parameter:
     """A parameter of the query string; `many`: it may be given several times."""
 
     name: str
-    about: str
+    description: str
     schema: Schema = field(default_factory=lambda: {"type": "string"})
-    many: bool = False
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseSpec:
     """An answer: a status, what it means, and its body's model, if any, under its media type.
 
     `headers` are those that tell something beside the body, with what they tell.
     """
 
     status: int
-    about: str
+    description: str
     model: Any = None
-    kind: str = "application/json"
+    media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -35,9 +35,9 @@ class Answer:
 class Operation:
     """What a route does, what it is given and what it answers beside problems."""
 
-    group: str
+    tag: str
     summary: str
-    answers: tuple[Answer, ...]
-    query: tuple[Query, ...] = ()
-    headers: tuple[Query, ...] = ()
+    responses: tuple[ResponseSpec, ...]
+    query_params: tuple[Parameter, ...] = ()
+    headers: tuple[Parameter, ...] = ()
     body: Any = None

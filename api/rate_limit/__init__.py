@@ -1,7 +1,7 @@
-"""What one client may ask of the API, and what all of them together."""
+"""Rate limit per client (token bucket), and concurrency limit for expensive requests."""
 
-from api.rate_limit.concurrency import ConcurrencyLimiter, costly
-from api.rate_limit.middleware import limited, tell_limits
-from api.rate_limit.token_bucket import Buckets
+from api.rate_limit.concurrency import ConcurrencyLimiter, limit_concurrency
+from api.rate_limit.middleware import add_rate_limit_headers, limit_rate
+from api.rate_limit.token_bucket import TokenBuckets
 
-__all__ = ["Buckets", "ConcurrencyLimiter", "costly", "limited", "tell_limits"]
+__all__ = ["ConcurrencyLimiter", "TokenBuckets", "add_rate_limit_headers", "limit_concurrency", "limit_rate"]

@@ -1,4 +1,4 @@
-"""Requests that cost the database much: a few at a time, a few that wait, no more."""
+"""Concurrency limit for requests that are expensive for the database: a semaphore with a bounded queue."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,66 +11,66 @@ from tagify.errors import Busy
 from tagify.metrics import Counter
 from tagify.web import route_pattern
 
-WAITING_FOR_EACH = 8
-"""Requests that may wait for each one that runs."""
+QUEUE_PER_SLOT = 8
+"""Requests that may wait for each slot."""
 
-LONGEST_WAIT_S = 5.0
+QUEUE_TIMEOUT_S = 5.0
 
-CHEAP_CHANGES = {
+CHEAP_POST_ROUTES = {
     "/api/tags/apply/{id}",
     "/api/tags/remove/{id}",
     "/api/libraries/{id}/rescan",
     "/api/libraries/{id}/approve",
 }
-"""Routes that are posted to and touch one document, or a few."""
+"""Routes whose POST requests write only one or a few documents."""
 
 
 class ConcurrencyLimiter:
-    """At most `size` at a time. Who waits too long, or finds too many waiting, is told Busy."""
+    """At most `size` requests at a time. Raises Busy when the queue is full or the wait takes too long."""
 
     def __init__(self, size: int) -> None:
-        self._places = asyncio.Semaphore(size)
-        self._most_waiting = size * WAITING_FOR_EACH
+        self._semaphore = asyncio.Semaphore(size)
+        self._max_waiting = size * QUEUE_PER_SLOT
         self._waiting = 0
 
     @asynccontextmanager
-    async def passed(self) -> AsyncIterator[None]:
-        """A visit. Raises Busy."""
-        if self._places.locked() and self._waiting >= self._most_waiting:
-            raise Busy("too many requests of this kind wait already")
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold one slot. Raises Busy."""
+        if self._semaphore.locked() and self._waiting >= self._max_waiting:
+            raise Busy("too many requests of this kind are waiting")
         self._waiting += 1
         try:
-            async with asyncio.timeout(LONGEST_WAIT_S):
-                await self._places.acquire()
+            async with asyncio.timeout(QUEUE_TIMEOUT_S):
+                await self._semaphore.acquire()
         except TimeoutError:
-            raise Busy(f"other requests of this kind took longer than {LONGEST_WAIT_S:g} s") from None
+            raise Busy(f"no capacity for requests of this kind within {QUEUE_TIMEOUT_S:g} s") from None
         finally:
             self._waiting -= 1
         try:
             yield
         finally:
-            self._places.release()
+            self._semaphore.release()
 
 
-def is_costly(request: web.Request) -> bool:
-    """Whether a request changes many documents, or walks over those that it does not return."""
+def is_expensive(request: web.Request) -> bool:
+    """Whether a request writes many documents, or reads documents that it does not return."""
     if request.method == hdrs.METH_POST:
-        return route_pattern(request) not in CHEAP_CHANGES
+        return route_pattern(request) not in CHEAP_POST_ROUTES
     return "offset" in request.query and route_pattern(request) == "/api/images"
 
 
-def costly(gate: ConcurrencyLimiter, refused: Counter) -> Middleware:
-    """A middleware that lets costly requests through the gate, and all others by it."""
+def limit_concurrency(limiter: ConcurrencyLimiter, rejected: Counter) -> Middleware:
+    """A middleware that applies the limiter to expensive requests."""
 
     @web.middleware
-    async def pass_gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not is_costly(request):
+    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not is_expensive(request):
             return await handler(request)
         try:
-            async with gate.passed():
+            async with limiter.slot():
                 return await handler(request)
         except Busy:
-            refused.add(reason="busy")
+            rejected.add(reason="busy")
             raise
 
-    return pass_gate
+    return limit

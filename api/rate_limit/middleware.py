@@ -1,4 +1,4 @@
-"""Requests of one client over time: refused with 429 when there are too many, and told so before."""
+"""Rate limit middleware: status 429 above the limit, and the `RateLimit` headers (IETF draft)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,41 +6,44 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from api.rate_limit.token_bucket import Buckets, Grant
+from api.rate_limit.token_bucket import RateLimitResult, TokenBuckets
 from tagify.errors import TooManyRequests
 from tagify.metrics import Counter
 from tagify.web import Network, client_address, route_pattern
 
-MEDIA = {"/api/images/{id}/thumb", "/api/images/{id}/file"}
-"""Routes without a limit: a page shows hundreds of pictures at once."""
+UNLIMITED_ROUTES = {"/api/images/{id}/thumb", "/api/images/{id}/file"}
+"""Routes without a rate limit: a page loads hundreds of images at once."""
 
-_LIMIT: Final = web.RequestKey("limit", tuple[Buckets, Grant])
+_RATE_LIMIT: Final = web.RequestKey("limit", tuple[TokenBuckets, RateLimitResult])
 
 
-def limited(buckets: Buckets, trusted: Sequence[Network], refused: Counter) -> Middleware:
-    """A middleware that raises TooManyRequests for a client whose bucket is empty."""
+def limit_rate(buckets: TokenBuckets, trusted_proxies: Sequence[Network], rejected: Counter) -> Middleware:
+    """A middleware that raises TooManyRequests when the client's bucket is empty."""
 
     @web.middleware
     async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if route_pattern(request) in MEDIA:
+        if route_pattern(request) in UNLIMITED_ROUTES:
             return await handler(request)
-        client = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
+        client = client_address(
+            request.remote, request.headers.getall("X-Forwarded-For", ()), trusted_proxies
+        )
         if client is not None:
-            grant = buckets.take(client)
-            request[_LIMIT] = buckets, grant
-            if not grant.allowed:
-                refused.add(reason="rate")
+            result = buckets.acquire(client)
+            request[_RATE_LIMIT] = buckets, result
+            if not result.allowed:
+                rejected.add(reason="rate")
                 raise TooManyRequests(
-                    f"at most {buckets.burst} requests in {buckets.window_s} s", retry_after_s=grant.retry_s
+                    f"at most {buckets.burst} requests in {buckets.window_s} s",
+                    retry_after_s=result.retry_after_s,
                 )
         return await handler(request)
 
     return limit
 
 
-async def tell_limits(request: web.Request, response: web.StreamResponse) -> None:
-    """Put `RateLimit` and `RateLimit-Policy` (the IETF's draft, form of 2024) on an answer."""
-    if (limit := request.get(_LIMIT)) is not None:
-        buckets, grant = limit
+async def add_rate_limit_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add `RateLimit` and `RateLimit-Policy` (IETF draft of 2024); a handler for `on_response_prepare`."""
+    if (limit := request.get(_RATE_LIMIT)) is not None:
+        buckets, result = limit
         response.headers["RateLimit-Policy"] = f'"client";q={buckets.burst};w={buckets.window_s}'
-        response.headers["RateLimit"] = f'"client";r={grant.remaining};t={grant.full_s}'
+        response.headers["RateLimit"] = f'"client";r={result.remaining};t={result.full_s}'

@@ -1,64 +1,64 @@
-"""A token bucket for each client, in one number each (the generic cell rate algorithm)."""
+"""One token bucket per client, stored as one number (generic cell rate algorithm, GCRA)."""
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MOST_CLIENTS = 20_000
-"""Clients that are remembered; the one that has been silent for longest is forgotten for a new one."""
+MAX_CLIENTS = 20_000
+"""Maximum number of buckets; the least recently used one is evicted for a new client (LRU)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """Whether a request may be answered, and what is left.
+class RateLimitResult:
+    """Whether a request is allowed, and the state of its bucket.
 
-    `remaining` requests may follow at once, `full_s` is when all may again, and `retry_s` when the
-    next one may; times are in whole seconds.
+    `remaining` requests may follow at once; the bucket is full again in `reset_s`; a rejected request
+    may be retried in `retry_after_s`. Times are in whole seconds.
     """
 
     allowed: bool
     remaining: int
-    full_s: int
-    retry_s: int
+    reset_s: int
+    retry_after_s: int
 
 
-FLOAT = 1e-9
-"""What sums of floats may be off by, in seconds."""
+FLOAT_TOLERANCE_S = 1e-9
+"""Tolerance for rounding errors of float sums, in seconds."""
 
 
-class Buckets:
-    """Each client may send `burst` requests at once, and `rate` a second for ever."""
+class TokenBuckets:
+    """Token buckets of `burst` requests, refilled at `rate` requests per second."""
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.burst = burst
         self.window_s = math.ceil(burst / rate)
-        """An empty bucket is full after this time, in seconds."""
-        self._each_s = 1 / rate
+        """Time in which an empty bucket fills, in seconds."""
+        self._interval_s = 1 / rate
         self._clock = clock
-        # When a client's bucket will be full again; one that is full already need not be remembered.
+        # The time at which a client's bucket is full again; a bucket that is full needs no entry.
         self._full_at: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._full_at)
 
-    def take(self, client: str) -> Grant:
-        """One request of the client."""
+    def acquire(self, client: str) -> RateLimitResult:
+        """Take one token from the client's bucket."""
         now = self._clock()
         full_at = max(self._full_at.pop(client, 0.0), now)
-        later = full_at + self._each_s
-        # FLOAT, lest sums of floats refuse the last one of a burst.
-        over = later - now - self.burst * self._each_s - FLOAT
-        allowed = over <= 0
-        self._remember(client, later if allowed else full_at)
-        return Grant(
+        next_full_at = full_at + self._interval_s
+        # The tolerance keeps rounding errors from rejecting the last request of a burst.
+        excess_s = next_full_at - now - self.burst * self._interval_s - FLOAT_TOLERANCE_S
+        allowed = excess_s <= 0
+        self._remember(client, next_full_at if allowed else full_at)
+        return RateLimitResult(
             allowed=allowed,
-            remaining=int(-over / self._each_s) if allowed else 0,
-            full_s=math.ceil((later if allowed else full_at) - now - FLOAT),
-            retry_s=0 if allowed else max(1, math.ceil(over)),
+            remaining=int(-excess_s / self._interval_s) if allowed else 0,
+            reset_s=math.ceil((next_full_at if allowed else full_at) - now - FLOAT_TOLERANCE_S),
+            retry_after_s=0 if allowed else max(1, math.ceil(excess_s)),
         )
 
     def _remember(self, client: str, full_at: float) -> None:
-        if len(self._full_at) >= MOST_CLIENTS:
+        if len(self._full_at) >= MAX_CLIENTS:
             del self._full_at[next(iter(self._full_at))]
         self._full_at[client] = full_at

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from api.cursor import Cursors
+from api.cursor import CursorCodec
 from bench.lib.load import cpu_s, memory_mb
 from bench.lib.request_rate import Borne, alone, full, steady
 from bench.lib.servers import mongod, opened, served
@@ -59,7 +59,7 @@ async def cursor_at(uri: str, offset: int, which: ImageFilter | None = None) -> 
     which = which or ImageFilter()
     async with opened(uri) as catalog:
         images = await catalog.listing.newest(which, limit=1, offset=offset - 1)
-    return Cursors(which, Sort.NEWEST).encode(KeysetPosition(None, images[0].id))
+    return CursorCodec(which, Sort.NEWEST).encode(KeysetPosition(None, images[0].id))
 
 
 async def in_turns(measures: dict[str, Measure]) -> dict[str, float]:

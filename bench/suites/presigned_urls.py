@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import minio
 
-from api.presigned_urls import StoreUrls
+from api.presigned_urls import PresignedUrls
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
 from tagify.storage.keys import ObjectKeys
@@ -20,10 +20,10 @@ CONTENTS = [Content(f"{number:064x}") for number in range(60)]
 ROUNDS = 50
 
 
-def ours(urls: StoreUrls) -> None:
+def ours(urls: PresignedUrls) -> None:
     for content in CONTENTS:
-        urls.listed(Bucket.THUMBS, content)
-        urls.listed(Bucket.ORIGINALS, content)
+        urls.list_url(Bucket.THUMBS, content)
+        urls.list_url(Bucket.ORIGINALS, content)
 
 
 def theirs(client: minio.Minio, objects: ObjectKeys) -> None:
@@ -42,7 +42,7 @@ def milliseconds(call: Callable[[], None]) -> float:
 
 def main() -> None:
     settings = CommonSettings(s3_access_key="access", s3_secret_key="secret")
-    urls, objects = StoreUrls(settings), ObjectKeys(settings)
+    urls, objects = PresignedUrls(settings), ObjectKeys(settings)
     client = minio.Minio("127.0.0.1:9000", "access", "secret", region="us-east-1")
     pairs = [
         (milliseconds(lambda: ours(urls)), milliseconds(lambda: theirs(client, objects)))

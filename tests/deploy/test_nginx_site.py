@@ -56,7 +56,7 @@ async def _raw(front: NginxSite, path: str) -> bytes:
 
 
 async def test_headers_that_protect_are_on_every_answer_and_not_doubled(tmp_path: Path) -> None:
-    policy = api.static_pages.policy("")
+    policy = api.static_pages.content_security_policy("")
 
     async def page(_: web.Request) -> web.Response:
         return web.Response(

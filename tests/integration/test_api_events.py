@@ -18,9 +18,9 @@ import api.events.hub
 import api.events.replay
 import api.handlers.events
 from api.app import build
-from api.app_keys import EVENTS
-from api.events import Events
-from api.serializers import Items
+from api.app_keys import EVENT_HUB
+from api.events import EventHub
+from api.serializers import Serializer
 from tagify.catalog import (
     Catalog,
     CatalogChange,
@@ -141,7 +141,7 @@ async def test_many_who_come_back_share_one_look_into_the_past(
             async with listening(client, last) as blocks:
                 return await paths(blocks, 5)
 
-        hub = client.app[EVENTS]
+        hub = client.app[EVENT_HUB]
         opened = []
         follow = hub._changes.follow
 
@@ -149,7 +149,7 @@ async def test_many_who_come_back_share_one_look_into_the_past(
             opened.append(after)
             return follow(after)
 
-        hub._past._changes = SimpleNamespace(follow=counted)
+        hub._replay._changes = SimpleNamespace(follow=counted)
         answers = await asyncio.gather(*(back() for _ in range(40)))
     assert answers == [[f"{number:05}.jpg" for number in range(5)]] * 40
     assert opened.count(last) == 1
@@ -212,7 +212,7 @@ class Scripted:
 @asynccontextmanager
 async def scripted() -> AsyncIterator[tuple[Client, Scripted]]:
     changes, app = Scripted(), web.Application()
-    app[EVENTS] = hub = Events(changes, Items("", (320,)), Metrics(), max_clients=100)
+    app[EVENT_HUB] = hub = EventHub(changes, Serializer("", (320,)), Metrics(), max_clients=100)
     app.add_routes(api.handlers.events.routes)
     following = asyncio.create_task(hub.run())
     async with TestClient(TestServer(app)) as client:
@@ -239,7 +239,7 @@ async def test_one_that_is_overtaken_finds_as_the_last_that_it_has_to_reload(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(api.events.hub, "MAX_EVENTS", 20)
-    monkeypatch.setattr(api.handlers.events, "STALL_S", 60.0)
+    monkeypatch.setattr(api.handlers.events, "STALL_TIMEOUT_S", 60.0)
     async with scripted() as (client, changes):
         reader, writer = await deaf(client)
         async with listening(client) as blocks:
@@ -256,9 +256,9 @@ async def test_one_that_is_overtaken_finds_as_the_last_that_it_has_to_reload(
 
 
 async def test_one_that_never_reads_again_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.handlers.events, "STALL_S", 0.2)
+    monkeypatch.setattr(api.handlers.events, "STALL_TIMEOUT_S", 0.2)
     async with scripted() as (client, changes):
-        hub = client.app[EVENTS]
+        hub = client.app[EVENT_HUB]
         _, writer = await deaf(client)
         assert hub._clients == 1
 
@@ -280,7 +280,7 @@ async def test_when_the_history_is_lost_all_are_told_to_reload() -> None:
 async def test_too_much_to_catch_up_with_is_a_reload_and_is_looked_for_once(
     catalog: Catalog, library: Library, mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.events.replay, "MOST", 3)
+    monkeypatch.setattr(api.events.replay, "MAX_REPLAYED", 3)
     async with running(mongo_values) as client, listening(client) as blocks:
         last = (await anext(blocks))["id"]
     await catalog.images.write([image(library, number) for number in range(10)])

@@ -113,7 +113,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 async def test_costly_requests_wait_for_each_other_and_cheap_ones_do_not(
     mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.rate_limit.concurrency, "LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_TIMEOUT_S", 0.2)
     async with running(mongo_values, api_costly=1) as client:
         free, begun = asyncio.Event(), asyncio.Event()
 

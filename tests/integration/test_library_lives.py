@@ -122,7 +122,7 @@ async def test_a_removal_that_no_daemon_sees_to_says_so_and_goes_on_once_one_doe
     async with client.get(f"/api/libraries/{library['_id']}/progress") as response:
         told = await response.json()
     assert (told["state"], told["removal"]["total"], told["removal"]["done"]) == ("removing", 2, 0)
-    assert "no ingest daemon is at work" in told["removal"]["message"]
+    assert "no ingest service is running" in told["removal"]["message"]
     assert len(await all_images(catalog)) == 2
     async with ingest():
         await indexed(client)

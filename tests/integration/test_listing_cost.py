@@ -11,8 +11,8 @@ from aiohttp.test_utils import make_mocked_request
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from api.query_params import image_filter, sort_of
-from api.serializers import Items
+from api.query_params import parse_image_filter, parse_sort
+from api.serializers import Serializer
 from bench.lib import million_images
 from tagify.catalog import Catalog, ImageFilter, ImagePage, KeysetPosition, Sort
 from tagify.catalog.queries import listing
@@ -103,8 +103,8 @@ async def test_no_list_examines_more_than_a_small_multiple_of_a_page(
         for query in QUERIES[::every]:
             asked = make_mocked_request("GET", f"/api/images?{query}")
             try:
-                which = image_filter(asked)
-                sort = sort_of(asked, which)
+                which = parse_image_filter(asked)
+                sort = parse_sort(asked, which)
             except BadRequest as error:
                 refused.append(error.detail)
                 continue
@@ -148,7 +148,7 @@ async def test_a_list_by_offset_looks_at_a_bounded_number_of_images(
     costs, offset = Costs(filled), 100
     try:
         for query in (query for query in QUERIES if not re.search("sort|path|taken", query)):
-            which = image_filter(make_mocked_request("GET", f"/api/images?{query}"))
+            which = parse_image_filter(make_mocked_request("GET", f"/api/images?{query}"))
             costs.begin()
             found = await catalog.listing.newest(which, offset=offset, limit=LIMIT)
             taken = costs.taken()
@@ -202,7 +202,7 @@ async def test_an_item_of_a_list_is_small(filled: Database[dict[str, Any]], mong
     await catalog.ensure_indexes()
     page = await catalog.listing.page(ImageFilter(), limit=200)
     await catalog.close()
-    items = Items("https://media.example.org", (160, 320, 512, 1024))
+    items = Serializer("https://media.example.org", (160, 320, 512, 1024))
     sizes = [len(orjson.dumps(items.tile(tile))) for tile in page.tiles]
     assert len(page.tiles[0].placeholder) == 25
     assert len(sizes) == 200

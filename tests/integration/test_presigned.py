@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from api.app import build
-from api.presigned_urls import StoreUrls
+from api.presigned_urls import PresignedUrls
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import ApiSettings, CommonSettings
@@ -61,10 +61,10 @@ async def test_both_stores_take_a_listed_url_and_let_browsers_keep_it(
     blobs: ObjectStore, s3_values: Values
 ) -> None:
     await blobs.put(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
-    urls = StoreUrls(CommonSettings(**s3_values))
+    urls = PresignedUrls(CommonSettings(**s3_values))
     listed, (single, expires) = (
-        urls.listed(Bucket.ORIGINALS, CONTENT),
-        urls.single(Bucket.ORIGINALS, CONTENT),
+        urls.list_url(Bucket.ORIGINALS, CONTENT),
+        urls.single_url(Bucket.ORIGINALS, CONTENT),
     )
     assert expires > datetime.now(UTC)
     async with aiohttp.ClientSession() as session:
@@ -81,10 +81,10 @@ async def test_both_stores_take_a_listed_url_and_let_browsers_keep_it(
 
 def test_a_listed_url_is_the_same_for_hours_and_always_good_for_hours_more() -> None:
     now = datetime(2026, 3, 1, 5, 59, 59, tzinfo=UTC)
-    urls = StoreUrls(CommonSettings(s3_access_key="key", s3_secret_key="secret"), lambda: now)
+    urls = PresignedUrls(CommonSettings(s3_access_key="key", s3_secret_key="secret"), lambda: now)
     seen = set()
     for _ in range(100):
-        url = URL(urls.listed(Bucket.THUMBS, CONTENT))
+        url = URL(urls.list_url(Bucket.THUMBS, CONTENT))
         signed = datetime.strptime(url.query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         left = signed + timedelta(seconds=int(url.query["X-Amz-Expires"])) - now
         assert timedelta(hours=6) <= left <= timedelta(hours=12)

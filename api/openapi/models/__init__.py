@@ -4,38 +4,38 @@ Answers are written by `api.serializers` and the handlers; a test holds that wha
 and nothing beside it.
 """
 
-from api.openapi.models.images import Image, Page, PlainImage, SignedUrl
-from api.openapi.models.libraries import Library, NewLibrary, NewName, Progress
-from api.openapi.models.service import Health, Problem, Readiness
+from api.openapi.models.images import ImageSchema, PageSchema, PlainImageSchema, SignedUrlSchema
+from api.openapi.models.libraries import LibrarySchema, NewLibrarySchema, NewNameSchema, ProgressSchema
+from api.openapi.models.service import HealthSchema, ProblemSchema, ReadinessSchema
 from api.openapi.models.tags import (
-    Change,
-    Changed,
-    NewRename,
-    Rename,
-    RetaggedOne,
-    TagCount,
+    ChangedSchema,
+    ChangeSchema,
+    NewRenameSchema,
+    RenameSchema,
+    RetaggedOneSchema,
+    TagCountSchema,
     TagNames,
-    UndoWish,
+    UndoWishSchema,
 )
 
 __all__ = [
-    "Change",
-    "Changed",
-    "Health",
-    "Image",
-    "Library",
-    "NewLibrary",
-    "NewName",
-    "NewRename",
-    "Page",
-    "PlainImage",
-    "Problem",
-    "Progress",
-    "Readiness",
-    "Rename",
-    "RetaggedOne",
-    "SignedUrl",
-    "TagCount",
+    "ChangeSchema",
+    "ChangedSchema",
+    "HealthSchema",
+    "ImageSchema",
+    "LibrarySchema",
+    "NewLibrarySchema",
+    "NewNameSchema",
+    "NewRenameSchema",
+    "PageSchema",
+    "PlainImageSchema",
+    "ProblemSchema",
+    "ProgressSchema",
+    "ReadinessSchema",
+    "RenameSchema",
+    "RetaggedOneSchema",
+    "SignedUrlSchema",
+    "TagCountSchema",
     "TagNames",
-    "UndoWish",
+    "UndoWishSchema",
 ]

@@ -4,10 +4,12 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, with_config
 
-exact = with_config(ConfigDict(extra="forbid"))
+no_extra_members = with_config(ConfigDict(extra="forbid"))
 """Marks a model that has no members but those it names."""
 
 Id = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="24 hex digits.")]
-Content = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file's bytes, in hex.")]
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+ContentHash = Annotated[
+    str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file's bytes, in hex.")
+]
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]

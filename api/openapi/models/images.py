@@ -5,12 +5,12 @@ from typing import Annotated, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.openapi.models.fields import Content, Count, Id, Time, exact
+from api.openapi.models.fields import ContentHash, Count, Id, Timestamp, no_extra_members
 from tagify.model import ImageState
 
 
-@exact
-class Tile(TypedDict):
+@no_extra_members
+class TileSchema(TypedDict):
     """An image as a grid needs it."""
 
     _id: Id
@@ -18,14 +18,14 @@ class Tile(TypedDict):
     width: Count
     height: Count
     placeholder: Annotated[str, Field(description="A ThumbHash in base64.")]
-    content: NotRequired[Content]
+    content: NotRequired[ContentHash]
     thumb: NotRequired[Annotated[str, Field(description="Pre-signed, where that is the mode.")]]
     original: NotRequired[Annotated[str, Field(description="Pre-signed, where that is the mode.")]]
     error: NotRequired[str]
 
 
-@exact
-class Media(TypedDict):
+@no_extra_members
+class MediaSchema(TypedDict):
     """Templates of media URLs: a name in braces is that member of an item, `{w}` one of the widths."""
 
     thumb: str
@@ -34,18 +34,18 @@ class Media(TypedDict):
     widths: list[int]
 
 
-@exact
-class Page(TypedDict):
+@no_extra_members
+class PageSchema(TypedDict):
     """A page of a list, and the cursors that lead on and back."""
 
-    items: list[Tile]
+    items: list[TileSchema]
     next_cursor: str | None
     prev_cursor: str | None
-    media: Media
+    media: MediaSchema
 
 
-@exact
-class PlainImage(TypedDict):
+@no_extra_members
+class PlainImageSchema(TypedDict):
     """An image in the deprecated list."""
 
     _id: Id
@@ -54,24 +54,24 @@ class PlainImage(TypedDict):
     height: Count
 
 
-@exact
-class Variant(TypedDict):
+@no_extra_members
+class VariantSchema(TypedDict):
     """An image in another width."""
 
     width: Count
     url: str
 
 
-@exact
-class Position(TypedDict):
+@no_extra_members
+class PositionSchema(TypedDict):
     """Degrees (WGS 84), north and east positive."""
 
     latitude: float
     longitude: float
 
 
-@exact
-class Image(TypedDict):
+@no_extra_members
+class ImageSchema(TypedDict):
     """All that is known of an image."""
 
     _id: Id
@@ -83,24 +83,24 @@ class Image(TypedDict):
     placeholder: str
     state: ImageState
     error: str
-    content: NotRequired[Content]
+    content: NotRequired[ContentHash]
     thumb: NotRequired[str]
     original: NotRequired[str]
-    variants: NotRequired[list[Variant]]
+    variants: NotRequired[list[VariantSchema]]
     size: Count
     mime: str
-    taken_at: Time | None
+    taken_at: Timestamp | None
     camera: str
     lens: str
-    position: Position | None
+    position: PositionSchema | None
     frames: Count
-    added_at: Time | None
-    updated_at: Time | None
+    added_at: Timestamp | None
+    updated_at: Timestamp | None
 
 
-@exact
-class SignedUrl(TypedDict):
+@no_extra_members
+class SignedUrlSchema(TypedDict):
     """A URL of the store that anybody may use until it expires."""
 
     url: str
-    expires_at: Time
+    expires_at: Timestamp

@@ -5,13 +5,13 @@ from typing import Annotated, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.handlers.libraries import MAX_NAME
-from api.openapi.models.fields import Count, Id, Time, exact
+from api.handlers.libraries import MAX_NAME_LENGTH
+from api.openapi.models.fields import Count, Id, Timestamp, no_extra_members
 from tagify.model import LibraryState
 
 
-@exact
-class Removal(TypedDict):
+@no_extra_members
+class RemovalSchema(TypedDict):
     """How far the removal of a library is: images, then objects of the store."""
 
     total: Count
@@ -20,8 +20,8 @@ class Removal(TypedDict):
     message: str
 
 
-@exact
-class Progress(TypedDict):
+@no_extra_members
+class ProgressSchema(TypedDict):
     """How far a library's scan is, and what it waits for."""
 
     state: LibraryState
@@ -29,14 +29,14 @@ class Progress(TypedDict):
     scan_total: Count
     scan_done: Count
     indexed_count: Count
-    last_scanned: Time | None
+    last_scanned: Timestamp | None
     scan_error: str
     removal_waiting: Count
-    removal_since: Time | None
-    removal: Removal | None
+    removal_since: Timestamp | None
+    removal: RemovalSchema | None
 
 
-class Library(Progress):
+class LibrarySchema(ProgressSchema):
     """A library."""
 
     _id: Id
@@ -44,14 +44,14 @@ class Library(Progress):
     path: str
 
 
-class NewLibrary(TypedDict):
+class NewLibrarySchema(TypedDict):
     """A folder that is to be a library."""
 
     path: Annotated[str, Field(pattern="^/", description="Absolute, below an allowed root.")]
-    name: NotRequired[Annotated[str, Field(min_length=1, max_length=MAX_NAME)]]
+    name: NotRequired[Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]]
 
 
-class NewName(TypedDict):
+class NewNameSchema(TypedDict):
     """Another name for a library."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=r"\S")]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S")]

@@ -5,25 +5,25 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.openapi.models.fields import exact
+from api.openapi.models.fields import no_extra_members
 
 
-@exact
-class Health(TypedDict):
+@no_extra_members
+class HealthSchema(TypedDict):
     """The service answers."""
 
     status: Literal["ok"]
 
 
-@exact
-class Readiness(TypedDict):
+@no_extra_members
+class ReadinessSchema(TypedDict):
     """Whether each dependency is well, in words."""
 
     status: Literal["ok", "unready"]
     checks: dict[str, str]
 
 
-class Problem(TypedDict):
+class ProblemSchema(TypedDict):
     """An error (RFC 9457). `type` never changes; `detail` is a sentence for people."""
 
     type: Annotated[str, Field(pattern="^urn:tagify:problem:")]

@@ -5,26 +5,26 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.handlers.tags import MAX_IMAGES, MAX_TAGS, MAX_TOKEN
-from api.openapi.models.fields import Count, Id, Time, exact
+from api.handlers.tags import MAX_IMAGES, MAX_TAGS, MAX_TOKEN_LENGTH
+from api.openapi.models.fields import Count, Id, Timestamp, no_extra_members
 from tagify.model import JobState
 from tagify.tagnames import MAX_LENGTH
 
 TagName = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 TagNames = Annotated[list[TagName], Field(max_length=MAX_TAGS)]
-Undo = Annotated[str | None, Field(description="Takes the change back within the hour.")]
+UndoToken = Annotated[str | None, Field(description="Takes the change back within the hour.")]
 
 
-@exact
-class TagCount(TypedDict):
+@no_extra_members
+class TagCountSchema(TypedDict):
     """A tag, and the number of images that carry it."""
 
     _id: str
     count: Count
 
 
-@exact
-class Retagged(TypedDict):
+@no_extra_members
+class RetaggedSchema(TypedDict):
     """The tags of an image after a change, and what the change did."""
 
     _id: Id
@@ -33,25 +33,25 @@ class Retagged(TypedDict):
     removed: list[str]
 
 
-class RetaggedOne(Retagged):
+class RetaggedOneSchema(RetaggedSchema):
     """The same of a change of one image."""
 
-    undo: Undo
+    undo: UndoToken
 
 
-@exact
-class Changed(TypedDict):
+@no_extra_members
+class ChangedSchema(TypedDict):
     """What a change of many images did."""
 
     changed: Count
     added: Annotated[dict[str, Count], Field(description="Images by tag that was put on.")]
     removed: Annotated[dict[str, Count], Field(description="Images by tag that was taken off.")]
-    undo: Undo
-    images: list[Retagged]
+    undo: UndoToken
+    images: list[RetaggedSchema]
 
 
-@exact
-class Change(TypedDict):
+@no_extra_members
+class ChangeSchema(TypedDict):
     """A change of many images."""
 
     ids: Annotated[list[Id], Field(max_length=MAX_IMAGES)]
@@ -60,11 +60,13 @@ class Change(TypedDict):
 
 
 # "from" is no name in Python, so the fields are written as texts here.
-NewRename = TypedDict("NewRename", {"from": TagName, "to": TagName, "library_id": NotRequired[Id | None]})
+NewRenameSchema = TypedDict(
+    "NewRenameSchema", {"from": TagName, "to": TagName, "library_id": NotRequired[Id | None]}
+)
 """A tag that is to have another name; where the name is a tag already the two become one."""
 
-Rename = TypedDict(
-    "Rename",
+RenameSchema = TypedDict(
+    "RenameSchema",
     {
         "_id": Id,
         "kind": Literal["rename"],
@@ -75,14 +77,14 @@ Rename = TypedDict(
         "total": Count,
         "done": Count,
         "error": str,
-        "created_at": Time | None,
-        "finished_at": Time | None,
+        "created_at": Timestamp | None,
+        "finished_at": Timestamp | None,
     },
 )
 """A job that renames a tag, and how far it is."""
 
 
-class UndoWish(TypedDict):
+class UndoWishSchema(TypedDict):
     """The token that a change was answered with."""
 
-    undo: Annotated[str, Field(max_length=MAX_TOKEN)]
+    undo: Annotated[str, Field(max_length=MAX_TOKEN_LENGTH)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import api.rate_limit.concurrency
 import api.rate_limit.token_bucket
-from api.rate_limit import Buckets, ConcurrencyLimiter
+from api.rate_limit import ConcurrencyLimiter, TokenBuckets
 from tagify.errors import Busy
 from tagify.web import client_address
 
@@ -33,18 +33,18 @@ def test_no_client_gets_more_than_a_burst_and_its_rate_and_is_told_the_truth(
     rate: float, burst: int, pauses: list[float]
 ) -> None:
     clock = Clock()
-    buckets = Buckets(rate, burst, clock)
+    buckets = TokenBuckets(rate, burst, clock)
     granted: list[float] = []
     for pause in pauses:
         clock.now += pause
-        grant = buckets.take("a")
+        grant = buckets.acquire("a")
         assert 0 <= grant.remaining < burst
-        assert 0 <= grant.full_s <= buckets.window_s
+        assert 0 <= grant.reset_s <= buckets.window_s
         if grant.allowed:
             granted.append(clock.now)
         else:
             assert grant.remaining == 0
-            assert grant.retry_s >= 1
+            assert grant.retry_after_s >= 1
     for number, first in enumerate(granted):
         for more, last in enumerate(granted[number:], 1):
             assert more <= burst + rate * (last - first) + 1e-6
@@ -52,20 +52,20 @@ def test_no_client_gets_more_than_a_burst_and_its_rate_and_is_told_the_truth(
 
 def test_who_waits_as_long_as_told_is_let_in() -> None:
     clock = Clock()
-    buckets = Buckets(0.4, 3, clock)
-    assert [buckets.take("a").remaining for _ in range(3)] == [2, 1, 0]
-    refused = buckets.take("a")
-    assert (refused.allowed, buckets.take("b").allowed) == (False, True)
-    clock.now += refused.retry_s
-    assert buckets.take("a").allowed
+    buckets = TokenBuckets(0.4, 3, clock)
+    assert [buckets.acquire("a").remaining for _ in range(3)] == [2, 1, 0]
+    refused = buckets.acquire("a")
+    assert (refused.allowed, buckets.acquire("b").allowed) == (False, True)
+    clock.now += refused.retry_after_s
+    assert buckets.acquire("a").allowed
 
 
 def test_the_clients_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.rate_limit.token_bucket, "MOST_CLIENTS", 100)
-    buckets = Buckets(1, 1, Clock())
+    monkeypatch.setattr(api.rate_limit.token_bucket, "MAX_CLIENTS", 100)
+    buckets = TokenBuckets(1, 1, Clock())
     for number in range(10_000):
-        assert buckets.take(str(number)).allowed
-        assert not buckets.take(str(number)).allowed
+        assert buckets.acquire(str(number)).allowed
+        assert not buckets.acquire(str(number)).allowed
     assert len(buckets) <= 100
 
 
@@ -99,11 +99,11 @@ def test_no_header_breaks_it(peer: str, forwarded: list[str]) -> None:
 
 
 async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.rate_limit.concurrency, "WAITING_FOR_EACH", 1)
+    monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_PER_SLOT", 1)
     gate, inside, free = ConcurrencyLimiter(2), [], asyncio.Event()
 
     async def visit(number: int) -> None:
-        async with gate.passed():
+        async with gate.slot():
             inside.append(number)
             await free.wait()
 
@@ -118,11 +118,11 @@ async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch
 
 
 async def test_nobody_waits_at_a_gate_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.rate_limit.concurrency, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_TIMEOUT_S", 0.05)
     gate = ConcurrencyLimiter(1)
-    async with gate.passed():
+    async with gate.slot():
         with pytest.raises(Busy):
-            async with gate.passed():
+            async with gate.slot():
                 pass
-    async with gate.passed():
+    async with gate.slot():
         pass
