@@ -36,9 +36,9 @@ from api.rate_limit import (
 from api.serializers import Serializer
 from tagify import __version__
 from tagify.catalog import Catalog
-from tagify.concurrency.coalesce import Shared
+from tagify.concurrency.coalesce import ReadCoalescer
 from tagify.concurrency.tasks import cancel_and_wait
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
 from tagify.web import METRICS, JsonBody, new_app
@@ -74,7 +74,7 @@ def build(settings: ApiSettings) -> web.Application:
     coalesced = metrics.counter(
         "api_answers_shared_total", "Requests that shared the response of another one."
     )
-    app[COALESCER] = Shared(coalesced)
+    app[COALESCER] = ReadCoalescer(coalesced)
     app.cleanup_ctx.extend([_resources, _background_tasks])
     app.on_shutdown.append(_close_event_streams)
     for handlers in (images, tags, jobs, libraries, events, page, docs):
@@ -96,7 +96,7 @@ def _rate_limit_middlewares(settings: ApiSettings, metrics: Metrics) -> list[Mid
 
 async def _resources(app: web.Application) -> AsyncIterator[None]:
     app[CATALOG] = Catalog(app[SETTINGS], app[METRICS])
-    app[DISK_THREADS] = Threads("disk", 2)
+    app[DISK_THREADS] = ThreadPool("disk", 2)
     yield
     await app[DISK_THREADS].close()
     await app[CATALOG].close()

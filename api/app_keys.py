@@ -11,8 +11,8 @@ from api.presigned_urls import PresignedUrls
 from api.serializers import Serializer
 from api.static_pages import StaticFile
 from tagify.catalog import Catalog
-from tagify.concurrency.coalesce import Shared
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.coalesce import ReadCoalescer
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.metrics import Counter
 from tagify.settings import ApiSettings
 from tagify.web import JsonBody
@@ -23,9 +23,9 @@ PRESIGNED_URLS: Final = web.AppKey("presigned_urls", PresignedUrls)
 SERIALIZER: Final = web.AppKey("serializer", Serializer)
 EVENT_HUB: Final = web.AppKey("event_hub", EventHub)
 INDEX_BUILDER: Final = web.AppKey("index_builder", IndexBuilder)
-COALESCER: Final = web.AppKey("coalescer", Shared[JsonBody])
+COALESCER: Final = web.AppKey("coalescer", ReadCoalescer[JsonBody])
 OPENAPI_DOCUMENT: Final = web.AppKey("openapi_document", JsonBody)
 REFERENCE_FILES: Final = web.AppKey("reference_files", Mapping[str, StaticFile])
 GALLERY_FILES: Final = web.AppKey("gallery_files", Mapping[str, StaticFile])
-DISK_THREADS: Final = web.AppKey("disk_threads", Threads)
+DISK_THREADS: Final = web.AppKey("disk_threads", ThreadPool)
 OFFSET_COUNTER: Final = web.AppKey("offset_counter", Counter)

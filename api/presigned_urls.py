@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
 from tagify.storage.keys import ObjectKeys
-from tagify.storage.presign import Signer, SigningContext
+from tagify.storage.presign import SigningContext, UrlSigner
 
 LIST_WINDOW = timedelta(hours=6)
 """URLs in lists stay the same for this time, so that browsers can use their caches."""
@@ -33,7 +33,7 @@ class PresignedUrls:
         self._now = now
         self.origin = settings.s3_public_endpoint or settings.s3_endpoint
         """Scheme, host and port of the URLs."""
-        self._signer = Signer(
+        self._signer = UrlSigner(
             self.origin,
             settings.s3_region,
             settings.s3_access_key.get_secret_value(),
@@ -44,13 +44,13 @@ class PresignedUrls:
 
     def list_url(self, bucket: Bucket, content: Content) -> str:
         """The URL for a list: the same for all calls in a window, cacheable only by the browser."""
-        return self._list_context().url(self._keys.path(bucket, content))
+        return self._list_context().sign(self._keys.url_path(bucket, content))
 
     def single_url(self, bucket: Bucket, content: Content) -> tuple[str, datetime]:
         """A URL valid from now on, and its time of expiry."""
         now = self._now().replace(microsecond=0)
-        context = self._signer.stamp(now, SINGLE_LIFETIME)
-        return context.url(self._keys.path(bucket, content)), now + SINGLE_LIFETIME
+        context = self._signer.context(now, SINGLE_LIFETIME)
+        return context.sign(self._keys.url_path(bucket, content)), now + SINGLE_LIFETIME
 
     def _list_context(self) -> SigningContext:
         now = self._now()
@@ -58,5 +58,5 @@ class PresignedUrls:
             self._window_start = now - (now - _EPOCH) % LIST_WINDOW
             age = int(LIST_LIFETIME.total_seconds())
             response_headers = {"response-cache-control": f"private, max-age={age}, immutable"}
-            self._context = self._signer.stamp(self._window_start, LIST_LIFETIME, response_headers)
+            self._context = self._signer.context(self._window_start, LIST_LIFETIME, response_headers)
         return self._context

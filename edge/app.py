@@ -32,8 +32,8 @@ from edge.variants.memory_cache import MemoryCache
 from edge.variants.renderer import VariantRenderer
 from edge.variants.service import VariantService
 from tagify.catalog import Catalog, PurgeEntry
-from tagify.concurrency.circuit_breaker import Circuit
-from tagify.concurrency.limiter import UPSTREAMS, Slots
+from tagify.concurrency.circuit_breaker import CircuitBreaker
+from tagify.concurrency.limiter import UPSTREAMS, TimedSemaphore
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
@@ -89,8 +89,8 @@ async def _upstream(app: web.Application) -> AsyncIterator[None]:
         app[UPSTREAM] = Upstream(
             session,
             app[OBJECT_STORE],
-            Circuit("S3", state=state, refused=refused),
-            Slots(UPSTREAMS, wait_s=settings.s3_timeout_s, taken=transfers),
+            CircuitBreaker("S3", state=state, refused=refused),
+            TimedSemaphore(UPSTREAMS, wait_s=settings.s3_timeout_s, taken=transfers),
             seconds=metrics.histogram("edge_upstream_seconds", "Time to the S3 server's head, by method."),
             received=metrics.counter("edge_bytes_in_total", "Bytes from the S3 server."),
             read_timeout_s=settings.s3_timeout_s,
@@ -98,7 +98,7 @@ async def _upstream(app: web.Application) -> AsyncIterator[None]:
         app[METADATA_CACHE] = MetadataCache(
             app[CATALOG],
             app[UPSTREAM],
-            Circuit("MongoDB", state=state, refused=refused),
+            CircuitBreaker("MongoDB", state=state, refused=refused),
             timeout_s=settings.mongo_timeout_s,
             stale=metrics.counter("edge_stale_total", "Images by id as MongoDB had them a while ago."),
         )

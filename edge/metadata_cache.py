@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from edge.originals.upstream import Upstream
 from tagify.catalog import Catalog
-from tagify.concurrency.circuit_breaker import Circuit
-from tagify.concurrency.singleflight import Flights
+from tagify.concurrency.circuit_breaker import CircuitBreaker
+from tagify.concurrency.singleflight import SingleFlight
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.concurrency.ttl_cache import TTLCache
 from tagify.errors import Unavailable
@@ -56,7 +56,13 @@ class MetadataCache:
     """Asks the catalog; where it is away or was asked a moment ago, says what it said last."""
 
     def __init__(
-        self, catalog: Catalog, upstream: Upstream, circuit: Circuit, *, timeout_s: float, stale: Counter
+        self,
+        catalog: Catalog,
+        upstream: Upstream,
+        circuit: CircuitBreaker,
+        *,
+        timeout_s: float,
+        stale: Counter,
     ) -> None:
         self._catalog = catalog
         self._upstream = upstream
@@ -65,7 +71,7 @@ class MetadataCache:
         self._stale = stale
         self._images: TTLCache[ImageId, _CachedImage] = TTLCache(IMAGE_CAPACITY, STALE_IF_ERROR_S)
         self._originals: TTLCache[Content, OriginalInfo] = TTLCache(ORIGINAL_CAPACITY, ORIGINAL_TTL_S)
-        self._flights: Flights[Image | None] = Flights()
+        self._flights: SingleFlight[Image | None] = SingleFlight()
         self._refreshes: dict[ImageId, asyncio.Task[None]] = {}
 
     async def get_image(self, image_id: ImageId, expected_content: str = "") -> Image | None:
@@ -116,9 +122,9 @@ class MetadataCache:
         async def query() -> Image | None:
             return await self._query(lambda: self._catalog.images.get(image_id), wait_s)
 
-        image = await self._flights.join(image_id, query)
+        image = await self._flights.run(image_id, query)
         if image is None:
-            self._images.drop(image_id)
+            self._images.remove(image_id)
         else:
             self._images.put(image_id, _CachedImage(image, time.monotonic()))
         return image

@@ -32,7 +32,7 @@ from ingest.watch import Watcher
 from ingest.watch.debounce import Debouncer
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import OUTAGES, OutageTracker, retry_while_unavailable
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.gc import MARK_AGE_S, GarbageCollector
 from tagify.metrics import Counter, Metrics
 from tagify.settings import IngestSettings
@@ -49,7 +49,7 @@ class ProcessServices:
     settings: IngestSettings
     catalog: Catalog
     presence: FilePresence
-    threads: Threads
+    threads: ThreadPool
     watcher: Watcher
     pipeline: Pipeline
     batch_writer: BatchWriter
@@ -69,7 +69,7 @@ class Container:
             )
         )
         self.watcher = Watcher()
-        self.threads = Threads("files", STAT_THREADS)
+        self.threads = ThreadPool("files", STAT_THREADS)
         self.leases = HeldLeases()
         self.registry = LibraryRegistry(self.catalog, self.leases)
         self.batch_writer = BatchWriter(

@@ -43,5 +43,7 @@ class Dismantler:
         return await delete_marked_objects(self._catalog, self._blobs, self._condemned_s)
 
     def _objects_of(self, content: Content, length: int) -> Iterator[StoredObject]:
-        yield StoredObject(Bucket.ORIGINALS, self._blobs.key(Bucket.ORIGINALS, content), content, length)
-        yield StoredObject(Bucket.THUMBS, self._blobs.key(Bucket.THUMBS, content), content)
+        yield StoredObject(
+            Bucket.ORIGINALS, self._blobs.object_key(Bucket.ORIGINALS, content), content, length
+        )
+        yield StoredObject(Bucket.THUMBS, self._blobs.object_key(Bucket.THUMBS, content), content)

@@ -80,7 +80,7 @@ class GarbageCollector:
     async def _old_objects(self, bucket: Bucket) -> AsyncIterator[list[StoredObject]]:
         modified_before, after = datetime.now(UTC) - self._orphan_age, ""
         while True:
-            listing = await self._store.listed(bucket, after, LIST_BATCH)
+            listing = await self._store.list_objects(bucket, after, LIST_BATCH)
             old = [item for item in listing if item.modified <= modified_before]
             yield [StoredObject(bucket, item.key, item.content, item.length) for item in old if item.content]
             if len(listing) < LIST_BATCH:
@@ -103,7 +103,7 @@ async def delete_marked_objects(catalog: Catalog, store: ObjectStore, mark_age_s
             if time.monotonic() > deadline:
                 return deleted
             batch = garbage[start : start + MAX_CONCURRENT_DELETES]
-            await asyncio.gather(*(store.remove_key(item.bucket, item.key) for item in batch))
+            await asyncio.gather(*(store.delete_key(item.bucket, item.key) for item in batch))
             deleted += len(batch)
         await catalog.purge_log.append(garbage)
         await catalog.deletion_queue.unmark(claimed)

@@ -61,7 +61,7 @@ class TextFormatter(logging.Formatter):
         return text.encode("utf-8", "backslashreplace").decode()
 
 
-def configure(service: str, level: str, style: str) -> None:
+def configure_logging(service: str, level: str, style: str) -> None:
     """Send all logs of this process to standard error in the given style (`json` or `text`)."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service) if style == "json" else TextFormatter(service))

@@ -45,7 +45,7 @@ class Counter:
         series = _series(labels)
         self._values[series] = self._values.get(series, 0) + amount
 
-    def bound(self, **labels: str) -> Callable[[float], None]:
+    def bind(self, **labels: str) -> Callable[[float], None]:
         """`add` under these labels, for where a tenth of a microsecond matters."""
         values, series = self._values, _series(labels)
         values.setdefault(series, 0)
@@ -55,13 +55,13 @@ class Counter:
 
         return add
 
-    def show(self) -> None:
+    def export(self) -> None:
         """Hand the values to the page of metrics."""
         for series, value in self._values.items():
             self._collector.set(dict(series), value)
 
 
-class _Held:
+class _RaisedGauge:
     """A block that counts for as long as it lasts. A class: a generator would take four times as long."""
 
     __slots__ = ("_amount", "_series", "_values")
@@ -86,7 +86,7 @@ class Gauge:
         self._values: dict[_Series, float] = {}
         self._followed: Callable[[], float] | None = None
 
-    def follow(self, read: Callable[[], float]) -> None:
+    def set_function(self, read: Callable[[], float]) -> None:
         """The value is what this says whenever it is shown."""
         self._followed = read
 
@@ -94,13 +94,13 @@ class Gauge:
         """The value is now this."""
         self._values[_series(labels)] = value
 
-    def held(self, amount: float = 1, **labels: str) -> "_Held":
+    def raised(self, amount: float = 1, **labels: str) -> "_RaisedGauge":
         """So much more for as long as the block lasts."""
         series = _series(labels)
         self._values.setdefault(series, 0)
-        return _Held(self._values, series, amount)
+        return _RaisedGauge(self._values, series, amount)
 
-    def show(self) -> None:
+    def export(self) -> None:
         """Hand the values to the page of metrics."""
         if self._followed is not None:
             self.set(self._followed())
@@ -108,7 +108,7 @@ class Gauge:
             self._collector.set(dict(series), value)
 
 
-class _Timed:
+class _Timer:
     """A block whose time is observed. A class: see _Held."""
 
     __slots__ = ("_histogram", "_labels", "_start")
@@ -139,7 +139,7 @@ class Histogram:
         self._counts_of(series)[bisect_left(self._bounds, seconds)] += 1
         self._sums[series] += seconds
 
-    def bound(self, **labels: str) -> Callable[[float], None]:
+    def bind(self, **labels: str) -> Callable[[float], None]:
         """`observe` under these labels, for where a tenth of a microsecond matters."""
         series, bounds, sums = _series(labels), self._bounds, self._sums
         counts = self._counts_of(series)
@@ -150,11 +150,11 @@ class Histogram:
 
         return observe
 
-    def timed(self, **labels: str) -> "_Timed":
+    def time(self, **labels: str) -> "_Timer":
         """Observe the time that the block takes, whether it succeeds or not."""
-        return _Timed(self, labels)
+        return _Timer(self, labels)
 
-    def show(self) -> None:
+    def export(self) -> None:
         """Hand the values to the page of metrics."""
         for series, counts in self._counts.items():
             buckets = Buckets(*self._bounds)
@@ -200,9 +200,9 @@ class Metrics:
         self._shown.append(histogram)
         return histogram
 
-    def page(self) -> tuple[bytes, dict[str, str]]:
+    def exposition(self) -> tuple[bytes, dict[str, str]]:
         """The text exposition of all metrics, and the headers it goes with."""
         for metric in self._shown:
-            metric.show()
+            metric.export()
         body, headers = render(self._registry, ["text/plain"])
         return body, {str(key): str(value) for key, value in headers.items()}

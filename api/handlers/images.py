@@ -41,7 +41,7 @@ async def list_images(request: web.Request) -> web.Response:
         page = await request.app[CATALOG].listing.page(image_filter, sort, limit=limit, **positions)
         return JsonBody(_serialize_page(request.app[SERIALIZER], page, codec))
 
-    body = await request.app[COALESCER].ask((codec, after, before, limit), load_page)
+    body = await request.app[COALESCER].run((codec, after, before, limit), load_page)
     return body.to_response(request)
 
 

@@ -33,7 +33,7 @@ async def list_tags(request: web.Request) -> web.Response:
         counts = await request.app[CATALOG].tags.most_used(library, prefix=prefix, limit=limit)
         return JsonBody([request.app[SERIALIZER].tag_count(tag) for tag in counts])
 
-    body = await request.app[COALESCER].ask(("tags", library, prefix, limit), load_counts)
+    body = await request.app[COALESCER].run(("tags", library, prefix, limit), load_counts)
     return body.to_response(request)
 
 

@@ -134,7 +134,7 @@ async def stored(settings: CommonSettings, folder: Path) -> tuple[Content, str]:
     await catalog.ensure_indexes()
     await blobs.ensure_buckets()
     with path.open("rb") as stream:
-        await blobs.put_stream(Bucket.ORIGINALS, content, stream, SIZE, "image/tiff")
+        await blobs.upload_stream(Bucket.ORIGINALS, content, stream, SIZE, "image/tiff")
     library = await catalog.libraries.create("Bench", str(folder))
     facts = FileFacts("original.tif", SIZE, 1, 1)
     await catalog.images.write([UpsertImage(library.id, facts, content, Picture("image/tiff", 1, 1, b""))])

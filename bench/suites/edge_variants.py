@@ -32,7 +32,7 @@ from bench.lib.photos import photos
 from bench.peers import variant_servers
 from bench.peers.variant_servers import Peer
 from tagify.catalog import Catalog, ImageFilter, UpsertImage
-from tagify.imaging import derive
+from tagify.imaging import decode_original
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import CommonSettings
 from tagify.storage.store import ObjectStore
@@ -63,13 +63,13 @@ async def stored(folder: Path, values: dict[str, Any], name: str, *, thumbs: boo
     await blobs.ensure_buckets()
     await catalog.ensure_indexes()
     library = await catalog.libraries.create(name, f"/srv/{name}")
-    small = derive((folder / "000000.jpg").read_bytes(), max_pixels=10**9)
+    small = decode_original((folder / "000000.jpg").read_bytes(), max_pixels=10**9)
     for number, file in enumerate(sorted(folder.glob("*.jpg"))):
         data = file.read_bytes()
         content = Content(hashlib.sha256(data).hexdigest())
-        await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
+        await blobs.upload(Bucket.ORIGINALS, content, data, "image/jpeg")
         if thumbs:
-            await blobs.put(Bucket.THUMBS, content, small.thumb, small.thumb_mime)
+            await blobs.upload(Bucket.THUMBS, content, small.thumb, small.thumb_mime)
         facts = FileFacts(file.name, len(data), number, number + 1)
         picture = Picture("image/jpeg", 4000, 3000, b"")
         await catalog.images.write([UpsertImage(library.id, facts, content, picture)])

@@ -32,7 +32,7 @@ from PIL import Image, ImageOps
 
 from bench.lib.photos import photos
 from tagify.catalog import Catalog
-from tagify.imaging import derive
+from tagify.imaging import decode_original
 from tagify.settings import IngestSettings
 from tagify.storage.store import ObjectStore
 from tests.support.ingest_process import process
@@ -93,7 +93,7 @@ def in_this_process(folder: Path, take: Callable[[Path], None], threads: int, se
 def bare(place: Path) -> None:
     data = place.read_bytes()
     hashlib.sha256(data).hexdigest()
-    derive(data, max_pixels=MAX_PIXELS)
+    decode_original(data, max_pixels=MAX_PIXELS)
 
 
 class First:

@@ -30,7 +30,7 @@ def theirs(client: minio.Minio, objects: ObjectKeys) -> None:
     for content in CONTENTS:
         for bucket in (Bucket.THUMBS, Bucket.ORIGINALS):
             client.get_presigned_url(
-                "GET", objects.names[bucket], objects.key(bucket, content), timedelta(hours=12)
+                "GET", objects.bucket_names[bucket], objects.object_key(bucket, content), timedelta(hours=12)
             )
 
 

@@ -10,7 +10,7 @@ from edge.cache.entry import CacheEntry, CorruptEntry
 from edge.cache.files import CacheFiles
 from edge.cache.index import CacheIndex, KeyedFileDisk, XAccelDisk, is_corrupt
 from edge.cache.x_accel_files import XAccelFiles
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import Busy
 from tagify.metrics import Metrics
 
@@ -37,9 +37,9 @@ class DiskCache:
         self._size_bytes = size_bytes
         self._x_accel_files = XAccelFiles(root) if x_accel else None
         self._files = self._x_accel_files or CacheFiles(root)
-        self._readers = Threads("cache-read", READERS)
+        self._readers = ThreadPool("cache-read", READERS)
         # One thread has the books, so nothing here waits for a lock but behind another process.
-        self._writer = Threads("cache-write", 1, WRITE_QUEUE)
+        self._writer = ThreadPool("cache-write", 1, WRITE_QUEUE)
         self._index: CacheIndex | None = None
         self._opened_at = -REOPEN_S
         self._reads = metrics.counter(
@@ -47,8 +47,8 @@ class DiskCache:
             "Questions to the disk cache, by outcome (hit, miss, damaged, error) and how it was read.",
             labelled=True,
         )
-        self._hit = self._reads.bound(outcome="hit", read="at_once")
-        self._x_accel_hit = self._reads.bound(outcome="hit", read="elsewhere")
+        self._hit = self._reads.bind(outcome="hit", read="at_once")
+        self._x_accel_hit = self._reads.bind(outcome="hit", read="elsewhere")
         self._writes = metrics.counter(
             "edge_cache_writes_total", "Values for the disk cache: kept, dropped or failed.", labelled=True
         )

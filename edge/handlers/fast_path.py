@@ -21,7 +21,7 @@ def build_fast_path(
     caches on the way have to keep their answers apart.
     """
     vary = f"{hdrs.VARY}: {hdrs.ORIGIN}\r\n" if cors else ""
-    count_bytes, observe_seconds = bytes_out.bound(), seconds.bound(route=ROUTE, status="2xx")
+    count_bytes, observe_seconds = bytes_out.bind(), seconds.bind(route=ROUTE, status="2xx")
 
     def respond(request: web.BaseRequest) -> web.StreamResponse | None:
         start, headers = time.perf_counter(), request.headers

@@ -6,7 +6,7 @@ from edge.http.headers import safe_content_type
 from tagify.model import Bucket, Content, OriginalInfo
 from tagify.settings import EdgeSettings
 from tagify.storage.keys import ObjectKeys
-from tagify.storage.presign import Signer
+from tagify.storage.presign import UrlSigner
 
 URL_LIFETIME = timedelta(hours=1)
 
@@ -21,7 +21,7 @@ class PresignedRedirect:
         self.enabled = settings.media_mode == "presigned"
         """Whether browsers are to be sent to the store."""
         self._keys = ObjectKeys(settings)
-        self._signer = Signer(
+        self._signer = UrlSigner(
             settings.s3_public_endpoint or settings.s3_endpoint,
             settings.s3_region,
             settings.s3_access_key.get_secret_value(),
@@ -32,5 +32,5 @@ class PresignedRedirect:
         """Where the original is, under a type in which no browser runs anything, and under its name."""
         overrides = {"response-content-disposition": disposition} if disposition else {}
         overrides["response-content-type"] = safe_content_type(original.mime)
-        context = self._signer.stamp(datetime.now(UTC), URL_LIFETIME, overrides)
-        return context.url(self._keys.path(Bucket.ORIGINALS, content))
+        context = self._signer.context(datetime.now(UTC), URL_LIFETIME, overrides)
+        return context.sign(self._keys.url_path(Bucket.ORIGINALS, content))

@@ -12,14 +12,14 @@ from yarl import URL
 
 from edge.http.ranges import ByteRange
 from edge.originals.transfer import Transfer
-from tagify.concurrency.circuit_breaker import Circuit
-from tagify.concurrency.limiter import Slots
+from tagify.concurrency.circuit_breaker import CircuitBreaker
+from tagify.concurrency.limiter import TimedSemaphore
 from tagify.concurrency.ttl_cache import TTLCache
 from tagify.errors import NotFound, Unavailable
 from tagify.logs import request_id
 from tagify.metrics import Counter, Histogram
 from tagify.model import Bucket, Content
-from tagify.storage.store import Blob, ObjectStore
+from tagify.storage.store import ObjectStore, StoredObject
 from tagify.web import REQUEST_ID
 
 READ_BUFFER_BYTES = 256 << 10
@@ -56,8 +56,8 @@ class Upstream:
         self,
         session: aiohttp.ClientSession,
         store: ObjectStore,
-        circuit: Circuit,
-        slots: Slots,
+        circuit: CircuitBreaker,
+        slots: TimedSemaphore,
         *,
         seconds: Histogram,
         received: Counter,
@@ -67,8 +67,8 @@ class Upstream:
         self._store = store
         self._circuit = circuit
         self._slots = slots
-        self._seconds = {method: seconds.bound(method=method) for method in (hdrs.METH_GET, hdrs.METH_HEAD)}
-        self._received = received.bound()
+        self._seconds = {method: seconds.bind(method=method) for method in (hdrs.METH_GET, hdrs.METH_HEAD)}
+        self._received = received.bind()
         self.read_timeout_s = read_timeout_s
         self._url_cache: TTLCache[tuple[str, Bucket, Content], URL] = TTLCache(URL_CACHE_SIZE, URL_REUSE_S)
 
@@ -77,12 +77,12 @@ class Upstream:
         with await self._open(hdrs.METH_HEAD, Bucket.ORIGINALS, content) as transfer:
             return ObjectMetadata(transfer.length, transfer.mime, _parse_http_date(transfer.last_modified))
 
-    async def fetch_thumb(self, content: Content) -> Blob:
+    async def fetch_thumb(self, content: Content) -> StoredObject:
         """The stored thumb. Raises NotFound, Unavailable, Busy."""
         with await self._open(hdrs.METH_GET, Bucket.THUMBS, content) as transfer:
             if not 0 < transfer.length <= MAX_THUMB_BYTES:
                 raise Unavailable("the S3 server holds no thumb under its name")
-            return Blob(await transfer.read_all(), transfer.mime)
+            return StoredObject(await transfer.read_all(), transfer.mime)
 
     async def open_original(
         self, content: Content, length: int, byte_range: ByteRange | None = None
@@ -103,14 +103,14 @@ class Upstream:
     async def _open(
         self, method: str, bucket: Bucket, content: Content, byte_range: ByteRange | None = None
     ) -> Transfer:
-        await self._slots.take()
+        await self._slots.acquire()
         try:
             with self._circuit.call():
                 response = await self._request(
                     method, self._presigned_url(method, bucket, content), byte_range
                 )
         except BaseException:
-            self._slots.give()
+            self._slots.release()
             raise
         transfer = Transfer(response, self._on_close)
         if response.status == (HTTPStatus.PARTIAL_CONTENT if byte_range else HTTPStatus.OK):
@@ -122,7 +122,7 @@ class Upstream:
 
     def _on_close(self, received: int) -> None:
         self._received(received)
-        self._slots.give()
+        self._slots.release()
 
     async def _request(self, method: str, url: URL, byte_range: ByteRange | None) -> aiohttp.ClientResponse:
         # With the id the store's log can be read beside ours.

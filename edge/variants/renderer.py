@@ -9,12 +9,12 @@ from edge.cache import CacheEntry
 from edge.metadata_cache import MetadataCache
 from edge.originals.upstream import Upstream
 from edge.variants.key import THUMB, VariantKey
-from tagify.concurrency.byte_budget import Budget
+from tagify.concurrency.byte_budget import ByteBudget
 from tagify.errors import NotFound, Undecodable, Unprocessable
 from tagify.metrics import Metrics
 from tagify.model import Content
-from tagify.sandbox import Job, Result, Sandbox, SharedBuffer
-from tagify.storage.store import Blob
+from tagify.sandbox import DecodeJob, DecodeResult, Sandbox, SharedBuffer
+from tagify.storage.store import StoredObject
 
 MAX_ORIGINAL_BYTES = 512 << 20
 """Originals of more bytes than this are not made into variants."""
@@ -53,8 +53,8 @@ class VariantRenderer:
         self._metadata = metadata
         self._widths = sorted(widths)
         self._max_pixels = max_pixels
-        self._decode_budget = Budget(decode_bytes)
-        self._original_budget = Budget(MAX_ORIGINAL_BYTES)
+        self._decode_budget = ByteBudget(decode_bytes)
+        self._original_budget = ByteBudget(MAX_ORIGINAL_BYTES)
         self._avif_semaphore = asyncio.Semaphore(avif_workers)
         self._seconds = metrics.histogram("edge_encode_seconds", "Time to make a variant, by format.")
         self._decoding = metrics.gauge("edge_decode_bytes", "Memory that originals are decoded in, in bytes.")
@@ -82,7 +82,7 @@ class VariantRenderer:
             self._sources.add(source="thumb_as_it_is")
             return CacheEntry(thumb.mime, thumb.data)
         with SharedBuffer() as buffer:
-            buffer.write(thumb.data)
+            buffer.append(thumb.data)
             result = await self._sandbox.run(self._job("enlarge_never", variant), buffer)
         return self._entry(variant, result, "thumb") if result.data else None
 
@@ -93,30 +93,30 @@ class VariantRenderer:
             return VariantAlias(narrowest)
         if original.length > MAX_ORIGINAL_BYTES:
             raise Undecodable(f"the file has more than {MAX_ORIGINAL_BYTES >> 20} MB")
-        async with self._original_budget.hold(original.length):
+        async with self._original_budget.reserve(original.length):
             with SharedBuffer() as buffer:
                 await self._fetch_original(variant.content, original.length, buffer)
                 cost = await self._sandbox.run(self._job("measure", variant), buffer)
-                async with self._decode_budget.hold(cost.number):
-                    with self._decoding.held(cost.number):
+                async with self._decode_budget.reserve(cost.value):
+                    with self._decoding.raised(cost.value):
                         result = await self._sandbox.run(self._job("variant", variant), buffer)
         return self._entry(variant, result, "original")
 
     async def _fetch_original(self, content: Content, length: int, buffer: SharedBuffer) -> None:
         with await self._upstream.open_original(content, length) as transfer:
             while chunk := await transfer.read_chunk():
-                buffer.write(chunk)
+                buffer.append(chunk)
 
-    async def _fetch_thumb(self, content: Content) -> Blob | None:
+    async def _fetch_thumb(self, content: Content) -> StoredObject | None:
         try:
             return await self._upstream.fetch_thumb(content)
         except NotFound:
             return None
 
-    def _job(self, operation: str, variant: VariantKey) -> Job:
-        return Job(operation, self._max_pixels, variant.width, variant.mime)
+    def _job(self, operation: str, variant: VariantKey) -> DecodeJob:
+        return DecodeJob(operation, self._max_pixels, variant.width, variant.mime)
 
-    def _entry(self, variant: VariantKey, result: Result, source: str) -> CacheEntry:
+    def _entry(self, variant: VariantKey, result: DecodeResult, source: str) -> CacheEntry:
         self._seconds.observe(result.seconds, format=variant.extension)
         self._sources.add(source=source)
         return CacheEntry(variant.mime, result.data)

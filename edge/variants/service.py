@@ -9,7 +9,7 @@ from edge.variants.key import VariantKey, parse_path
 from edge.variants.memory_cache import MemoryCache
 from edge.variants.negative_cache import NegativeCache
 from edge.variants.renderer import VariantAlias, VariantRenderer
-from tagify.concurrency.singleflight import Flights
+from tagify.concurrency.singleflight import SingleFlight
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics
@@ -43,11 +43,11 @@ class VariantService:
         self._disk_cache = disk_cache
         self._renderer = renderer
         self._responses = responses
-        self._from_memory = responses.bound(layer="memory")
-        self._from_disk = responses.bound(layer="disk")
+        self._from_memory = responses.bind(layer="memory")
+        self._from_disk = responses.bind(layer="disk")
         self._widths = frozenset(widths)
         self._negative_cache = NegativeCache()
-        self._flights: Flights[CachedResponse] = Flights()
+        self._flights: SingleFlight[CachedResponse] = SingleFlight()
         self._pending_writes: set[asyncio.Task[None]] = set()
         self._capacity = capacity
         self._rendering = metrics.gauge(
@@ -114,7 +114,7 @@ class VariantService:
         return self._store_in_memory(variant, entry) if entry else None
 
     async def _render_once(self, variant: VariantKey) -> CachedResponse:
-        if self._flights.has(variant.cache_key):
+        if self._flights.is_running(variant.cache_key):
             self._responses.add(layer="joined")
         else:
             self._negative_cache.raise_cached((variant.content, variant.may_use_thumb))
@@ -122,10 +122,10 @@ class VariantService:
                 self._responses.add(layer="refused")
                 raise Busy(f"{self._capacity} variants are being made already")
             self._responses.add(layer="made")
-        return await self._flights.join(variant.cache_key, lambda: self._render(variant))
+        return await self._flights.run(variant.cache_key, lambda: self._render(variant))
 
     async def _render(self, variant: VariantKey) -> CachedResponse:
-        with self._rendering.held():
+        with self._rendering.raised():
             try:
                 rendered = await self._renderer.render(variant)
             except Problem as problem:
@@ -136,9 +136,7 @@ class VariantService:
             narrower = variant.with_width(rendered.width)
             original = await self._read_disk_cache(narrower)
             # It is admitted already: making the other is all that there is to making this one.
-            original = original or await self._flights.join(
-                narrower.cache_key, lambda: self._render(narrower)
-            )
+            original = original or await self._flights.run(narrower.cache_key, lambda: self._render(narrower))
             return self._store_in_memory(variant, CacheEntry(variant.mime, original.body))
         self._write_behind(variant.cache_key, rendered)
         return self._store_in_memory(variant, rendered)

@@ -68,7 +68,7 @@ class BatchWriter:
     async def _write(self, batch: Sequence[_Entry]) -> None:
         writes = [write for write, _, _ in batch]
         try:
-            with self._seconds.timed():
+            with self._seconds.time():
                 refused = await retry_while_unavailable("catalog", partial(self._hand_over, writes))
         except LeaseLost as lost:
             await self._write_rest(batch, lost)

@@ -12,12 +12,12 @@ from ingest.job import ImportJob
 from ingest.pipeline.content_lookup import ContentLookup
 from ingest.pipeline.file_reader import FileChanged, Reading, VerifiedReader, read, read_sidecar, unchanged
 from tagify.catalog import UpsertImage
-from tagify.concurrency.byte_budget import Budget
+from tagify.concurrency.byte_budget import ByteBudget
 from tagify.concurrency.priority import PrioritySemaphore
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import Undecodable
-from tagify.imaging import Derived, decode_bytes, derive, sidecar_keywords
+from tagify.imaging import DecodedOriginal, decode_original, estimate_decode_bytes, sidecar_keywords
 from tagify.logs import fields
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.storage.store import ObjectStore, as_binary
@@ -41,10 +41,10 @@ class Importer:
         self._blobs = blobs
         self._content_lookup = content_lookup
         self._max_pixels = max_pixels
-        self._budget = Budget(decode_bytes)
-        self._readers = Threads("read", READERS)
+        self._budget = ByteBudget(decode_bytes)
+        self._readers = ThreadPool("read", READERS)
         cores = os.cpu_count() or 1
-        self._decoders = Threads("decode", cores)
+        self._decoders = ThreadPool("decode", cores)
         self._turns = PrioritySemaphore(cores)
 
     async def close(self) -> None:
@@ -55,7 +55,9 @@ class Importer:
     async def cost(self, job: ImportJob) -> int:
         """Memory that decoding will take; 0 for what cannot be opened, whose reason comes out later."""
         try:
-            return await self._readers.run(decode_bytes, Path(job.absolute_path), max_pixels=self._max_pixels)
+            return await self._readers.run(
+                estimate_decode_bytes, Path(job.absolute_path), max_pixels=self._max_pixels
+            )
         except (OSError, Undecodable):
             return 0
 
@@ -82,24 +84,28 @@ class Importer:
             job.library_id, reading.file, reading.content, picture, moved_from=matches.moved_from
         )
 
-    async def _derived(self, job: ImportJob, reading: Reading, cost: int) -> Derived:
+    async def _derived(self, job: ImportJob, reading: Reading, cost: int) -> DecodedOriginal:
         max_pixels = self._max_pixels
-        async with self._budget.hold(cost), self._turns.taken(live=job.live):
+        async with self._budget.reserve(cost), self._turns.permit(live=job.live):
             if reading.data is not None:
-                return await self._decoders.run(derive, reading.data, max_pixels=max_pixels)
-            derived = await self._decoders.run(derive, Path(job.absolute_path), max_pixels=max_pixels)
+                return await self._decoders.run(decode_original, reading.data, max_pixels=max_pixels)
+            derived = await self._decoders.run(
+                decode_original, Path(job.absolute_path), max_pixels=max_pixels
+            )
         if not await self._readers.run(unchanged, job.absolute_path, reading.file):
             raise FileChanged(f"{job.absolute_path} changes while it is decoded")
         return derived
 
-    async def _upload(self, job: ImportJob, reading: Reading, derived: Derived, *, known: bool) -> None:
+    async def _upload(
+        self, job: ImportJob, reading: Reading, derived: DecodedOriginal, *, known: bool
+    ) -> None:
         """Both blobs, at the same time; what may be there already is looked for first."""
         content = reading.content
         await asyncio.gather(
             self._stored(
                 Bucket.THUMBS,
                 content,
-                lambda: self._blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime),
+                lambda: self._blobs.upload(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime),
                 known=known,
             ),
             self._stored(
@@ -116,18 +122,18 @@ class Importer:
         """Store it, however long the store is away; what may be there already is asked for first."""
 
         async def attempt() -> None:
-            if not (known and await self._blobs.has(bucket, content)):
+            if not (known and await self._blobs.exists(bucket, content)):
                 await put()
 
         await retry_while_unavailable("objects", attempt)
 
     async def _put_original(self, job: ImportJob, reading: Reading, mime: str) -> None:
         if reading.data is not None:
-            await self._blobs.put(Bucket.ORIGINALS, reading.content, reading.data, mime)
+            await self._blobs.upload(Bucket.ORIGINALS, reading.content, reading.data, mime)
             return
         stream = await self._readers.run(VerifiedReader, job.absolute_path, reading)
         try:
-            await self._blobs.put_stream(
+            await self._blobs.upload_stream(
                 Bucket.ORIGINALS, reading.content, as_binary(stream), reading.file.size, mime
             )
         finally:

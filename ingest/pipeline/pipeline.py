@@ -8,7 +8,7 @@ from ingest.job import ImportJob, JobResult
 from ingest.pipeline.batch_writer import BatchWriter
 from ingest.pipeline.file_reader import IN_MEMORY, FileChanged
 from ingest.pipeline.importer import Importer
-from tagify.concurrency.byte_budget import Budget
+from tagify.concurrency.byte_budget import ByteBudget
 from tagify.concurrency.priority import PriorityQueue
 from tagify.logs import fields
 from tagify.metrics import Metrics
@@ -61,7 +61,7 @@ class Pipeline:
         self._limits = limits
         self._jobs: PriorityQueue[_QueuedJob] = PriorityQueue(limits.queue_size)
         self._large: asyncio.Queue[tuple[_QueuedJob, int]] = asyncio.Queue(limits.queue_size)
-        self._originals = Budget(HELD_BYTES)
+        self._originals = ByteBudget(HELD_BYTES)
         self._queued = metrics.gauge("ingest_queue_files", "Files that wait for a worker.")
         self._files = metrics.counter(
             "ingest_files_total",
@@ -111,8 +111,8 @@ class Pipeline:
         job = queued.job
         result: JobResult | None = JobResult.DONE
         try:
-            async with self._originals.hold(_held_bytes(job.file)):
-                with self._seconds.timed():
+            async with self._originals.reserve(_held_bytes(job.file)):
+                with self._seconds.time():
                     result = await self._import(queued, cost)
         except Exception:
             logger.exception("a file could not be taken in", extra=fields(file=job.absolute_path))

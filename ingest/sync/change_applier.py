@@ -22,7 +22,7 @@ from ingest.sync.move_detector import MoveDetector
 from ingest.watch.debounce import Debouncer, EventKind, PathEvent
 from tagify.catalog import Catalog, MarkMissing, MoveImage
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import CatalogEntry, FileFacts
 
 LOOKUP_BATCH = 1000
@@ -42,7 +42,7 @@ class ChangeApplier:
         move_detector: MoveDetector,
         delay_queue: DelayQueue,
         debouncer: Debouncer,
-        threads: Threads,
+        threads: ThreadPool,
     ) -> None:
         self._record = record
         self._catalog = catalog

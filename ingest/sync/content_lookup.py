@@ -4,14 +4,14 @@ from ingest.pipeline.content_lookup import ContentMatches
 from ingest.sync.file_presence import FilePresence
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import Content, ImageState
 
 
 class CatalogContentLookup:
     """The pipeline's ContentLookup, over the catalog and the folders of all libraries."""
 
-    def __init__(self, catalog: Catalog, presence: FilePresence, threads: Threads) -> None:
+    def __init__(self, catalog: Catalog, presence: FilePresence, threads: ThreadPool) -> None:
         self._catalog = catalog
         self._presence = presence
         self._threads = threads

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from ingest.sync.walk import Found, Unreadable
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import CatalogEntry, FileFacts
 
 CHUNK = 500
@@ -40,7 +40,7 @@ class Unchanged:
 Difference = Added | Removed | Unchanged | Unreadable
 
 
-async def in_chunks(threads: Threads, found: Iterator[Found]) -> AsyncIterator[Found]:
+async def in_chunks(threads: ThreadPool, found: Iterator[Found]) -> AsyncIterator[Found]:
     """The walk's findings, fetched by a thread some hundreds at a time."""
     while chunk := await threads.run(lambda: list(itertools.islice(found, CHUNK))):
         for item in chunk:

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from ingest.sync.file_presence import FilePresence
 from tagify.catalog import Catalog, MoveImage
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import CatalogEntry, FileFacts, LibraryId
 
 
 class MoveDetector:
     """Matches new files with images of any library whose file has left its path."""
 
-    def __init__(self, catalog: Catalog, presence: FilePresence, threads: Threads) -> None:
+    def __init__(self, catalog: Catalog, presence: FilePresence, threads: ThreadPool) -> None:
         self._catalog = catalog
         self._presence = presence
         self._threads = threads

@@ -14,7 +14,7 @@ from ingest.sync.root_guard import RootGuard
 from ingest.sync.walk import Found, Unreadable, count, facts_at, walk
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import CatalogEntry, FileFacts
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Reconciler:
         guard: RootGuard,
         *,
         catalog: Catalog,
-        threads: Threads,
+        threads: ThreadPool,
         exclusions: Exclusions,
         applier: ChangeApplier,
     ) -> None:

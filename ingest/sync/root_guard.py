@@ -5,7 +5,7 @@ import logging
 from ingest.library_state import LibraryRecord
 from ingest.sync.deletion_guard import DeletionGuard
 from ingest.sync.root_identity import RootProbe, mark, probe, suspension_reason
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import LibraryState, RootIdentity
 
 logger = logging.getLogger(__name__)
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 class RootGuard:
     """Checks the root of one library before anything is deleted. `deletions` bounds their number."""
 
-    def __init__(self, record: LibraryRecord, deletions: DeletionGuard, threads: Threads) -> None:
+    def __init__(self, record: LibraryRecord, deletions: DeletionGuard, threads: ThreadPool) -> None:
         self.deletions = deletions
         self._record = record
         self._threads = threads

@@ -10,7 +10,7 @@ from ingest.sync.mounts import file_system_type
 from ingest.sync.root_guard import RootGuard
 from ingest.sync.schedule import ScanSchedule
 from ingest.watch import NotWatched, Watch, Watcher
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import RootIdentity
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class RootWatch:
         *,
         watcher: Watcher,
         exclusions: Exclusions,
-        threads: Threads,
+        threads: ThreadPool,
         schedule: ScanSchedule,
     ) -> None:
         self._record = record

@@ -26,7 +26,7 @@ from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog
 from ingest.watch.debounce import EventKind, PathEvent
 from ingest.watch.event_buffer import Inbox
 from ingest.watch.inotify import Terms, TreeObserver
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import TagifyError
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self._observer = TreeObserver()
-        self._threads = Threads("watcher", 1)
+        self._threads = ThreadPool("watcher", 1)
 
     async def start(self) -> None:
         """Begin to read events."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-PASSES = 32
+MAX_OVERTAKES = 32
 """So many smaller ones may go before one that waits; then it is its turn."""
 
 LARGEST_SHARE = 0.75
@@ -19,7 +19,7 @@ class _Waiting:
     passed: int = field(default=0)
 
 
-class Budget:
+class ByteBudget:
     """A number of bytes that can be held. Who asks for more than is left waits; smaller ones may pass."""
 
     def __init__(self, total: int) -> None:
@@ -28,12 +28,12 @@ class Budget:
         self._waiting: list[_Waiting] = []
 
     @property
-    def left(self) -> int:
+    def available(self) -> int:
         """Bytes that nobody holds."""
         return self._left
 
     @asynccontextmanager
-    async def hold(self, cost: int) -> AsyncIterator[None]:
+    async def reserve(self, cost: int) -> AsyncIterator[None]:
         """Hold `cost` bytes for as long as the block lasts."""
         cost = min(cost, self._largest)
         await self._admit(cost)
@@ -73,5 +73,5 @@ class Budget:
                     passed.passed += 1
             else:
                 stay.append(waiting)
-                held_up = held_up or waiting.passed >= PASSES
+                held_up = held_up or waiting.passed >= MAX_OVERTAKES
         self._waiting = stay

@@ -11,18 +11,18 @@ from tagify.metrics import Counter, Gauge
 
 logger = logging.getLogger(__name__)
 
-FAILURES = 5
+FAILURE_THRESHOLD = 5
 """The circuit opens after so many failures in a row."""
 
-PAUSE_S = 1.0
+FIRST_PAUSE_S = 1.0
 """First pause before a probe, in seconds; it doubles with each probe that fails."""
 
 LONGEST_PAUSE_S = 15.0
 
-_PAUSES = Backoff(PAUSE_S, LONGEST_PAUSE_S, jitter=0)
+_PAUSES = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, jitter=0)
 
 
-class Circuit:
+class CircuitBreaker:
     """Closed: calls pass. Open: each is refused at once. Half-open: one probe passes and decides."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Circuit:
         """
         return _Call(self)
 
-    def begun(self) -> bool:
+    def before_call(self) -> bool:
         """A call may begin; whether it is the probe. Raises Unavailable."""
         if self._probe_at is None:
             return False
@@ -63,7 +63,7 @@ class Circuit:
         self._probing = True
         return True
 
-    def ended(self, error: BaseException | None, *, probing: bool) -> None:
+    def after_call(self, error: BaseException | None, *, probing: bool) -> None:
         """A call has ended, with an error or without."""
         if error is None or (isinstance(error, Exception) and not isinstance(error, Unavailable)):
             self._succeeded()
@@ -81,7 +81,7 @@ class Circuit:
         if probing:
             self._probing = False
             self._failed_probes += 1
-        elif self._probe_at is not None or self._failures < FAILURES:
+        elif self._probe_at is not None or self._failures < FAILURE_THRESHOLD:
             return
         self._probe_at = self._clock() + _PAUSES.delay(self._failed_probes + 1)
         self._state.set(1, server=self._name)
@@ -98,11 +98,11 @@ class _Call:
 
     __slots__ = ("_circuit", "_probing")
 
-    def __init__(self, circuit: Circuit) -> None:
+    def __init__(self, circuit: CircuitBreaker) -> None:
         self._circuit = circuit
 
     def __enter__(self) -> None:
-        self._probing = self._circuit.begun()
+        self._probing = self._circuit.before_call()
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._circuit.ended(error, probing=self._probing)
+        self._circuit.after_call(error, probing=self._probing)

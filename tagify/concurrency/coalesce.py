@@ -17,7 +17,7 @@ T = TypeVar("T")
 Make = Callable[[], Awaitable[T]]
 
 
-class Shared(Generic[T]):
+class ReadCoalescer(Generic[T]):
     """For each question the answer that is under way, and the one that begins when that is done."""
 
     def __init__(self, joined: Counter) -> None:
@@ -25,7 +25,7 @@ class Shared(Generic[T]):
         self._running: dict[Hashable, asyncio.Task[T]] = {}
         self._next: dict[Hashable, asyncio.Task[T]] = {}
 
-    async def ask(self, question: Hashable, make: Make[T]) -> T:
+    async def run(self, question: Hashable, make: Make[T]) -> T:
         """An answer that is begun from now on. Who leaves early takes it from nobody else."""
         task = self._next.get(question)
         if task is not None:

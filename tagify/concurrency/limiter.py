@@ -9,7 +9,7 @@ UPSTREAMS = 100
 """Transfers from the S3 server at the same time, at most."""
 
 
-class Slots:
+class TimedSemaphore:
     """So many places; who comes too late waits for a while."""
 
     def __init__(self, places: int, *, wait_s: float, taken: Gauge) -> None:
@@ -17,9 +17,9 @@ class Slots:
         self._free = asyncio.Semaphore(places)
         self._wait_s = wait_s
         self._taken = 0
-        taken.follow(lambda: self._taken)
+        taken.set_function(lambda: self._taken)
 
-    async def take(self) -> None:
+    async def acquire(self) -> None:
         """Return with a place, which `give` gives back. Raises Busy."""
         if self._free.locked():
             await self._waited()
@@ -27,7 +27,7 @@ class Slots:
             await self._free.acquire()
         self._taken += 1
 
-    def give(self) -> None:
+    def release(self) -> None:
         """Give a place back."""
         self._taken -= 1
         self._free.release()

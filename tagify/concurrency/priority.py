@@ -43,7 +43,7 @@ class PrioritySemaphore:
         self._others: Queue = deque()
 
     @asynccontextmanager
-    async def taken(self, *, live: bool) -> AsyncIterator[None]:
+    async def permit(self, *, live: bool) -> AsyncIterator[None]:
         """Hold a place for as long as the block lasts, waiting for one."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._live if live else self._others).append(turn)

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """Work under way, by key."""
 
     def __init__(self) -> None:
@@ -17,11 +17,11 @@ class Flights(Generic[T]):
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def has(self, key: str) -> bool:
+    def is_running(self, key: str) -> bool:
         """Whether this work is under way."""
         return key in self._tasks
 
-    async def join(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """The result of the work, begun if nobody has. When all who wait have left it is cancelled."""
         task = self._tasks.get(key)
         if task is None:

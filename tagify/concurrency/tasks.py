@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-AGAIN_S = 1.0
+RECANCEL_S = 1.0
 """A task that has not ended is cancelled once more after this time, in seconds."""
 
 
@@ -20,7 +20,7 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=AGAIN_S)
+        _, left = await asyncio.wait(left, timeout=RECANCEL_S)
     for task in tasks:
         if not task.cancelled():
             task.exception()  # retrieved: whoever ends a task does not wait for its outcome

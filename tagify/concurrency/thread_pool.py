@@ -11,7 +11,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Threads:
+class ThreadPool:
     """`size` threads and at most `queue` calls that wait for one; a further call raises Busy at once."""
 
     def __init__(self, name: str, size: int, queue: int = 10_000) -> None:
@@ -21,7 +21,7 @@ class Threads:
         self._held = 0
 
     @property
-    def held(self) -> int:
+    def in_flight(self) -> int:
         """Calls that run or wait now."""
         return self._held
 

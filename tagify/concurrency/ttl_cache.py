@@ -39,6 +39,6 @@ class TTLCache(Generic[K, V]):
         if len(self._values) > self._size:
             self._values.popitem(last=False)
 
-    def drop(self, key: K) -> None:
+    def remove(self, key: K) -> None:
         """Keep it no longer."""
         self._values.pop(key, None)

@@ -4,19 +4,19 @@ All functions are synchronous and take CPU: callers run them in threads. What ca
 decoded raises Undecodable, whose text is for people; a disk that fails raises OSError.
 """
 
-from tagify.imaging.decode import FORMATS, Source
-from tagify.imaging.memory_estimate import decode_bytes
+from tagify.imaging.decode import FORMATS, ImageSource
+from tagify.imaging.memory_estimate import estimate_decode_bytes
 from tagify.imaging.metadata import sidecar_keywords
-from tagify.imaging.thumbnail import Derived, derive
-from tagify.imaging.variant import make_variant, natural_width
+from tagify.imaging.thumbnail import DecodedOriginal, decode_original
+from tagify.imaging.variant import natural_width, render_variant
 
 __all__ = [
     "FORMATS",
-    "Derived",
-    "Source",
-    "decode_bytes",
-    "derive",
-    "make_variant",
+    "DecodedOriginal",
+    "ImageSource",
+    "decode_original",
+    "estimate_decode_bytes",
     "natural_width",
+    "render_variant",
     "sidecar_keywords",
 ]

@@ -27,7 +27,7 @@ from tagify.errors import Undecodable
 pillow_heif.register_heif_opener(thumbnails=False)
 pillow_heif.options.DECODE_THREADS = 1
 
-Source = bytes | Path
+ImageSource = bytes | Path
 """The bytes of an original, or where its file is."""
 
 # Imported by name: a decoder registers itself on import, and these are all that shall be.
@@ -53,24 +53,27 @@ Image.MAX_IMAGE_PIXELS = None
 
 
 @contextmanager
-def opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+def open_image(source: ImageSource, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """The image, its header read and its size checked, its pixels not decoded yet.
 
     Errors raised in the block are told as Undecodable too: Pillow decodes late. Raises OSError
     only where the file itself cannot be read.
     """
     if isinstance(source, bytes):
-        with _told(), _identified(io.BytesIO(source), len(source), max_pixels) as image:
+        with (
+            _decoder_errors_translated(),
+            _open_checked(io.BytesIO(source), len(source), max_pixels) as image,
+        ):
             yield image
         return
     with source.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        with _told(), _identified(stream, size, max_pixels) as image:
+        with _decoder_errors_translated(), _open_checked(stream, size, max_pixels) as image:
             yield image
 
 
 @contextmanager
-def _identified(
+def _open_checked(
     stream: io.BytesIO | io.BufferedReader, size: int, max_pixels: int
 ) -> Iterator[ImageFile.ImageFile]:
     if not size:
@@ -85,7 +88,7 @@ def _identified(
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _decoder_errors_translated() -> Iterator[None]:
     """Decoders raise whatever their file format made them stumble over; all of it means one thing.
 
     An OSError with an errno is the disk's; Pillow's own carry none.
@@ -99,14 +102,14 @@ def _told() -> Iterator[None]:
     except OSError as error:
         if error.errno is not None:
             raise
-        raise Undecodable(_sentence(error)) from error
+        raise Undecodable(_describe(error)) from error
     except (Image.DecompressionBombError, MemoryError) as error:
         raise Undecodable("decoding it would take more memory than there is") from error
     except Exception as error:
         raise Undecodable(f"the picture is damaged ({type(error).__name__})") from error
 
 
-def _sentence(error: OSError) -> str:
+def _describe(error: OSError) -> str:
     if "truncated" in str(error):
         return "the file ends in the middle of the picture"
     return f"the picture is damaged ({error})"

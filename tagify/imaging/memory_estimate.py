@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageFile
 
-from tagify.imaging.decode import Source, opened
+from tagify.imaging.decode import ImageSource, open_image
 from tagify.imaging.transform import has_alpha
 from tagify.model import THUMB_SIZE
 
@@ -12,12 +12,12 @@ _DRAFTS = (8, 4, 2)
 _ONE_BYTE = {"1", "L", "P"}
 
 
-def decode_bytes(source: Source, *, max_pixels: int) -> int:
+def estimate_decode_bytes(source: ImageSource, *, max_pixels: int) -> int:
     """Memory that `derive` takes for the pixels of this original, in bytes: an estimate from its header.
 
     Raises Undecodable; OSError when its file cannot be read.
     """
-    with opened(source, max_pixels) as image:
+    with open_image(source, max_pixels) as image:
         pixels = image.size[0] * image.size[1]
         if image.format in ("JPEG", "MPO"):
             return _jpeg_bytes(image, pixels)

@@ -24,7 +24,7 @@ _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ImageMetadata:
     """All of it; empty where the original says nothing, or nonsense."""
 
     taken_at: datetime | None
@@ -34,11 +34,11 @@ class About:
     position: GeoPosition | None
 
 
-def read(image: ImageFile.ImageFile) -> About:
+def read_metadata(image: ImageFile.ImageFile) -> ImageMetadata:
     """What an opened image says of itself. A camera that tells no offset is taken to mean UTC."""
     exif = image.getexif()
     details = exif.get_ifd(ExifTags.IFD.Exif)
-    return About(
+    return ImageMetadata(
         taken_at=_taken_at(details),
         keywords=normalize_keywords([*_from_xmp(image), *_from_iptc(image)]),
         camera=_camera(_text(exif.get(ExifTags.Base.Make)), _text(exif.get(ExifTags.Base.Model))),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from tagify.imaging import metadata, thumbhash
-from tagify.imaging.decode import FORMATS, Source, opened
-from tagify.imaging.transform import displayed_size, fitted
+from tagify.imaging.decode import FORMATS, ImageSource, open_image
+from tagify.imaging.transform import displayed_size, fit
 from tagify.model import THUMB_SIZE, Picture
 
 JPEG_QUALITY = 82
@@ -20,7 +20,7 @@ _ANIMATED = {"image/gif", "image/webp", "image/png", "image/avif"}
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
+class DecodedOriginal:
     """An original's picture and its thumb, as recipe `t1` makes it: JPEG, or WebP where there is alpha."""
 
     picture: Picture
@@ -28,13 +28,13 @@ class Derived:
     thumb_mime: str
 
 
-def derive(source: Source, *, max_pixels: int) -> Derived:
+def decode_original(source: ImageSource, *, max_pixels: int) -> DecodedOriginal:
     """Decode an original once. Raises Undecodable; OSError when its file cannot be read."""
-    with opened(source, max_pixels) as image:
+    with open_image(source, max_pixels) as image:
         width, height = displayed_size(image)
-        about = metadata.read(image)
+        about = metadata.read_metadata(image)
         mime = FORMATS[image.format or ""]
-        small = fitted(image, (THUMB_SIZE, THUMB_SIZE))
+        small = fit(image, (THUMB_SIZE, THUMB_SIZE))
         thumb, thumb_mime = _encoded(small)
         picture = Picture(
             mime=mime,
@@ -48,7 +48,7 @@ def derive(source: Source, *, max_pixels: int) -> Derived:
             position=about.position,
             frames=getattr(image, "n_frames", 1) if mime in _ANIMATED else 1,
         )
-    return Derived(picture, thumb, thumb_mime)
+    return DecodedOriginal(picture, thumb, thumb_mime)
 
 
 def _encoded(small: Image.Image) -> tuple[bytes, str]:

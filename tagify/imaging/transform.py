@@ -5,7 +5,7 @@ import io
 from PIL import Image, ImageCms, ImageFile
 
 _ORIENTATION = 0x0112
-_TURNED = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -27,7 +27,7 @@ _SRGB = ImageCms.createProfile("sRGB")
 def orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none or nonsense."""
     value = image.getexif().get(_ORIENTATION, 1)
-    return value if isinstance(value, int) and value in _TURNED else 1
+    return value if isinstance(value, int) and value in _TRANSPOSES else 1
 
 
 def displayed_size(image: Image.Image) -> tuple[int, int]:
@@ -41,7 +41,7 @@ def has_alpha(image: Image.Image) -> bool:
     return "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
 
 
-def fitted(image: ImageFile.ImageFile, box: tuple[int, int]) -> Image.Image:
+def fit(image: ImageFile.ImageFile, box: tuple[int, int]) -> Image.Image:
     """The picture upright, within `box` as displayed (never enlarged), in sRGB.
 
     Modes that come out: YCbCr (a JPEG that needed no RGB), L, RGB, RGBA.
@@ -54,15 +54,15 @@ def fitted(image: ImageFile.ImageFile, box: tuple[int, int]) -> Image.Image:
         box = box[1], box[0]
     scale = min(1.0, box[0] / width, box[1] / height)
     target = max(1, round(width * scale)), max(1, round(height * scale))
-    _draft(image, target, keep_ycc=not _matters(profile))
+    _draft(image, target, keep_ycc=not _is_not_srgb(profile))
     # What the decoder has made smaller is smooth already: there the shortest filter that is no box stays
     # within 0.0011 (SSIM) of libvips, in less than half of the time that Lanczos takes.
     kernel = Image.Resampling.LANCZOS if image.size == (width, height) else Image.Resampling.HAMMING
-    pixels = _plain(image)
+    pixels = _to_supported_mode(image)
     if pixels.size != target:
         pixels = _resized(pixels, target, kernel)
     pixels = _to_srgb(pixels, profile)
-    return pixels.transpose(_TURNED[turn]) if turn in _TURNED else pixels
+    return pixels.transpose(_TRANSPOSES[turn]) if turn in _TRANSPOSES else pixels
 
 
 def _draft(image: ImageFile.ImageFile, target: tuple[int, int], *, keep_ycc: bool) -> None:
@@ -73,10 +73,10 @@ def _draft(image: ImageFile.ImageFile, target: tuple[int, int], *, keep_ycc: boo
     image.draft(mode, (int(target[0] * DRAFT_GAP), int(target[1] * DRAFT_GAP)))
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _to_supported_mode(image: Image.Image) -> Image.Image:
     """One of the modes YCbCr, L, RGB, RGBA, CMYK; the first frame of an animation."""
     if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep(image)
+        return _deep_grey_to_8_bit(image)
     if has_alpha(image):
         return image.convert("RGBA")
     if image.mode in ("YCbCr", "L", "RGB", "CMYK"):
@@ -85,7 +85,7 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _from_deep(image: Image.Image) -> Image.Image:
+def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
     """Grey of 16 or 32 bits; Pillow's own conversion clips at 255 where it should scale."""
     deep = image.convert("I") if image.mode != "F" else image
     low, high = deep.getextrema()
@@ -104,7 +104,7 @@ def _resized(pixels: Image.Image, target: tuple[int, int], kernel: Image.Resampl
     return pixels.resize(target, kernel, reducing_gap=3.0)
 
 
-def _matters(profile: bytes | None) -> bool:
+def _is_not_srgb(profile: bytes | None) -> bool:
     """Whether a profile says anything but sRGB. Most cameras embed sRGB under one of its names."""
     if not profile:
         return False
@@ -116,7 +116,7 @@ def _matters(profile: bytes | None) -> bool:
 
 
 def _to_srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile and _matters(profile):
+    if profile and _is_not_srgb(profile):
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         alpha = pixels.getchannel("A") if pixels.mode == "RGBA" else None
         colours = pixels.convert("RGB") if pixels.mode in ("RGBA", "YCbCr") else pixels
@@ -132,7 +132,7 @@ def _to_srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:
     return pixels.convert("RGB") if pixels.mode == "CMYK" else pixels
 
 
-def on_white(pixels: Image.Image) -> Image.Image:
+def flatten_on_white(pixels: Image.Image) -> Image.Image:
     """The picture without transparency, laid on white."""
     if pixels.mode != "RGBA":
         return pixels

@@ -4,8 +4,8 @@ import io
 
 from PIL import Image
 
-from tagify.imaging.decode import Source, opened
-from tagify.imaging.transform import displayed_size, fitted, on_white
+from tagify.imaging.decode import ImageSource, open_image
+from tagify.imaging.transform import displayed_size, fit, flatten_on_white
 
 QUALITIES = {
     "image/jpeg": {320: 84, 1024: 82, 8192: 78},
@@ -15,27 +15,27 @@ QUALITIES = {
 """Quality by format and by the width up to which it holds. A small picture is looked at pixel by
 pixel and costs few bytes; a large one is mostly shown smaller than it is."""
 
-TALLEST = 16_383
+MAX_HEIGHT = 16_383
 """Rows of a variant, at most: a WebP has no more."""
 
 
-def make_variant(source: Source, *, width: int | None, mime: str, max_pixels: int) -> bytes:
+def render_variant(source: ImageSource, *, width: int | None, mime: str, max_pixels: int) -> bytes:
     """The picture at most `width` pixels wide, as displayed, never enlarged, in sRGB, without metadata.
 
     Without a width it keeps its size. The first frame of an animation; alpha is kept but in JPEG,
     where it is laid on white. Raises Undecodable; OSError when the file cannot be read.
     """
-    with opened(source, max_pixels) as image:
+    with open_image(source, max_pixels) as image:
         natural = displayed_size(image)[0]
-        pixels = fitted(image, (min(width or natural, natural), TALLEST))
+        pixels = fit(image, (min(width or natural, natural), MAX_HEIGHT))
         out = io.BytesIO()
         _save(pixels, out, mime)
     return out.getvalue()
 
 
-def natural_width(source: Source) -> int:
+def natural_width(source: ImageSource) -> int:
     """The width of an image we made ourselves (a thumb), from its header. Raises Undecodable."""
-    with opened(source, TALLEST * TALLEST) as image:
+    with open_image(source, MAX_HEIGHT * MAX_HEIGHT) as image:
         return displayed_size(image)[0]
 
 
@@ -48,13 +48,13 @@ def _save(pixels: Image.Image, out: io.BytesIO, mime: str) -> None:
     # Each encoder at the step behind which twice the time buys under 1% of bytes (docs/performance.md).
     match mime:
         case "image/jpeg":
-            on_white(pixels).save(out, "JPEG", quality=quality, optimize=True)
+            flatten_on_white(pixels).save(out, "JPEG", quality=quality, optimize=True)
         case "image/webp":
-            _in_colour(pixels).save(out, "WEBP", quality=quality, method=2)
+            _to_colour(pixels).save(out, "WEBP", quality=quality, method=2)
         case "image/avif":
             # One thread: the number of encoders at work is decided elsewhere.
-            _in_colour(pixels).save(out, "AVIF", quality=quality, speed=9, max_threads=1)
+            _to_colour(pixels).save(out, "AVIF", quality=quality, speed=9, max_threads=1)
 
 
-def _in_colour(pixels: Image.Image) -> Image.Image:
+def _to_colour(pixels: Image.Image) -> Image.Image:
     return pixels if pixels.mode in ("RGB", "RGBA") else pixels.convert("RGB")

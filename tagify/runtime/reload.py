@@ -4,7 +4,7 @@ import logging
 from typing import Generic, TypeVar
 
 from tagify.errors import SettingsError
-from tagify.logs import configure
+from tagify.logs import configure_logging
 from tagify.runtime.sd_notify import SystemdNotifier
 from tagify.settings import CommonSettings, load
 
@@ -35,7 +35,7 @@ class SettingsReloader(Generic[S]):
         self._notifier.reloaded()
 
     def _apply(self, fresh: S) -> None:
-        configure(self._name, fresh.log_level, fresh.log_format)
+        configure_logging(self._name, fresh.log_level, fresh.log_format)
         names = type(fresh).model_fields
         changed = {name for name in names if getattr(fresh, name) != getattr(self._running, name)}
         self._running = self._running.model_copy(update={name: getattr(fresh, name) for name in RELOADABLE})

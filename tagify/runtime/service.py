@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import SettingsError, TagifyError
-from tagify.logs import configure, fields
+from tagify.logs import configure_logging, fields
 from tagify.runtime.connections import LimitedAppRunner, connection_limit
 from tagify.runtime.graceful_shutdown import GracefulShutdown
 from tagify.runtime.readiness import notify_when_ready
@@ -62,7 +62,7 @@ def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]
     except SettingsError as error:
         print(f"{name}: {error}".replace("\n", f"\n{name}: "), file=sys.stderr)
         return 2
-    configure(name, settings.log_level, settings.log_format)
+    configure_logging(name, settings.log_level, settings.log_format)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work(settings))

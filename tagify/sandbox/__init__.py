@@ -5,8 +5,8 @@ stopped in a thread. Here each decoder is a process of its own with a bound on m
 credentials in its environment, and a deadline after which it is killed and another takes its place.
 """
 
-from tagify.sandbox.jobs import Job
-from tagify.sandbox.pool import Result, Sandbox
+from tagify.sandbox.jobs import DecodeJob
+from tagify.sandbox.pool import DecodeResult, Sandbox
 from tagify.sandbox.shared_memory import SharedBuffer
 
-__all__ = ["Job", "Result", "Sandbox", "SharedBuffer"]
+__all__ = ["DecodeJob", "DecodeResult", "Sandbox", "SharedBuffer"]

@@ -18,7 +18,7 @@ from typing import Any
 
 from tagify.errors import Undecodable
 from tagify.sandbox import ipc
-from tagify.sandbox.jobs import Job, perform
+from tagify.sandbox.jobs import DecodeJob, run_job
 from tagify.sandbox.shared_memory import SharedBuffer
 
 _PR_SET_PDEATHSIG = 1
@@ -37,7 +37,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
     gc.freeze()
-    with suppress(ipc.BrokenWire, OSError):
+    with suppress(ipc.ProtocolError, OSError):
         while True:
             message, files = ipc.receive(control)
             _fork(control, socket.socket(fileno=files[0]), int(message["memory_bytes"]))
@@ -56,7 +56,7 @@ def _fork(control: socket.socket, end: socket.socket, memory_bytes: int) -> None
     try:
         control.close()
         _die_with_parent()
-        _bounded(memory_bytes)
+        _limit_resources(memory_bytes)
         _serve(end)
         status = 0
     finally:
@@ -67,7 +67,7 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _bounded(memory_bytes: int) -> None:
+def _limit_resources(memory_bytes: int) -> None:
     """No more memory than this beside what is held already, no core files, and less of the processor."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + memory_bytes
@@ -77,28 +77,28 @@ def _bounded(memory_bytes: int) -> None:
 
 
 def _serve(end: socket.socket) -> None:
-    with suppress(ipc.BrokenWire):
+    with suppress(ipc.ProtocolError):
         while True:
             message, files = ipc.receive(end)
             deadline_s = int(message.pop("deadline_s"))
             # The parent kills before this; where it has died, an endless decode ends itself.
             signal.alarm(deadline_s + 5)
-            _answer(end, Job(**message), SharedBuffer(files[0]))
+            _handle_job(end, DecodeJob(**message), SharedBuffer(files[0]))
             signal.alarm(0)
 
 
-def _answer(end: socket.socket, job: Job, source: SharedBuffer) -> None:
+def _handle_job(end: socket.socket, job: DecodeJob, source: SharedBuffer) -> None:
     start = time.perf_counter()
     with source, SharedBuffer() as out:
         reply: dict[str, Any] = {}
         try:
-            done = perform(job, Path(source.path))
+            done = run_job(job, Path(source.path))
         except (Undecodable, OSError, MemoryError) as error:
             reply["undecodable"] = str(error)[:_LONGEST_TEXT] or type(error).__name__
             done = 0
         reply["seconds"] = time.perf_counter() - start
         if isinstance(done, bytes):
-            out.write(done)
+            out.append(done)
             ipc.send(end, reply, [out.fd])
         else:
             ipc.send(end, reply | {"number": done})

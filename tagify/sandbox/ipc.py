@@ -11,18 +11,18 @@ import orjson
 
 from tagify.errors import TagifyError
 
-PACKET = 4096
+MAX_PACKET_BYTES = 4096
 """Longest packet, in bytes."""
 
-FILES = 2
+MAX_FDS = 2
 """Most files that come with one packet."""
 
 
-class BrokenWire(TagifyError):
+class ProtocolError(TagifyError):
     """The other end has gone, or says what nobody should."""
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
+def socket_pair() -> tuple[socket.socket, socket.socket]:
     """Two ends of a wire."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
@@ -35,15 +35,15 @@ def send(wire: socket.socket, message: dict[str, Any], files: Sequence[int] = ()
 def receive(wire: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """The next packet. The files are the receiver's to close. Raises BrokenWire; BlockingIOError."""
     try:
-        data, files, _, _ = socket.recv_fds(wire, PACKET, FILES)
+        data, files, _, _ = socket.recv_fds(wire, MAX_PACKET_BYTES, MAX_FDS)
     except BlockingIOError:
         raise
     except OSError as error:
-        raise BrokenWire(str(error)) from error
+        raise ProtocolError(str(error)) from error
     try:
         message = orjson.loads(data) if data else None
     except orjson.JSONDecodeError:
         message = None
     if not isinstance(message, dict):
-        raise BrokenWire("the process has ended" if not data else "the process talks nonsense")
+        raise ProtocolError("the process has ended" if not data else "the process talks nonsense")
     return message, files

@@ -22,7 +22,7 @@ class SharedBuffer:
         """Where this process finds it as a file."""
         return f"/proc/self/fd/{self.fd}"
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def append(self, data: bytes | bytearray | memoryview) -> None:
         """Put bytes behind those that are there."""
         view = memoryview(data)
         while view:

@@ -10,17 +10,17 @@ from dataclasses import asdict
 from typing import Any, Self
 
 from tagify.sandbox import ipc
-from tagify.sandbox.jobs import Job
+from tagify.sandbox.jobs import DecodeJob
 from tagify.sandbox.shared_memory import SharedBuffer
 
-START_S = 30.0
+START_TIMEOUT_S = 30.0
 """Longest wait for a process to start, on a machine with much else to do."""
 
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "HOME")
 """What a decoder is told of the outside: no credentials, whatever the service was given."""
 
 
-async def received(end: socket.socket) -> tuple[dict[str, Any], list[int]]:
+async def receive_async(end: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """The next packet on a wire that does not block. Raises BrokenWire."""
     loop = asyncio.get_running_loop()
     while True:
@@ -34,7 +34,7 @@ async def received(end: socket.socket) -> tuple[dict[str, Any], list[int]]:
             loop.remove_reader(end.fileno())
 
 
-class Worker:
+class DecodeWorker:
     """One process that does one job at a time."""
 
     def __init__(self, pid: int, handle: int, end: socket.socket) -> None:
@@ -42,15 +42,15 @@ class Worker:
         self._handle = handle
         self._end = end
 
-    async def ask(
-        self, job: Job, source: SharedBuffer, deadline_s: int
+    async def run(
+        self, job: DecodeJob, source: SharedBuffer, deadline_s: int
     ) -> tuple[dict[str, Any], SharedBuffer | None]:
         """Its reply and the bytes it made. Raises BrokenWire when it has died."""
         try:
             ipc.send(self._end, asdict(job) | {"deadline_s": deadline_s}, [source.fd])
         except OSError as error:
-            raise ipc.BrokenWire(str(error)) from error
-        reply, files = await received(self._end)
+            raise ipc.ProtocolError(str(error)) from error
+        reply, files = await receive_async(self._end)
         return reply, SharedBuffer(files[0]) if files else None
 
     def kill(self) -> None:
@@ -71,7 +71,7 @@ class ForkServer:
     @classmethod
     async def start(cls) -> Self:
         """Run it. Raises OSError."""
-        ours, theirs = ipc.pair()
+        ours, theirs = ipc.socket_pair()
         ours.setblocking(False)
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         # One arena: what a big picture took is given back when it is done.
@@ -89,21 +89,21 @@ class ForkServer:
             )
         return cls(process, ours)
 
-    async def worker(self, memory_bytes: int) -> Worker:
+    async def start_worker(self, memory_bytes: int) -> DecodeWorker:
         """A new worker that may take so much memory. Raises BrokenWire, OSError, TimeoutError."""
-        ours, theirs = ipc.pair()
+        ours, theirs = ipc.socket_pair()
         ours.setblocking(False)
         try:
             with theirs:
                 ipc.send(self._control, {"memory_bytes": memory_bytes}, [theirs.fileno()])
-            async with asyncio.timeout(START_S):
-                reply, files = await received(self._control)
+            async with asyncio.timeout(START_TIMEOUT_S):
+                reply, files = await receive_async(self._control)
         except BaseException:
             ours.close()
             raise
-        return Worker(int(reply["pid"]), files[0], ours)
+        return DecodeWorker(int(reply["pid"]), files[0], ours)
 
-    async def end(self) -> None:
+    async def stop(self) -> None:
         """End it; its workers end with it."""
         self._control.close()
         with suppress(ProcessLookupError):

@@ -8,21 +8,21 @@ class ObjectKeys:
     """The buckets and keys of one store."""
 
     def __init__(self, settings: CommonSettings) -> None:
-        self.names = {
+        self.bucket_names = {
             Bucket.ORIGINALS: settings.s3_bucket_originals,
             Bucket.THUMBS: settings.s3_bucket_thumbs,
         }
         """Each bucket's name."""
         self.prefix = settings.s3_key_prefix
 
-    def key(self, bucket: Bucket, content: Content) -> str:
+    def object_key(self, bucket: Bucket, content: Content) -> str:
         """Where the object of this content lies in its bucket."""
         place = f"{content[:2]}/{content}"
         return self.prefix + (f"{THUMB_RECIPE}/{place}" if bucket is Bucket.THUMBS else place)
 
-    def path(self, bucket: Bucket, content: Content) -> str:
+    def url_path(self, bucket: Bucket, content: Content) -> str:
         """The path of the object's URL."""
-        return f"/{self.names[bucket]}/{self.key(bucket, content)}"
+        return f"/{self.bucket_names[bucket]}/{self.object_key(bucket, content)}"
 
     def content_of(self, key: str) -> Content | None:
         """The content whose object has this key, or None where it is none of ours."""

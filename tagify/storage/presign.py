@@ -17,7 +17,7 @@ _LONGEST = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class UrlSigner:
     """Signs URLs of a store (scheme, host and port) with a key of its region."""
 
     endpoint: str
@@ -25,7 +25,7 @@ class Signer:
     access_key: str
     secret_key: str
 
-    def stamp(
+    def context(
         self, at: datetime, lifetime: timedelta, extra: Mapping[str, str] | None = None, method: str = "GET"
     ) -> "SigningContext":
         """What all URLs signed for this moment and lifetime have in common.
@@ -51,9 +51,9 @@ class Signer:
             endpoint=self.endpoint,
             query=text if self.access_key else "",
             key=_key(self.secret_key, moment[:8], self.region),
-            before=f"{method}\n",
-            behind=f"\n{text}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD",
-            heading=f"{_ALGORITHM}\n{moment}\n{scope}\n",
+            request_prefix=f"{method}\n",
+            request_suffix=f"\n{text}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD",
+            string_to_sign_prefix=f"{_ALGORITHM}\n{moment}\n{scope}\n",
         )
 
 
@@ -64,17 +64,17 @@ class SigningContext:
     endpoint: str
     query: str
     key: bytes
-    before: str
-    behind: str
-    heading: str
+    request_prefix: str
+    request_suffix: str
+    string_to_sign_prefix: str
 
-    def url(self, path: str) -> str:
+    def sign(self, path: str) -> str:
         """The URL of this path, which begins with a slash; without a key it is not signed."""
         path = quote(path, safe="/-_.~")
         if not self.query:
             return f"{self.endpoint}{path}"
-        request = hashlib.sha256(f"{self.before}{path}{self.behind}".encode()).hexdigest()
-        signature = hmac.digest(self.key, f"{self.heading}{request}".encode(), "sha256").hex()
+        request = hashlib.sha256(f"{self.request_prefix}{path}{self.request_suffix}".encode()).hexdigest()
+        signature = hmac.digest(self.key, f"{self.string_to_sign_prefix}{request}".encode(), "sha256").hex()
         return f"{self.endpoint}{path}?{self.query}&X-Amz-Signature={signature}"
 
 

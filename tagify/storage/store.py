@@ -20,18 +20,18 @@ import urllib3
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
-from tagify.concurrency.thread_pool import Threads
+from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import NotFound, Unavailable
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
 from tagify.storage._compat import Credentials, sign_v4_s3, to_amz_date, utcnow
 from tagify.storage.keys import ObjectKeys
-from tagify.storage.presign import Signer
+from tagify.storage.presign import UrlSigner
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SINGLE_PUT = 64 << 20
+MAX_SINGLE_PUT = 64 << 20
 """Bytes in memory up to this length go up in one request."""
 
 PART_SIZE = 16 << 20
@@ -45,7 +45,7 @@ _OWNED = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
 @dataclass(frozen=True, slots=True)
-class Blob:
+class StoredObject:
     """The bytes of a whole object and the media type they were stored with."""
 
     data: bytes
@@ -53,7 +53,7 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedObject:
     """An object in a listing, of `length` bytes. `content` is None where its key is none of ours."""
 
     key: str
@@ -75,7 +75,7 @@ class ObjectStore:
             retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
         )
         self._region = settings.s3_region
-        self._signer = Signer(
+        self._signer = UrlSigner(
             settings.s3_endpoint,
             settings.s3_region,
             settings.s3_access_key.get_secret_value(),
@@ -93,12 +93,12 @@ class ObjectStore:
             http_client=self._pool,
         )
         self._objects = ObjectKeys(settings)
-        self._names = self._objects.names
-        self._threads = Threads("blobs", threads)
+        self._names = self._objects.bucket_names
+        self._threads = ThreadPool("blobs", threads)
 
-    def key(self, bucket: Bucket, content: Content) -> str:
+    def object_key(self, bucket: Bucket, content: Content) -> str:
         """Where the object of this content lies in its bucket."""
-        return self._objects.key(bucket, content)
+        return self._objects.object_key(bucket, content)
 
     async def ensure_buckets(self) -> None:
         """Make the buckets that are not there. Raises Unavailable."""
@@ -115,29 +115,31 @@ class ObjectStore:
         """How far the store's clock is ahead of this machine's. Raises Unavailable."""
         return await self._run(self._clock_skew)
 
-    async def has(self, bucket: Bucket, content: Content) -> bool:
+    async def exists(self, bucket: Bucket, content: Content) -> bool:
         """Whether the object is stored. Raises Unavailable."""
         try:
-            await self.size(bucket, content)
+            await self.object_size(bucket, content)
         except NotFound:
             return False
         return True
 
-    async def size(self, bucket: Bucket, content: Content) -> int:
+    async def object_size(self, bucket: Bucket, content: Content) -> int:
         """The object's length in bytes. Raises NotFound, Unavailable."""
-        stat = await self._run(self._client.stat_object, self._names[bucket], self.key(bucket, content))
+        stat = await self._run(
+            self._client.stat_object, self._names[bucket], self.object_key(bucket, content)
+        )
         return stat.size or 0
 
-    async def put(self, bucket: Bucket, content: Content, data: bytes, mime: str) -> None:
+    async def upload(self, bucket: Bucket, content: Content, data: bytes, mime: str) -> None:
         """Store these bytes where none are. Returns once the store has them safe. Raises Unavailable."""
-        if len(data) > SINGLE_PUT:
-            await self.put_stream(bucket, content, io.BytesIO(data), len(data), mime)
+        if len(data) > MAX_SINGLE_PUT:
+            await self.upload_stream(bucket, content, io.BytesIO(data), len(data), mime)
             return
         # The bytes of an original have been hashed already: the store checks them by that.
         digest = content if bucket is Bucket.ORIGINALS else hashlib.sha256(data).hexdigest()
-        await self._run(self._put, self._objects.path(bucket, content), data, digest, mime)
+        await self._run(self._put, self._objects.url_path(bucket, content), data, digest, mime)
 
-    async def put_stream(
+    async def upload_stream(
         self, bucket: Bucket, content: Content, stream: BinaryIO, length: int, mime: str
     ) -> None:
         """Store `length` bytes read from the stream in a thread.
@@ -147,7 +149,7 @@ class ObjectStore:
         await self._run(
             self._client.put_object,
             self._names[bucket],
-            self.key(bucket, content),
+            self.object_key(bucket, content),
             stream,
             length,
             content_type=mime,
@@ -155,38 +157,38 @@ class ObjectStore:
             num_parallel_uploads=1,
         )
 
-    async def get(self, bucket: Bucket, content: Content) -> Blob:
+    async def download(self, bucket: Bucket, content: Content) -> StoredObject:
         """The whole object. Raises NotFound, Unavailable."""
-        return await self._run(self._get, self._names[bucket], self.key(bucket, content))
+        return await self._run(self._get, self._names[bucket], self.object_key(bucket, content))
 
-    async def remove(self, bucket: Bucket, content: Content) -> None:
+    async def delete(self, bucket: Bucket, content: Content) -> None:
         """Remove the object; none there is no error. Raises Unavailable."""
-        await self._run(self._client.remove_object, self._names[bucket], self.key(bucket, content))
+        await self._run(self._client.remove_object, self._names[bucket], self.object_key(bucket, content))
 
-    async def listed(self, bucket: Bucket, after: str, limit: int) -> list[Listed]:
+    async def list_objects(self, bucket: Bucket, after: str, limit: int) -> list[ListedObject]:
         """Up to `limit` objects behind the key `after` (`""`: from the first). Raises Unavailable."""
         return await self._run(self._listed, self._names[bucket], after, limit)
 
-    async def remove_key(self, bucket: Bucket, key: str) -> None:
+    async def delete_key(self, bucket: Bucket, key: str) -> None:
         """Remove an object that a listing told of; none there is no error. Raises Unavailable."""
         await self._run(self._client.remove_object, self._names[bucket], key)
 
     def presign(self, bucket: Bucket, content: Content, lifetime: timedelta, method: str = "GET") -> str:
         """A URL that anybody may use for that long. Signed here, without asking the store."""
-        stamp = self._signer.stamp(utcnow(), lifetime, method=method)
-        return stamp.url(self._objects.path(bucket, content))
+        stamp = self._signer.context(utcnow(), lifetime, method=method)
+        return stamp.sign(self._objects.url_path(bucket, content))
 
     async def close(self) -> None:
         """End the threads and the connections."""
         await self._threads.close()
         self._pool.clear()
 
-    def _listed(self, bucket: str, after: str, limit: int) -> list[Listed]:
+    def _listed(self, bucket: str, after: str, limit: int) -> list[ListedObject]:
         objects = self._client.list_objects(
             bucket, prefix=self._objects.prefix or None, recursive=True, start_after=after or None
         )
         return [
-            Listed(
+            ListedObject(
                 item.object_name,
                 item.last_modified,
                 item.size or 0,
@@ -238,10 +240,12 @@ class ObjectStore:
         if response.status not in _STORED:
             raise Unavailable(f"the S3 server refused to store: status {response.status}")
 
-    def _get(self, bucket: str, key: str) -> Blob:
+    def _get(self, bucket: str, key: str) -> StoredObject:
         response = self._client.get_object(bucket, key)
         try:
-            return Blob(response.read(), response.headers.get("Content-Type", "application/octet-stream"))
+            return StoredObject(
+                response.read(), response.headers.get("Content-Type", "application/octet-stream")
+            )
         finally:
             response.close()
             response.release_conn()

@@ -62,7 +62,7 @@ def add_health_routes(app: web.Application, metrics: Metrics, checks: Mapping[st
         )
 
     async def show_metrics(_: web.Request) -> web.Response:
-        body, headers = metrics.page()
+        body, headers = metrics.exposition()
         return web.Response(body=body, headers=headers)
 
     app[READINESS] = Readiness(checks)

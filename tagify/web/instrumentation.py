@@ -30,7 +30,7 @@ def instrument_requests(seconds: Histogram, in_flight: Gauge) -> Middleware:
     Responses of status 500 and above are logged as warnings, all others at debug level: NGINX has
     an access log.
     """
-    in_flight_guard = in_flight.held()
+    in_flight_guard = in_flight.raised()
 
     @web.middleware
     async def instrument(request: web.Request, handler: Handler) -> web.StreamResponse:

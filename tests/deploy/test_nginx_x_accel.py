@@ -52,7 +52,7 @@ class Side:
 
     def handed(self) -> float:
         """Answers so far whose body NGINX sent."""
-        lines = self.app[METRICS].page()[0].decode().splitlines()
+        lines = self.app[METRICS].exposition()[0].decode().splitlines()
         named = 'edge_variant_answers_total{layer="handed"} '
         return sum(float(line.removeprefix(named)) for line in lines if line.startswith(named))
 

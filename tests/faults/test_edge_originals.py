@@ -13,7 +13,7 @@ import pytest
 from edge.app_keys import UPSTREAM
 from edge.originals import streaming
 from tagify.catalog import Catalog
-from tagify.concurrency.circuit_breaker import FAILURES
+from tagify.concurrency.circuit_breaker import FAILURE_THRESHOLD
 from tagify.concurrency.limiter import UPSTREAMS
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
@@ -104,7 +104,9 @@ async def test_a_store_that_fails_opens_the_circuit_and_closes_it_when_it_is_bac
         setattr(store, fault, True)
     for method in ("HEAD", "GET"):
         assert await status(client, image.by_content, method) == 503
-    assert set(await asyncio.gather(*(status(client, image.by_id) for _ in range(FAILURES)))) == {503}
+    assert set(await asyncio.gather(*(status(client, image.by_id) for _ in range(FAILURE_THRESHOLD)))) == {
+        503
+    }
     assert await metric(client, 'edge_circuit_open{server="S3"} 1')
     asked, loop = store.accepted_count, asyncio.get_running_loop()
     start = loop.time()
@@ -171,8 +173,8 @@ async def test_an_object_of_another_length_is_not_served(
 
 async def test_an_object_that_has_gone_is_404(client: Client, image: Listed, blobs: ObjectStore) -> None:
     assert await status(client, image.by_content) == 200
-    for listing in await blobs.listed("originals", "", 10):  # type: ignore[arg-type]
-        await blobs.remove_key("originals", listing.key)  # type: ignore[arg-type]
+    for listing in await blobs.list_objects("originals", "", 10):  # type: ignore[arg-type]
+        await blobs.delete_key("originals", listing.key)  # type: ignore[arg-type]
     for method in ("GET", "HEAD"):
         assert await status(client, image.by_content, method) == 404
 

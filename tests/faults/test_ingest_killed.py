@@ -73,7 +73,7 @@ async def listed(harness: IngestHarness) -> set[Content]:
 async def stored(blobs: ObjectStore, bucket: Bucket, prefix: str) -> set[Content]:
     found: set[Content] = set()
     after = ""
-    while listing := await blobs.listed(bucket, after, 1000):
+    while listing := await blobs.list_objects(bucket, after, 1000):
         found |= {item.content for item in listing if item.content}
         after = listing[-1].key
     return found

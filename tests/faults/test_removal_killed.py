@@ -39,7 +39,7 @@ async def test_a_removal_that_is_killed_comes_to_its_end(
         # The objects go once no writer can count on them any more: a minute after the last image.
         await until(lambda: is_gone(catalog), timeout_s=180)
     for bucket in Bucket:
-        assert await blobs.listed(bucket, "", 10) == []
+        assert await blobs.list_objects(bucket, "", 10) == []
     await assert_counts_exact(catalog)
 
 

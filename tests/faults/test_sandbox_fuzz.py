@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tagify.errors import Undecodable
-from tagify.sandbox import Job, Sandbox, SharedBuffer
+from tagify.sandbox import DecodeJob, Sandbox, SharedBuffer
 from tests.support import pictures
 
 MUTANTS = 60
@@ -63,11 +63,13 @@ async def test_mutants_are_drawn_or_refused(kind: str) -> None:
     drawn = refused = 0
     try:
         await sandbox.open()
-        start = resident(worker := sandbox.pids[0])
+        start = resident(worker := sandbox.idle_pids[0])
         for _ in range(MUTANTS):
-            job = Job("variant", 20_000_000, width=160, mime=random.choice(("image/webp", "image/jpeg")))
+            job = DecodeJob(
+                "variant", 20_000_000, width=160, mime=random.choice(("image/webp", "image/jpeg"))
+            )
             with SharedBuffer() as sheet:
-                sheet.write(mutant(FORMATS[kind], random))
+                sheet.append(mutant(FORMATS[kind], random))
                 try:
                     async with asyncio.timeout(60):
                         made = await sandbox.run(job, sheet)
@@ -78,7 +80,7 @@ async def test_mutants_are_drawn_or_refused(kind: str) -> None:
                     Image.open(io.BytesIO(made.data)).load()
                     drawn += 1
         if sandbox.killed == 0:
-            assert sandbox.pids == [worker]
+            assert sandbox.idle_pids == [worker]
             assert resident(worker) - start < GROWTH
     finally:
         await sandbox.close()

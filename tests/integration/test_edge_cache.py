@@ -39,7 +39,7 @@ async def cache(
 
 
 def counted(metrics: Metrics, name: str) -> float:
-    lines = metrics.page()[0].decode().splitlines()
+    lines = metrics.exposition()[0].decode().splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 

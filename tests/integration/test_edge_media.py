@@ -214,6 +214,6 @@ async def test_a_cache_that_is_damaged_or_cannot_be_written_costs_a_miss(
 async def test_an_original_that_is_no_picture_is_422(client: Client, blobs: ObjectStore) -> None:
     data = b"no picture at all"
     content = Content(hashlib.sha256(data).hexdigest())
-    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
+    await blobs.upload(Bucket.ORIGINALS, content, data, "image/jpeg")
     async with client.get(f"/media/{content}/768.webp") as response:
         assert response.status == 422

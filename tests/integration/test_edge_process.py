@@ -164,7 +164,7 @@ async def test_a_huge_original_costs_little_memory_whoever_reads_it(
             out.write(block)
     content = Content(digest.hexdigest())
     with path.open("rb") as stream:
-        await blobs.put_stream(Bucket.ORIGINALS, content, stream, HUGE * BLOCK, "image/tiff")
+        await blobs.upload_stream(Bucket.ORIGINALS, content, stream, HUGE * BLOCK, "image/tiff")
     path.unlink()
 
     async def read(session: aiohttp.ClientSession) -> int:

@@ -22,8 +22,8 @@ async def test_a_file_is_stored_listed_and_fetchable(harness: IngestHarness, blo
         image = (await harness.wait_for_images("a.jpg"))["a.jpg"]
     assert image.content is not None
     assert (image.tags, image.mime, image.width, image.height) == (("Sea", "sunset"), "image/jpeg", 640, 480)
-    assert (await blobs.get(Bucket.ORIGINALS, image.content)).data == data
-    assert (await blobs.get(Bucket.THUMBS, image.content)).mime == "image/jpeg"
+    assert (await blobs.download(Bucket.ORIGINALS, image.content)).data == data
+    assert (await blobs.download(Bucket.THUMBS, image.content)).mime == "image/jpeg"
     assert [(tag.name, tag.count) for tag in await harness.catalog.tags.most_used(limit=10)] == [
         ("Sea", 1),
         ("sunset", 1),
@@ -237,7 +237,7 @@ async def test_a_large_original_goes_up_in_parts_with_its_own_bytes(
         image = (await harness.wait_for_images("large.jpg"))["large.jpg"]
     assert len(data) > 32 << 20
     assert image.content is not None
-    assert (await blobs.get(Bucket.ORIGINALS, image.content)).data == data
+    assert (await blobs.download(Bucket.ORIGINALS, image.content)).data == data
 
 
 async def test_a_file_that_cannot_be_read_is_failed_and_tried_again_at_every_scan(

@@ -26,7 +26,7 @@ Identity = dict[str, tuple[str, tuple[str, ...]]]
 def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """Counts what goes up to the store."""
     counts: Counter[str] = Counter()
-    for name in ("put", "put_stream"):
+    for name in ("upload", "upload_stream"):
         original = getattr(ObjectStore, name)
 
         def counted(blobs: ObjectStore, *arguments: Any, _original: Any = original, _name: str = name) -> Any:

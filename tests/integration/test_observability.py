@@ -189,7 +189,7 @@ async def test_a_slow_query_is_logged_with_its_shape_its_request_and_no_value(
     assert line["shape"]["filter"]["library_id"] == "?"
     assert line["shape"]["filter"]["state"] == "?"
     assert not re.search(f"beach|secret|holidays|{library.id}|{'f' * 24}", said, re.IGNORECASE)
-    page = metrics.page()[0].decode()
+    page = metrics.exposition()[0].decode()
     assert re.search(r'mongo_command_seconds_count\{.*command="find".*\} \d', page)
     assert re.search(r"mongo_slow_commands_total [1-9]", page)
 
@@ -202,7 +202,7 @@ def test_where_all_is_slow_only_some_of_it_is_logged(caplog: pytest.LogCaptureFi
         watch.started(CommandStartedEvent(command, "test", number, ("host", 1), number))
         watch.succeeded(CommandSucceededEvent(timedelta(seconds=1), {}, "find", number, ("host", 1), number))
     assert 1 <= len(caplog.records) <= 100
-    assert b"mongo_slow_commands_total 1000" in metrics.page()[0]
+    assert b"mongo_slow_commands_total 1000" in metrics.exposition()[0]
 
 
 def test_a_shape_is_bounded() -> None:

@@ -17,7 +17,7 @@ from api.presigned_urls import PresignedUrls
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Bucket, Content, FileFacts, Picture
 from tagify.settings import ApiSettings, CommonSettings
-from tagify.storage.presign import Signer
+from tagify.storage.presign import UrlSigner
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.browser import browser_page
@@ -47,8 +47,8 @@ def test_a_signature_is_the_one_of_the_stores_own_client(
     method: str,
 ) -> None:
     lifetime = timedelta(seconds=seconds)
-    signer = Signer("https://media.example.org:9000", region, "access+key", secret)
-    ours = signer.stamp(at, lifetime, extra, method).url(f"/bucket/{key}")
+    signer = UrlSigner("https://media.example.org:9000", region, "access+key", secret)
+    ours = signer.context(at, lifetime, extra, method).sign(f"/bucket/{key}")
     client = minio.Minio("media.example.org:9000", access_key="access+key", secret_key=secret, region=region)
     theirs = client.get_presigned_url(
         method, "bucket", key, lifetime, response_headers=dict(extra) or None, request_date=at
@@ -60,7 +60,7 @@ def test_a_signature_is_the_one_of_the_stores_own_client(
 async def test_both_stores_take_a_listed_url_and_let_browsers_keep_it(
     blobs: ObjectStore, s3_values: Values
 ) -> None:
-    await blobs.put(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
+    await blobs.upload(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
     urls = PresignedUrls(CommonSettings(**s3_values))
     listed, (single, expires) = (
         urls.list_url(Bucket.ORIGINALS, CONTENT),
@@ -147,7 +147,7 @@ async def test_the_page_shows_pictures_of_the_store_itself(
     data = jpeg(400, 300)
     content = Content(hashlib.sha256(data).hexdigest())
     for bucket in Bucket:
-        await blobs.put(bucket, content, data, "image/jpeg")
+        await blobs.upload(bucket, content, data, "image/jpeg")
     library = await catalog.libraries.create("Test", "/srv/test")
     picture = Picture("image/jpeg", 400, 300, b"")
     await catalog.images.write([UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])

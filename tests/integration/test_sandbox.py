@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from tagify.errors import Undecodable
-from tagify.sandbox import Job, Sandbox, SharedBuffer
+from tagify.sandbox import DecodeJob, Sandbox, SharedBuffer
 from tests.support import pictures
 from tests.support.up_process import alive
 from tests.support.waiting import until
 
-VARIANT = Job("variant", 250_000_000, width=320, mime="image/webp")
+VARIANT = DecodeJob("variant", 250_000_000, width=320, mime="image/webp")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 def sheet(data: bytes) -> SharedBuffer:
     made = SharedBuffer()
-    made.write(data)
+    made.append(data)
     return made
 
 
@@ -49,9 +49,9 @@ def descendants() -> set[int]:
 
 async def test_it_measures_and_makes_variants(sandbox: Sandbox) -> None:
     with sheet(pictures.jpeg(800, 600)) as source:
-        narrow = Job("enlarge_never", 1_000_000, width=801, mime="image/webp")
-        assert (await sandbox.run(narrow, source)).number == 800
-        assert (await sandbox.run(Job("measure", 1_000_000), source)).number > 0
+        narrow = DecodeJob("enlarge_never", 1_000_000, width=801, mime="image/webp")
+        assert (await sandbox.run(narrow, source)).value == 800
+        assert (await sandbox.run(DecodeJob("measure", 1_000_000), source)).value > 0
         made = await sandbox.run(VARIANT, source)
     assert Image.open(io.BytesIO(made.data)).size == (320, 240)
     assert made.seconds > 0

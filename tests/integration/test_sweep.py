@@ -30,8 +30,8 @@ async def library(catalog: Catalog) -> Library:
 
 
 async def put(blobs: ObjectStore) -> None:
-    await blobs.put(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
-    await blobs.put(Bucket.THUMBS, CONTENT, b"thumb", "image/jpeg")
+    await blobs.upload(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
+    await blobs.upload(Bucket.THUMBS, CONTENT, b"thumb", "image/jpeg")
 
 
 def store(library: Library, path: str = "a.jpg") -> UpsertImage:
@@ -39,7 +39,7 @@ def store(library: Library, path: str = "a.jpg") -> UpsertImage:
 
 
 async def there(blobs: ObjectStore) -> list[bool]:
-    return [await blobs.has(bucket, CONTENT) for bucket in Bucket]
+    return [await blobs.exists(bucket, CONTENT) for bucket in Bucket]
 
 
 async def test_an_orphan_goes_once_its_grace_is_over(catalog: Catalog, blobs: ObjectStore) -> None:
@@ -78,7 +78,7 @@ async def test_no_image_of_a_condemned_content_is_written_until_it_is_pardoned(
     catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
     await put(blobs)
-    key = blobs.key(Bucket.ORIGINALS, CONTENT)
+    key = blobs.object_key(Bucket.ORIGINALS, CONTENT)
     await catalog.deletion_queue.mark([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
     other = replace(store(library, "b.jpg"), content=Content("cd" * 32))
     assert await catalog.images.write([store(library), other]) == {CONTENT}
@@ -93,7 +93,7 @@ async def test_a_content_that_is_referred_to_after_all_is_pardoned(
 ) -> None:
     await put(blobs)
     await catalog.images.write([store(library)])
-    key = blobs.key(Bucket.ORIGINALS, CONTENT)
+    key = blobs.object_key(Bucket.ORIGINALS, CONTENT)
     await catalog.deletion_queue.mark([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
     assert await sweep(catalog, blobs).run() == GcResult(0, 0)
     assert await there(blobs) == [True, True]

@@ -45,7 +45,9 @@ async def main(folder: Path, first: int, number: int) -> None:
             await cache.store(key(index), value(index))
         after += await held(cache, index)
     await cache.close()
-    counted = [line for line in metrics.page()[0].decode().splitlines() if line.startswith("edge_cache_")]
+    counted = [
+        line for line in metrics.exposition()[0].decode().splitlines() if line.startswith("edge_cache_")
+    ]
     print(json.dumps({"before": before, "after": after, "metrics": counted}))
 
 

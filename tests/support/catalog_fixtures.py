@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from tagify.catalog import Catalog, ImageFilter, StoredObject, UpsertImage
-from tagify.imaging import derive
+from tagify.imaging import decode_original
 from tagify.model import Bucket, Content, FileFacts, Image, ImageId, Library, Picture
 from tagify.storage.store import ObjectStore
 
@@ -28,9 +28,9 @@ async def insert_stored_image(
 ) -> Image:
     """One image as ingest leaves it, objects and all, in a library of its own."""
     content = Content(hashlib.sha256(data).hexdigest())
-    derived = derive(data, max_pixels=10_000_000)
-    await blobs.put(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
-    await blobs.put(Bucket.ORIGINALS, content, data, "image/jpeg")
+    derived = decode_original(data, max_pixels=10_000_000)
+    await blobs.upload(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
+    await blobs.upload(Bucket.ORIGINALS, content, data, "image/jpeg")
     library = await catalog.libraries.create("Test", root or f"/srv/{path}")
     facts = FileFacts(path, len(data), 1, 1)
     await catalog.images.write([UpsertImage(library.id, facts, content, derived.picture)])

@@ -45,7 +45,7 @@ async def listed(
     """A listed image of random bytes; `told` is the length that the catalog is told, where it is another."""
     data = Random(length).randbytes(length)
     content = Content(hashlib.sha256(data).hexdigest())
-    await blobs.put(Bucket.ORIGINALS, content, data, mime)
+    await blobs.upload(Bucket.ORIGINALS, content, data, mime)
     library = await catalog.libraries.create("Test", f"/srv/test-{length}-{mime}")
     facts = FileFacts(f"sub/{NAME}", length if told is None else told, 1, 1)
     await catalog.images.write([UpsertImage(library.id, facts, content, Picture(mime, 4, 3, b""))])

@@ -6,7 +6,7 @@ from tagify.metrics import Metrics
 
 
 def shown(metrics: Metrics) -> set[str]:
-    return {line for line in metrics.page()[0].decode().splitlines() if not line.startswith("#")}
+    return {line for line in metrics.exposition()[0].decode().splitlines() if not line.startswith("#")}
 
 
 def test_a_counter_adds_up_for_each_set_of_labels() -> None:
@@ -32,7 +32,7 @@ def test_a_counter_without_labels_is_there_from_the_start() -> None:
 def test_a_gauge_is_held_for_as_long_as_a_block_lasts() -> None:
     metrics = Metrics()
     gauge = metrics.gauge("in_flight", "Requests.")
-    with pytest.raises(ValueError, match="gone"), gauge.held(), gauge.held():
+    with pytest.raises(ValueError, match="gone"), gauge.raised(), gauge.raised():
         assert shown(metrics) == {"in_flight 2"}
         raise ValueError("gone")
     assert shown(metrics) == {"in_flight 0"}
@@ -42,7 +42,7 @@ def test_a_gauge_is_held_for_as_long_as_a_block_lasts() -> None:
 
 def test_a_gauge_follows_what_it_is_told_to() -> None:
     metrics, under_way = Metrics(), [1]
-    metrics.gauge("transfers", "Transfers.").follow(lambda: len(under_way))
+    metrics.gauge("transfers", "Transfers.").set_function(lambda: len(under_way))
     assert shown(metrics) == {"transfers 1"}
     under_way.append(2)
     assert shown(metrics) == {"transfers 2"}

@@ -41,7 +41,7 @@ class Front:
 
     def counted(self) -> tuple[float, float]:
         """Bytes and answers."""
-        lines = self.metrics.page()[0].decode().splitlines()
+        lines = self.metrics.exposition()[0].decode().splitlines()
         totals = [sum(float(line.split()[-1]) for line in lines if line.startswith(name)) for name in NAMES]
         return totals[0], totals[1]
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagify.concurrency.coalesce import Shared
+from tagify.concurrency.coalesce import ReadCoalescer
 from tagify.metrics import Metrics
 
-Answers = Shared[int]
+Answers = ReadCoalescer[int]
 
 
 def shared() -> Answers:
@@ -37,11 +37,11 @@ class Source:
 
 async def test_those_who_ask_while_it_is_answered_share_the_next_answer() -> None:
     answers, source = shared(), Source()
-    first = asyncio.create_task(answers.ask("a", source.read))
+    first = asyncio.create_task(answers.run("a", source.read))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     source.value = 1
-    later = [asyncio.create_task(answers.ask("a", source.read)) for _ in range(5)]
+    later = [asyncio.create_task(answers.run("a", source.read)) for _ in range(5)]
     await asyncio.sleep(0)
     source.gate.set()
     assert await first == 0
@@ -56,7 +56,7 @@ def test_no_answer_is_older_than_its_question(steps: list[str]) -> None:
         asked: list[tuple[int, asyncio.Task[int]]] = []
         for step in steps:
             if step == "ask":
-                asked.append((source.value, asyncio.create_task(answers.ask("q", source.read))))
+                asked.append((source.value, asyncio.create_task(answers.run("q", source.read))))
             elif step == "change":
                 source.value += 1
             elif step == "leave" and asked:
@@ -76,8 +76,8 @@ def test_no_answer_is_older_than_its_question(steps: list[str]) -> None:
 async def test_different_questions_do_not_wait_for_each_other() -> None:
     answers, slow, quick = shared(), Source(), Source()
     quick.gate.set()
-    waiting = asyncio.create_task(answers.ask("slow", slow.read))
-    assert await answers.ask("quick", quick.read) == 0
+    waiting = asyncio.create_task(answers.run("slow", slow.read))
+    assert await answers.run("quick", quick.read) == 0
     slow.gate.set()
     assert await waiting == 0
 
@@ -91,7 +91,7 @@ async def test_an_error_is_for_those_who_shared_it_and_not_for_the_next() -> Non
             raise ValueError
         return 7
 
-    first, second = (asyncio.create_task(answers.ask("q", make)) for _ in range(2))
+    first, second = (asyncio.create_task(answers.run("q", make)) for _ in range(2))
     with pytest.raises(ValueError):
         await first
     assert await second == 7
@@ -99,9 +99,9 @@ async def test_an_error_is_for_those_who_shared_it_and_not_for_the_next() -> Non
 
 async def test_who_leaves_takes_the_answer_from_nobody_else() -> None:
     answers, source = shared(), Source()
-    first = asyncio.create_task(answers.ask("q", source.read))
+    first = asyncio.create_task(answers.run("q", source.read))
     await asyncio.sleep(0)
-    leaves, stays = (asyncio.create_task(answers.ask("q", source.read)) for _ in range(2))
+    leaves, stays = (asyncio.create_task(answers.run("q", source.read)) for _ in range(2))
     await asyncio.sleep(0)
     leaves.cancel()
     first.cancel()

@@ -13,7 +13,7 @@ async def test_what_is_live_goes_first() -> None:
     turns, order = PrioritySemaphore(1), []
 
     async def take(name: str, *, live: bool) -> None:
-        async with turns.taken(live=live):
+        async with turns.permit(live=live):
             order.append(name)
             await asyncio.sleep(0)
 
@@ -34,7 +34,7 @@ async def _bounded(takers: Sequence[tuple[bool, bool]], places: int) -> None:
 
     async def take(live: bool) -> None:
         nonlocal held
-        async with turns.taken(live=live):
+        async with turns.permit(live=live):
             held += 1
             assert held <= places
             try:

@@ -159,7 +159,7 @@ async def test_the_gauge_counts_the_calls_that_wait() -> None:
     with tracker.counted("lease"), tracker.retrying("catalog") as on_failure:
         on_failure(1, Unavailable("no answer"))
         on_failure(2, Unavailable("no answer"))
-        page = metrics.page()[0].decode()
+        page = metrics.exposition()[0].decode()
     assert 'waiting{what="lease"} 1' in page
     assert 'waiting{what="catalog"} 1' in page
-    assert 'waiting{what="catalog"} 0' in metrics.page()[0].decode()
+    assert 'waiting{what="catalog"} 0' in metrics.exposition()[0].decode()

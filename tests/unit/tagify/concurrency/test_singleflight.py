@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagify.concurrency.singleflight import Flights
+from tagify.concurrency.singleflight import SingleFlight
 
 
 class Work:
@@ -35,15 +35,15 @@ async def settled() -> None:
 @given(st.lists(st.booleans(), min_size=1, max_size=8), st.integers(0, 3))
 def test_the_work_goes_on_for_as_long_as_anybody_waits(stay: list[bool], joining_late: int) -> None:
     async def run() -> None:
-        flights: Flights[str] = Flights()
+        flights: SingleFlight[str] = SingleFlight()
         work = Work()
-        askers = [asyncio.create_task(flights.join("key", work)) for _ in stay]
+        askers = [asyncio.create_task(flights.run("key", work)) for _ in stay]
         await settled()
         for asker, stays in zip(askers, stay, strict=True):
             if not stays:
                 asker.cancel()
         await settled()
-        late = [asyncio.create_task(flights.join("key", work)) for _ in range(joining_late)]
+        late = [asyncio.create_task(flights.run("key", work)) for _ in range(joining_late)]
         await settled()
         abandoned = not any(stay)
         assert work.cancelled == abandoned
@@ -59,14 +59,14 @@ def test_the_work_goes_on_for_as_long_as_anybody_waits(stay: list[bool], joining
 
 
 async def test_an_error_is_everybodys_and_not_kept() -> None:
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
 
     async def fails() -> str:
         await asyncio.sleep(0)
         raise ValueError("no")
 
-    answers = await asyncio.gather(*(flights.join("key", fails) for _ in range(3)), return_exceptions=True)
+    answers = await asyncio.gather(*(flights.run("key", fails) for _ in range(3)), return_exceptions=True)
     assert all(isinstance(answer, ValueError) for answer in answers)
-    assert not flights.has("key")
+    assert not flights.is_running("key")
     with pytest.raises(ValueError, match="no"):
-        await flights.join("key", fails)
+        await flights.run("key", fails)

@@ -8,7 +8,7 @@ from tagify.concurrency.tasks import cancel_and_wait, run_to_completion
 
 
 async def test_a_task_that_loses_a_cancellation_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tagify.concurrency.tasks.AGAIN_S", 0.01)
+    monkeypatch.setattr("tagify.concurrency.tasks.RECANCEL_S", 0.01)
 
     async def deaf() -> None:
         for _ in range(2):

@@ -8,7 +8,7 @@ import pytest
 import pyvips
 from PIL import Image
 
-from tagify.imaging import derive
+from tagify.imaging import decode_original
 from tagify.model import THUMB_SIZE
 from tagify.sample import scenes
 from tests.support import pictures
@@ -65,7 +65,7 @@ def saved(image: pyvips.Image) -> pyvips.Image:
 def test_a_thumb_is_as_near_to_the_original_as_that_of_libvips(scene: Scene, size: tuple[int, int]) -> None:
     data = drawn(scene, size)
     theirs = saved(pyvips.Image.thumbnail_buffer(data, THUMB_SIZE, height=THUMB_SIZE))
-    ours = in_vips(Image.open(io.BytesIO(derive(data, max_pixels=1 << 30).thumb)))
+    ours = in_vips(Image.open(io.BytesIO(decode_original(data, max_pixels=1 << 30).thumb)))
     ideal = in_vips(reference(data, (theirs.width, theirs.height)))
     assert (ours.width, ours.height) == (theirs.width, theirs.height)
     assert ssim(ideal, ours) > ssim(ideal, theirs) - NEAR

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from tagify.errors import Undecodable
-from tagify.imaging import derive
+from tagify.imaging import decode_original
 from tagify.model import THUMB_SIZE, GeoPosition
 from tests.support import pictures
 
@@ -18,7 +18,7 @@ MAX_PIXELS = 50_000_000
 
 
 def thumb_of(source: bytes | Path) -> Image.Image:
-    return Image.open(io.BytesIO(derive(source, max_pixels=MAX_PIXELS).thumb))
+    return Image.open(io.BytesIO(decode_original(source, max_pixels=MAX_PIXELS).thumb))
 
 
 def distance(first: Image.Image, second: Image.Image) -> float:
@@ -42,7 +42,7 @@ def distance(first: Image.Image, second: Image.Image) -> float:
 )
 def test_every_format_gives_a_thumb_that_looks_like_it(kind: str, mime: str) -> None:
     original = pictures.gradient(1500, 1000)
-    derived = derive(pictures.encoded(original, kind), max_pixels=MAX_PIXELS)
+    derived = decode_original(pictures.encoded(original, kind), max_pixels=MAX_PIXELS)
     assert (derived.picture.mime, derived.picture.width, derived.picture.height) == (mime, 1500, 1000)
     thumb = Image.open(io.BytesIO(derived.thumb))
     assert thumb.size == (THUMB_SIZE, 341)
@@ -53,7 +53,7 @@ def test_every_format_gives_a_thumb_that_looks_like_it(kind: str, mime: str) -> 
 def test_several_pictures_in_one_jpeg_are_one_still() -> None:
     first, second = pictures.gradient(900, 600), pictures.gradient(900, 600, seed=5)
     data = pictures.encoded(first, "MPO", save_all=True, append_images=[second])
-    derived = derive(data, max_pixels=MAX_PIXELS)
+    derived = decode_original(data, max_pixels=MAX_PIXELS)
     assert (derived.picture.mime, derived.picture.frames) == ("image/jpeg", 1)
     assert distance(Image.open(io.BytesIO(derived.thumb)), first) < 8
 
@@ -87,7 +87,7 @@ def test_every_mode_keeps_its_brightness(mode: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_shows_the_same_picture(orientation: int) -> None:
-    derived = derive(pictures.with_orientation(orientation), max_pixels=MAX_PIXELS)
+    derived = decode_original(pictures.with_orientation(orientation), max_pixels=MAX_PIXELS)
     assert (derived.picture.width, derived.picture.height) == (300, 200)
     thumb = Image.open(io.BytesIO(derived.thumb))
     assert thumb.size == (300, 200)
@@ -95,7 +95,7 @@ def test_every_orientation_shows_the_same_picture(orientation: int) -> None:
 
 
 def test_alpha_is_kept_in_the_thumb() -> None:
-    derived = derive(pictures.png(alpha=True), max_pixels=MAX_PIXELS)
+    derived = decode_original(pictures.png(alpha=True), max_pixels=MAX_PIXELS)
     assert derived.thumb_mime == "image/webp"
     alpha = Image.open(io.BytesIO(derived.thumb)).getchannel("A")
     assert alpha.getpixel((10, 100)) == 0
@@ -115,12 +115,12 @@ def test_small_pictures_are_not_enlarged() -> None:
 
 def test_a_profile_that_is_not_srgb_is_converted() -> None:
     lab_free = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
-    assert derive(pictures.jpeg(icc_profile=lab_free), max_pixels=MAX_PIXELS).picture.width == 640
+    assert decode_original(pictures.jpeg(icc_profile=lab_free), max_pixels=MAX_PIXELS).picture.width == 640
 
 
 def test_keywords_come_from_xmp_cleaned_and_once() -> None:
     source = pictures.with_keywords("Sea", " sea ", "sunset", "x" * 101)
-    assert derive(source, max_pixels=MAX_PIXELS).picture.keywords == ("Sea", "sunset")
+    assert decode_original(source, max_pixels=MAX_PIXELS).picture.keywords == ("Sea", "sunset")
 
 
 def test_keywords_come_from_iptc() -> None:
@@ -137,7 +137,7 @@ def test_keywords_come_from_iptc() -> None:
     )
     plain = pictures.jpeg()
     source = plain[:2] + b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body + plain[2:]
-    assert derive(source, max_pixels=MAX_PIXELS).picture.keywords == ("Küste", "harbour")
+    assert decode_original(source, max_pixels=MAX_PIXELS).picture.keywords == ("Küste", "harbour")
 
 
 @pytest.mark.parametrize(
@@ -154,14 +154,14 @@ def test_the_time_taken_has_its_offset(offset: str, zone: timezone) -> None:
     details[0x9003] = "2021:06:05 04:03:02"
     if offset:
         details[0x9011] = offset
-    derived = derive(pictures.jpeg(exif=exif), max_pixels=MAX_PIXELS)
+    derived = decode_original(pictures.jpeg(exif=exif), max_pixels=MAX_PIXELS)
     assert derived.picture.taken_at == datetime(2021, 6, 5, 4, 3, 2, tzinfo=zone)
 
 
 def test_a_time_that_is_none_is_left_out() -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "0000:00:00 00:00:00"
-    assert derive(pictures.jpeg(exif=exif), max_pixels=MAX_PIXELS).picture.taken_at is None
+    assert decode_original(pictures.jpeg(exif=exif), max_pixels=MAX_PIXELS).picture.taken_at is None
 
 
 @pytest.mark.parametrize(
@@ -177,18 +177,20 @@ def test_a_time_that_is_none_is_left_out() -> None:
 )
 def test_what_is_no_picture_says_why(source: bytes, reason: str) -> None:
     with pytest.raises(Undecodable, match=reason):
-        derive(source, max_pixels=MAX_PIXELS)
+        decode_original(source, max_pixels=MAX_PIXELS)
 
 
 def test_a_file_that_cannot_be_opened_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        derive(tmp_path / "none.jpg", max_pixels=MAX_PIXELS)
+        decode_original(tmp_path / "none.jpg", max_pixels=MAX_PIXELS)
 
 
 def test_a_path_and_its_bytes_give_the_same(tmp_path: Path) -> None:
     place = tmp_path / "a.jpg"
     place.write_bytes(pictures.jpeg())
-    assert derive(place, max_pixels=MAX_PIXELS) == derive(place.read_bytes(), max_pixels=MAX_PIXELS)
+    assert decode_original(place, max_pixels=MAX_PIXELS) == decode_original(
+        place.read_bytes(), max_pixels=MAX_PIXELS
+    )
 
 
 CORPUS = [
@@ -217,7 +219,7 @@ def test_damaged_files_give_a_picture_or_a_reason(
     for place, value in changes:
         damaged[int(place * len(damaged))] = value
     try:
-        derived = derive(bytes(damaged[: int(len(damaged) * kept)]), max_pixels=1_000_000)
+        derived = decode_original(bytes(damaged[: int(len(damaged) * kept)]), max_pixels=1_000_000)
     except Undecodable as error:
         assert str(error)
     else:
@@ -235,18 +237,21 @@ def with_exif(latitude: tuple[float, float, float] = (48.0, 51.0, 30.24)) -> byt
 
 
 def test_camera_lens_and_position_are_read() -> None:
-    picture = derive(with_exif(), max_pixels=MAX_PIXELS).picture
+    picture = decode_original(with_exif(), max_pixels=MAX_PIXELS).picture
     assert (picture.camera, picture.lens) == ("Canon EOS R5", "RF50mm F1.2 L")
     assert picture.position == GeoPosition(-48.8584, 2.2945)
 
 
 def test_a_position_that_is_none_on_earth_is_none() -> None:
-    assert derive(with_exif((99.0, 0.0, 0.0)), max_pixels=MAX_PIXELS).picture.position is None
+    assert decode_original(with_exif((99.0, 0.0, 0.0)), max_pixels=MAX_PIXELS).picture.position is None
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_the_frames_of_an_animation_are_counted(kind: str) -> None:
-    assert derive(pictures.animated(kind), max_pixels=MAX_PIXELS).picture.frames == 3
+    assert decode_original(pictures.animated(kind), max_pixels=MAX_PIXELS).picture.frames == 3
     assert (
-        derive(pictures.encoded(pictures.gradient(20, 20), kind), max_pixels=MAX_PIXELS).picture.frames == 1
+        decode_original(
+            pictures.encoded(pictures.gradient(20, 20), kind), max_pixels=MAX_PIXELS
+        ).picture.frames
+        == 1
     )

@@ -5,15 +5,15 @@ import io
 import pytest
 from PIL import Image, ImageCms
 
-from tagify.imaging import make_variant
-from tagify.imaging.variant import QUALITIES, TALLEST
+from tagify.imaging import render_variant
+from tagify.imaging.variant import MAX_HEIGHT, QUALITIES
 from tests.support import pictures
 
 MIMES = {"image/webp": "WEBP", "image/jpeg": "JPEG", "image/avif": "AVIF"}
 
 
 def made(source: bytes, mime: str, width: int | None = 200) -> Image.Image:
-    image = Image.open(io.BytesIO(make_variant(source, width=width, mime=mime, max_pixels=50_000_000)))
+    image = Image.open(io.BytesIO(render_variant(source, width=width, mime=mime, max_pixels=50_000_000)))
     image.load()
     return image
 
@@ -91,5 +91,5 @@ def test_quality_falls_with_width_and_covers_every_width() -> None:
 def test_a_very_tall_picture_fits_its_format(mime: str) -> None:
     tall = pictures.encoded(Image.new("RGB", (100, 20_000), "navy"), "PNG")
     width, height = made(tall, mime, 100).size
-    assert height <= TALLEST
+    assert height <= MAX_HEIGHT
     assert width == 82
