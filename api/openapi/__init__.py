@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API, made from its route table and from the models of what it says."""
+"""The OpenAPI document of the API, generated from its route table and its request and response models."""
 
 from api.openapi.document import build_document
 from api.openapi.operations import OPERATIONS

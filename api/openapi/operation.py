@@ -1,4 +1,4 @@
-"""What the document says of one route."""
+"""The description of one route in the OpenAPI document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of the query string; `many`: it may be given several times."""
+    """A query or header parameter; `repeatable`: it may occur several times."""
 
     name: str
     description: str
@@ -19,9 +19,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ResponseSpec:
-    """An answer: a status, what it means, and its body's model, if any, under its media type.
+    """A response: status, description, and the model and media type of its body, if any.
 
-    `headers` are those that tell something beside the body, with what they tell.
+    `headers`: response headers with their descriptions.
     """
 
     status: int
@@ -33,7 +33,7 @@ class ResponseSpec:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a route does, what it is given and what it answers beside problems."""
+    """Summary, parameters, request body and non-error responses of a route."""
 
     tag: str
     summary: str

@@ -1,4 +1,4 @@
-"""Every route of the API, described. A test holds that none is missing and none is made up."""
+"""The descriptions of all API routes. A test compares them with the route table."""
 
 from typing import Final
 
@@ -15,8 +15,8 @@ _TAG_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}
 _FLAG_SCHEMA: Final = {"type": "string", "enum": ["1", "0"]}
 _TAGS_SCHEMA: Final = {"type": "array", "items": _TAG_SCHEMA, "maxItems": MAX_TAGS}
 _TIME_SCHEMA: Final = {"type": "string", "format": "date-time"}
-_NOT_MODIFIED: Final = ResponseSpec(304, "What the client has is still right.")
-_LIBRARY_ID: Final = Parameter("library_id", "Only of this library.", _ID_SCHEMA)
+_NOT_MODIFIED: Final = ResponseSpec(304, "Not modified: the client's copy is current.")
+_LIBRARY_ID: Final = Parameter("library_id", "Only images of this library.", _ID_SCHEMA)
 
 
 def _enum_schema(values: type[ImageState | Sort]) -> Schema:
@@ -30,28 +30,30 @@ def _integer_schema(low: int, high: int, default: int | None = None) -> Schema:
 
 _LIST_PARAMETERS: Final = (
     _LIBRARY_ID,
-    Parameter("tags", "Only with these tags, in any case.", _TAGS_SCHEMA, repeatable=True),
+    Parameter("tags", "Only images with these tags; case is ignored.", _TAGS_SCHEMA, repeatable=True),
     Parameter(
-        "logic", "Whether all of the tags are asked for, or any.", {"type": "string", "enum": ["and", "or"]}
+        "logic",
+        "`and`: images with all of the tags (default). `or`: images with any of them.",
+        {"type": "string", "enum": ["and", "or"]},
     ),
-    Parameter("exclude", "Without these tags.", _TAGS_SCHEMA, repeatable=True),
-    Parameter("no_tags", "1: only without any tag; not along with tags.", _FLAG_SCHEMA),
+    Parameter("exclude", "Only images without these tags.", _TAGS_SCHEMA, repeatable=True),
+    Parameter("no_tags", "1: only images without tags. Excludes `tags`.", _FLAG_SCHEMA),
     Parameter(
         "path",
-        "Only below this folder; asks for library_id.",
+        "Only images in this folder and its subfolders. Requires `library_id`.",
         {"type": "string", "maxLength": MAX_FOLDER_LENGTH},
     ),
-    Parameter("taken_from", "Only taken then or later.", _TIME_SCHEMA),
-    Parameter("taken_to", "Only taken before then.", _TIME_SCHEMA),
-    Parameter("state", "Images in this state; ready where none is named.", _enum_schema(ImageState)),
-    Parameter("sort", "The order; some filters have only one.", _enum_schema(Sort)),
-    Parameter("after", "Go on behind this cursor."),
-    Parameter("before", "Go back from this cursor."),
-    Parameter("limit", "Images on a page.", _integer_schema(1, MAX_LIMIT, DEFAULT_LIMIT)),
+    Parameter("taken_from", "Only images taken at this time or later.", _TIME_SCHEMA),
+    Parameter("taken_to", "Only images taken before this time.", _TIME_SCHEMA),
+    Parameter("state", "Only images in this state; `ready` by default.", _enum_schema(ImageState)),
+    Parameter("sort", "Sort order; some filters support only one.", _enum_schema(Sort)),
+    Parameter("after", "The page after this cursor (`next_cursor` of a page)."),
+    Parameter("before", "The page before this cursor (`prev_cursor` of a page)."),
+    Parameter("limit", "Maximum number of images on a page.", _integer_schema(1, MAX_LIMIT, DEFAULT_LIMIT)),
     Parameter(
         "offset",
-        "Deprecated: so many are passed over, and the answer is a bare array. With several tags or exclude "
-        f"it holds what is among the newest {MAX_OFFSET_SCAN:,} images, and only cursors lead further.",
+        "Deprecated: the number of images to skip; the response is a bare array. With several tags or "
+        f"`exclude`, only the newest {MAX_OFFSET_SCAN:,} images are searched; use cursors for more.",
         _integer_schema(0, MAX_OFFSET),
     ),
 )
@@ -62,12 +64,14 @@ def _page_operation(summary: str, media_type: str = "text/html") -> Operation:
 
 
 def _redirect_operation(summary: str) -> Operation:
-    redirect = ResponseSpec(307, "It is at the edge.", headers={"Location": "The same path at the edge."})
+    redirect = ResponseSpec(
+        307, "Redirect to the edge service.", headers={"Location": "The same path at the edge service."}
+    )
     return Operation(
         "images",
         summary,
         (redirect,),
-        query_params=(Parameter("v", "The content, for a URL that never changes."),),
+        query_params=(Parameter("v", "The image's `content`: makes the URL immutable."),),
     )
 
 
@@ -80,152 +84,158 @@ def _library_operation(summary: str, status: int, description: str, body: object
 OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("GET", "/api/images"): Operation(
         "images",
-        "A list of images, page by page",
+        "List images, with keyset pagination",
         (
             ResponseSpec(
                 200,
-                "A page; a bare array where offset is given.",
+                "A page of images; a bare array with `offset`.",
                 models.PageSchema | list[models.PlainImageSchema],
-                headers={"ETag": "Names this page.", "Deprecation": "Where offset is given (RFC 9745)."},
+                headers={"ETag": "Entity tag of this page.", "Deprecation": "With `offset` (RFC 9745)."},
             ),
             _NOT_MODIFIED,
         ),
         query_params=_LIST_PARAMETERS,
     ),
     ("GET", "/api/images/{id}"): Operation(
-        "images", "All that is known of an image", (ResponseSpec(200, "The image.", models.ImageSchema),)
+        "images", "Get an image with all its members", (ResponseSpec(200, "The image.", models.ImageSchema),)
     ),
     ("GET", "/api/images/{id}/url"): Operation(
         "images",
-        "A pre-signed URL of the store",
-        (ResponseSpec(200, "Good for an hour.", models.SignedUrlSchema),),
+        "Get a pre-signed URL of the S3 server",
+        (ResponseSpec(200, "The URL, valid for an hour.", models.SignedUrlSchema),),
         query_params=(
             Parameter(
                 "kind",
-                "Of which bytes.",
+                "The thumbnail or the original.",
                 {"type": "string", "enum": ["thumb", "original"], "default": "thumb"},
             ),
         ),
     ),
-    ("GET", "/api/images/{id}/thumb"): _redirect_operation("The thumbnail"),
-    ("GET", "/api/images/{id}/file"): _redirect_operation("The original"),
+    ("GET", "/api/images/{id}/thumb"): _redirect_operation("Get the thumbnail"),
+    ("GET", "/api/images/{id}/file"): _redirect_operation("Get the original"),
     ("POST", "/api/images/tags"): Operation(
         "tags",
-        "Put tags on many images, and take tags off them",
-        (ResponseSpec(200, "What it did.", models.ChangedSchema),),
+        "Add tags to and remove tags from many images",
+        (ResponseSpec(200, "The result of the change.", models.ChangedSchema),),
         body=models.ChangeSchema,
     ),
     ("POST", "/api/tags/undo"): Operation(
         "tags",
-        "Take a change back",
-        (ResponseSpec(200, "What it did.", models.ChangedSchema),),
+        "Undo a tag change",
+        (ResponseSpec(200, "The result of the undo.", models.ChangedSchema),),
         body=models.UndoWishSchema,
     ),
     ("POST", "/api/tags/apply/{id}"): Operation(
         "tags",
-        "Put tags on an image",
-        (ResponseSpec(200, "Its tags now.", models.RetaggedOneSchema),),
+        "Add tags to an image",
+        (ResponseSpec(200, "The image's tags after the change.", models.RetaggedOneSchema),),
         body=models.TagNames,
     ),
     ("POST", "/api/tags/remove/{id}"): Operation(
         "tags",
-        "Take tags off an image",
-        (ResponseSpec(200, "Its tags now.", models.RetaggedOneSchema),),
+        "Remove tags from an image",
+        (ResponseSpec(200, "The image's tags after the change.", models.RetaggedOneSchema),),
         body=models.TagNames,
     ),
     ("POST", "/api/tags/rename"): Operation(
         "tags",
-        "Rename a tag, or make two tags one",
+        "Rename a tag, or merge it into another tag",
         (
             ResponseSpec(
-                202, "It is begun.", models.RenameSchema, headers={"Location": "Where to ask how far it is."}
+                202,
+                "The job was created.",
+                models.RenameSchema,
+                headers={"Location": "URL of the job's status."},
             ),
         ),
         body=models.NewRenameSchema,
     ),
     ("GET", "/api/jobs/{id}"): Operation(
-        "tags", "How far a job is", (ResponseSpec(200, "So far.", models.RenameSchema),)
+        "tags", "Get the status of a job", (ResponseSpec(200, "Job status.", models.RenameSchema),)
     ),
     ("GET", "/api/tags"): Operation(
         "tags",
-        "Tags and their counts, most used first",
+        "List tags and their counts, most used first",
         (
             ResponseSpec(
                 200,
                 "The tags.",
                 list[models.TagCountSchema],
-                headers={"ETag": "Changes when one of the counts does."},
+                headers={"ETag": "Changes when one of the counts changes."},
             ),
             _NOT_MODIFIED,
         ),
         query_params=(
             _LIBRARY_ID,
-            Parameter("prefix", "Only those that begin so, in any case."),
-            Parameter("limit", "So many at most.", _integer_schema(1, 5000, 500)),
+            Parameter("prefix", "Only tags with this prefix; case is ignored."),
+            Parameter("limit", "Maximum number of tags.", _integer_schema(1, 5000, 500)),
         ),
     ),
     ("GET", "/api/libraries"): Operation(
         "libraries",
-        "All libraries",
+        "List all libraries",
         (
             ResponseSpec(
                 200,
                 "The libraries.",
                 list[models.LibrarySchema],
-                headers={"ETag": "Changes with any of them."},
+                headers={"ETag": "Changes when one of the libraries changes."},
             ),
             _NOT_MODIFIED,
         ),
     ),
     ("POST", "/api/libraries"): _library_operation(
-        "Add a library", 201, "It is there.", models.NewLibrarySchema
+        "Add a library", 201, "The library was created.", models.NewLibrarySchema
     ),
     ("PATCH", "/api/libraries/{id}"): _library_operation(
-        "Rename a library", 200, "As it is now.", models.NewNameSchema
+        "Rename a library", 200, "The renamed library.", models.NewNameSchema
     ),
     ("DELETE", "/api/libraries/{id}"): _library_operation(
-        "Take a library out of the catalog; its files stay", 202, "It goes."
+        "Remove a library from the catalog; its files stay", 202, "Removal started."
     ),
     ("POST", "/api/libraries/{id}/rescan"): _library_operation(
-        "Compare folder and catalog now", 202, "It will be compared soon."
+        "Rescan a library now", 202, "The scan was requested."
     ),
     ("POST", "/api/libraries/{id}/approve"): _library_operation(
-        "Remove what waits for an approval, and take the root for right", 202, "It will be done soon."
+        "Approve waiting deletions, and accept the present root folder", 202, "The approval was recorded."
     ),
     ("GET", "/api/libraries/{id}/progress"): Operation(
-        "libraries", "How far a library's scan is", (ResponseSpec(200, "So far.", models.ProgressSchema),)
+        "libraries",
+        "Get the progress of a library's scan",
+        (ResponseSpec(200, "Scan progress.", models.ProgressSchema),),
     ),
     ("GET", "/api/events"): Operation(
         "events",
-        "What happens, as it happens: image.added, image.changed, image.removed, library.changed, "
-        "library.removed, reload",
-        (ResponseSpec(200, "A stream that does not end.", str, "text/event-stream"),),
-        headers=(Parameter("Last-Event-ID", "Go on behind this event."),),
+        "Stream events: image.added, image.changed, image.removed, library.changed, library.removed, reload",
+        (ResponseSpec(200, "An endless stream of events.", str, "text/event-stream"),),
+        headers=(Parameter("Last-Event-ID", "Resume after the event with this id."),),
     ),
     ("GET", "/api/health"): Operation(
-        "service", "The service answers", (ResponseSpec(200, "So.", models.HealthSchema),)
+        "service", "Liveness: the service responds", (ResponseSpec(200, "Healthy.", models.HealthSchema),)
     ),
     ("GET", "/livez"): Operation(
-        "service", "The service answers", (ResponseSpec(200, "So.", models.HealthSchema),)
+        "service", "Liveness: the service responds", (ResponseSpec(200, "Healthy.", models.HealthSchema),)
     ),
     ("GET", "/readyz"): Operation(
         "service",
-        "What the service needs answers too",
+        "Readiness: the service and its dependencies respond",
         (
-            ResponseSpec(200, "All of it.", models.ReadinessSchema),
-            ResponseSpec(503, "Not all of it.", models.ReadinessSchema),
+            ResponseSpec(200, "All dependencies respond.", models.ReadinessSchema),
+            ResponseSpec(503, "A dependency is down.", models.ReadinessSchema),
         ),
     ),
     ("GET", "/metrics"): Operation(
         "service",
-        "Metrics in the text format of Prometheus",
+        "Metrics in Prometheus text format",
         (ResponseSpec(200, "Metrics.", str, "text/plain"),),
     ),
     ("GET", "/api/openapi.json"): Operation(
-        "service", "This document", (ResponseSpec(200, "OpenAPI 3.1.", dict[str, object]), _NOT_MODIFIED)
+        "service",
+        "This OpenAPI document",
+        (ResponseSpec(200, "OpenAPI 3.1.", dict[str, object]), _NOT_MODIFIED),
     ),
-    ("GET", "/"): _page_operation("The gallery"),
-    ("GET", "/gallery/{name}"): _page_operation("A file of the gallery", "*/*"),
-    ("GET", "/api/docs"): _page_operation("This document for people"),
-    ("GET", "/api/docs/{name}"): _page_operation("A file of that page", "*/*"),
+    ("GET", "/"): _page_operation("The gallery page"),
+    ("GET", "/gallery/{name}"): _page_operation("A file of the gallery page", "*/*"),
+    ("GET", "/api/docs"): _page_operation("The API reference page"),
+    ("GET", "/api/docs/{name}"): _page_operation("A file of the API reference page", "*/*"),
 }

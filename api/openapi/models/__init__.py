@@ -1,7 +1,7 @@
-"""What the API is sent and what it answers, as types: the schemas of the OpenAPI document.
+"""Request and response models: the schemas of the OpenAPI document.
 
-Answers are written by `api.serializers` and the handlers; a test holds that what they write is this
-and nothing beside it.
+A class `ImageSchema` is the component `Image`. Responses are written by `api.serializers` and the
+handlers; a test checks that they match these models exactly.
 """
 
 from api.openapi.models.images import ImageSchema, PageSchema, PlainImageSchema, SignedUrlSchema

@@ -1,11 +1,11 @@
-"""What all models are made of."""
+"""Field types shared by the models."""
 
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, with_config
 
 no_extra_members = with_config(ConfigDict(extra="forbid"))
-"""Marks a model that has no members but those it names."""
+"""Class decorator: a model without further members (`additionalProperties: false`)."""
 
 Id = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="24 hex digits.")]
 ContentHash = Annotated[

@@ -1,4 +1,4 @@
-"""Images and their lists."""
+"""Schemas of images and image lists."""
 
 from typing import Annotated, NotRequired
 
@@ -11,22 +11,26 @@ from tagify.model import ImageState
 
 @no_extra_members
 class TileSchema(TypedDict):
-    """An image as a grid needs it."""
+    """An image in a list, with the members that a grid needs."""
 
     _id: Id
-    path: Annotated[str, Field(description="Relative to the library, with /.")]
+    path: Annotated[str, Field(description="Relative to the library, with `/` as separator.")]
     width: Count
     height: Count
-    placeholder: Annotated[str, Field(description="A ThumbHash in base64.")]
+    placeholder: Annotated[str, Field(description="ThumbHash in base64.")]
     content: NotRequired[ContentHash]
-    thumb: NotRequired[Annotated[str, Field(description="Pre-signed, where that is the mode.")]]
-    original: NotRequired[Annotated[str, Field(description="Pre-signed, where that is the mode.")]]
+    thumb: NotRequired[
+        Annotated[str, Field(description="Pre-signed URL, if TAGIFY_MEDIA_MODE is presigned.")]
+    ]
+    original: NotRequired[
+        Annotated[str, Field(description="Pre-signed URL, if TAGIFY_MEDIA_MODE is presigned.")]
+    ]
     error: NotRequired[str]
 
 
 @no_extra_members
 class MediaSchema(TypedDict):
-    """Templates of media URLs: a name in braces is that member of an item, `{w}` one of the widths."""
+    """URL templates: a name in braces stands for that member of an item, `{w}` for one of the widths."""
 
     thumb: str
     original: str
@@ -36,7 +40,7 @@ class MediaSchema(TypedDict):
 
 @no_extra_members
 class PageSchema(TypedDict):
-    """A page of a list, and the cursors that lead on and back."""
+    """A page of a list, with the cursors of the next and the previous page."""
 
     items: list[TileSchema]
     next_cursor: str | None
@@ -46,7 +50,7 @@ class PageSchema(TypedDict):
 
 @no_extra_members
 class PlainImageSchema(TypedDict):
-    """An image in the deprecated list."""
+    """An image in the deprecated list form."""
 
     _id: Id
     path: str
@@ -56,7 +60,7 @@ class PlainImageSchema(TypedDict):
 
 @no_extra_members
 class VariantSchema(TypedDict):
-    """An image in another width."""
+    """The image scaled to a width."""
 
     width: Count
     url: str
@@ -64,7 +68,7 @@ class VariantSchema(TypedDict):
 
 @no_extra_members
 class PositionSchema(TypedDict):
-    """Degrees (WGS 84), north and east positive."""
+    """Coordinates in degrees (WGS 84), north and east positive."""
 
     latitude: float
     longitude: float
@@ -72,7 +76,7 @@ class PositionSchema(TypedDict):
 
 @no_extra_members
 class ImageSchema(TypedDict):
-    """All that is known of an image."""
+    """An image with all its members."""
 
     _id: Id
     library_id: Id
@@ -100,7 +104,7 @@ class ImageSchema(TypedDict):
 
 @no_extra_members
 class SignedUrlSchema(TypedDict):
-    """A URL of the store that anybody may use until it expires."""
+    """A URL of the S3 server that needs no credentials until it expires."""
 
     url: str
     expires_at: Timestamp

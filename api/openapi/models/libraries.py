@@ -1,4 +1,4 @@
-"""Libraries and their scans."""
+"""Schemas of libraries and their scans."""
 
 from typing import Annotated, NotRequired
 
@@ -12,7 +12,7 @@ from tagify.model import LibraryState
 
 @no_extra_members
 class RemovalSchema(TypedDict):
-    """How far the removal of a library is: images, then objects of the store."""
+    """Progress of a library's removal: images, then objects in the S3 server."""
 
     total: Count
     done: Count
@@ -22,7 +22,7 @@ class RemovalSchema(TypedDict):
 
 @no_extra_members
 class ProgressSchema(TypedDict):
-    """How far a library's scan is, and what it waits for."""
+    """Progress of a library's scan, and deletions that wait for approval."""
 
     state: LibraryState
     scanning: bool
@@ -37,7 +37,7 @@ class ProgressSchema(TypedDict):
 
 
 class LibrarySchema(ProgressSchema):
-    """A library."""
+    """A library with its scan progress."""
 
     _id: Id
     name: str
@@ -45,13 +45,13 @@ class LibrarySchema(ProgressSchema):
 
 
 class NewLibrarySchema(TypedDict):
-    """A folder that is to be a library."""
+    """A folder to add as a library."""
 
-    path: Annotated[str, Field(pattern="^/", description="Absolute, below an allowed root.")]
+    path: Annotated[str, Field(pattern="^/", description="Absolute path, in an allowed root.")]
     name: NotRequired[Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]]
 
 
 class NewNameSchema(TypedDict):
-    """Another name for a library."""
+    """The new name of a library."""
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S")]

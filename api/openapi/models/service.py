@@ -1,4 +1,4 @@
-"""The service itself, and what goes wrong."""
+"""Schemas of health checks and errors."""
 
 from typing import Annotated, Literal, NotRequired
 
@@ -10,21 +10,21 @@ from api.openapi.models.fields import no_extra_members
 
 @no_extra_members
 class HealthSchema(TypedDict):
-    """The service answers."""
+    """The service responds."""
 
     status: Literal["ok"]
 
 
 @no_extra_members
 class ReadinessSchema(TypedDict):
-    """Whether each dependency is well, in words."""
+    """The state of each dependency: `ok` or the reason of the failure."""
 
     status: Literal["ok", "unready"]
     checks: dict[str, str]
 
 
 class ProblemSchema(TypedDict):
-    """An error (RFC 9457). `type` never changes; `detail` is a sentence for people."""
+    """An error (RFC 9457). `type` is stable; `detail` is a message for people."""
 
     type: Annotated[str, Field(pattern="^urn:tagify:problem:")]
     title: str

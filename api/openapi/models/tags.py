@@ -1,4 +1,4 @@
-"""Tags, changes of them, and jobs."""
+"""Schemas of tags, tag changes and jobs."""
 
 from typing import Annotated, Literal, NotRequired
 
@@ -12,12 +12,15 @@ from tagify.tagnames import MAX_LENGTH
 
 TagName = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 TagNames = Annotated[list[TagName], Field(max_length=MAX_TAGS)]
-UndoToken = Annotated[str | None, Field(description="Takes the change back within the hour.")]
+UndoToken = Annotated[
+    str | None,
+    Field(description="Token for POST /api/tags/undo, valid for an hour; null if nothing changed."),
+]
 
 
 @no_extra_members
 class TagCountSchema(TypedDict):
-    """A tag, and the number of images that carry it."""
+    """A tag and its number of images."""
 
     _id: str
     count: Count
@@ -25,7 +28,7 @@ class TagCountSchema(TypedDict):
 
 @no_extra_members
 class RetaggedSchema(TypedDict):
-    """The tags of an image after a change, and what the change did."""
+    """The tags of an image after a change, and the tags that the change added and removed."""
 
     _id: Id
     tags: list[str]
@@ -34,36 +37,36 @@ class RetaggedSchema(TypedDict):
 
 
 class RetaggedOneSchema(RetaggedSchema):
-    """The same of a change of one image."""
+    """The result of a change of one image."""
 
     undo: UndoToken
 
 
 @no_extra_members
 class ChangedSchema(TypedDict):
-    """What a change of many images did."""
+    """The result of a change of many images."""
 
     changed: Count
-    added: Annotated[dict[str, Count], Field(description="Images by tag that was put on.")]
-    removed: Annotated[dict[str, Count], Field(description="Images by tag that was taken off.")]
+    added: Annotated[dict[str, Count], Field(description="Number of images by added tag.")]
+    removed: Annotated[dict[str, Count], Field(description="Number of images by removed tag.")]
     undo: UndoToken
     images: list[RetaggedSchema]
 
 
 @no_extra_members
 class ChangeSchema(TypedDict):
-    """A change of many images."""
+    """Tags to add to and remove from many images."""
 
     ids: Annotated[list[Id], Field(max_length=MAX_IMAGES)]
     add: NotRequired[TagNames]
     remove: NotRequired[TagNames]
 
 
-# "from" is no name in Python, so the fields are written as texts here.
+# "from" is a keyword in Python: only the functional syntax allows it as a field name.
 NewRenameSchema = TypedDict(
     "NewRenameSchema", {"from": TagName, "to": TagName, "library_id": NotRequired[Id | None]}
 )
-"""A tag that is to have another name; where the name is a tag already the two become one."""
+"""A tag and its new name; if the new name is an existing tag, the two are merged."""
 
 RenameSchema = TypedDict(
     "RenameSchema",
@@ -81,10 +84,10 @@ RenameSchema = TypedDict(
         "finished_at": Timestamp | None,
     },
 )
-"""A job that renames a tag, and how far it is."""
+"""A job that renames a tag, and its progress."""
 
 
 class UndoWishSchema(TypedDict):
-    """The token that a change was answered with."""
+    """The undo token of a change."""
 
     undo: Annotated[str, Field(max_length=MAX_TOKEN_LENGTH)]
