@@ -1,193 +1,112 @@
-"""Originals by content, and files by the id of their image: whole or in parts."""
+"""Routes of originals: by content, and by the id of an image. The response is decided by Representation."""
 
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
 from edge.app_keys import BYTES_OUT, METADATA_CACHE, PRESIGNED_REDIRECT, UPSTREAM
 from edge.handlers.path_params import cache_control, content_param, ready_content, requested_image
-from edge.http.byteranges import MultipartByteranges
-from edge.http.conditional import needs_last_modified, not_modified, precondition_failed, range_applies
-from edge.http.headers import IMMUTABLE, content_disposition, media_headers, safe_content_type
-from edge.http.ranges import ByteRange, UnsatisfiableRange, parse_range
+from edge.http.headers import IMMUTABLE, content_disposition, media_headers
 from edge.http.server_timing import SERVER_TIMING, ServerTiming
-from edge.originals.presigned_redirect import REDIRECT_MAX_AGE_S, PresignedRedirect
-from edge.originals.streaming import BodyPart, ResponseAborted, StreamingResponse
+from edge.originals.presigned_redirect import redirect_cache_control
+from edge.originals.representation import Representation, ResponsePlan, client_has_content, content_etag
+from edge.originals.streaming import ResponseAborted, StreamingResponse
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
-from tagify.model import Content, OriginalInfo
+from tagify.model import OriginalInfo
 from tagify.web import problem_response
 from tagify.web._compat_aiohttp import DeferredHeadResponse
 
 routes = web.RouteTableDef()
 
-SETTLED = timedelta(seconds=1)
-"""A date of whole seconds names one content alone once its second is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """An original as a URL shows it. `modified` is None where the store's own time is right."""
-
-    content: Content
-    original: OriginalInfo
-    caching: str
-    modified: datetime | None = None
-    extra: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def etag(self) -> str:
-        """The bytes name themselves."""
-        return f'"{self.content}"'
-
-    def headers(self, modified: datetime | None) -> dict[str, str]:
-        """What goes with any answer about it."""
-        return media_headers(self.etag, self.caching, modified) | self.extra | {hdrs.ACCEPT_RANGES: "bytes"}
-
 
 @routes.get("/media/{content}/original")
 async def original(request: web.Request) -> web.StreamResponse:
-    content, watch = content_param(request), ServerTiming()
-    if _holds(request, content):
-        # Bytes under their own name never change: nobody has to be asked.
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=media_headers(f'"{content}"', IMMUTABLE))
-    known = await request.app[METADATA_CACHE].get_original(content)
-    watch.record("catalog")
-    return await _answer(request, Shown(content, known, IMMUTABLE), watch)
+    content, timing = content_param(request), ServerTiming()
+    if client_has_content(request.headers, content):
+        # The bytes of a content never change: a 304 needs neither catalog nor object store.
+        headers = media_headers(content_etag(content), IMMUTABLE)
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    info = await request.app[METADATA_CACHE].get_original(content)
+    timing.record("catalog")
+    return await _respond(request, Representation(content, info, IMMUTABLE), timing)
 
 
 @routes.get("/api/images/{id}/file")
 async def file(request: web.Request) -> web.StreamResponse:
-    watch = ServerTiming()
+    timing = ServerTiming()
     image = await requested_image(request)
-    watch.record("catalog")
+    timing.record("catalog")
     content = ready_content(image)
-    shown = Shown(
+    disposition = content_disposition(
+        image.file.path.rpartition("/")[2], download=request.query.get("download") == "1"
+    )
+    representation = Representation(
         content,
         OriginalInfo(image.file.size, image.mime),
         cache_control(request, content),
-        # By id the time is the catalog's: the store may have had the new bytes before the old ones.
-        image.updated_at,
-        {
-            hdrs.CONTENT_DISPOSITION: content_disposition(
-                image.file.path.rpartition("/")[2], download=request.query.get("download") == "1"
-            )
-        },
+        # By id the catalog's date counts: the store may have had the new bytes before the old ones.
+        modified=image.updated_at,
+        extra_headers={hdrs.CONTENT_DISPOSITION: disposition},
     )
-    return await _answer(request, shown, watch)
+    return await _respond(request, representation, timing)
 
 
-def _holds(request: web.Request, content: Content) -> bool:
-    """Whether the client names the content in If-None-Match."""
-    named = request.headers.get(hdrs.IF_NONE_MATCH, "*").strip() != "*"
-    etag = f'"{content}"'
-    return (
-        named
-        and not precondition_failed(request.headers, etag, None)
-        and not needs_last_modified(request.headers)
-        and not_modified(request.headers, etag, None)
-    )
-
-
-async def _answer(request: web.Request, shown: Shown, watch: ServerTiming) -> web.StreamResponse:
+async def _respond(
+    request: web.Request, representation: Representation, timing: ServerTiming
+) -> web.StreamResponse:
     if request.app[PRESIGNED_REDIRECT].enabled and request.method == hdrs.METH_GET:
-        return _elsewhere(request.app[PRESIGNED_REDIRECT], shown)
-    modified = shown.modified
-    if request.method == hdrs.METH_HEAD or (modified is None and needs_last_modified(request.headers)):
-        facts = await request.app[UPSTREAM].head(shown.content)
-        watch.record("s3")
-        modified = modified or facts.modified
-    headers = shown.headers(modified if shown.modified is None or _settled(shown.modified) else None)
-    if precondition_failed(request.headers, shown.etag, modified):
-        raise PreconditionFailed("the original is not the one that is asked for")
-    if not_modified(request.headers, shown.etag, modified):
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    try:
-        parts = _parts(request, shown, modified)
-    except UnsatisfiableRange:
-        return _unsatisfiable(shown.original.length)
-    return await _deliver(request, shown, parts, headers, watch)
+        return _redirect(request, representation)
+    store_date = None
+    if representation.needs_store_date(request.method, request.headers):
+        store_date = (await request.app[UPSTREAM].head(representation.content)).modified
+        timing.record("s3")
+    plan = representation.plan(request.method, request.headers, store_date, datetime.now(UTC))
+    match plan.status:
+        case HTTPStatus.PRECONDITION_FAILED:
+            raise PreconditionFailed("If-Match or If-Unmodified-Since does not match the original")
+        case HTTPStatus.NOT_MODIFIED:
+            return web.Response(status=plan.status, headers=plan.headers)
+        case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            length = representation.original.length
+            response = problem_response(RangeNotSatisfiable(f"the original has {length} bytes"))
+            response.headers.update(plan.headers)
+            return response
+    return await _send(request, representation, plan, timing)
 
 
-def _elsewhere(redirects: PresignedRedirect, shown: Shown) -> web.Response:
-    named = shown.extra.get(hdrs.CONTENT_DISPOSITION, "")
+def _redirect(request: web.Request, representation: Representation) -> web.Response:
+    location = request.app[PRESIGNED_REDIRECT].url(
+        representation.content,
+        representation.original,
+        representation.extra_headers.get(hdrs.CONTENT_DISPOSITION, ""),
+    )
     headers = {
-        hdrs.LOCATION: redirects.url(shown.content, shown.original, named),
-        hdrs.CACHE_CONTROL: f"private, max-age={REDIRECT_MAX_AGE_S}"
-        if shown.caching == IMMUTABLE
-        else "no-store",
+        hdrs.LOCATION: location,
+        hdrs.CACHE_CONTROL: redirect_cache_control(representation.cache_control),
     }
     return web.Response(status=HTTPStatus.TEMPORARY_REDIRECT, headers=headers)
 
 
-def _settled(modified: datetime) -> bool:
-    return datetime.now(UTC) - modified > SETTLED
-
-
-def _parts(request: web.Request, shown: Shown, modified: datetime | None) -> tuple[ByteRange, ...]:
-    """The parts that are asked for, none for the whole: a Range has a meaning for GET alone."""
-    if request.method != hdrs.METH_GET or not range_applies(request.headers, shown.etag, modified):
-        return ()
-    return parse_range(", ".join(request.headers.getall(hdrs.RANGE, ())), shown.original.length)
-
-
-def _unsatisfiable(length: int) -> web.Response:
-    response = problem_response(RangeNotSatisfiable(f"the original has {length} bytes"))
-    response.headers[hdrs.CONTENT_RANGE] = f"bytes */{length}"
-    return response
-
-
-async def _deliver(
-    request: web.Request,
-    shown: Shown,
-    parts: tuple[ByteRange, ...],
-    headers: dict[str, str],
-    watch: ServerTiming,
+async def _send(
+    request: web.Request, representation: Representation, plan: ResponsePlan, timing: ServerTiming
 ) -> web.StreamResponse:
-    length, mime = shown.original.length, safe_content_type(shown.original.mime)
-    response = DeferredHeadResponse(
-        status=HTTPStatus.PARTIAL_CONTENT if parts else HTTPStatus.OK, headers=headers
-    )
-    response.headers[hdrs.CONTENT_TYPE] = mime
-    if request.method == hdrs.METH_HEAD or not length:
-        response.content_length = length
-        response.headers[SERVER_TIMING] = watch.header_value
+    response = DeferredHeadResponse(status=plan.status, headers=plan.headers)
+    if not plan.parts:
+        response.headers[SERVER_TIMING] = timing.header_value
         await response.prepare(request)
         return response
-    delivery = StreamingResponse(
+    streaming = StreamingResponse(
         request,
         response,
         request.app[UPSTREAM],
-        shown.content,
-        length,
-        store_dates=shown.modified is None,
-        timing=watch,
+        representation.content,
+        representation.original.length,
+        dated_by_store=representation.dated_by_store,
+        timing=timing,
         bytes_out=request.app[BYTES_OUT],
     )
     with suppress(ResponseAborted):
-        if len(parts) > 1:
-            multipart = MultipartByteranges(parts, length, mime)
-            await delivery.send(_several(response, multipart, parts), multipart.closing_delimiter)
-        else:
-            await delivery.send([_one(response, length, *parts)])
+        await streaming.send(plan.parts, plan.closing_delimiter)
     return response
-
-
-def _one(response: web.StreamResponse, length: int, part: ByteRange | None = None) -> BodyPart:
-    """The part, or the whole; the answer says which."""
-    if part:
-        response.headers[hdrs.CONTENT_RANGE] = part.content_range(length)
-    part = part or ByteRange(0, length - 1)
-    response.content_length = part.length
-    return part, b""
-
-
-def _several(
-    response: web.StreamResponse, multipart: MultipartByteranges, parts: tuple[ByteRange, ...]
-) -> Iterable[BodyPart]:
-    response.headers[hdrs.CONTENT_TYPE] = multipart.content_type
-    response.content_length = multipart.content_length
-    return zip(parts, multipart.part_heads, strict=True)

@@ -1,7 +1,7 @@
-"""Preconditions of RFC 9110, section 13, for representations with a strong ETag. Pure.
+"""Conditional requests (RFC 9110, section 13) for representations with a strong ETag. Pure.
 
-Each is asked in the order of section 13.2.2. `modified` is None where no time is known: then
-no condition by date holds, and none fails.
+The caller evaluates them in the order of section 13.2.2. `modified` is None where no date is known:
+then no condition by date holds, and none fails.
 """
 
 import re
@@ -14,13 +14,13 @@ from multidict import MultiMapping
 Headers = MultiMapping[str]
 
 _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"'
-# Possessive throughout: a list of commas and blanks must not be matched in every way there is.
+# Possessive quantifiers: a long list of commas and blanks must not make the match backtrack.
 _ENTITY_TAG_LIST = re.compile(rf"[ \t,]*+{_ENTITY_TAG}(?:[ \t]*+,[ \t]*+(?:{_ENTITY_TAG})?+)*+[ \t]*+")
 _EACH_ENTITY_TAG = re.compile(_ENTITY_TAG)
 
 
 def precondition_failed(headers: Headers, etag: str, modified: datetime | None) -> bool:
-    """Whether the client asks for another representation than this one: 412."""
+    """Whether If-Match, or else If-Unmodified-Since, excludes this representation: 412."""
     if hdrs.IF_MATCH in headers:
         tags = _joined_field(headers, hdrs.IF_MATCH)
         return tags != "*" and etag not in _entity_tags(tags)
@@ -31,9 +31,9 @@ def precondition_failed(headers: Headers, etag: str, modified: datetime | None) 
 
 
 def not_modified(headers: Headers, etag: str, modified: datetime | None) -> bool:
-    """Whether the client holds this representation already: 304.
+    """Whether the client already has this representation: 304.
 
-    If-None-Match decides where it is given (weakly, lists and `*` too), else If-Modified-Since.
+    If-None-Match decides where it is given (weak comparison, lists and `*`), else If-Modified-Since.
     """
     if hdrs.IF_NONE_MATCH in headers:
         tags = _joined_field(headers, hdrs.IF_NONE_MATCH)
@@ -45,7 +45,7 @@ def not_modified(headers: Headers, etag: str, modified: datetime | None) -> bool
 
 
 def range_applies(headers: Headers, etag: str, modified: datetime | None) -> bool:
-    """Whether a Range may be answered with a part: no If-Range, or one that names just this."""
+    """Whether a Range header may be honoured: no If-Range, or one that matches exactly."""
     if hdrs.IF_RANGE not in headers:
         return True
     condition = _joined_field(headers, hdrs.IF_RANGE)
@@ -56,7 +56,7 @@ def range_applies(headers: Headers, etag: str, modified: datetime | None) -> boo
 
 
 def needs_last_modified(headers: Headers) -> bool:
-    """Whether one of the conditions is a date that decides: the time of the last change is needed."""
+    """Whether a condition by date is decisive, so that the modification date must be known."""
     if hdrs.IF_UNMODIFIED_SINCE in headers and hdrs.IF_MATCH not in headers:
         return True
     if hdrs.IF_MODIFIED_SINCE in headers and hdrs.IF_NONE_MATCH not in headers:
@@ -65,12 +65,12 @@ def needs_last_modified(headers: Headers) -> bool:
 
 
 def _joined_field(headers: Headers, name: str) -> str:
-    """The value of a field that may come in several lines."""
+    """The value of a field that may be sent in several lines."""
     return ", ".join(headers.getall(name)).strip(" \t")
 
 
 def _entity_tags(tags: str) -> list[str]:
-    """The entity tags of a list; none of one that is malformed."""
+    """The entity tags of a list; none of a malformed list."""
     return _EACH_ENTITY_TAG.findall(tags) if _ENTITY_TAG_LIST.fullmatch(tags) else []
 
 

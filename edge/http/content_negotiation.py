@@ -1,4 +1,4 @@
-"""Which format a client gets where the URL names none (RFC 9110, section 12.5.1)."""
+"""Content negotiation by the Accept header, for URLs that name no format (RFC 9110, section 12.5.1)."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -6,24 +6,25 @@ from functools import lru_cache
 from tagify.model import VARIANT_MIMES
 
 FALLBACK = "jpg"
-"""What every client can draw."""
+"""The format that every client displays."""
 
 
 @lru_cache(maxsize=512)
 def choose_format(accept: str, offered: Sequence[str]) -> str:
-    """The ending for this Accept header: the first of those offered that it names, else the fallback.
+    """The first offered format that the Accept header names, else FALLBACK.
 
-    A wildcard is no promise: clients that know no new format send `*/*` too. Whatever the
-    header says there are as many answers as formats, so a cache in front holds no more.
+    A wildcard is ignored: clients without support for new formats send `*/*` too. There are as many
+    results as formats, so a cache in front stores no more than that, whatever the headers.
     """
     accepted = {mime for mime, quality in map(_parse_media_range, accept.lower().split(",")) if quality > 0}
     return next((extension for extension in offered if VARIANT_MIMES[extension] in accepted), FALLBACK)
 
 
 def expects_image(accept: str, destination: str) -> bool:
-    """Whether an answer is for an `<img>`, which draws a picture and can show nothing else.
+    """Whether the request comes from an `<img>`, which displays nothing but an image.
 
-    Browsers of today say so by Sec-Fetch-Dest; others accept images by name, and no JSON.
+    `destination` is the Sec-Fetch-Dest header of current browsers; without it the Accept header must
+    name images, and neither JSON nor HTML.
     """
     if destination:
         return destination == "image"
@@ -31,8 +32,9 @@ def expects_image(accept: str, destination: str) -> bool:
     return "image/" in accept and "json" not in accept and "html" not in accept
 
 
-def _parse_media_range(part: str) -> tuple[str, float]:
-    mime, *parameters = (piece.strip() for piece in part.split(";"))
+def _parse_media_range(text: str) -> tuple[str, float]:
+    """Media type and quality; quality 0 where it is malformed."""
+    mime, *parameters = (part.strip() for part in text.split(";"))
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":

@@ -1,10 +1,10 @@
-"""Ranges of RFC 9110, section 14: what a Range header asks for of a body of known length. Pure."""
+"""Parses a Range header into byte ranges of a body of known length (RFC 9110, section 14). Pure."""
 
 import re
 from dataclasses import dataclass
 
 MAX_RANGES = 8
-"""An answer of more parts than this costs more than the whole body, which is sent instead."""
+"""A multipart response of more ranges costs more than the whole body, which is sent instead."""
 
 _SPEC = re.compile(r"(\d*)-(\d*)", re.ASCII)
 
@@ -22,20 +22,20 @@ class ByteRange:
         return self.last - self.first + 1
 
     def content_range(self, total: int) -> str:
-        """The Content-Range that names it in a body of this length."""
+        """The Content-Range of this range in a body of `total` bytes."""
         return f"bytes {self.first}-{self.last}/{total}"
 
 
 class UnsatisfiableRange(Exception):
-    """None of the ranges begins before the end: 416."""
+    """No range starts before the end of the body: 416."""
 
 
 def parse_range(header: str | None, length: int) -> tuple[ByteRange, ...]:
-    """The parts that are asked for, cut to the length, in the order asked; none for the whole body.
+    """The byte ranges requested of a body of `length` bytes, in request order; empty for the whole body.
 
-    Ranges that overlap or touch become one, in the place of the first of them; those behind the
-    end are left out. The whole body answers a header that is missing, malformed or foreign, and
-    one of more than PARTS parts. Raises Unsatisfiable.
+    Ranges are clamped to the length. Ranges that overlap or touch are merged, at the position of the
+    first of them; those beyond the end are dropped. The whole body is the response to a header that is
+    missing, malformed or in another unit, and to more than MAX_RANGES ranges. Raises UnsatisfiableRange.
     """
     unit, _, listed = (header or "").partition("=")
     specs = [spec for text in listed.split(",") if (spec := text.strip(" \t"))]
@@ -52,9 +52,9 @@ def parse_range(header: str | None, length: int) -> tuple[ByteRange, ...]:
 
 
 def _parse_spec(spec: str) -> tuple[int | None, int | None]:
-    """First and last of a range, the last alone of a suffix.
+    """First and last position of a range; only the last of a suffix range.
 
-    Raises ValueError where it is malformed, and where a number is longer than Python reads: 4300 digits.
+    Raises ValueError where it is malformed, or a number has more digits than Python parses (4300).
     """
     match = _SPEC.fullmatch(spec)
     if match is None or spec == "-":
@@ -67,7 +67,7 @@ def _parse_spec(spec: str) -> tuple[int | None, int | None]:
 
 
 def _clamp(first: int | None, last: int | None, length: int) -> ByteRange | None:
-    """The part of the body that it names; None where it names none of it."""
+    """The range within the body; None where it is entirely outside."""
     if first is None:
         first, last = max(0, length - (last or 0)), None
     if first >= length:
@@ -76,7 +76,7 @@ def _clamp(first: int | None, last: int | None, length: int) -> ByteRange | None
 
 
 def _coalesce(ranges: list[ByteRange]) -> tuple[ByteRange, ...]:
-    """Parts that overlap or touch as one, each in the place of the earliest it was made of."""
+    """Ranges that overlap or touch are merged, each at the earliest position of its members."""
     if not ranges[1:]:
         return tuple(ranges)
     merged: list[tuple[int, ByteRange]] = []
@@ -86,4 +86,4 @@ def _coalesce(ranges: list[ByteRange]) -> tuple[ByteRange, ...]:
             current = ByteRange(previous.first, max(previous.last, current.last))  # noqa: PLW2901
             position = min(position, previous_position)  # noqa: PLW2901
         merged.append((position, current))
-    return tuple(part for _, part in sorted(merged, key=lambda item: item[0]))
+    return tuple(byte_range for _, byte_range in sorted(merged, key=lambda item: item[0]))

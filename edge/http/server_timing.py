@@ -1,4 +1,4 @@
-"""Where the time of one answer went, for its Server-Timing header."""
+"""The Server-Timing header: where the time of one response was spent."""
 
 import time
 from typing import Final
@@ -9,19 +9,19 @@ SERVER_TIMING: Final = istr("Server-Timing")
 
 
 class ServerTiming:
-    """Laps with names, each from the end of the one before."""
+    """Measures consecutive phases of one request."""
 
     def __init__(self) -> None:
         self._last_at = time.perf_counter()
-        self._metrics: list[tuple[str, float]] = []
+        self._phases: list[tuple[str, float]] = []
 
     def record(self, name: str) -> None:
-        """What was done until now is called this: a token of RFC 9110."""
+        """Record the time since the previous phase under this name: a token of RFC 9110."""
         now = time.perf_counter()
-        self._metrics.append((name, now - self._last_at))
+        self._phases.append((name, now - self._last_at))
         self._last_at = now
 
     @property
     def header_value(self) -> str:
-        """The header's value, in milliseconds."""
-        return ", ".join([f"{name};dur={took_s * 1000:.1f}" for name, took_s in self._metrics])
+        """The value of the header, in milliseconds."""
+        return ", ".join([f"{name};dur={took_s * 1000:.1f}" for name, took_s in self._phases])

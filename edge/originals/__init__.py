@@ -1,1 +1,1 @@
-"""Originals: streaming from the object store to clients."""
+"""Originals: the decision how to respond, and streaming from the object store to clients."""

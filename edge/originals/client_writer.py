@@ -1,4 +1,4 @@
-"""The way to one client: bytes go out at once; whether there is room for more is another question."""
+"""Writes a response body to one client. Waiting for the client to read is a separate call with a timeout."""
 
 import asyncio
 
@@ -8,9 +8,9 @@ from tagify.web._compat_aiohttp import stream_writer
 
 
 class ClientWriter:
-    """Writes the body of an answer whose head is prepared.
+    """Writes the body of a response whose head is prepared.
 
-    aiohttp's own `write` waits for room without end, and such a wait cannot be left and taken up again.
+    aiohttp's own `write` waits for the client without a timeout, and cannot be cancelled and resumed.
     """
 
     def __init__(self, request: web.Request) -> None:
@@ -19,11 +19,11 @@ class ClientWriter:
         self._draining: asyncio.Future[None] | None = None
 
     async def write(self, data: bytes) -> None:
-        """Hand it to the kernel, or to memory where the kernel takes no more. Raises ConnectionError."""
+        """Write without waiting, to memory where the socket is full. Raises ConnectionError."""
         await self._writer.write(data, drain=False)
 
     async def wait_writable(self, timeout_s: float) -> bool:
-        """Whether more may be written, now or after a wait of at most this long. Raises ConnectionError."""
+        """Wait until the write buffer has capacity; False after the timeout. Raises ConnectionError."""
         if not self._protocol.writing_paused:
             return True
         if self._draining is None or self._draining.done():
@@ -34,9 +34,9 @@ class ClientWriter:
         return bool(done)
 
     async def flushed_socket(self, timeout_s: float) -> int | None:
-        """The client's socket once all that was written has left; None where that takes longer.
+        """The client's file descriptor once the write buffer is empty; None after the timeout.
 
-        None too where there is no such socket: the client has gone, or what it gets is encrypted.
+        None too where raw bytes cannot be written to it: the client has disconnected, or uses TLS.
         """
         transport = self._protocol.transport
         if transport is None or transport.get_extra_info("ssl_object") is not None:
@@ -51,6 +51,6 @@ class ClientWriter:
         return fd
 
     def close(self) -> None:
-        """Wait no longer."""
+        """Cancel a wait that is still pending."""
         if self._draining is not None and not self._draining.cancel() and not self._draining.cancelled():
-            self._draining.exception()  # retrieved: nobody waits for it any more
+            self._draining.exception()  # retrieved, so that asyncio does not log it

@@ -1,4 +1,4 @@
-"""Bytes from one socket to another inside the kernel: they never become memory of this process."""
+"""Copies bytes from one socket to another with splice(2): they never enter this process's memory."""
 
 import asyncio
 import fcntl
@@ -8,19 +8,19 @@ from contextlib import suppress
 from typing import Self
 
 PIPE_BYTES = 512 << 10
-"""Bytes between the two sockets, in bytes; the kernel may grant less."""
+"""Capacity of the pipe between the two sockets, in bytes; the kernel may grant less."""
 
 SPLICE_FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 
 class Splice:
-    """A pipe between two sockets. Close it; the sockets stay with their owners.
+    """A pipe between two sockets, closed by its `with` block; the sockets stay open.
 
-    Neither owner may read from the source, nor write to the sink, for as long as it is in use.
+    While it is in use, nothing else may read from the source or write to the sink.
     """
 
     def __init__(self, source: int, sink: int) -> None:
-        # Descriptors of our own: the event loop knows the others as those of its transports.
+        # Duplicates, because the event loop has registered the originals for their transports.
         self._source = os.dup(source)
         self._sink = os.dup(sink)
         self._pipe_out, self._pipe_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -31,14 +31,14 @@ class Splice:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in (self._source, self._sink, self._pipe_in, self._pipe_out):
-            os.close(number)
+        for fd in (self._source, self._sink, self._pipe_in, self._pipe_out):
+            os.close(fd)
 
     async def copy(self, length: int, *, read_timeout_s: float, write_timeout_s: float) -> int:
-        """How many of `length` bytes were passed on: fewer where the sink takes none for `patience_s`.
+        """Copy `length` bytes; the number written, less where the sink accepts none for `write_timeout_s`.
 
-        Raises EOFError where the source ends, breaks or sends none for `silence_s`; OSError where
-        the sink breaks.
+        Raises EOFError where the source ends, fails or sends nothing for `read_timeout_s`; OSError
+        where the sink fails.
         """
         written = read = 0
         while written < length:
@@ -48,7 +48,7 @@ class Splice:
                 written += await self._drain_pipe(read - written, write_timeout_s)
             except TimeoutError:
                 break
-            # Both sides may be ready for long; so are others.
+            # Both sockets may stay ready for a long time: let other tasks run.
             await asyncio.sleep(0)
         return written
 
@@ -80,7 +80,7 @@ async def _wait_ready(
     fd: int,
     timeout_s: float,
 ) -> None:
-    """Return when the loop says that the descriptor is ready. Raises TimeoutError."""
+    """Wait until the event loop reports the descriptor as ready. Raises TimeoutError."""
     future = asyncio.get_running_loop().create_future()
     add(fd, lambda: None if future.done() else future.set_result(None))
     try:

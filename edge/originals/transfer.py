@@ -1,4 +1,4 @@
-"""The bytes of one object on their way from the store, and whether they are those that were promised."""
+"""The body of one response of the object store, checked against its announced length."""
 
 from collections.abc import Callable
 from typing import Self
@@ -11,9 +11,9 @@ from tagify.errors import Unavailable
 
 
 class Transfer:
-    """The bytes of an object, or of a part of it, on their way. To be closed, as a block does.
+    """An object, or a byte range of it, while it is received. Close it, by a `with` block or `close`.
 
-    `ended` is told how many were received.
+    `on_close` is called with the number of bytes received.
     """
 
     def __init__(self, response: aiohttp.ClientResponse, on_close: Callable[[int], None]) -> None:
@@ -21,9 +21,9 @@ class Transfer:
         self._on_close = on_close
         headers = response.headers
         self.length = _parse_length(headers.get(hdrs.CONTENT_LENGTH, ""))
-        """How many bytes there are, as the store says; -1 where it says nothing."""
+        """Content-Length; -1 where the store sends none."""
         self.content_range = headers.get(hdrs.CONTENT_RANGE)
-        """Which of the object's they are, as HTTP writes it; None where they are all."""
+        """Content-Range; None where the whole object is sent."""
         self.received = 0
 
     def __enter__(self) -> Self:
@@ -33,49 +33,50 @@ class Transfer:
         self.close()
 
     def close(self) -> None:
-        """End it, whether all has come or not."""
+        """Release the connection, also in the middle of the body."""
         self._response.release()
         self._on_close(self.received)
 
     @property
     def mime(self) -> str:
-        """The type that the object was stored with."""
+        """The media type that the object was stored with."""
         return self._response.headers.get(hdrs.CONTENT_TYPE, OCTET_STREAM)
 
     @property
     def last_modified(self) -> str:
-        """When the store says that it was last modified, as HTTP writes it."""
+        """Last-Modified as the store sends it, or empty."""
         return self._response.headers.get(hdrs.LAST_MODIFIED, "")
 
     @property
     def remaining(self) -> int:
-        """Bytes that have not been received yet."""
+        """Bytes not received yet."""
         return self.length - self.received
 
     async def read_chunk(self) -> bytes:
-        """The next bytes as they came; none once all have come. Raises Unavailable where it breaks."""
+        """The next chunk as received; empty at the end. Raises Unavailable."""
         if self.received == self.length:
             return b""
         try:
             chunk, _ = await self._response.content.readchunk()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unavailable("the S3 server broke off") from error
+            raise Unavailable("the S3 server closed the connection or stopped sending") from error
         self.received += len(chunk)
         if not chunk or self.received > self.length:
-            raise Unavailable("the S3 server sends another length than it said")
+            raise Unavailable("the S3 server sent another length than it announced")
         return chunk
 
     async def read_all(self) -> bytes:
-        """All of it. Raises Unavailable where it breaks."""
+        """The whole body. Raises Unavailable."""
         chunks = []
         while chunk := await self.read_chunk():
             chunks.append(chunk)
         return b"".join(chunks)
 
     def take_socket(self) -> tuple[int, bytes] | None:
-        """The socket that the rest comes from, and what was read of it already; `read` no more then.
+        """Stop reading here: the socket's descriptor for the rest, and the bytes already buffered.
 
-        None where there is no such socket: the transfer is over or encrypted.
+        None where raw bytes cannot be read from it: the body has ended, or the connection uses TLS.
+        `read_chunk` must not be called afterwards.
         """
         connection = self._response.connection
         if connection is None or connection.transport is None or connection.protocol is None:

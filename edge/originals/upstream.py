@@ -1,4 +1,4 @@
-"""Objects from the store: originals streamed, so that memory does not depend on their size; thumbs whole."""
+"""Reads objects from the object store: originals as streams, in constant memory; thumbs whole."""
 
 import time
 from dataclasses import dataclass
@@ -23,26 +23,26 @@ from tagify.storage.store import ObjectStore, StoredObject
 from tagify.web import REQUEST_ID
 
 READ_BUFFER_BYTES = 256 << 10
-"""Bytes of a transfer that wait for a slow client, in bytes; at most three times this is held."""
+"""Read buffer of one transfer, in bytes. A slow client fills it; at most three times this is in memory."""
 
 URL_LIFETIME = timedelta(minutes=10)
-"""Of a signed URL: it allows for clocks that differ."""
+"""Lifetime of a presigned URL: long enough for clocks that differ."""
 
 URL_REUSE_S = 120.0
-"""Signing costs more than asking: a signed URL is used again for this long, in seconds."""
+"""How long a presigned URL is reused, in seconds: signing costs more than the request itself."""
 
 URL_CACHE_SIZE = 2048
-"""Signed URLs that are kept."""
+"""Presigned URLs in the cache, at most."""
 
 MAX_THUMB_BYTES = 16 << 20
-"""A thumb of more bytes than this is none that we made."""
+"""Maximum size of a thumb, in bytes: ingest stores none that is larger."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectMetadata:
-    """What the store says of an object."""
+    """Length in bytes, media type and modification time of a stored object."""
 
     length: int
     mime: str
@@ -50,7 +50,7 @@ class ObjectMetadata:
 
 
 class Upstream:
-    """The objects of the store as the edge reads them, over bounded connections."""
+    """HTTP client of the object store: bounded connections, presigned requests, a circuit breaker."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Upstream:
         self._url_cache: TTLCache[tuple[str, Bucket, Content], URL] = TTLCache(URL_CACHE_SIZE, URL_REUSE_S)
 
     async def head(self, content: Content) -> ObjectMetadata:
-        """Length, type and time of an object. Raises NotFound, Unavailable, Busy."""
+        """Metadata of an original, by a HEAD request. Raises NotFound, Unavailable, Busy."""
         with await self._open(hdrs.METH_HEAD, Bucket.ORIGINALS, content) as transfer:
             return ObjectMetadata(transfer.length, transfer.mime, _parse_http_date(transfer.last_modified))
 
@@ -81,15 +81,15 @@ class Upstream:
         """The stored thumb. Raises NotFound, Unavailable, Busy."""
         with await self._open(hdrs.METH_GET, Bucket.THUMBS, content) as transfer:
             if not 0 < transfer.length <= MAX_THUMB_BYTES:
-                raise Unavailable("the S3 server holds no thumb under its name")
+                raise Unavailable("the S3 server returned an object that is no thumb")
             return StoredObject(await transfer.read_all(), transfer.mime)
 
     async def open_original(
         self, content: Content, length: int, byte_range: ByteRange | None = None
     ) -> Transfer:
-        """An original of this length, or a part of it, on its way; whoever asks closes it.
+        """Request an original of this length, or a byte range of it. The caller closes the transfer.
 
-        Raises NotFound, Busy, and Unavailable, also where the object is not what it should be.
+        Raises NotFound, Busy, and Unavailable, also where length or range differ from those expected.
         """
         transfer = await self._open(hdrs.METH_GET, Bucket.ORIGINALS, content, byte_range)
         expected = byte_range or ByteRange(0, length - 1)
@@ -98,7 +98,7 @@ class Upstream:
         ):
             return transfer
         transfer.close()
-        raise Unavailable("the S3 server holds another length than the catalog")
+        raise Unavailable("the object's length differs from the catalog's")
 
     async def _open(
         self, method: str, bucket: Bucket, content: Content, byte_range: ByteRange | None = None
@@ -117,15 +117,15 @@ class Upstream:
             return transfer
         transfer.close()
         if response.status == HTTPStatus.NOT_FOUND:
-            raise NotFound("there is no such content")
-        raise Unavailable(f"the S3 server answered {response.status}")
+            raise NotFound("no such content")
+        raise Unavailable(f"the S3 server returned {response.status}")
 
     def _on_close(self, received: int) -> None:
         self._received(received)
         self._slots.release()
 
     async def _request(self, method: str, url: URL, byte_range: ByteRange | None) -> aiohttp.ClientResponse:
-        # With the id the store's log can be read beside ours.
+        # The request id correlates the store's log with ours.
         headers = {REQUEST_ID: request_id.get()}
         if byte_range:
             headers[hdrs.RANGE] = f"bytes={byte_range.first}-{byte_range.last}"
@@ -133,12 +133,12 @@ class Upstream:
         try:
             response = await self._session.request(method, url, headers=headers, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unavailable("the S3 server does not answer") from error
+            raise Unavailable("the S3 server does not respond") from error
         finally:
             self._seconds[method](time.perf_counter() - start)
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             response.close()
-            raise Unavailable(f"the S3 server answered {response.status}")
+            raise Unavailable(f"the S3 server returned {response.status}")
         return response
 
     def _presigned_url(self, method: str, bucket: Bucket, content: Content) -> URL:
@@ -157,7 +157,10 @@ def _parse_http_date(text: str) -> datetime:
 
 
 def upstream_session(timeout_s: float) -> aiohttp.ClientSession:
-    """A client for the S3 server that gives up after this long a silence; Origin bounds its connections."""
+    """An HTTP session for the S3 server. `timeout_s` bounds connecting and each read.
+
+    Its connections are not limited here: Upstream limits them.
+    """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(

@@ -23,7 +23,7 @@ from tests.conftest import Values
 from tests.support import pictures
 from tests.support.catalog_fixtures import insert_stored_image
 from tests.support.nginx_site import NGINX_BINARY, NginxSite, nginx_site
-from tests.support.originals import Client, edge
+from tests.support.originals import Client, running_edge
 from tests.support.ports import free_ports
 from tests.support.servers import Servers, skip_or_fail
 from tests.support.waiting import until
@@ -105,7 +105,7 @@ async def running(
         cors_origins=(OURS,),
         edge_purge_url=f"http://127.0.0.1:{port + 1}",
     )
-    async with edge(settings) as behind:
+    async with running_edge(settings) as behind:
         place = (f"127.0.0.1:{behind.port}",)
         async with nginx_site(tmp_path, port=port, nginx_edge=place, cors_origins=(OURS,)) as front:
             yield behind, front

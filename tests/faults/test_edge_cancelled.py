@@ -20,7 +20,7 @@ from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
-from tests.support.cancellation import Cancelling
+from tests.support.cancellation import AwaitCanceller
 from tests.support.catalog_fixtures import insert_stored_image
 from tests.support.waiting import until
 
@@ -79,14 +79,16 @@ class Edge:
             and not any("memfd:tagify" in name for name in open_files())
         )
 
-    async def cancelled_everywhere(self, path: str, headers: dict[str, str], cancelling: Cancelling) -> int:
+    async def cancelled_everywhere(
+        self, path: str, headers: dict[str, str], cancelling: AwaitCanceller
+    ) -> int:
         """Ask for a path again and again, cancelled at one await after the other; how many there are."""
         expected = await self.ask(path, headers)
         assert expected[0] in (200, 206)
         for wait in range(1, WAITS):
-            cancelling.wait, cancelling.reached = wait, False
+            cancelling.nth, cancelling.reached = wait, False
             answer = await self.ask(path, headers)
-            reached, cancelling.wait = cancelling.reached, 0
+            reached, cancelling.nth = cancelling.reached, 0
             await until(self.at_rest)
             again = await self.ask(path, headers)
             # The line between several parts is another each time.
@@ -108,11 +110,11 @@ def app(mongo_values: Values, s3_values: Values, tmp_path: Path) -> web.Applicat
 async def test_a_request_cancelled_at_any_await_leaves_nothing(
     app: web.Application, image: Image, path: Callable[[Image], str]
 ) -> None:
-    cancelling = Cancelling()
+    cancelling = AwaitCanceller()
 
     @web.middleware
     async def cancelled(request: web.Request, handler: Any) -> Any:
-        return await (handler if request.path == "/metrics" else cancelling.around(handler))(request)
+        return await (handler if request.path == "/metrics" else cancelling.wrap(handler))(request)
 
     app.middlewares.append(cancelled)
     async with TestClient(TestServer(app)) as client:
@@ -126,7 +128,7 @@ async def test_a_request_cancelled_at_any_await_leaves_nothing(
 async def test_a_making_cancelled_at_any_await_leaves_nothing(
     app: web.Application, image: Image, path: Callable[[Image], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancelling = Cancelling()
-    monkeypatch.setattr(VariantRenderer, "render", cancelling.around(VariantRenderer.render))
+    cancelling = AwaitCanceller()
+    monkeypatch.setattr(VariantRenderer, "render", cancelling.wrap(VariantRenderer.render))
     async with TestClient(TestServer(app)) as client:
         assert await Edge(client, app).cancelled_everywhere(path(image), {}, cancelling) > 0

@@ -19,7 +19,7 @@ from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.chaos_proxy import ChaosProxy, chaos_proxy
-from tests.support.originals import Client, Listed, edge, listed
+from tests.support.originals import Client, ListedOriginal, list_original, running_edge
 from tests.support.waiting import until
 
 # One store is enough: what is tested here comes before it.
@@ -64,13 +64,13 @@ def edge_settings(
 
 @pytest.fixture
 async def client(edge_settings: EdgeSettings) -> AsyncIterator[Client]:
-    async with edge(edge_settings) as made:
+    async with running_edge(edge_settings) as made:
         yield made
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: ObjectStore) -> Listed:
-    return await listed(catalog, blobs, LENGTH)
+async def image(catalog: Catalog, blobs: ObjectStore) -> ListedOriginal:
+    return await list_original(catalog, blobs, LENGTH)
 
 
 async def status(client: Client, path: str, method: str = "GET") -> int:
@@ -96,7 +96,7 @@ async def at_rest(client: Client) -> None:
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse", "storm"])
 async def test_a_store_that_fails_opens_the_circuit_and_closes_it_when_it_is_back(
-    client: Client, image: Listed, store: ChaosProxy, fault: str
+    client: Client, image: ListedOriginal, store: ChaosProxy, fault: str
 ) -> None:
     if fault == "storm":
         store.canned_response = STORM
@@ -126,7 +126,7 @@ async def test_a_store_that_fails_opens_the_circuit_and_closes_it_when_it_is_bac
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("span", ["", "bytes=10-", "bytes=0-99,500-"])
 async def test_a_store_that_breaks_off_breaks_the_transfer(
-    client: Client, image: Listed, store: ChaosProxy, reset: bool, span: str
+    client: Client, image: ListedOriginal, store: ChaosProxy, reset: bool, span: str
 ) -> None:
     store.cut_after, store.reset = LENGTH // 2, reset
     with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
@@ -140,7 +140,7 @@ async def test_a_store_that_breaks_off_breaks_the_transfer(
 
 
 async def test_a_slow_first_byte_is_waited_for_and_a_slower_one_is_not(
-    client: Client, image: Listed, store: ChaosProxy
+    client: Client, image: ListedOriginal, store: ChaosProxy
 ) -> None:
     store.latency_s = 0.4
     assert await status(client, image.by_content) == 200
@@ -150,7 +150,7 @@ async def test_a_slow_first_byte_is_waited_for_and_a_slower_one_is_not(
 
 
 async def test_a_store_that_falls_silent_in_mid_body_breaks_the_transfer(
-    client: Client, image: Listed, store: ChaosProxy
+    client: Client, image: ListedOriginal, store: ChaosProxy
 ) -> None:
     store.rate = 2_000_000
     with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
@@ -165,13 +165,15 @@ async def test_a_store_that_falls_silent_in_mid_body_breaks_the_transfer(
 async def test_an_object_of_another_length_is_not_served(
     client: Client, catalog: Catalog, blobs: ObjectStore, told: int
 ) -> None:
-    image = await listed(catalog, blobs, LENGTH, told=told)
+    image = await list_original(catalog, blobs, LENGTH, catalog_length=told)
     assert await status(client, image.by_content) == 503
     async with client.get(image.by_content, headers={"Range": "bytes=-5"}) as response:
         assert response.status == 503
 
 
-async def test_an_object_that_has_gone_is_404(client: Client, image: Listed, blobs: ObjectStore) -> None:
+async def test_an_object_that_has_gone_is_404(
+    client: Client, image: ListedOriginal, blobs: ObjectStore
+) -> None:
     assert await status(client, image.by_content) == 200
     for listing in await blobs.list_objects("originals", "", 10):  # type: ignore[arg-type]
         await blobs.delete_key("originals", listing.key)  # type: ignore[arg-type]
@@ -181,9 +183,14 @@ async def test_an_object_that_has_gone_is_404(client: Client, image: Listed, blo
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse"])
 async def test_originals_go_on_while_mongodb_is_away(
-    client: Client, catalog: Catalog, blobs: ObjectStore, image: Listed, database: ChaosProxy, fault: str
+    client: Client,
+    catalog: Catalog,
+    blobs: ObjectStore,
+    image: ListedOriginal,
+    database: ChaosProxy,
+    fault: str,
 ) -> None:
-    unseen = await listed(catalog, blobs, 1000, mime="image/png")
+    unseen = await list_original(catalog, blobs, 1000, mime="image/png")
     assert await status(client, image.by_id) == 200
     setattr(database, fault, True)
     await database.drop_connections()
@@ -213,7 +220,7 @@ async def test_originals_go_on_while_mongodb_is_away(
 
 
 async def test_what_a_browser_holds_needs_no_server(
-    client: Client, image: Listed, store: ChaosProxy, database: ChaosProxy
+    client: Client, image: ListedOriginal, store: ChaosProxy, database: ChaosProxy
 ) -> None:
     assert await status(client, image.by_id) == 200
     store.refuse = database.refuse = True
@@ -225,7 +232,7 @@ async def test_what_a_browser_holds_needs_no_server(
 
 
 async def test_a_client_that_leaves_ends_the_transfer(
-    client: Client, image: Listed, store: ChaosProxy
+    client: Client, image: ListedOriginal, store: ChaosProxy
 ) -> None:
     store.rate = 1_000_000
     for _ in range(3):
@@ -241,10 +248,10 @@ async def test_a_client_that_leaves_ends_the_transfer(
 
 
 async def test_requests_cancelled_at_any_moment_leave_nothing(
-    edge_settings: EdgeSettings, image: Listed, store: ChaosProxy
+    edge_settings: EdgeSettings, image: ListedOriginal, store: ChaosProxy
 ) -> None:
     before, random = asyncio.all_tasks(), Random(5)
-    async with edge(edge_settings) as client:
+    async with running_edge(edge_settings) as client:
 
         async def ask(number: int) -> None:
             span = ("", "bytes=5-", "bytes=0-9,100000-900000")[number % 3]
@@ -303,7 +310,7 @@ async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
     client: Client, catalog: Catalog, blobs: ObjectStore, store: ChaosProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "SLOW_CLIENT_S", 0.05)
-    image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)
+    image, reader = await list_original(catalog, blobs, 12_000_000), Reader(client)
     await reader.ask(image.by_content)
     await until(lambda: metric(client, "edge_transfers 1"))
     await at_rest(client)  # though the answer is not over
@@ -316,7 +323,7 @@ async def test_a_client_that_never_reads_is_left(
 ) -> None:
     monkeypatch.setattr(streaming, "SLOW_CLIENT_S", 0.05)
     monkeypatch.setattr(streaming, "CLIENT_STALL_S", 0.1)
-    image, reader = await listed(catalog, blobs, 12_000_000), Reader(client)
+    image, reader = await list_original(catalog, blobs, 12_000_000), Reader(client)
     await reader.ask(image.by_content)
     await until(lambda: metric(client, "edge_transfers 1"))
     await until(lambda: metric(client, "http_requests_in_flight 1"))  # the one that asks

@@ -31,7 +31,7 @@ from tests.support import pictures
 from tests.support.browser import browser_page
 from tests.support.catalog_fixtures import insert_stored_image
 from tests.support.chaos_proxy import ChaosProxy, chaos_proxy
-from tests.support.originals import Client, edge
+from tests.support.originals import Client, running_edge
 from tests.support.servers import BackgroundLoop
 from tests.support.waiting import until
 
@@ -97,7 +97,7 @@ async def test_a_full_queue_refuses_at_once_and_hits_go_on(
     settings: EdgeSettings, blobs: ObjectStore, proxy: ChaosProxy
 ) -> None:
     kept, slow = await put(blobs, pictures.jpeg(700, 500)), await put(blobs, pictures.jpeg(900, 600))
-    async with edge(settings, edge_queue_size=1, edge_memory_bytes=0) as client:
+    async with running_edge(settings, edge_queue_size=1, edge_memory_bytes=0) as client:
         async with client.get(f"/media/{kept}/320.webp") as response:
             assert response.status == 200
         proxy.blackhole = True
@@ -120,7 +120,7 @@ async def test_who_leaves_does_not_cancel_for_others_and_the_last_one_ends_the_f
 ) -> None:
     content = await put(blobs, pictures.jpeg(1200, 800))
     proxy.latency_s = 1.0
-    async with edge(settings) as client:
+    async with running_edge(settings) as client:
         path = f"/media/{content}/768.webp"
         async with asking(client, path) as stays:
             async with asking(client, path):
@@ -150,7 +150,7 @@ async def test_what_cannot_be_decoded_is_refused_from_memory_and_drawn_for_an_im
 ) -> None:
     content = await put(blobs, pictures.jpeg()[:600])
     path = f"/media/{content}/768.webp"
-    async with edge(settings) as client:
+    async with running_edge(settings) as client:
         async with client.get(path) as response:
             assert response.status == 422
             assert response.headers["Content-Type"] == "application/problem+json"
@@ -167,7 +167,7 @@ async def test_what_cannot_be_decoded_is_refused_from_memory_and_drawn_for_an_im
 
 async def test_a_browser_draws_the_picture_of_an_error(settings: EdgeSettings, blobs: ObjectStore) -> None:
     content = await put(blobs, b"no picture")
-    async with edge(settings) as client, browser_page() as (page, _):
+    async with running_edge(settings) as client, browser_page() as (page, _):
         url = str(client.make_url(f"/media/{content}/768.webp"))
         await page.set_content(f'<img src="{url}">')
         image = page.locator("img")
@@ -178,7 +178,7 @@ async def test_a_browser_draws_the_picture_of_an_error(settings: EdgeSettings, b
 async def test_a_content_that_is_not_there_is_asked_for_once(
     settings: EdgeSettings, proxy: ChaosProxy
 ) -> None:
-    async with edge(settings) as client:
+    async with running_edge(settings) as client:
         for _ in range(5):
             async with client.get(f"/media/{'0' * 64}/768.webp") as response:
                 assert response.status == 404
@@ -190,7 +190,7 @@ async def test_hostile_originals_are_refused_and_free_their_worker(
     settings: EdgeSettings, blobs: ObjectStore, attack: Any
 ) -> None:
     bad, good = await put(blobs, attack()), await put(blobs, pictures.jpeg(800, 600))
-    async with edge(settings, edge_workers=1, edge_decode_s=2) as client:
+    async with running_edge(settings, edge_workers=1, edge_decode_s=2) as client:
         async with asyncio.timeout(60):
             async with (
                 asking(client, f"/media/{bad}/768.webp") as one,
@@ -207,7 +207,7 @@ async def test_hostile_originals_are_refused_and_free_their_worker(
 async def test_avif_has_places_of_its_own_and_others_pass(settings: EdgeSettings, blobs: ObjectStore) -> None:
     bad, good = await put(blobs, pictures.many_scans_jpeg()), await put(blobs, pictures.jpeg(800, 600))
     async with (
-        edge(settings, edge_workers=2, edge_avif_workers=1, edge_decode_s=6) as client,
+        running_edge(settings, edge_workers=2, edge_avif_workers=1, edge_decode_s=6) as client,
         asking(client, f"/media/{bad}/768.avif") as slow,
         asking(client, f"/media/{good}/768.avif") as behind,
     ):
@@ -228,7 +228,7 @@ async def test_pixels_wait_for_memory_and_what_fits_beside_them_passes(
     ended: list[str] = []
     async with (
         # Two of 36 MB do not fit, and a worker is free for each.
-        edge(settings, edge_workers=3, edge_decode_mb=64, edge_decode_s=6) as client,
+        running_edge(settings, edge_workers=3, edge_decode_mb=64, edge_decode_s=6) as client,
         asking(client, f"/media/{hostile}/768.webp") as first,
     ):
         await becomes(client, "edge_decode_bytes", 36_000_000)
@@ -252,7 +252,7 @@ async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
     ]
     paths = [f"/api/images/{image.id}/thumb" for image in images]
     paths += [f"/media/{image.content}/320.webp" for image in images]
-    async with edge(settings, edge_queue_size=100) as client:
+    async with running_edge(settings, edge_queue_size=100) as client:
 
         async def status(path: str) -> int:
             async with client.get(path) as response:
@@ -291,7 +291,7 @@ async def test_one_picture_is_kept_for_all_widths_above_its_own(
 ) -> None:
     image = await insert_stored_image(catalog, blobs, pictures.jpeg(700, 500))
     paths = [f"/media/{image.content}/{width}.webp" for width in (3072, 1024, 768, 2048)]
-    async with edge(settings) as client:
+    async with running_edge(settings) as client:
         bodies = await asyncio.gather(*(body(client, path) for path in paths))
         assert Pixels.open(io.BytesIO(bodies[0])).size == (700, 500)
         assert len(set(bodies)) == 1
@@ -299,7 +299,9 @@ async def test_one_picture_is_kept_for_all_widths_above_its_own(
     sizes = [place.stat().st_size for place in settings.edge_cache_dir.rglob("*.val")]
     assert len([size for size in sizes if size > len(bodies[0])]) == 1
     proxy.refuse = True
-    async with edge(settings, edge_memory_bytes=0, mongo_uri=SecretStr("mongodb://127.0.0.1:1/")) as client:
+    async with running_edge(
+        settings, edge_memory_bytes=0, mongo_uri=SecretStr("mongodb://127.0.0.1:1/")
+    ) as client:
         for path in paths:
             async with client.get(path) as response:
                 assert (response.status, await response.read()) == (200, bodies[0])
@@ -313,7 +315,7 @@ async def test_thumbs_by_id_come_in_the_format_that_is_named(
 ) -> None:
     image = await insert_stored_image(catalog, blobs, pictures.jpeg(1200, 800))
     path, etags = f"/api/images/{image.id}/thumb", set()
-    async with edge(settings, edge_thumb_formats=("avif", "webp")) as client:
+    async with running_edge(settings, edge_thumb_formats=("avif", "webp")) as client:
         for accept, kind in (
             ("image/avif,image/webp,*/*", "AVIF"),
             ("image/webp", "WEBP"),
@@ -352,7 +354,7 @@ async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
     async with chaos_proxy(f"http://{address}") as mongo:
         behind = SecretStr(uri.replace(address, f"127.0.0.1:{mongo.port}"))
         changes: Values = {"mongo_uri": behind, "mongo_timeout_s": 2.0, "edge_memory_bytes": 0}
-        async with edge(settings, **changes) as client:
+        async with running_edge(settings, **changes) as client:
             paths = [f"/api/images/{image.id}/thumb" for image in images]
             paths += [f"/media/{image.content}/320.webp" for image in images]
             seen = [await body(client, path) for path in paths]
@@ -375,7 +377,7 @@ async def body(client: Client, path: str) -> bytes:
 
 async def test_cancelled_at_any_moment_nothing_is_left(settings: EdgeSettings, blobs: ObjectStore) -> None:
     content = await put(blobs, pictures.jpeg(1500, 1000))
-    async with edge(settings, edge_memory_bytes=0) as client:
+    async with running_edge(settings, edge_memory_bytes=0) as client:
         assert isinstance(client.server, TestServer)
         variants = client.server.app[VARIANT_SERVICE]
         for number in range(40):
@@ -423,7 +425,7 @@ def edge_url(mongo_values: Values, s3_values: Values, tmp_path: Path) -> Iterato
         BackgroundLoop(),
     )
     held = AsyncExitStack()
-    client = loop.run_sync(held.enter_async_context(edge(settings)))
+    client = loop.run_sync(held.enter_async_context(running_edge(settings)))
     yield str(client.make_url("")).rstrip("/")
     loop.run_sync(held.aclose())
     loop.close()

@@ -14,7 +14,7 @@ from tagify.catalog import Catalog
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.edge_process import RunningEdge, edge_process
-from tests.support.originals import Listed, listed
+from tests.support.originals import ListedOriginal, list_original
 from tests.support.waiting import until
 
 # One store is enough: what is tested here comes before it.
@@ -43,8 +43,8 @@ async def running(mongo_values: Values, s3_values: Values, tmp_path: Path) -> As
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: ObjectStore) -> Listed:
-    return await listed(catalog, blobs, 12_000_000)
+async def image(catalog: Catalog, blobs: ObjectStore) -> ListedOriginal:
+    return await list_original(catalog, blobs, 12_000_000)
 
 
 async def connected(running: RunningEdge, request: bytes) -> socket.socket:
@@ -76,7 +76,7 @@ def closing(clients: list[socket.socket]) -> Iterator[None]:
             client.close()
 
 
-async def served(running: RunningEdge, image: Listed, enough: asyncio.Event) -> int:
+async def served(running: RunningEdge, image: ListedOriginal, enough: asyncio.Event) -> int:
     """How often a client of good manners was served, each time over a connection of its own."""
     times = 0
     while not enough.is_set() or times < 5:
@@ -89,7 +89,7 @@ async def served(running: RunningEdge, image: Listed, enough: asyncio.Event) -> 
     return times
 
 
-async def test_heads_that_never_end_keep_nobody_out(running: RunningEdge, image: Listed) -> None:
+async def test_heads_that_never_end_keep_nobody_out(running: RunningEdge, image: ListedOriginal) -> None:
     enough = asyncio.Event()
     clients: list[socket.socket] = []
     others = asyncio.ensure_future(served(running, image, enough))
@@ -111,7 +111,9 @@ async def test_heads_that_never_end_keep_nobody_out(running: RunningEdge, image:
         assert 'http_connections_ended_total{reason="idle"}' in await metrics(running)
 
 
-async def test_answers_that_are_never_read_keep_nobody_out(running: RunningEdge, image: Listed) -> None:
+async def test_answers_that_are_never_read_keep_nobody_out(
+    running: RunningEdge, image: ListedOriginal
+) -> None:
     request = f"GET {image.by_content} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     clients: list[socket.socket] = []
     with closing(clients):

@@ -10,7 +10,7 @@ import pytest
 from edge.cache import CacheEntry, DiskCache
 from edge.cache.x_accel_files import VERIFIED_CAPACITY, XAccelFiles
 from tagify.metrics import Metrics
-from tests.support.cache_probe import key, value
+from tests.support.cache_probe import probe_entry, probe_key
 
 
 @asynccontextmanager
@@ -33,20 +33,20 @@ def body_of(folder: Path) -> Path:
 async def test_a_body_is_named_once_it_was_read(tmp_path: Path) -> None:
     for _ in range(2):  # before and after a restart
         async with cache(tmp_path) as held:
-            await held.store(key(1), value(1))
-            assert held.x_accel_file(key(1)) is None
-            assert await held.get(key(1)) == value(1)
-            name, length = held.x_accel_file(key(1)) or ("", 0)
-            assert (tmp_path / name).read_bytes() == value(1).body
-            assert length == len(value(1).body)
-            assert held.x_accel_file(key(2)) is None
+            await held.store(probe_key(1), probe_entry(1))
+            assert held.x_accel_file(probe_key(1)) is None
+            assert await held.get(probe_key(1)) == probe_entry(1)
+            name, length = held.x_accel_file(probe_key(1)) or ("", 0)
+            assert (tmp_path / name).read_bytes() == probe_entry(1).body
+            assert length == len(probe_entry(1).body)
+            assert held.x_accel_file(probe_key(2)) is None
 
 
 DAMAGES: dict[str, Callable[[Path, Path], object]] = {
     "a body of zeros": lambda body, block: body.write_bytes(bytes(30_000)),
     "a body cut off": lambda body, block: body.write_bytes(body.read_bytes()[:-1]),
     "another's block": lambda body, block: block.write_bytes(
-        block.read_bytes().replace(key(1).encode(), key(2).encode())
+        block.read_bytes().replace(probe_key(1).encode(), probe_key(2).encode())
     ),
     "no block": lambda body, block: block.unlink(),
     "an empty block": lambda body, block: block.write_bytes(b""),
@@ -59,35 +59,35 @@ async def test_what_is_damaged_is_a_miss_and_made_again(
     tmp_path: Path, damage: Callable[[Path, Path], object]
 ) -> None:
     async with cache(tmp_path) as held:
-        await held.store(key(1), value(1))
+        await held.store(probe_key(1), probe_entry(1))
     body = body_of(tmp_path)
     damage(body, body.with_name(body.name + ".block"))
     async with cache(tmp_path) as held:
-        assert await held.get(key(1)) is None
-        assert held.x_accel_file(key(1)) is None
-        await held.store(key(1), value(1))
-        assert await held.get(key(1)) == value(1)
-        assert held.x_accel_file(key(1)) is not None
+        assert await held.get(probe_key(1)) is None
+        assert held.x_accel_file(probe_key(1)) is None
+        await held.store(probe_key(1), probe_entry(1))
+        assert await held.get(probe_key(1)) == probe_entry(1)
+        assert held.x_accel_file(probe_key(1)) is not None
 
 
 async def test_another_file_under_its_name_is_not_named(tmp_path: Path) -> None:
     async with cache(tmp_path) as held:
-        await held.store(key(1), value(1))
-        assert await held.get(key(1)) == value(1)
+        await held.store(probe_key(1), probe_entry(1))
+        assert await held.get(probe_key(1)) == probe_entry(1)
         body = body_of(tmp_path)
         other = body.with_name("other")
         other.write_bytes(random.Random(7).randbytes(30_000))
         other.replace(body)
-        assert held.x_accel_file(key(1)) is None
-        assert await held.get(key(1)) is None
+        assert held.x_accel_file(probe_key(1)) is None
+        assert await held.get(probe_key(1)) is None
 
 
 async def test_what_is_evicted_leaves_no_file(tmp_path: Path) -> None:
     async with cache(tmp_path, size_bytes=1_000_000) as held:
         for number in range(60):
-            await held.store(key(number), value(number))
-        assert await held.get(key(0)) is None
-        assert await held.get(key(59)) == value(59)
+            await held.store(probe_key(number), probe_entry(number))
+        assert await held.get(probe_key(0)) is None
+        assert await held.get(probe_key(59)) == probe_entry(59)
         bodies, blocks = [*tmp_path.rglob("*.body")], [*tmp_path.rglob("*.block")]
         assert {place.name + ".block" for place in bodies} == {place.name for place in blocks}
         assert len(bodies) < 40
@@ -96,10 +96,10 @@ async def test_what_is_evicted_leaves_no_file(tmp_path: Path) -> None:
 async def test_the_setting_may_be_changed_over_one_folder(tmp_path: Path) -> None:
     for handing_over in (False, True, False):
         async with cache(tmp_path, handing_over=handing_over) as held:
-            assert await held.get(key(1)) is None
-            await held.store(key(1), value(1))
-            assert await held.get(key(1)) == value(1)
-            assert (held.x_accel_file(key(1)) is not None) is handing_over
+            assert await held.get(probe_key(1)) is None
+            await held.store(probe_key(1), probe_entry(1))
+            assert await held.get(probe_key(1)) == probe_entry(1)
+            assert (held.x_accel_file(probe_key(1)) is not None) is handing_over
             assert len([*tmp_path.rglob("*.val"), *tmp_path.rglob("*.body")]) == 1
             assert tmp_path.stat().st_mode & 0o777 == (0o710 if handing_over else 0o700)
 
@@ -108,11 +108,11 @@ def test_what_is_known_of_files_has_a_bound(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("edge.cache.x_accel_files.VERIFIED_CAPACITY", 10)
     bodies = XAccelFiles(tmp_path)
     for number in range(25):
-        bodies.write(key(number), CacheEntry("image/webp", b"x" * number))
-        assert bodies.read(key(number), wait=True) is not None
+        bodies.write(probe_key(number), CacheEntry("image/webp", b"x" * number))
+        assert bodies.read(probe_key(number), wait=True) is not None
     assert (
         0
-        < sum(bodies.verified_file(key(number)) is not None for number in range(25))
+        < sum(bodies.verified_file(probe_key(number)) is not None for number in range(25))
         <= 10
         < VERIFIED_CAPACITY
     )

@@ -19,7 +19,7 @@ from edge.cache.__main__ import main as command
 from edge.cache.files import NOWAIT_MAX_BYTES
 from tagify.metrics import Metrics
 from tagify.servers.local_profile import save_profile
-from tests.support.cache_probe import key, value
+from tests.support.cache_probe import probe_entry, probe_key
 from tests.support.servers import skip_or_fail
 
 PROBE = (sys.executable, "-m", "tests.support.cache_probe")
@@ -51,13 +51,13 @@ def only_file(folder: Path) -> Path:
 async def test_what_was_kept_is_there_after_a_restart(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     async with cache(folder) as (first, _):
-        assert await first.get(key(1)) is None
-        await first.store(key(1), value(1))
-        assert await first.get(key(1)) == value(1)
+        assert await first.get(probe_key(1)) is None
+        await first.store(probe_key(1), probe_entry(1))
+        assert await first.get(probe_key(1)) == probe_entry(1)
         assert folder.stat().st_mode & 0o777 == 0o700
     async with cache(folder) as (second, metrics):
-        assert await second.get(key(1)) == value(1)
-        assert await second.get(key(2)) is None
+        assert await second.get(probe_key(1)) == probe_entry(1)
+        assert await second.get(probe_key(2)) is None
         assert counted(metrics, 'edge_cache_answers_total{outcome="hit"') == 1
         assert counted(metrics, "edge_cache_bytes") > 30_000
 
@@ -70,7 +70,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a bit of the body": lambda data: data[:5000] + bytes([data[5000] ^ 1]) + data[5001:],
     "a bit of the type": lambda data: data.replace(b"image/webp", b"image/weap"),
     "zeros": lambda data: bytes(len(data)),
-    "another's": lambda data: data.replace(key(1).encode(), key(2).encode()),
+    "another's": lambda data: data.replace(probe_key(1).encode(), probe_key(2).encode()),
     "a pickle": pickle.dumps,
 }
 
@@ -80,13 +80,13 @@ async def test_a_damaged_file_is_a_miss_and_made_again(
     tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     async with cache(tmp_path / "cache") as (held, metrics):
-        await held.store(key(1), value(1))
+        await held.store(probe_key(1), probe_entry(1))
         place = only_file(tmp_path)
         place.write_bytes(damage(place.read_bytes()))
-        assert await held.get(key(1)) is None
+        assert await held.get(probe_key(1)) is None
         assert counted(metrics, 'edge_cache_answers_total{outcome="damaged"') == 1
-        await held.store(key(1), value(1))
-        assert await held.get(key(1)) == value(1)
+        await held.store(probe_key(1), probe_entry(1))
+        assert await held.get(probe_key(1)) == probe_entry(1)
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -94,75 +94,75 @@ async def test_at_once_there_is_what_is_sound_and_nothing_is_said_of_the_rest(
     tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     async with cache(tmp_path / "cache") as (held, metrics):
-        assert held.get_nowait(key(1)) is None
-        await held.store(key(1), value(1))
-        assert held.get_nowait(key(1)) == value(1)
+        assert held.get_nowait(probe_key(1)) is None
+        await held.store(probe_key(1), probe_entry(1))
+        assert held.get_nowait(probe_key(1)) == probe_entry(1)
         place = only_file(tmp_path)
         place.write_bytes(damage(place.read_bytes()))
-        assert held.get_nowait(key(1)) is None
+        assert held.get_nowait(probe_key(1)) is None
         assert counted(metrics, "edge_cache_answers_total") == 1
         shutil.rmtree(tmp_path / "cache")
-        assert held.get_nowait(key(1)) is None
+        assert held.get_nowait(probe_key(1)) is None
 
 
 async def test_a_long_value_is_read_in_a_thread(tmp_path: Path) -> None:
     long = CacheEntry("image/webp", bytes(NOWAIT_MAX_BYTES))
     async with cache(tmp_path / "cache") as (held, metrics):
-        await held.store(key(1), long)
-        assert held.get_nowait(key(1)) is None
-        assert await held.get(key(1)) == long
+        await held.store(probe_key(1), long)
+        assert held.get_nowait(probe_key(1)) is None
+        assert await held.get(probe_key(1)) == long
         assert counted(metrics, 'edge_cache_answers_total{outcome="hit",read="thread"}') == 1
 
 
 async def test_at_once_there_is_nothing_that_another_server_may_send(tmp_path: Path) -> None:
     async with cache(tmp_path / "cache", handing_over=True) as (held, _):
-        await held.store(key(1), value(1))
-        assert held.get_nowait(key(1)) is None
-        assert await held.get(key(1)) == value(1)
+        await held.store(probe_key(1), probe_entry(1))
+        assert held.get_nowait(probe_key(1)) is None
+        assert await held.get(probe_key(1)) == probe_entry(1)
 
 
 async def test_a_file_under_the_name_of_another_is_not_served(tmp_path: Path) -> None:
     async with cache(tmp_path / "cache") as (held, _):
-        await held.store(key(1), value(1))
+        await held.store(probe_key(1), probe_entry(1))
         first = only_file(tmp_path)
         data = first.read_bytes()
         first.unlink()
-        await held.store(key(2), value(2))
+        await held.store(probe_key(2), probe_entry(2))
         only_file(tmp_path).write_bytes(data)
-        assert await held.get(key(2)) is None
+        assert await held.get(probe_key(2)) is None
 
 
 async def test_deleted_files_and_ruined_books_cost_misses(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     async with cache(folder) as (held, _):
-        await held.store(key(1), value(1))
+        await held.store(probe_key(1), probe_entry(1))
         only_file(folder).unlink()
-        assert await held.get(key(1)) is None
-        await held.store(key(1), value(1))
-        assert await held.get(key(1)) == value(1)
+        assert await held.get(probe_key(1)) is None
+        await held.store(probe_key(1), probe_entry(1))
+        assert await held.get(probe_key(1)) == probe_entry(1)
     (folder / "cache.db").write_bytes(b"no database at all" * 1000)
     async with cache(folder) as (held, _):
-        await held.store(key(2), value(2))
-        assert await held.get(key(2)) == value(2)
-        assert await held.get(key(1)) is None
+        await held.store(probe_key(2), probe_entry(2))
+        assert await held.get(probe_key(2)) == probe_entry(2)
+        assert await held.get(probe_key(1)) is None
     shutil.rmtree(folder)
     async with cache(folder) as (held, _):
-        assert await held.get(key(2)) is None
+        assert await held.get(probe_key(2)) is None
 
 
 async def test_a_folder_that_goes_away_meanwhile_costs_misses(tmp_path: Path) -> None:
     async with cache(tmp_path / "cache") as (held, _):
-        await held.store(key(1), value(1))
+        await held.store(probe_key(1), probe_entry(1))
         shutil.rmtree(tmp_path / "cache")
-        assert await held.get(key(1)) is None
-        await held.store(key(2), value(2))
+        assert await held.get(probe_key(1)) is None
+        await held.store(probe_key(2), probe_entry(2))
 
 
 async def test_a_folder_that_cannot_be_made_costs_misses(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     async with cache(tmp_path / "file" / "cache") as (held, metrics):
-        await held.store(key(1), value(1))
-        assert await held.get(key(1)) is None
+        await held.store(probe_key(1), probe_entry(1))
+        assert await held.get(probe_key(1)) is None
         assert counted(metrics, 'edge_cache_writes_total{outcome="failed"}') == 1
 
 
@@ -170,10 +170,10 @@ async def test_the_size_is_bounded_and_the_oldest_goes_first(tmp_path: Path) -> 
     limit = 1_000_000
     async with cache(tmp_path / "cache", limit) as (held, metrics):
         for number in range(100):
-            await held.store(key(number), value(number))
+            await held.store(probe_key(number), probe_entry(number))
             assert sum(file.stat().st_size for file in tmp_path.rglob("*.val")) <= limit
-        assert await held.get(key(0)) is None
-        assert await held.get(key(99)) == value(99)
+        assert await held.get(probe_key(0)) is None
+        assert await held.get(probe_key(99)) == probe_entry(99)
         gone, left = counted(metrics, "edge_cache_evictions_total"), len([*tmp_path.rglob("*.val")])
         assert gone + left == 100
         assert counted(metrics, "edge_cache_evict_seconds_count") > 0
@@ -182,9 +182,9 @@ async def test_the_size_is_bounded_and_the_oldest_goes_first(tmp_path: Path) -> 
 async def test_only_entries_under_strings_are_kept_and_no_pickle_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     async with cache(folder) as (held, metrics):
-        await held.store(key(1), {"not": "an entry"})  # type: ignore[arg-type]
+        await held.store(probe_key(1), {"not": "an entry"})  # type: ignore[arg-type]
         assert counted(metrics, 'edge_cache_writes_total{outcome="failed"}') == 1
-        await held.store(key(1), value(1))
+        await held.store(probe_key(1), probe_entry(1))
     marker = tmp_path / "was-run"
 
     class Bomb:
@@ -194,8 +194,8 @@ async def test_only_entries_under_strings_are_kept_and_no_pickle_is_read(tmp_pat
     with closing(sqlite3.connect(folder / "cache.db")) as books, books:
         books.execute("UPDATE Cache SET mode = 4, value = ?, filename = NULL", (pickle.dumps(Bomb()),))
     async with cache(folder) as (held, _):
-        assert await held.get(key(1)) == value(1)
-        await held.store(key(1), value(1))
+        assert await held.get(probe_key(1)) == probe_entry(1)
+        await held.store(probe_key(1), probe_entry(1))
     assert not marker.exists()
 
 
@@ -254,7 +254,7 @@ async def test_the_command_tells_and_clears(
     assert "no cache is there" in capsys.readouterr().out
     async with cache(folder) as (held, _):
         for number in range(3):
-            await held.store(key(number), value(number))
+            await held.store(probe_key(number), probe_entry(number))
     assert command(["stats"]) == 0
     assert "3 variants, 0.1 MB of at most 10000 MB" in capsys.readouterr().out
     assert command(["clear"]) == 0
@@ -283,7 +283,7 @@ async def test_the_command_line_tells_and_clears(tmp_path: Path, handing_over: b
     }
     async with cache(folder, handing_over=handing_over) as (held, _):
         for number in range(2):
-            await held.store(key(number), value(number))
+            await held.store(probe_key(number), probe_entry(number))
     assert await tagify("cache", "stats", **settings) == (
         0,
         f"{folder}: 2 variants, 0.1 MB of at most 10000 MB\n",
@@ -300,7 +300,7 @@ async def test_the_command_line_finds_the_cache_of_a_data_folder(tmp_path: Path)
     folder = tmp_path / "data" / "cache" / "edge"
     save_profile(tmp_path / "data", {"TAGIFY_EDGE_CACHE_DIR": str(folder)})
     async with cache(folder) as (held, _):
-        await held.store(key(1), value(1))
+        await held.store(probe_key(1), probe_entry(1))
     status, said = await tagify("cache", "stats", "--data-dir", str(tmp_path / "data"))
     assert (status, said.startswith(f"{folder}: 1 variants")) == (0, True)
 

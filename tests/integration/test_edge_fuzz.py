@@ -12,7 +12,7 @@ from tagify.catalog import Catalog
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
-from tests.support.originals import Client, Listed, edge, listed
+from tests.support.originals import Client, ListedOriginal, list_original, running_edge
 
 # One store is enough: what is tested here comes before it.
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -48,13 +48,13 @@ PATHS = st.one_of(
 async def client(mongo_values: Values, s3_values: Values, tmp_path: Path) -> AsyncIterator[Client]:
     served = EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache")
     # A body that was announced and does not come is waited for before the connection ends: not for long here.
-    async with edge(served, lingering_time=0.1) as made:
+    async with running_edge(served, lingering_time=0.1) as made:
         yield made
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: ObjectStore) -> Listed:
-    return await listed(catalog, blobs, 1000)
+async def image(catalog: Catalog, blobs: ObjectStore) -> ListedOriginal:
+    return await list_original(catalog, blobs, 1000)
 
 
 async def status(client: Client, head: str) -> int:
@@ -78,7 +78,9 @@ async def test_any_path(client: Client, method: str, path: str) -> None:
 
 @FUZZ
 @given(fields=st.lists(st.tuples(st.sampled_from(FIELDS), VALUES), max_size=4), by=st.booleans())
-async def test_any_headers(client: Client, image: Listed, fields: list[tuple[str, str]], by: bool) -> None:
+async def test_any_headers(
+    client: Client, image: ListedOriginal, fields: list[tuple[str, str]], by: bool
+) -> None:
     head = f"GET {image.by_id if by else image.by_content} HTTP/1.1\r\nHost: edge\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in fields)
     assert await status(client, head) < 500

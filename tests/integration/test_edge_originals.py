@@ -15,9 +15,9 @@ from tagify.catalog import Catalog
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
-from tests.support.originals import Client, Listed, edge, listed
+from tests.support.originals import Client, ListedOriginal, list_original, running_edge
 from tests.support.request_strategies import requests
-from tests.support.rfc9110 import Answer, answer
+from tests.support.rfc9110 import ModelResponse, expected_response
 from tests.support.waiting import until
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -32,13 +32,13 @@ def edge_settings(mongo_values: Values, s3_values: Values, tmp_path: Path) -> Ed
 
 @pytest.fixture
 async def client(edge_settings: EdgeSettings) -> AsyncIterator[Client]:
-    async with edge(edge_settings) as made:
+    async with running_edge(edge_settings) as made:
         yield made
 
 
 @pytest.fixture
-async def image(catalog: Catalog, blobs: ObjectStore) -> Listed:
-    return await listed(catalog, blobs, LENGTH)
+async def image(catalog: Catalog, blobs: ObjectStore) -> ListedOriginal:
+    return await list_original(catalog, blobs, LENGTH)
 
 
 async def parts_of(response: ClientResponse) -> tuple[bytes, ...]:
@@ -68,12 +68,12 @@ async def parts_of(response: ClientResponse) -> tuple[bytes, ...]:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_every_request_is_answered_as_the_rfc_says(
-    client: Client, image: Listed, by: str, data: st.DataObject
+    client: Client, image: ListedOriginal, by: str, data: st.DataObject
 ) -> None:
     path = getattr(image, by)
     modified = await modified_of(client, path)
     asked = data.draw(requests(LENGTH, image.content, modified))
-    expected = answer(asked, LENGTH, image.content, modified)
+    expected = expected_response(asked, LENGTH, image.content, modified)
     async with client.request(asked.method, path, headers=asked.headers()) as response:
         assert response.status == expected.status
         if asked.method == "HEAD" or expected.status not in (200, 206):
@@ -82,8 +82,8 @@ async def test_every_request_is_answered_as_the_rfc_says(
             ) or (expected.status in (412, 416))
         else:
             assert await parts_of(response) == bodies(image, expected)
-        if len(expected.parts) == 1 and expected.status == 206:
-            first, last = expected.parts[0][0], expected.parts[0][-1]
+        if len(expected.ranges) == 1 and expected.status == 206:
+            first, last = expected.ranges[0][0], expected.ranges[0][-1]
             assert response.headers["Content-Range"] == f"bytes {first}-{last}/{LENGTH}"
         if expected.status == 416:
             assert response.headers["Content-Range"] == f"bytes */{LENGTH}"
@@ -104,11 +104,11 @@ async def modified_of(client: Client, path: str) -> datetime:
     return parsedate_to_datetime(text)
 
 
-def bodies(image: Listed, expected: Answer) -> tuple[bytes, ...]:
-    return tuple(image.data[part[0] : part[-1] + 1] for part in expected.parts)
+def bodies(image: ListedOriginal, expected: ModelResponse) -> tuple[bytes, ...]:
+    return tuple(image.data[part[0] : part[-1] + 1] for part in expected.ranges)
 
 
-async def test_head_says_what_get_says(client: Client, image: Listed) -> None:
+async def test_head_says_what_get_says(client: Client, image: ListedOriginal) -> None:
     for path in (image.by_content, image.by_id, f"{image.by_id}?download=1&v={image.content}"):
         await modified_of(client, path)
         async with client.get(path) as got:
@@ -120,7 +120,9 @@ async def test_head_says_what_get_says(client: Client, image: Listed) -> None:
             }
 
 
-async def test_an_answer_is_safe_to_show_and_says_where_its_time_went(client: Client, image: Listed) -> None:
+async def test_an_answer_is_safe_to_show_and_says_where_its_time_went(
+    client: Client, image: ListedOriginal
+) -> None:
     async with client.get(image.by_content, headers={"Range": "bytes=0-0"}) as response:
         assert response.headers["Cache-Control"] == IMMUTABLE
         assert response.headers["Content-Type"] == "image/jpeg"
@@ -135,7 +137,7 @@ async def test_an_answer_is_safe_to_show_and_says_where_its_time_went(client: Cl
 async def test_nothing_that_a_browser_would_run_has_its_type(
     client: Client, catalog: Catalog, blobs: ObjectStore, mime: str
 ) -> None:
-    image = await listed(catalog, blobs, 100, mime=mime)
+    image = await list_original(catalog, blobs, 100, mime=mime)
     for path in (image.by_content, image.by_id):
         async with client.get(path) as response:
             assert response.headers["Content-Type"] == "application/octet-stream"
@@ -143,14 +145,14 @@ async def test_nothing_that_a_browser_would_run_has_its_type(
 
 
 async def test_an_empty_original_is_empty(client: Client, catalog: Catalog, blobs: ObjectStore) -> None:
-    image = await listed(catalog, blobs, 0)
+    image = await list_original(catalog, blobs, 0)
     async with client.get(image.by_content) as response:
         assert (response.status, await response.read()) == (200, b"")
     async with client.get(image.by_content, headers={"Range": "bytes=0-"}) as response:
         assert (response.status, response.headers["Content-Range"]) == (416, "bytes */0")
 
 
-async def test_one_original_is_one_question_to_the_store(client: Client, image: Listed) -> None:
+async def test_one_original_is_one_question_to_the_store(client: Client, image: ListedOriginal) -> None:
     async with client.get(image.by_content) as response:
         await response.read()
     async with client.get(image.by_id, headers={"Range": "bytes=5-9"}) as response:
@@ -165,7 +167,9 @@ async def test_one_original_is_one_question_to_the_store(client: Client, image: 
     assert f"edge_bytes_out_total {LENGTH + 5}" in page
 
 
-async def test_a_date_is_told_once_it_stands_for_one_content_alone(client: Client, image: Listed) -> None:
+async def test_a_date_is_told_once_it_stands_for_one_content_alone(
+    client: Client, image: ListedOriginal
+) -> None:
     since = {"If-Modified-Since": "Fri, 31 Dec 2100 00:00:00 GMT"}
     async with client.get(image.by_id, headers=since) as response:
         assert (response.status, await response.read()) == (304, b"")
@@ -173,9 +177,9 @@ async def test_a_date_is_told_once_it_stands_for_one_content_alone(client: Clien
 
 
 async def test_browsers_are_sent_to_the_store_where_that_is_the_mode(
-    edge_settings: EdgeSettings, image: Listed
+    edge_settings: EdgeSettings, image: ListedOriginal
 ) -> None:
-    async with edge(edge_settings, media_mode="presigned") as client:
+    async with running_edge(edge_settings, media_mode="presigned") as client:
         for path, kind in ((image.by_content, None), (f"{image.by_id}?download=1", "attachment; filename=")):
             async with client.get(path, allow_redirects=False) as response:
                 assert response.status == 307
@@ -192,9 +196,11 @@ async def test_browsers_are_sent_to_the_store_where_that_is_the_mode(
                 assert (response.status, response.headers["Content-Length"]) == (200, str(LENGTH))
 
 
-async def test_pages_of_other_origins_may_read_originals(edge_settings: EdgeSettings, image: Listed) -> None:
+async def test_pages_of_other_origins_may_read_originals(
+    edge_settings: EdgeSettings, image: ListedOriginal
+) -> None:
     origin = "https://photos.example.org"
-    async with edge(edge_settings, cors_origins=(origin,)) as client:
+    async with running_edge(edge_settings, cors_origins=(origin,)) as client:
         for path in (image.by_content, image.by_id, "/media/nonsense/original"):
             async with client.get(path, headers={"Origin": origin, "Range": "bytes=0-1"}) as response:
                 assert response.headers["Access-Control-Allow-Origin"] == origin

@@ -17,7 +17,7 @@ from tests.conftest import Values
 from tests.support import pictures
 from tests.support.catalog_fixtures import insert_stored_image
 from tests.support.edge_process import RunningEdge, edge_process
-from tests.support.originals import listed
+from tests.support.originals import list_original
 from tests.support.waiting import until
 
 BLOCK = 1 << 20
@@ -37,7 +37,7 @@ async def running(mongo_values: Values, s3_values: Values, tmp_path: Path) -> As
 async def test_large_originals_pass_unchanged(
     running: RunningEdge, catalog: Catalog, blobs: ObjectStore
 ) -> None:
-    image = await listed(catalog, blobs, 12_000_000)
+    image = await list_original(catalog, blobs, 12_000_000)
 
     async def same(session: aiohttp.ClientSession, first: int) -> None:
         headers = {"Range": f"bytes={first}-"} if first else {}

@@ -16,21 +16,21 @@ from tagify.metrics import Metrics
 LIMIT = 100_000_000
 
 
-def value(number: int) -> CacheEntry:
+def probe_entry(number: int) -> CacheEntry:
     """The value under `key(number)`."""
     return CacheEntry("image/webp", random.Random(number).randbytes(30_000))
 
 
-def key(number: int) -> str:
+def probe_key(number: int) -> str:
     """A key."""
     return f"v2-t1-{number:064x}-512-webp"
 
 
-async def held(cache: DiskCache, number: int) -> bool:
+async def is_cached(cache: DiskCache, number: int) -> bool:
     """Whether the value is there, and right."""
-    found = await cache.get(key(number))
-    assert found is None or found == value(number)
-    return found is not None
+    entry = await cache.get(probe_key(number))
+    assert entry is None or entry == probe_entry(number)
+    return entry is not None
 
 
 async def main(folder: Path, first: int, number: int) -> None:
@@ -39,11 +39,11 @@ async def main(folder: Path, first: int, number: int) -> None:
     await cache.open()
     before = after = 0
     for index in range(first, first + number):
-        if await held(cache, index):
+        if await is_cached(cache, index):
             before += 1
         else:
-            await cache.store(key(index), value(index))
-        after += await held(cache, index)
+            await cache.store(probe_key(index), probe_entry(index))
+        after += await is_cached(cache, index)
     await cache.close()
     counted = [
         line for line in metrics.exposition()[0].decode().splitlines() if line.startswith("edge_cache_")

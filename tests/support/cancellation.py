@@ -8,15 +8,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class CancelledAt(Generic[T]):
+class CancelAtAwait(Generic[T]):
     """An awaitable that passes on what another waits for, and cancels it at its n-th wait.
 
     Whatever it awaits itself, however deep, is one of its waits; what other tasks do is not.
     """
 
-    def __init__(self, inner: Awaitable[T], wait: int) -> None:
+    def __init__(self, inner: Awaitable[T], nth: int) -> None:
         self._inner = inner
-        self._left = wait
+        self._remaining = nth
         self.reached = False
         """Whether there was such a wait."""
 
@@ -25,8 +25,8 @@ class CancelledAt(Generic[T]):
         try:
             pending = next(steps)
             while True:
-                self._left -= 1
-                if not self._left:
+                self._remaining -= 1
+                if not self._remaining:
                     self.reached = True
                     self._cancel(pending)
                     pending = steps.throw(asyncio.CancelledError())
@@ -47,21 +47,21 @@ class CancelledAt(Generic[T]):
             pending.cancel()
 
 
-class Cancelling:
+class AwaitCanceller:
     """Calls of one coroutine function, each of which may be cancelled at the same wait. 0 for never."""
 
     def __init__(self) -> None:
-        self.wait = 0
+        self.nth = 0
         self.reached = False
 
-    def around(self, call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-        async def driven(*args: P.args, **kwargs: P.kwargs) -> T:
-            if not self.wait:
+    def wrap(self, call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+        async def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+            if not self.nth:
                 return await call(*args, **kwargs)
-            made = CancelledAt(call(*args, **kwargs), self.wait)
+            awaitable = CancelAtAwait(call(*args, **kwargs), self.nth)
             try:
-                return await made
+                return await awaitable
             finally:
-                self.reached = made.reached
+                self.reached = awaitable.reached
 
-        return driven
+        return wrapped

@@ -19,11 +19,11 @@ Client = TestClient[Any, Any]
 LINGERING_S = 10.0
 """How long aiohttp waits for the rest of a body that nobody reads, in seconds."""
 
-NAME = 'sea "side" – Küste.jpg'
+FILE_NAME = 'sea "side" – Küste.jpg'
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedOriginal:
     """An image, its bytes and what names them."""
 
     image: Image
@@ -39,22 +39,27 @@ class Listed:
         return f"/api/images/{self.image.id}/file"
 
 
-async def listed(
-    catalog: Catalog, blobs: ObjectStore, length: int, *, mime: str = "image/jpeg", told: int | None = None
-) -> Listed:
+async def list_original(
+    catalog: Catalog,
+    blobs: ObjectStore,
+    length: int,
+    *,
+    mime: str = "image/jpeg",
+    catalog_length: int | None = None,
+) -> ListedOriginal:
     """A listed image of random bytes; `told` is the length that the catalog is told, where it is another."""
     data = Random(length).randbytes(length)
     content = Content(hashlib.sha256(data).hexdigest())
     await blobs.upload(Bucket.ORIGINALS, content, data, mime)
     library = await catalog.libraries.create("Test", f"/srv/test-{length}-{mime}")
-    facts = FileFacts(f"sub/{NAME}", length if told is None else told, 1, 1)
+    facts = FileFacts(f"sub/{FILE_NAME}", length if catalog_length is None else catalog_length, 1, 1)
     await catalog.images.write([UpsertImage(library.id, facts, content, Picture(mime, 4, 3, b""))])
     (image,) = await catalog.listing.newest(ImageFilter(library_id=library.id), limit=1)
-    return Listed(image, data, content)
+    return ListedOriginal(image, data, content)
 
 
 @asynccontextmanager
-async def edge(
+async def running_edge(
     settings: EdgeSettings, *, lingering_time: float = LINGERING_S, **changes: Any
 ) -> AsyncIterator[Client]:
     """An edge in this process, served as the runtime serves it."""

@@ -4,21 +4,21 @@ from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
-from tests.support.rfc9110 import Asked, Spec, Tag
+from tests.support.rfc9110 import EntityTag, ModelRequest, RangeSpec
 
 
-def range_specs(length: int) -> st.SearchStrategy[Spec]:
+def range_specs(length: int) -> st.SearchStrategy[RangeSpec]:
     """Ranges in, at and beyond the ends of a body; some are malformed."""
     number = st.one_of(
         st.integers(0, length + 2), st.sampled_from((0, 1, max(0, length - 1), length, length + 1, 10**25))
     )
-    return st.builds(Spec, st.none() | number, st.none() | number)
+    return st.builds(RangeSpec, st.none() | number, st.none() | number)
 
 
-def range_lists(length: int) -> st.SearchStrategy[tuple[Spec, ...]]:
+def range_lists(length: int) -> st.SearchStrategy[tuple[RangeSpec, ...]]:
     """Lists of ranges, short and many of them valid."""
     valid = st.integers(0, length).flatmap(
-        lambda first: st.builds(Spec, st.just(first), st.integers(first, first + 1 + length // 20))
+        lambda first: st.builds(RangeSpec, st.just(first), st.integers(first, first + 1 + length // 20))
     )
     return st.one_of(
         st.just(()),
@@ -28,20 +28,21 @@ def range_lists(length: int) -> st.SearchStrategy[tuple[Spec, ...]]:
     )
 
 
-def requests(length: int, etag: str, modified: datetime) -> st.SearchStrategy[Asked]:
+def requests(length: int, etag: str, modified: datetime) -> st.SearchStrategy[ModelRequest]:
     """Requests of every kind."""
     tag = st.one_of(
-        st.builds(Tag, st.sampled_from((etag, "other", "", "a,b")), st.booleans()), st.just(Tag(None))
+        st.builds(EntityTag, st.sampled_from((etag, "other", "", "a,b")), st.booleans()),
+        st.just(EntityTag(None)),
     )
     tags = st.one_of(
         st.just(()),
         st.just(()),
         st.lists(tag.filter(lambda t: t.value is not None), max_size=3).map(tuple),
-        st.tuples(st.just(Tag(None))),
+        st.tuples(st.just(EntityTag(None))),
     )
     date = st.sampled_from([modified + timedelta(seconds=delta) for delta in (-3600, -1, 0, 1)])
     return st.builds(
-        Asked,
+        ModelRequest,
         method=st.sampled_from(("GET", "GET", "GET", "HEAD")),
         ranges=range_lists(length),
         if_range=st.one_of(st.none(), st.none(), tag.filter(lambda t: t.value is not None), date),

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
-MOST_PARTS = 8
+MAX_RANGES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class EntityTag:
     """An entity tag; None as its value is `*`."""
 
     value: str | None
@@ -23,7 +23,7 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class RangeSpec:
     """A range as asked: the first alone is open, the last alone a suffix."""
 
     first: int | None
@@ -46,19 +46,19 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelRequest:
     """A request. Dates are whole seconds."""
 
     method: str = "GET"
-    ranges: tuple[Spec, ...] = ()
-    if_range: Tag | datetime | None = None
-    if_match: tuple[Tag, ...] = ()
-    if_none_match: tuple[Tag, ...] = ()
+    ranges: tuple[RangeSpec, ...] = ()
+    if_range: EntityTag | datetime | None = None
+    if_match: tuple[EntityTag, ...] = ()
+    if_none_match: tuple[EntityTag, ...] = ()
     if_modified_since: datetime | None = None
     if_unmodified_since: datetime | None = None
 
     def headers(self) -> dict[str, str]:
-        found = {
+        fields = {
             "Range": f"bytes={','.join(map(str, self.ranges))}" if self.ranges else "",
             "If-Match": ", ".join(map(str, self.if_match)),
             "If-None-Match": ", ".join(map(str, self.if_none_match)),
@@ -69,56 +69,56 @@ class Asked:
             ("If-Unmodified-Since", self.if_unmodified_since),
         ):
             if date is not None:
-                found[name] = format_datetime(date, usegmt=True) if isinstance(date, datetime) else str(date)
-        return {name: value for name, value in found.items() if value}
+                fields[name] = format_datetime(date, usegmt=True) if isinstance(date, datetime) else str(date)
+        return {name: value for name, value in fields.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelResponse:
     """A status, and the positions of the bytes of each part; one part for the whole."""
 
     status: int
-    parts: tuple[tuple[int, ...], ...] = ()
+    ranges: tuple[tuple[int, ...], ...] = ()
 
 
-def answer(asked: Asked, length: int, etag: str, modified: datetime) -> Answer:
+def expected_response(request: ModelRequest, length: int, etag: str, modified: datetime) -> ModelResponse:
     """What section 13.2.2 says, step by step."""
-    if not _matches(asked, etag, modified):
-        return Answer(412)
-    if _held(asked, etag, modified):
-        return Answer(304)
-    whole = Answer(200, (tuple(range(length)),))
-    if asked.method != "GET" or not asked.ranges or not _fits(asked.if_range, etag, modified):
+    if not _preconditions_hold(request, etag, modified):
+        return ModelResponse(412)
+    if _not_modified(request, etag, modified):
+        return ModelResponse(304)
+    whole = ModelResponse(200, (tuple(range(length)),))
+    if request.method != "GET" or not request.ranges or not _if_range_holds(request.if_range, etag, modified):
         return whole
-    if not all(spec.valid for spec in asked.ranges):
+    if not all(spec.valid for spec in request.ranges):
         return whole
-    parts = _merged([found for spec in asked.ranges if (found := spec.positions(length))])
-    if len(parts) > MOST_PARTS:
+    ranges = _coalesced([positions for spec in request.ranges if (positions := spec.positions(length))])
+    if len(ranges) > MAX_RANGES:
         return whole
-    return Answer(206, parts) if parts else Answer(416)
+    return ModelResponse(206, ranges) if ranges else ModelResponse(416)
 
 
-def _matches(asked: Asked, etag: str, modified: datetime) -> bool:
+def _preconditions_hold(request: ModelRequest, etag: str, modified: datetime) -> bool:
     """Steps 1 and 2."""
-    if asked.if_match:
-        return any(tag.value is None or (tag.value == etag and not tag.weak) for tag in asked.if_match)
-    return asked.if_unmodified_since is None or modified <= asked.if_unmodified_since
+    if request.if_match:
+        return any(tag.value is None or (tag.value == etag and not tag.weak) for tag in request.if_match)
+    return request.if_unmodified_since is None or modified <= request.if_unmodified_since
 
 
-def _held(asked: Asked, etag: str, modified: datetime) -> bool:
+def _not_modified(request: ModelRequest, etag: str, modified: datetime) -> bool:
     """Steps 3 and 4."""
-    if asked.if_none_match:
-        return any(tag.value in (None, etag) for tag in asked.if_none_match)
-    return asked.if_modified_since is not None and modified <= asked.if_modified_since
+    if request.if_none_match:
+        return any(tag.value in (None, etag) for tag in request.if_none_match)
+    return request.if_modified_since is not None and modified <= request.if_modified_since
 
 
-def _fits(condition: Tag | datetime | None, etag: str, modified: datetime) -> bool:
-    if isinstance(condition, Tag):
+def _if_range_holds(condition: EntityTag | datetime | None, etag: str, modified: datetime) -> bool:
+    if isinstance(condition, EntityTag):
         return condition.value == etag and not condition.weak
     return condition is None or condition == modified
 
 
-def _merged(parts: Sequence[list[int]]) -> tuple[tuple[int, ...], ...]:
+def _coalesced(parts: Sequence[list[int]]) -> tuple[tuple[int, ...], ...]:
     """Any two that share a position or have neighbours become one, in the place of the first."""
     found = [set(part) for part in parts]
     again = True

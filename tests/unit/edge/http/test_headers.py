@@ -1,4 +1,4 @@
-"""Headers of media: names that nothing can break out of, and nothing that a browser runs."""
+"""Headers of media: file names cannot inject headers, and no type is sent that a browser executes."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from edge.http.ranges import ByteRange
 
 
 @given(st.text(max_size=50))
-def test_any_name_makes_a_header_of_one_plain_line(name: str) -> None:
+def test_content_disposition_of_any_name_is_one_ascii_line(name: str) -> None:
     header = content_disposition(name, download=False)
     assert header.isascii()
     assert "\n" not in header
@@ -31,14 +31,11 @@ def test_any_name_makes_a_header_of_one_plain_line(name: str) -> None:
         ("", "application/octet-stream"),
     ],
 )
-def test_nothing_active_is_served(mime: str, expected: str) -> None:
+def test_active_content_is_served_as_octet_stream(mime: str, expected: str) -> None:
     assert safe_content_type(mime) == expected
 
 
-def test_the_length_of_several_parts_is_known_before() -> None:
-    parts = (ByteRange(5, 9), ByteRange(0, 2))
-    made = MultipartByteranges(parts, 100, "image/jpeg")
-    body = b"".join(
-        preface + bytes(part.length) for preface, part in zip(made.part_heads, parts, strict=True)
-    )
-    assert len(body + made.closing_delimiter) == made.content_length
+def test_multipart_length_is_known_before_the_body() -> None:
+    multipart = MultipartByteranges((ByteRange(5, 9), ByteRange(0, 2)), 100, "image/jpeg")
+    body = b"".join(part.head + bytes(part.byte_range.length) for part in multipart.parts)
+    assert len(body + multipart.closing_delimiter) == multipart.content_length
