@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ingest.app import build
-from ingest.import_once import once
+from ingest.import_once import import_once
 from tagify.runtime import Address, run, serve
 from tagify.settings import IngestSettings
 
@@ -16,7 +16,9 @@ def main() -> int:
     folder = parser.parse_args().once
     if folder is None:
         return serve("ingest", IngestSettings, build, lambda s: Address(s.ingest_host, s.ingest_port))
-    return run("ingest", IngestSettings, lambda settings: once(settings, folder.expanduser().resolve()))
+    return run(
+        "ingest", IngestSettings, lambda settings: import_once(settings, folder.expanduser().resolve())
+    )
 
 
 if __name__ == "__main__":

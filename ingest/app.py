@@ -13,9 +13,9 @@ from tagify.metrics import Metrics
 from tagify.settings import IngestSettings
 from tagify.web import new_app
 
-DAEMON: Final = web.AppKey("daemon", asyncio.Task[None])
+INGEST_TASK: Final = web.AppKey("daemon", asyncio.Task[None])
 
-PARTS: Final = web.AppKey("parts", Container)
+CONTAINER: Final = web.AppKey("parts", Container)
 
 
 def build(settings: IngestSettings) -> web.Application:
@@ -23,23 +23,23 @@ def build(settings: IngestSettings) -> web.Application:
     metrics = Metrics()
 
     async def catalog_answers() -> None:
-        await app[PARTS].catalog.ping()
+        await app[CONTAINER].catalog.ping()
 
     async def objects_answer() -> None:
-        await app[PARTS].blobs.ping()
+        await app[CONTAINER].store.ping()
 
     async def daemon_works() -> None:
-        if app[DAEMON].done():
+        if app[INGEST_TASK].done():
             raise TagifyError("the daemon's work has ended; see its log")
 
     async def nothing_waits() -> None:
         # A store that is full answers, and yet nothing can be stored.
-        if reasons := app[PARTS].outages.reasons:
+        if reasons := app[CONTAINER].outages.reasons:
             raise TagifyError(f"waiting for {reasons}")
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
-        app[PARTS] = parts = Container(settings, metrics)
-        app[DAEMON] = task = asyncio.create_task(parts.run(), name="ingest")
+        app[CONTAINER] = parts = Container(settings, metrics)
+        app[INGEST_TASK] = task = asyncio.create_task(parts.run(), name="ingest")
         yield
         await cancel_and_wait(task)
         await parts.close()

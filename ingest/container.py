@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from ingest.gc_loop import Sweeper
+from ingest.gc_loop import GcLoop
 from ingest.lease import HeldLeases
-from ingest.library_removal import Dismantler
+from ingest.library_removal import LibraryRemover
 from ingest.library_state import LibraryRecord, LibraryRegistry
 from ingest.library_worker import LibraryWorker
 from ingest.paths import Exclusions
@@ -61,7 +61,7 @@ class Container:
 
     def __init__(self, settings: IngestSettings, metrics: Metrics) -> None:
         self.catalog = Catalog(settings, metrics)
-        self.blobs = ObjectStore(settings, threads=settings.ingest_workers)
+        self.store = ObjectStore(settings, threads=settings.ingest_workers)
         self.outages = OutageTracker(
             metrics.gauge(
                 "ingest_waiting",
@@ -81,7 +81,7 @@ class Container:
         )
         presence = FilePresence(self.registry)
         importer = Importer(
-            self.blobs,
+            self.store,
             CatalogContentLookup(self.catalog, presence, self.threads),
             decode_bytes=settings.ingest_decode_mb * 1_000_000,
             max_pixels=settings.max_pixels,
@@ -102,15 +102,15 @@ class Container:
             registry=self.registry,
             leases=self.leases,
             build_worker=partial(build_library_worker, services),
-            remover=Dismantler(self.catalog, self.blobs, condemned_s=MARK_AGE_S),
+            remover=LibraryRemover(self.catalog, self.store, mark_age_s=MARK_AGE_S),
             suspended=metrics.gauge("ingest_libraries_suspended", "Libraries that are suspended."),
         )
-        self.gc_loop = Sweeper(_sweep(settings, self.catalog, self.blobs), metrics, settings.ingest_sweep_s)
+        self.gc_loop = GcLoop(_sweep(settings, self.catalog, self.store), metrics, settings.ingest_sweep_s)
 
     async def run(self) -> None:
         """Work until cancelled; the first task that fails ends all."""
         OUTAGES.set(self.outages)
-        await retry_while_unavailable("objects", self.blobs.ensure_buckets)
+        await retry_while_unavailable("objects", self.store.ensure_buckets)
         await self.watcher.start()
         try:
             async with asyncio.TaskGroup() as group:
@@ -124,7 +124,7 @@ class Container:
     async def close(self) -> None:
         """Close threads and connections."""
         await self.threads.close()
-        await self.blobs.close()
+        await self.store.close()
         await self.catalog.close()
 
 

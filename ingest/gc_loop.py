@@ -11,14 +11,14 @@ from tagify.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-FIRST_S = 300.0
+FIRST_PASS_S = 300.0
 """The first pass comes this long after the start at the latest, in seconds."""
 
 JITTER = 0.2
 """A wait is shortened by a random share of up to this much: daemons do not sweep in step."""
 
 
-class Sweeper:
+class GcLoop:
     """A loop around Sweep. A pass that fails is told and left to the next."""
 
     def __init__(self, sweep: GarbageCollector, metrics: Metrics, every_s: float) -> None:
@@ -31,7 +31,7 @@ class Sweeper:
 
     async def run(self) -> None:
         """Until cancelled."""
-        wait = min(FIRST_S, self._every_s)
+        wait = min(FIRST_PASS_S, self._every_s)
         while True:
             await asyncio.sleep(with_jitter(wait, JITTER))
             await self._pass()

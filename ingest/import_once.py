@@ -15,14 +15,14 @@ from tagify.model import ImageState, Library, LibraryState
 from tagify.settings import IngestSettings
 from tagify.terminal import Terminal
 
-LOOK_S = 0.25
+PROGRESS_INTERVAL_S = 0.25
 """Time between two looks at how far it is, in seconds."""
 
-TOLD = 20
+MAX_LISTED_FAILURES = 20
 """Files that could not be decoded that are named, at most."""
 
 
-async def once(settings: IngestSettings, folder: Path) -> int:
+async def import_once(settings: IngestSettings, folder: Path) -> int:
     """Import the folder as a library, or scan the library that it is in; the exit status.
 
     0 when all images are in; 1 when some could not be decoded, or nothing could be done. Where a
@@ -32,7 +32,7 @@ async def once(settings: IngestSettings, folder: Path) -> int:
     parts = Container(settings, Metrics())
     await parts.catalog.ensure_indexes()
     library = await _library(parts, folder)
-    parts.supervisor.only = library.id
+    parts.supervisor.only_library = library.id
     working = asyncio.create_task(parts.run())
     try:
         return await _while_it_works(working, lambda: _import(parts, library, terminal))
@@ -75,7 +75,7 @@ async def _import(parts: Container, library: Library, terminal: Terminal) -> int
         if now.last_scanned != before.last_scanned and not now.scanning:
             return await _summary(parts, before, now, time.monotonic() - started, terminal)
         _show(now, time.monotonic() - started, terminal)
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(PROGRESS_INTERVAL_S)
 
 
 def _show(library: Library, seconds: float, terminal: Terminal) -> None:
@@ -91,10 +91,10 @@ async def _summary(
     parts: Container, before: Library, now: Library, seconds: float, terminal: Terminal
 ) -> int:
     which = ImageFilter(library_id=now.id, state=ImageState.FAILED)
-    failed = await parts.catalog.listing.newest(which, limit=TOLD + 1)
-    for image in failed[:TOLD]:
+    failed = await parts.catalog.listing.newest(which, limit=MAX_LISTED_FAILURES + 1)
+    for image in failed[:MAX_LISTED_FAILURES]:
         terminal.print_line(f"  ✗ {image.file.path}: {image.error}")
-    if len(failed) > TOLD:
+    if len(failed) > MAX_LISTED_FAILURES:
         terminal.print_line("  ✗ and more")
     new = now.indexed_count - before.indexed_count
     terminal.print_line(f"{now.indexed_count} images in {now.name}, {new} of them new, in {seconds:.1f} s")

@@ -22,7 +22,7 @@ LIFETIME_S = 20.0
 RENEW_S = 5.0
 """Time between two renewals, in seconds."""
 
-ASK_S = 1.0
+ACQUIRE_INTERVAL_S = 1.0
 """Time between two questions for a lease that another holds, in seconds."""
 
 
@@ -53,25 +53,25 @@ class HeldLeases:
         return {library_id: self.token(library_id) for library_id in library_ids}
 
 
-def owner_name() -> str:
+def new_owner_id() -> str:
     """A name for this process that no other ever has: its host, pid, start and a number."""
-    return f"{_place()}/{os.getpid()}/{started(os.getpid())}/{secrets.token_hex(4)}"
+    return f"{_host_id()}/{os.getpid()}/{process_start_time(os.getpid())}/{secrets.token_hex(4)}"
 
 
 async def acquire(catalog: Catalog, library: Library, owner: str) -> int:
     """The token of the library's lease, once it can be had."""
-    lease = await _ask(catalog, library, owner)
+    lease = await _try_acquire(catalog, library, owner)
     if lease.owner == owner:
         return lease.token
-    logger.warning("another daemon keeps this library; waiting for it", extra=_who(library, lease))
+    logger.warning("another daemon keeps this library; waiting for it", extra=_lease_fields(library, lease))
     with OUTAGES.get().counted("lease"):
         while lease.owner != owner:
-            await asyncio.sleep(ASK_S)
-            lease = await _ask(catalog, library, owner)
+            await asyncio.sleep(ACQUIRE_INTERVAL_S)
+            lease = await _try_acquire(catalog, library, owner)
     return lease.token
 
 
-async def _ask(catalog: Catalog, library: Library, owner: str) -> Lease:
+async def _try_acquire(catalog: Catalog, library: Library, owner: str) -> Lease:
     """The lease as it is after asking for it; one of a process that is known to have died is taken over."""
 
     async def ask() -> Lease:
@@ -79,7 +79,7 @@ async def _ask(catalog: Catalog, library: Library, owner: str) -> Lease:
         return await run_to_completion(catalog.leases.acquire(library.id, owner, LIFETIME_S))
 
     lease = await retry_while_unavailable("catalog", ask)
-    if lease.owner == owner or not is_dead(lease.owner):
+    if lease.owner == owner or not is_dead_process(lease.owner):
         return lease
     over = await retry_while_unavailable(
         "catalog", lambda: catalog.leases.take_over(library.id, lease, owner, LIFETIME_S)
@@ -106,17 +106,17 @@ async def release(catalog: Catalog, library: Library, owner: str) -> None:
         logger.info("the lease ends by itself: %s", error, extra=fields(library=library.name))
 
 
-def _who(library: Library, lease: Lease) -> dict[str, object]:
+def _lease_fields(library: Library, lease: Lease) -> dict[str, object]:
     return fields(library=library.name, path=library.path, owner=lease.owner)
 
 
-def is_dead(owner: str) -> bool:
+def is_dead_process(owner: str) -> bool:
     """Whether the owner is a process of this host and namespace that is not there any more."""
     place, pid, since, _ = owner.split("/")
-    return place == _place() and started(int(pid)) != since
+    return place == _host_id() and process_start_time(int(pid)) != since
 
 
-def _place() -> str:
+def _host_id() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it names no path
@@ -125,7 +125,7 @@ def _place() -> str:
     return f"{boot}:{namespace}"
 
 
-def started(pid: int) -> str:
+def process_start_time(pid: int) -> str:
     """When the process began, in ticks since boot (field 22 of proc(5)'s stat); empty where there is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]

@@ -13,17 +13,17 @@ from tagify.storage.store import ObjectStore
 
 logger = logging.getLogger(__name__)
 
-LOOK_S = 1.0
+MARK_CHECK_INTERVAL_S = 1.0
 """Time between two looks whether the time of condemned objects has come, in seconds."""
 
 
-class Dismantler:
+class LibraryRemover:
     """Works under the library's lease. Whoever comes after a crash goes on where it was."""
 
-    def __init__(self, catalog: Catalog, blobs: ObjectStore, *, condemned_s: float) -> None:
+    def __init__(self, catalog: Catalog, store: ObjectStore, *, mark_age_s: float) -> None:
         self._catalog = catalog
-        self._blobs = blobs
-        self._condemned_s = condemned_s
+        self._blobs = store
+        self._condemned_s = mark_age_s
 
     async def run(self, library: Library, token: int) -> None:
         """Return when nothing is left of it but its files. Raises LeaseLost."""
@@ -35,7 +35,7 @@ class Dismantler:
             pass
         while await retry_while_unavailable("catalog", lambda: room.count_objects_left(library.id)):
             if not await retry_while_unavailable("objects", self._remove_objects):
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(MARK_CHECK_INTERVAL_S)
         await retry_while_unavailable("catalog", lambda: room.delete_library(library.id))
         logger.info("library removed", extra=fields(library=library.name, path=library.path))
 

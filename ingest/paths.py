@@ -49,7 +49,7 @@ def is_sidecar_name(name: str) -> bool:
     return name.lower().endswith(SIDECAR_SUFFIX)
 
 
-def sidecars_of(path: str) -> tuple[str, ...]:
+def sidecar_paths(path: str) -> tuple[str, ...]:
     """Where an image's sidecar may be, in the order of preference."""
     stem = os.path.splitext(path)[0]  # noqa: PTH122
     return tuple(
@@ -57,7 +57,7 @@ def sidecars_of(path: str) -> tuple[str, ...]:
     )
 
 
-def images_of(sidecar: str) -> tuple[str, ...]:
+def sidecar_images(sidecar: str) -> tuple[str, ...]:
     """The images that a sidecar may tell of."""
     stem = sidecar[: -len(SIDECAR_SUFFIX)]
     endings = sorted(IMAGE_SUFFIXES)
@@ -70,10 +70,10 @@ class Exclusions:
     def __init__(self, patterns: Sequence[str]) -> None:
         self._match = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns) or r"(?!)")
 
-    def name(self, name: str) -> bool:
+    def matches_name(self, name: str) -> bool:
         """Whether a file or folder of this name is passed over."""
         return self._match.match(name) is not None
 
-    def path(self, path: str) -> bool:
+    def matches_path(self, path: str) -> bool:
         """Whether any part of this relative path is passed over."""
-        return any(self.name(part) for part in path.split("/"))
+        return any(self.matches_name(part) for part in path.split("/"))

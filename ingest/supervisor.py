@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from ingest.lease import HeldLeases, acquire, owner_name, release, renew_until_lost
-from ingest.library_removal import Dismantler
+from ingest.lease import HeldLeases, acquire, new_owner_id, release, renew_until_lost
+from ingest.library_removal import LibraryRemover
 from ingest.library_state import LibraryRecord, LibraryRegistry
 from ingest.library_worker import LibraryWorker
 from tagify.catalog import Catalog, LeaseLost
@@ -35,7 +35,7 @@ class LibrarySupervisor:
         registry: LibraryRegistry,
         leases: HeldLeases,
         build_worker: Callable[[LibraryRecord], LibraryWorker],
-        remover: Dismantler,
+        remover: LibraryRemover,
         suspended: Gauge,
     ) -> None:
         self._catalog = catalog
@@ -46,8 +46,8 @@ class LibrarySupervisor:
         self._suspended = suspended
         self._workers: dict[LibraryId, asyncio.Task[None]] = {}
         self._removals: dict[LibraryId, asyncio.Task[None]] = {}
-        self._owner = owner_name()
-        self.only: LibraryId | None = None
+        self._owner = new_owner_id()
+        self.only_library: LibraryId | None = None
 
     async def run(self) -> None:
         """Supervise until cancelled."""
@@ -64,7 +64,7 @@ class LibrarySupervisor:
 
     async def _sync_libraries(self, polled: Sequence[Library]) -> None:
         """Update the registry, then start and stop workers and removals to match it."""
-        libraries = [library for library in polled if self.only in (None, library.id)]
+        libraries = [library for library in polled if self.only_library in (None, library.id)]
         self._registry.refresh(libraries)
         self._suspended.set(sum(library.state is LibraryState.SUSPENDED for library in libraries))
         active = {library.id for library in libraries if library.state is not LibraryState.REMOVING}

@@ -37,7 +37,7 @@ class BatchWriter:
         self._failed = metrics.counter("ingest_write_failures_total", "Writes that the catalog refused.")
         self._seconds = metrics.histogram("ingest_batch_seconds", "Time to write one batch.")
 
-    async def put(self, write: ImageCommand, *, live: bool = False) -> asyncio.Future[None]:
+    async def enqueue(self, write: ImageCommand, *, live: bool = False) -> asyncio.Future[None]:
         """Take a write; a live one waits for no others.
 
         The future is done when it is durable, or holds the error it was refused with.
@@ -48,7 +48,7 @@ class BatchWriter:
 
     async def write_all(self, writes: Sequence[ImageCommand]) -> None:
         """Return when all are durable. Raises what one of them was refused with."""
-        await asyncio.gather(*[await self.put(write, live=True) for write in writes])
+        await asyncio.gather(*[await self.enqueue(write, live=True) for write in writes])
 
     async def run(self) -> None:
         """ImageCommand until cancelled."""

@@ -5,14 +5,14 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from ingest.paths import sidecars_of
+from ingest.paths import sidecar_paths
 from tagify.errors import TagifyError
 from tagify.model import Content, FileFacts
 
-IN_MEMORY = 32 << 20
+IN_MEMORY_BYTES = 32 << 20
 """Larger originals, in bytes, are not held in memory: they are hashed, then read again as they go up."""
 
-LONGEST_SIDECAR = 1 << 20
+MAX_SIDECAR_BYTES = 1 << 20
 """Bytes of a sidecar that are read."""
 
 _CHUNK = 1 << 20
@@ -24,7 +24,7 @@ class FileChanged(TagifyError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileSnapshot:
     """A file as it was read: its facts, the hash of its bytes and, where it is small, the bytes."""
 
     file: FileFacts
@@ -32,37 +32,37 @@ class Reading:
     data: bytes | None
 
 
-def read(place: str, path: str) -> Reading:
+def read_file(absolute_path: str, path: str) -> FileSnapshot:
     """Read the file at `place`; `path` is its name in the catalog.
 
     Raises FileChanged when it kept changing, OSError.
     """
     for _ in range(_TRIES):
-        with open(place, "rb", buffering=0) as stream:  # noqa: PTH123 - names may be no Unicode
+        with open(absolute_path, "rb", buffering=0) as stream:  # noqa: PTH123 - names may be no Unicode
             before = _facts(stream, path)
-            data = stream.readall() if before.size <= IN_MEMORY else None
+            data = stream.readall() if before.size <= IN_MEMORY_BYTES else None
             digest = hashlib.sha256(data) if data is not None else hashlib.file_digest(stream, "sha256")
             whole = data is None or len(data) == before.size
-            if whole and _facts(stream, path) == before and unchanged(place, before):
-                return Reading(before, Content(digest.hexdigest()), data)
-    raise FileChanged(f"{place} changes while it is read")
+            if whole and _facts(stream, path) == before and is_unchanged(absolute_path, before):
+                return FileSnapshot(before, Content(digest.hexdigest()), data)
+    raise FileChanged(f"{absolute_path} changes while it is read")
 
 
-def read_sidecar(place: str) -> bytes:
+def read_sidecar(absolute_path: str) -> bytes:
     """The sidecar of the image at this place, empty where there is none that can be read."""
-    for path in sidecars_of(place):
+    for path in sidecar_paths(absolute_path):
         try:
             with open(path, "rb") as stream:  # noqa: PTH123
-                return stream.read(LONGEST_SIDECAR)
+                return stream.read(MAX_SIDECAR_BYTES)
         except OSError:
             continue
     return b""
 
 
-def unchanged(place: str, file: FileFacts) -> bool:
+def is_unchanged(absolute_path: str, file: FileFacts) -> bool:
     """Whether the path still leads to the file with these facts."""
     try:
-        status = os.stat(place)  # noqa: PTH116
+        status = os.stat(absolute_path)  # noqa: PTH116
     except FileNotFoundError:
         return False
     return (status.st_size, status.st_mtime_ns, status.st_ino) == (file.size, file.mtime_ns, file.inode)
@@ -75,7 +75,7 @@ class VerifiedReader:
     raised, the upload stays short of its length, and the store keeps nothing.
     """
 
-    def __init__(self, place: str, reading: Reading) -> None:
+    def __init__(self, place: str, reading: FileSnapshot) -> None:
         self._stream: BinaryIO = open(place, "rb")  # noqa: PTH123, SIM115 - closed by close()
         self._left = reading.file.size
         self._digest = hashlib.sha256()

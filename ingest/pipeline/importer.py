@@ -10,7 +10,14 @@ from pathlib import Path
 
 from ingest.job import ImportJob
 from ingest.pipeline.content_lookup import ContentLookup
-from ingest.pipeline.file_reader import FileChanged, Reading, VerifiedReader, read, read_sidecar, unchanged
+from ingest.pipeline.file_reader import (
+    FileChanged,
+    FileSnapshot,
+    VerifiedReader,
+    is_unchanged,
+    read_file,
+    read_sidecar,
+)
 from tagify.catalog import UpsertImage
 from tagify.concurrency.byte_budget import ByteBudget
 from tagify.concurrency.priority import PrioritySemaphore
@@ -24,8 +31,8 @@ from tagify.storage.store import ObjectStore, as_binary
 
 logger = logging.getLogger(__name__)
 
-READERS = 4
-"""Threads that read and hash files."""
+READ_THREADS = 4
+"""ThreadPool that read and hash files."""
 
 
 class Importer:
@@ -42,7 +49,7 @@ class Importer:
         self._content_lookup = content_lookup
         self._max_pixels = max_pixels
         self._budget = ByteBudget(decode_bytes)
-        self._readers = ThreadPool("read", READERS)
+        self._readers = ThreadPool("read", READ_THREADS)
         cores = os.cpu_count() or 1
         self._decoders = ThreadPool("decode", cores)
         self._turns = PrioritySemaphore(cores)
@@ -52,7 +59,7 @@ class Importer:
         await self._readers.close()
         await self._decoders.close()
 
-    async def cost(self, job: ImportJob) -> int:
+    async def estimate_memory(self, job: ImportJob) -> int:
         """Memory that decoding will take; 0 for what cannot be opened, whose reason comes out later."""
         try:
             return await self._readers.run(
@@ -64,7 +71,7 @@ class Importer:
     async def import_file(self, job: ImportJob, cost: int) -> UpsertImage:
         """The write for the file, its blobs stored. Raises FileNotFoundError, FileChanged."""
         try:
-            reading = await self._readers.run(read, job.absolute_path, job.file.path)
+            reading = await self._readers.run(read_file, job.absolute_path, job.file.path)
             if reading.file != job.file:
                 # It may be another image's file by now, moved here: that must be looked at first.
                 raise FileChanged(f"{job.absolute_path} is not the file that was seen")
@@ -84,7 +91,7 @@ class Importer:
             job.library_id, reading.file, reading.content, picture, moved_from=matches.moved_from
         )
 
-    async def _derived(self, job: ImportJob, reading: Reading, cost: int) -> DecodedOriginal:
+    async def _derived(self, job: ImportJob, reading: FileSnapshot, cost: int) -> DecodedOriginal:
         max_pixels = self._max_pixels
         async with self._budget.reserve(cost), self._turns.permit(live=job.live):
             if reading.data is not None:
@@ -92,12 +99,12 @@ class Importer:
             derived = await self._decoders.run(
                 decode_original, Path(job.absolute_path), max_pixels=max_pixels
             )
-        if not await self._readers.run(unchanged, job.absolute_path, reading.file):
+        if not await self._readers.run(is_unchanged, job.absolute_path, reading.file):
             raise FileChanged(f"{job.absolute_path} changes while it is decoded")
         return derived
 
     async def _upload(
-        self, job: ImportJob, reading: Reading, derived: DecodedOriginal, *, known: bool
+        self, job: ImportJob, reading: FileSnapshot, derived: DecodedOriginal, *, known: bool
     ) -> None:
         """Both blobs, at the same time; what may be there already is looked for first."""
         content = reading.content
@@ -127,7 +134,7 @@ class Importer:
 
         await retry_while_unavailable("objects", attempt)
 
-    async def _put_original(self, job: ImportJob, reading: Reading, mime: str) -> None:
+    async def _put_original(self, job: ImportJob, reading: FileSnapshot, mime: str) -> None:
         if reading.data is not None:
             await self._blobs.upload(Bucket.ORIGINALS, reading.content, reading.data, mime)
             return

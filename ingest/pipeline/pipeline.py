@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ingest.job import ImportJob, JobResult
 from ingest.pipeline.batch_writer import BatchWriter
-from ingest.pipeline.file_reader import IN_MEMORY, FileChanged
+from ingest.pipeline.file_reader import IN_MEMORY_BYTES, FileChanged
 from ingest.pipeline.importer import Importer
 from tagify.concurrency.byte_budget import ByteBudget
 from tagify.concurrency.priority import PriorityQueue
@@ -17,7 +17,7 @@ from tagify.storage.store import PART_SIZE
 
 logger = logging.getLogger(__name__)
 
-HELD_BYTES = 128 << 20
+MAX_ORIGINAL_BYTES = 128 << 20
 """Bytes of originals that are held at a time, from their reading to the end of their upload."""
 
 LARGE_SHARE = 0.125
@@ -61,7 +61,7 @@ class Pipeline:
         self._limits = limits
         self._jobs: PriorityQueue[_QueuedJob] = PriorityQueue(limits.queue_size)
         self._large: asyncio.Queue[tuple[_QueuedJob, int]] = asyncio.Queue(limits.queue_size)
-        self._originals = ByteBudget(HELD_BYTES)
+        self._originals = ByteBudget(MAX_ORIGINAL_BYTES)
         self._queued = metrics.gauge("ingest_queue_files", "Files that wait for a worker.")
         self._files = metrics.counter(
             "ingest_files_total",
@@ -96,7 +96,7 @@ class Pipeline:
         while True:
             queued = await self._jobs.get()
             self._update_gauge()
-            cost = await self._importer.cost(queued.job)
+            cost = await self._importer.estimate_memory(queued.job)
             if cost > self._limits.decode_bytes * LARGE_SHARE:
                 await self._large.put((queued, cost))
             else:
@@ -133,7 +133,7 @@ class Pipeline:
             self._files.add(outcome="unsettled")
             return JobResult.CHANGED
         self._files.add(outcome="failed" if write.error else "ready")
-        durable = await self._batch_writer.put(write, live=job.live)
+        durable = await self._batch_writer.enqueue(write, live=job.live)
         durable.add_done_callback(
             lambda done: queued.resolve(JobResult.REFUSED if done.exception() else JobResult.DONE)
         )
@@ -144,4 +144,4 @@ class Pipeline:
 
 
 def _held_bytes(file: FileFacts) -> int:
-    return file.size if file.size <= IN_MEMORY else PART_SIZE
+    return file.size if file.size <= IN_MEMORY_BYTES else PART_SIZE

@@ -135,7 +135,7 @@ class ChangeApplier:
     async def _import(self, file: FileFacts, *, live: bool) -> None:
         """Submit the file, or delay it while it is too young. A path that will be reconciled is skipped."""
         path = file.path
-        if self.defer_if_in_flight(path) or self._debouncer.waits_for(path):
+        if self.defer_if_in_flight(path) or self._debouncer.is_pending(path):
             return
         self._in_flight[path] = False
         self._idle.clear()
@@ -168,12 +168,12 @@ class ChangeApplier:
             self._idle.set()
         if result is JobResult.REFUSED:
             # The reason of a refusal may take a while to go away: the longest wait.
-            self._reconcile_again(path, EventKind.WRITTEN)
+            self._reconcile_again(path, EventKind.MODIFIED)
         elif result is JobResult.CHANGED:
-            self._reconcile_again(path, EventKind.APPEARED)
+            self._reconcile_again(path, EventKind.CREATED)
         elif happened:
             self._reconcile_again(path, EventKind.CLOSED)
 
     def _reconcile_again(self, path: str, kind: EventKind) -> None:
         """Pass an event of our own to the debouncer. The kind says how long it waits."""
-        self._debouncer.note(PathEvent(path, kind), monotonic())
+        self._debouncer.add(PathEvent(path, kind), monotonic())

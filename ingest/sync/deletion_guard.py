@@ -15,10 +15,10 @@ from tagify.model import Library
 
 logger = logging.getLogger(__name__)
 
-FEW = 50
+ALWAYS_ALLOWED = 50
 """This many images may always be deleted."""
 
-SHARE = 0.1
+ALLOWED_SHARE = 0.1
 """Share of a larger library that may be deleted."""
 
 WINDOW_S = 60.0
@@ -39,7 +39,7 @@ class DeletionGuard:
         """Whether we have reported deletions that wait: the record may not show them yet."""
 
     @property
-    def approved(self) -> bool:
+    def is_approved(self) -> bool:
         """Whether there is an approval that has not been used."""
         return self._record.library.approvals > self._approvals_used
 
@@ -50,18 +50,18 @@ class DeletionGuard:
         while self._recent and self._recent[0][0] < now - WINDOW_S:
             self._recent.popleft()
         recent = sum(deleted for _, deleted in self._recent)
-        limit = max(FEW, SHARE * (library.indexed_count + recent))
-        if count + recent <= limit or self.approved or self._has_waited(library):
+        limit = max(ALWAYS_ALLOWED, ALLOWED_SHARE * (library.indexed_count + recent))
+        if count + recent <= limit or self.is_approved or self._has_waited(library):
             self._recent.append((now, count))
             return True
         if report:
             await self._wait_for_approval(library, count)
         return False
 
-    async def settle(self) -> None:
+    async def clear_pending(self) -> None:
         """All deletions of a scan are done: none waits any more, and the approval, if any, is used."""
         library = self._record.library
-        if library.pending_deletions or self._reported or self.approved:
+        if library.pending_deletions or self._reported or self.is_approved:
             self._reported = False
             self._approvals_used = library.approvals
             await retry_while_unavailable(

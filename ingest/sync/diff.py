@@ -8,11 +8,11 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
-from ingest.sync.walk import Found, Unreadable
+from ingest.sync.walk import Unreadable, WalkItem
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import CatalogEntry, FileFacts
 
-CHUNK = 500
+WALK_BATCH = 500
 """Files that are fetched from the walk at once."""
 
 
@@ -40,14 +40,16 @@ class Unchanged:
 Difference = Added | Removed | Unchanged | Unreadable
 
 
-async def in_chunks(threads: ThreadPool, found: Iterator[Found]) -> AsyncIterator[Found]:
+async def in_batches(threads: ThreadPool, found: Iterator[WalkItem]) -> AsyncIterator[WalkItem]:
     """The walk's findings, fetched by a thread some hundreds at a time."""
-    while chunk := await threads.run(lambda: list(itertools.islice(found, CHUNK))):
+    while chunk := await threads.run(lambda: list(itertools.islice(found, WALK_BATCH))):
         for item in chunk:
             yield item
 
 
-async def diff(disk: AsyncIterator[Found], catalog: AsyncIterator[CatalogEntry]) -> AsyncIterator[Difference]:
+async def diff(
+    disk: AsyncIterator[WalkItem], catalog: AsyncIterator[CatalogEntry]
+) -> AsyncIterator[Difference]:
     """The differences between files and entries, both in order of path.
 
     Below a folder that could not be read nothing departs.
@@ -60,7 +62,7 @@ async def diff(disk: AsyncIterator[Found], catalog: AsyncIterator[CatalogEntry])
             yield found
             continue
         while entry is not None and entry.file.path < found.path:
-            if not _below(entry.file.path, blind):
+            if not _is_below_any(entry.file.path, blind):
                 yield Removed(entry)
             entry = await anext(catalog, None)
         if entry is not None and entry.file.path == found.path:
@@ -69,10 +71,10 @@ async def diff(disk: AsyncIterator[Found], catalog: AsyncIterator[CatalogEntry])
         else:
             yield Added(found)
     while entry is not None:
-        if not _below(entry.file.path, blind):
+        if not _is_below_any(entry.file.path, blind):
             yield Removed(entry)
         entry = await anext(catalog, None)
 
 
-def _below(path: str, folders: list[str]) -> bool:
+def _is_below_any(path: str, folders: list[str]) -> bool:
     return any(not folder or path == folder or path.startswith(folder + "/") for folder in folders)

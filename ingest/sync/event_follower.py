@@ -44,10 +44,10 @@ class EventFollower:
         """Follow events until cancelled."""
         while True:
             now = time.monotonic()
-            if paths := self._debouncer.due(now):
+            if paths := self._debouncer.pop_quiet(now):
                 await self._reconcile(paths)
                 continue
-            due = self._debouncer.next_due()
+            due = self._debouncer.next_due_at()
             wait_s = min(LONGEST_WAIT_S, due - now) if due is not None else LONGEST_WAIT_S
             await self._receive(max(SHORTEST_WAIT_S, wait_s))
 
@@ -62,13 +62,13 @@ class EventFollower:
             await asyncio.sleep(timeout_s)
             return
         await watch.wait(timeout_s)
-        events, lost = watch.take()
+        events, lost = watch.drain()
         now = time.monotonic()
         for event in events:
-            self._debouncer.note(event, now)
-        if watch.unwatched:
-            self._root_watch.warn_unwatched(watch.why_unwatched)
-        if lost or self._debouncer.full:
+            self._debouncer.add(event, now)
+        if watch.unwatched_folders:
+            self._root_watch.warn_unwatched(watch.unwatched_reason)
+        if lost or self._debouncer.is_full:
             self._events_lost.add()
             logger.warning("events were lost; comparing %s", self._record.root)
             self._debouncer.clear()

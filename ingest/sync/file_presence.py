@@ -5,14 +5,14 @@ A disk that fails, or a root that is not the one that was approved, proves nothi
 
 from ingest.library_state import LibraryRegistry
 from ingest.sync.root_identity import probe, suspension_reason
-from ingest.sync.walk import facts_at
+from ingest.sync.walk import stat_file
 from tagify.model import CatalogEntry, ImageState, Library, LibraryState
 
 
 def is_absent(root: str, path: str) -> bool:
     """Whether there is certainly no file at the path; False where the disk fails."""
     try:
-        return facts_at(root, path) is None
+        return stat_file(root, path) is None
     except OSError:
         return False
 
@@ -31,7 +31,7 @@ class FilePresence:
         if library is None:
             return False
         try:
-            file = facts_at(library.path, entry.file.path)
+            file = stat_file(library.path, entry.file.path)
         except OSError:
             return False
         # The root is probed last: most files are present, and an absent one may be gone with its mount.

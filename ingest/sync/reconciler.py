@@ -8,10 +8,10 @@ from functools import partial
 from ingest.library_state import LibraryRecord
 from ingest.paths import Exclusions, to_os
 from ingest.sync.change_applier import ChangeApplier
-from ingest.sync.diff import Added, Difference, Removed, Unchanged, diff, in_chunks
+from ingest.sync.diff import Added, Difference, Removed, Unchanged, diff, in_batches
 from ingest.sync.progress import ScanProgress
 from ingest.sync.root_guard import RootGuard
-from ingest.sync.walk import Found, Unreadable, count, facts_at, walk
+from ingest.sync.walk import Unreadable, WalkItem, count_files, stat_file, walk
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import ThreadPool
@@ -62,7 +62,7 @@ class Reconciler:
 
     async def count_files(self) -> int:
         """The number of image files in the library."""
-        return await self._threads.run(count, self._root, self._exclusions)
+        return await self._threads.run(count_files, self._root, self._exclusions)
 
     async def reconcile_paths(self, paths: Sequence[str]) -> bool:
         """Reconcile these paths; present files first, so that moves are seen as moves.
@@ -161,7 +161,7 @@ class Reconciler:
         files: dict[str, FileFacts | None] = {}
         for path in paths:
             try:
-                files[path] = facts_at(self._root, path)
+                files[path] = stat_file(self._root, path)
             except OSError as error:
                 self._report_unreadable(Unreadable(path, error.strerror or str(error)), None)
         return files
@@ -176,8 +176,8 @@ class Reconciler:
             )
         return entries
 
-    def _disk(self, folder: str) -> AsyncIterator[Found]:
-        return in_chunks(self._threads, walk(self._root, folder, self._exclusions))
+    def _disk(self, folder: str) -> AsyncIterator[WalkItem]:
+        return in_batches(self._threads, walk(self._root, folder, self._exclusions))
 
     async def _entries_below(self, folder: str) -> AsyncIterator[CatalogEntry]:
         """By keyset pagination, so that a scan resumes where it was after an outage of any length."""

@@ -4,7 +4,7 @@ import logging
 
 from ingest.library_state import LibraryRecord
 from ingest.sync.deletion_guard import DeletionGuard
-from ingest.sync.root_identity import RootProbe, mark, probe, suspension_reason
+from ingest.sync.root_identity import RootProbe, probe, suspension_reason, write_marker
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import LibraryState, RootIdentity
 
@@ -31,7 +31,7 @@ class RootGuard:
         if root is not None and self._must_adopt(root):
             root = await self._adopt_root()
         library = self._record.library
-        indexed = 0 if self.deletions.approved else library.indexed_count
+        indexed = 0 if self.deletions.is_approved else library.indexed_count
         reason = suspension_reason(library.path, library.id, root, library.identity, indexed)
         state = LibraryState.SUSPENDED if reason else LibraryState.ACTIVE
         is_saved = library.state is state and (reason is None or library.scan_error == reason)
@@ -51,11 +51,11 @@ class RootGuard:
         """Whether the root becomes the reference: the library is new, or its owner has approved the root."""
         library = self._record.library
         is_new = library.identity is None and not (root.is_empty and library.indexed_count)
-        return is_new or (self.deletions.approved and library.identity != root.identity)
+        return is_new or (self.deletions.is_approved and library.identity != root.identity)
 
     async def _adopt_root(self) -> RootProbe | None:
         library = self._record.library
-        await self._threads.run(mark, library.path, library.id)
+        await self._threads.run(write_marker, library.path, library.id)
         root = await self._probe()
         if root is not None:
             await self._record.save_identity(root.identity)

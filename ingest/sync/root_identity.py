@@ -23,68 +23,72 @@ class RootProbe:
     is_empty: bool
 
 
-def probe(root: str, library: LibraryId) -> RootProbe | None:
+def probe(root: str, library_id: LibraryId) -> RootProbe | None:
     """What is at the root; None where no folder is that can be listed."""
     try:
         status = os.stat(root)  # noqa: PTH116
         with os.scandir(root) as listing:
             is_empty = all(entry.name == MARKER for entry in listing)
-        identity = RootIdentity(_file_system(root, status), status.st_ino, _is_marked(root, library))
+        identity = RootIdentity(_file_system_id(root, status), status.st_ino, _has_marker(root, library_id))
     except OSError:
         return None
     return RootProbe(identity, is_empty)
 
 
-def mark(root: str, library: LibraryId) -> None:
+def write_marker(root: str, library_id: LibraryId) -> None:
     """Write the marker, where that is allowed."""
-    if _is_marked(root, library):
+    if _has_marker(root, library_id):
         return
     try:
         with open(os.path.join(root, MARKER), "a") as marker:  # noqa: PTH123, PTH118
-            marker.write(f"{library}\n")
+            marker.write(f"{library_id}\n")
     except OSError:
         return
 
 
 def suspension_reason(
-    root: str, library: LibraryId, sight: RootProbe | None, known: RootIdentity | None, indexed: int
+    root: str,
+    library_id: LibraryId,
+    probed: RootProbe | None,
+    approved: RootIdentity | None,
+    indexed_count: int,
 ) -> str | None:
     """Why nothing may be removed from this library now, in one sentence; None where all is well.
 
     `known` is the identity that it had when it was added or approved, `indexed` its images.
     """
-    if sight is None:
+    if probed is None:
         return f"the folder {root} is missing or cannot be read; nothing is removed until it is back"
-    if known is not None and known.marked and not sight.identity.marked:
+    if approved is not None and approved.marked and not probed.identity.marked:
         return (
             f"the folder {root} is not what it was: its marker {MARKER} is not there; "
-            f"nothing is removed until it is back; {_APPROVE} {library}"
+            f"nothing is removed until it is back; {_APPROVE} {library_id}"
         )
-    if known is not None and not known.marked and not _same(known, sight.identity):
+    if approved is not None and not approved.marked and not _is_same_folder(approved, probed.identity):
         return (
             f"another folder or file system is at {root} than was; "
-            f"nothing is removed until it is back; {_APPROVE} {library}"
+            f"nothing is removed until it is back; {_APPROVE} {library_id}"
         )
-    if indexed and sight.is_empty:
+    if indexed_count and probed.is_empty:
         return (
-            f"the folder {root} is empty though it had {indexed} images; nothing is removed; "
-            f"{_APPROVE} {library}"
+            f"the folder {root} is empty though it had {indexed_count} images; nothing is removed; "
+            f"{_APPROVE} {library_id}"
         )
     return None
 
 
-def _same(known: RootIdentity, seen: RootIdentity) -> bool:
+def _is_same_folder(known: RootIdentity, seen: RootIdentity) -> bool:
     return (known.file_system, known.inode) == (seen.file_system, seen.inode)
 
 
-def _file_system(root: str, status: os.stat_result) -> int:
+def _file_system_id(root: str, status: os.stat_result) -> int:
     """The id that a file system keeps over restarts, where it has one; the number of its device else."""
     return os.statvfs(root).f_fsid or status.st_dev
 
 
-def _is_marked(root: str, library: LibraryId) -> bool:
+def _has_marker(root: str, library_id: LibraryId) -> bool:
     try:
         with open(os.path.join(root, MARKER)) as marker:  # noqa: PTH123, PTH118
-            return library in marker.read(65_536).split()
+            return library_id in marker.read(65_536).split()
     except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError, PermissionError):
         return False

@@ -9,7 +9,7 @@ from ingest.paths import Exclusions
 from ingest.sync.mounts import file_system_type
 from ingest.sync.root_guard import RootGuard
 from ingest.sync.schedule import ScanSchedule
-from ingest.watch import NotWatched, Watch, Watcher
+from ingest.watch import Watch, Watcher, WatchRefused
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import RootIdentity
 
@@ -70,7 +70,7 @@ class RootWatch:
     async def complete(self) -> None:
         """Add watches for folders that have none, as after many renames in a short time."""
         if self._watch is not None:
-            await self._watcher.complete(self._watch)
+            await self._watcher.add_missing_watches(self._watch)
 
     async def is_polled(self) -> bool:
         """Whether the whole library must be polled: no watch, or a file system that sends no events."""
@@ -80,7 +80,7 @@ class RootWatch:
     @property
     def unwatched(self) -> frozenset[str]:
         """Folders, relative to the root, that the watch does not cover."""
-        return self._watch.unwatched if self._watch is not None else frozenset()
+        return self._watch.unwatched_folders if self._watch is not None else frozenset()
 
     def warn_unwatched(self, reason: str) -> None:
         """Log once that folders are polled."""
@@ -91,21 +91,21 @@ class RootWatch:
     async def close(self) -> None:
         """Remove the watch, even when cancelled."""
         if self._watch is not None:
-            await asyncio.shield(self._watcher.remove(self._watch))
+            await asyncio.shield(self._watcher.remove_watch(self._watch))
 
     async def _is_watched(self) -> bool:
-        if self._watch is None or not self._watcher.is_watching(self._watch):
+        if self._watch is None or not self._watcher.is_intact(self._watch):
             return False
         return await self._guard.root_identity() == self._watched_root
 
     async def _start_watch(self) -> None:
         if self._watch is not None:
-            await self._watcher.remove(self._watch)
+            await self._watcher.remove_watch(self._watch)
             self._watch = None
         watch = Watch(self._record.root, self._exclusions)
         try:
-            await self._watcher.add(watch)
-        except NotWatched as error:
+            await self._watcher.add_watch(watch)
+        except WatchRefused as error:
             self.warn_unwatched(str(error))
             self._retry_at = time.monotonic() + WATCH_RETRY_S
         else:

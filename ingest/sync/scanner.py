@@ -71,7 +71,7 @@ class LibraryScanner:
         total = await self._reconciler.count_files()
         async with ScanProgress(self._record.status, self._applier, total) as progress:
             if await self._reconciler.reconcile_folder("", progress):
-                await self._guard.deletions.settle()
+                await self._guard.deletions.clear_pending()
                 self._refusals = 0
             else:
                 self._schedule_recheck()

@@ -27,10 +27,10 @@ class _Folder:
     path: str
 
 
-Found = FileFacts | Unreadable
+WalkItem = FileFacts | Unreadable
 
 
-def facts_at(root: str, path: str) -> FileFacts | None:
+def stat_file(root: str, path: str) -> FileFacts | None:
     """The regular file at a path in the catalog's spelling, or None.
 
     Raises OSError where it cannot be told, as on a disk that fails.
@@ -44,35 +44,35 @@ def facts_at(root: str, path: str) -> FileFacts | None:
     return FileFacts(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def walk(root: str, folder: str, exclusions: Exclusions) -> Iterator[Found]:
+def walk(root: str, folder: str, exclusions: Exclusions) -> Iterator[WalkItem]:
     """The image files below `folder` (`""`: the root), in the order in which the catalog sorts paths.
 
     Symbolic links are passed over, so that no loop and nothing outside the library is entered.
     """
-    stack = [_listing(root, folder, exclusions)]
+    stack = [_list_folder(root, folder, exclusions)]
     while stack:
         found = next(stack[-1], None)
         if found is None:
             stack.pop()
         elif isinstance(found, _Folder):
-            stack.append(_listing(root, found.path, exclusions))
+            stack.append(_list_folder(root, found.path, exclusions))
         else:
             yield found
 
 
-def count(root: str, exclusions: Exclusions) -> int:
+def count_files(root: str, exclusions: Exclusions) -> int:
     """The number of image files below the root."""
     return sum(isinstance(found, FileFacts) for found in walk(root, "", exclusions))
 
 
-def _listing(root: str, folder: str, exclusions: Exclusions) -> Iterator[Found | _Folder]:
+def _list_folder(root: str, folder: str, exclusions: Exclusions) -> Iterator[WalkItem | _Folder]:
     """One folder's own entries, in order."""
     below = os.path.join(root, to_os(folder)) if folder else root  # noqa: PTH118
     if folder and os.path.islink(below):  # noqa: PTH114
         return
     try:
         with os.scandir(below) as entries:
-            wanted = [entry for entry in entries if _is_wanted(entry, exclusions)]
+            wanted = [entry for entry in entries if _is_included(entry, exclusions)]
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
@@ -87,11 +87,11 @@ def _listing(root: str, folder: str, exclusions: Exclusions) -> Iterator[Found |
             yield from _file(path, entry)
 
 
-def _is_wanted(entry: os.DirEntry[str], exclusions: Exclusions) -> bool:
-    if exclusions.name(entry.name):
+def _is_included(entry: os.DirEntry[str], exclusions: Exclusions) -> bool:
+    if exclusions.matches_name(entry.name):
         return False
     if entry.is_symlink():
-        _tell_link(entry.path, os.path.realpath(entry.path))
+        _log_link(entry.path, os.path.realpath(entry.path))
         return False
     return entry.is_dir(follow_symlinks=False) or is_image_name(entry.name)
 
@@ -102,7 +102,7 @@ def _sort_path(prefix: str, entry: os.DirEntry[str]) -> str:
     return path + "/" if entry.is_dir(follow_symlinks=False) else path
 
 
-def _file(path: str, entry: os.DirEntry[str]) -> Iterator[Found]:
+def _file(path: str, entry: os.DirEntry[str]) -> Iterator[WalkItem]:
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
@@ -114,7 +114,7 @@ def _file(path: str, entry: os.DirEntry[str]) -> Iterator[Found]:
 
 
 @lru_cache(maxsize=1000)
-def _tell_link(place: str, target: str) -> None:
+def _log_link(place: str, target: str) -> None:
     """Once for each link, not at every scan."""
     if f"{place}/".startswith(f"{target}/"):
         logger.warning("%s links to a folder that it lies in; passed over", place)

@@ -4,6 +4,6 @@ The observer's thread does as little as can be: it notes the path. When more is 
 can be held, or the kernel lost events, the details are dropped and the loss itself is told.
 """
 
-from ingest.watch.watcher import NotWatched, Watch, Watcher
+from ingest.watch.watcher import Watch, Watcher, WatchRefused
 
-__all__ = ["NotWatched", "Watch", "Watcher"]
+__all__ = ["Watch", "WatchRefused", "Watcher"]

@@ -9,7 +9,7 @@ import heapq
 from dataclasses import dataclass
 from enum import Enum
 
-from ingest.paths import images_of, is_sidecar_name
+from ingest.paths import is_sidecar_name, sidecar_images
 
 OPEN_FACTOR = 10
 """A file that was written to and not closed is left alone for this many settle times."""
@@ -21,10 +21,10 @@ CLOSED_S = 0.2
 class EventKind(Enum):
     """What was seen to happen at a path."""
 
-    APPEARED = "appeared"
-    WRITTEN = "written"
+    CREATED = "appeared"
+    MODIFIED = "written"
     CLOSED = "closed"
-    VANISHED = "vanished"
+    DELETED = "vanished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class PathEvent:
     """Something happened at a path of a library, in the catalog's spelling. `""` is the library itself."""
 
     path: str
-    sign: EventKind
+    kind: EventKind
 
 
 class Debouncer:
@@ -41,67 +41,67 @@ class Debouncer:
     def __init__(self, settle_s: float, limit: int = 100_000) -> None:
         self.settle_s = settle_s
         self._limit = limit
-        self._due: dict[str, float] = {}
-        self._sidecars: dict[str, float] = {}
+        self._due_at: dict[str, float] = {}
+        self._sidecar_due_at: dict[str, float] = {}
         self._queue: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._due_at)
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether so many paths are unquiet that their details should be forgotten."""
-        return len(self._due) >= self._limit
+        return len(self._due_at) >= self._limit
 
-    def waits_for(self, path: str) -> bool:
+    def is_pending(self, path: str) -> bool:
         """Whether something happened at this path, and it is not quiet yet."""
-        return path in self._due
+        return path in self._due_at
 
-    def note(self, note: PathEvent, now: float) -> None:
+    def add(self, event: PathEvent, now: float) -> None:
         """Wait for this path from now on. Times are those of one monotonic clock, in seconds.
 
         A sidecar settles with its image as one: it lets an image that waits wait on.
         """
-        if is_sidecar_name(note.path):
-            for path in images_of(note.path):
-                if path in self._due:
-                    self._sidecars[path] = now + self._wait(note.sign)
+        if is_sidecar_name(event.path):
+            for path in sidecar_images(event.path):
+                if path in self._due_at:
+                    self._sidecar_due_at[path] = now + self._quiet_s(event.kind)
             return
-        self._wait_for(note.path, now + self._wait(note.sign))
+        self._schedule(event.path, now + self._quiet_s(event.kind))
 
-    def _wait_for(self, path: str, due: float) -> None:
-        self._due[path] = due
+    def _schedule(self, path: str, due: float) -> None:
+        self._due_at[path] = due
         heapq.heappush(self._queue, (due, path))
         if len(self._queue) > 2 * self._limit:
-            self._queue = [(when, path) for path, when in self._due.items()]
+            self._queue = [(when, path) for path, when in self._due_at.items()]
             heapq.heapify(self._queue)
 
-    def due(self, now: float) -> list[str]:
+    def pop_quiet(self, now: float) -> list[str]:
         """The paths that are quiet, which are forgotten here."""
         found = []
         while self._queue and self._queue[0][0] <= now:
             when, path = heapq.heappop(self._queue)
-            if self._due.get(path) != when:
+            if self._due_at.get(path) != when:
                 continue
-            if (sidecar_due := self._sidecars.pop(path, now)) > now:
-                self._wait_for(path, sidecar_due)
+            if (sidecar_due := self._sidecar_due_at.pop(path, now)) > now:
+                self._schedule(path, sidecar_due)
             else:
-                del self._due[path]
+                del self._due_at[path]
                 found.append(path)
         return found
 
-    def next_due(self) -> float | None:
+    def next_due_at(self) -> float | None:
         """When the next path may be quiet, or None."""
         return self._queue[0][0] if self._queue else None
 
     def clear(self) -> None:
         """Forget everything."""
-        self._due.clear()
-        self._sidecars.clear()
+        self._due_at.clear()
+        self._sidecar_due_at.clear()
         self._queue.clear()
 
-    def _wait(self, sign: EventKind) -> float:
-        if sign is EventKind.WRITTEN:
+    def _quiet_s(self, sign: EventKind) -> float:
+        if sign is EventKind.MODIFIED:
             return self.settle_s * OPEN_FACTOR
         if sign is EventKind.CLOSED:
             return min(self.settle_s, CLOSED_S)

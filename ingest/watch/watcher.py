@@ -24,7 +24,7 @@ from watchdog.observers.api import ObservedWatch
 
 from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog
 from ingest.watch.debounce import EventKind, PathEvent
-from ingest.watch.event_buffer import Inbox
+from ingest.watch.event_buffer import EventBuffer
 from ingest.watch.inotify import Terms, TreeObserver
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import TagifyError
@@ -43,12 +43,12 @@ _EVENTS: list[type[FileSystemEvent]] = [
 ]
 
 
-class NotWatched(TagifyError):
+class WatchRefused(TagifyError):
     """The kernel will not watch this folder; the message says why and what to do."""
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, root: str, exclusions: Exclusions, inbox: Inbox) -> None:
+    def __init__(self, root: str, exclusions: Exclusions, inbox: EventBuffer) -> None:
         self._root = root
         self._exclusions = exclusions
         self._inbox = inbox
@@ -58,15 +58,15 @@ class _Handler(FileSystemEventHandler):
             case FileMovedEvent() | DirMovedEvent():
                 # Where it is now first: whoever takes notes in between sees a move, not a loss.
                 self._note(event.dest_path, EventKind.CLOSED, event.is_directory)
-                self._note(event.src_path, EventKind.VANISHED, event.is_directory)
+                self._note(event.src_path, EventKind.DELETED, event.is_directory)
             case FileClosedEvent():
                 self._note(event.src_path, EventKind.CLOSED, False)
             case FileModifiedEvent():
-                self._note(event.src_path, EventKind.WRITTEN, False)
+                self._note(event.src_path, EventKind.MODIFIED, False)
             case FileDeletedEvent() | DirDeletedEvent():
-                self._note(event.src_path, EventKind.VANISHED, event.is_directory)
+                self._note(event.src_path, EventKind.DELETED, event.is_directory)
             case _:
-                self._note(event.src_path, EventKind.APPEARED, event.is_directory)
+                self._note(event.src_path, EventKind.CREATED, event.is_directory)
 
     def _note(self, place: bytes | str, sign: EventKind, is_folder: bool) -> None:
         full = os.fsdecode(place)
@@ -77,8 +77,8 @@ class _Handler(FileSystemEventHandler):
         else:
             return
         is_ours = is_folder or is_image_name(path) or is_sidecar_name(path)
-        if is_ours and not self._exclusions.path(path):
-            self._inbox.put(PathEvent(to_catalog(path), sign))
+        if is_ours and not self._exclusions.matches_path(path):
+            self._inbox.add(PathEvent(to_catalog(path), sign))
 
 
 class Watch:
@@ -88,24 +88,25 @@ class Watch:
         loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
         self.root = root
-        self.inbox = Inbox(partial(loop.call_soon_threadsafe, self._event.set))
-        self.handler = _Handler(root, exclusions, self.inbox)
-        self.terms = Terms(exclusions.name, self._leave_unwatched, self.inbox.lose, self._break)
-        self.broken = False
+        self.buffer = EventBuffer(partial(loop.call_soon_threadsafe, self._event.set))
+        self.handler = _Handler(root, exclusions, self.buffer)
+        self.terms = Terms(exclusions.matches_name, self._leave_unwatched, self.buffer.mark_lost, self._break)
+        self.is_broken = False
         self.observed: ObservedWatch | None = None
         self._unwatched: set[str] = set()
         self._lock = threading.Lock()
 
     @property
-    def why_unwatched(self) -> str:
-        """What to say of folders that are not watched."""
+    def unwatched_reason(self) -> str:
+        """Why folders are not watched and how to change it, for the log."""
         return (
-            f"{self.root}: {len(self.unwatched)} folders are more than the kernel may watch or closed to us; "
-            "they are polled instead. To have them watched: sudo sysctl fs.inotify.max_user_watches=1048576"
+            f"{self.root}: {len(self.unwatched_folders)} folders exceed the kernel's limit of watches "
+            "or are not readable; they are polled. "
+            "To have them watched: sudo sysctl fs.inotify.max_user_watches=1048576"
         )
 
     @property
-    def unwatched(self) -> frozenset[str]:
+    def unwatched_folders(self) -> frozenset[str]:
         """Folders, relative to the root, that the kernel does not report on."""
         with self._lock:
             return frozenset(self._unwatched)
@@ -115,7 +116,7 @@ class Watch:
             self._unwatched.add(to_catalog(os.path.relpath(folder, self.root)))
 
     def _break(self) -> None:
-        self.broken = True
+        self.is_broken = True
 
     async def wait(self, timeout_s: float) -> None:
         """Return when something was noted, or after the time."""
@@ -125,10 +126,10 @@ class Watch:
         except TimeoutError:
             return
 
-    def take(self) -> tuple[list[PathEvent], bool]:
+    def drain(self) -> tuple[list[PathEvent], bool]:
         """All notes so far, and whether others were lost."""
         self._event.clear()
-        return self.inbox.take()
+        return self.buffer.drain()
 
 
 class Watcher:
@@ -142,22 +143,22 @@ class Watcher:
         """Begin to read events."""
         self._observer.start()
 
-    async def add(self, watch: Watch) -> None:
-        """Watch the folder and all below it that is not excluded. Raises NotWatched."""
+    async def add_watch(self, watch: Watch) -> None:
+        """Watch the folder and all below it that is not excluded. Raises WatchRefused."""
         self._observer.terms[watch.root] = watch.terms
         try:
             watch.observed = await self._threads.run(
                 self._observer.schedule, watch.handler, watch.root, recursive=True, event_filter=_EVENTS
             )
         except OSError as error:
-            raise NotWatched(_why_not_watched(watch.root, error)) from error
+            raise WatchRefused(_why_not_watched(watch.root, error)) from error
 
-    async def complete(self, watch: Watch) -> None:
+    async def add_missing_watches(self, watch: Watch) -> None:
         """Watch any folder of it that is not watched, as after many renames at once."""
         with suppress(OSError):
             await self._threads.run(self._observer.complete, watch.root)
 
-    async def remove(self, watch: Watch) -> None:
+    async def remove_watch(self, watch: Watch) -> None:
         """Watch it no longer."""
         if watch.observed is not None:
             observed, watch.observed = watch.observed, None
@@ -166,13 +167,13 @@ class Watcher:
             except (KeyError, OSError):
                 logger.debug("the watch had ended by itself")
 
-    def is_watching(self, watch: Watch) -> bool:
+    def is_intact(self, watch: Watch) -> bool:
         """Whether the kernel still reports on this folder, and on each by its name.
 
         A root that is deleted or unmounted ends its watch; folders that are renamed faster than
         they can be watched break it.
         """
-        return not watch.broken and any(
+        return not watch.is_broken and any(
             emitter.watch == watch.observed and emitter.is_alive() for emitter in self._observer.emitters
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.app_keys import MEMORY_CACHE
-from ingest.library_removal import Dismantler
+from ingest.library_removal import LibraryRemover
 from tagify.catalog import Catalog, MarkMissing
 from tagify.deploy.nginx.cache_purge import MODULE, SLICE_BYTES
 from tagify.gc import GarbageCollector
@@ -66,7 +66,7 @@ async def by_library(catalog: Catalog, blobs: ObjectStore, image: Image) -> None
     lease = await catalog.leases.acquire(image.library_id, "test", 60)
     library = await catalog.libraries.get(LibraryId(image.library_id))
     assert library is not None
-    await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
+    await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, lease.token)
 
 
 def questions(image: Image) -> list[tuple[str, dict[str, str]]]:

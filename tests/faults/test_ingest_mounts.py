@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.sync.deletion_guard import FEW
+from ingest.sync.deletion_guard import ALWAYS_ALLOWED
 from ingest.sync.root_identity import MARKER
 from tagify.model import LibraryState
 from tests.support import pictures
@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 
-MANY = [f"{number:03}.jpg" for number in range(FEW + 10)]
+MANY = [f"{number:03}.jpg" for number in range(ALWAYS_ALLOWED + 10)]
 
 
 def fill(folder: Path, names: list[str] = MANY, seed: int = 0) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.paths import to_catalog
 from ingest.pipeline import file_reader, importer
-from ingest.pipeline.file_reader import Reading
+from ingest.pipeline.file_reader import FileSnapshot
 from tagify.model import Bucket, Image, ImageState
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
@@ -99,16 +99,16 @@ async def test_a_file_that_is_moved_onto_one_that_is_about_to_be_read_keeps_its_
 ) -> None:
     edited, moved = harness.root / "a.jpg", harness.root / "b.jpg"
 
-    def read_late(place: str, path: str) -> Reading:
+    def read_late(place: str, path: str) -> FileSnapshot:
         if path == "a.jpg" and moved.exists():
             moved.rename(edited)
-        return file_reader.read(place, path)
+        return file_reader.read_file(place, path)
 
     async with harness.running_ingest():
         edited.write_bytes(pictures.jpeg(seed=1))
         moved.write_bytes(pictures.jpeg(seed=2))
         before = await harness.wait_for_images("a.jpg", "b.jpg")
-        monkeypatch.setattr(importer, "read", read_late)
+        monkeypatch.setattr(importer, "read_file", read_late)
         edited.write_bytes(pictures.jpeg(seed=3))
 
         async def moved_there() -> bool:
@@ -246,12 +246,12 @@ async def test_a_file_that_cannot_be_read_is_failed_and_tried_again_at_every_sca
     # The tests may run as root, whom no permission stops: the refusal is made where the file is opened.
     refused = True
 
-    def read(place: str, path: str) -> Reading:
+    def read(place: str, path: str) -> FileSnapshot:
         if refused and path == "locked.jpg":
             raise PermissionError(errno.EACCES, "Permission denied", place)
-        return file_reader.read(place, path)
+        return file_reader.read_file(place, path)
 
-    monkeypatch.setattr("ingest.pipeline.importer.read", read)
+    monkeypatch.setattr("ingest.pipeline.importer.read_file", read)
     (harness.root / "locked.jpg").write_bytes(pictures.jpeg())
     (harness.root / "open.jpg").write_bytes(pictures.jpeg(seed=2))
     async with harness.running_ingest():

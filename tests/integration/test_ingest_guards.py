@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import build
-from ingest.sync.deletion_guard import FEW
+from ingest.sync.deletion_guard import ALWAYS_ALLOWED
 from ingest.sync.root_identity import MARKER
 from tagify.cli import libraries
 from tagify.model import LibraryState
@@ -17,7 +17,7 @@ from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
 from tests.support.waiting import until
 
-MANY = [f"{number:03}.jpg" for number in range(2 * FEW + 10)]
+MANY = [f"{number:03}.jpg" for number in range(2 * ALWAYS_ALLOWED + 10)]
 """Where events come in two lots and the first may go, the rest is more than may go after a restart too."""
 
 
@@ -195,7 +195,7 @@ async def test_a_large_removal_is_approved_through_the_api(harness: IngestHarnes
 
 
 async def test_few_or_a_small_share_go_at_once(harness: IngestHarness) -> None:
-    names = [f"few{number:02}.jpg" for number in range(FEW)]
+    names = [f"few{number:02}.jpg" for number in range(ALWAYS_ALLOWED)]
     for number, name in enumerate(names):
         (harness.root / name).write_bytes(pictures.jpeg(32, 24, seed=number))
     (harness.root / "keep.jpg").write_bytes(pictures.jpeg(seed=999))

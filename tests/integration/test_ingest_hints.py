@@ -4,7 +4,7 @@ import pytest
 
 from ingest.sync.mounts import file_system_type
 from ingest.watch.debounce import PathEvent
-from ingest.watch.event_buffer import Inbox
+from ingest.watch.event_buffer import EventBuffer
 from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
 from tests.support.ops_pages import Pages
@@ -25,7 +25,7 @@ def write(harness: IngestHarness) -> list[str]:
 async def test_more_events_than_can_be_held_lead_to_a_comparison(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.watch.event_buffer.NOTES_LIMIT", 50)
+    monkeypatch.setattr("ingest.watch.event_buffer.MAX_EVENTS", 50)
     async with harness.running_ingest() as running:
         # The loop that would take the notes is held up meanwhile.
         names = write(harness)
@@ -36,20 +36,20 @@ async def test_more_events_than_can_be_held_lead_to_a_comparison(
 async def test_events_that_the_kernel_lost_lead_to_a_comparison(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inboxes: list[Inbox] = []
+    inboxes: list[EventBuffer] = []
 
-    def deaf(inbox: Inbox, note: PathEvent) -> None:
+    def deaf(inbox: EventBuffer, note: PathEvent) -> None:
         inboxes.append(inbox)
 
     async with harness.running_ingest() as running:
-        monkeypatch.setattr(Inbox, "put", deaf)
+        monkeypatch.setattr(EventBuffer, "add", deaf)
         names = write(harness)
 
         async def something_came() -> bool:
             return bool(inboxes)
 
         await until(something_came)
-        inboxes[0].lose()
+        inboxes[0].mark_lost()
         await harness.wait_for_images(*names)
         assert await Pages.of(running).metric("ingest_events_lost_total") == 1
 
@@ -58,7 +58,7 @@ async def test_a_file_system_of_other_hosts_is_polled(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No event tells of what another host writes."""
-    monkeypatch.setattr(Inbox, "put", lambda inbox, note: None)
+    monkeypatch.setattr(EventBuffer, "add", lambda inbox, note: None)
     kind = file_system_type(str(harness.root))
     assert kind
     harness.settings = harness.settings.model_copy(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from ingest.sync.deletion_guard import FEW
+from ingest.sync.deletion_guard import ALWAYS_ALLOWED
 from tagify.model import Library
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
@@ -116,7 +116,7 @@ async def test_files_that_move_between_libraries(
 
 async def test_offline_moves_are_found_by_content(harness: IngestHarness, sent: Counter[str]) -> None:
     """As after a restore, or a move to another disk: other inodes and times, the same bytes."""
-    names = [f"{number:03}.jpg" for number in range(FEW + 20)]
+    names = [f"{number:03}.jpg" for number in range(ALWAYS_ALLOWED + 20)]
     (harness.root / "old").mkdir()
     for number, name in enumerate(names):
         (harness.root / "old" / name).write_bytes(pictures.jpeg(32, 24, seed=number))
@@ -151,7 +151,7 @@ async def test_names_that_change_in_case_only(harness: IngestHarness, sent: Coun
 async def test_a_folder_that_is_renamed_never_waits_for_approval(
     harness: IngestHarness, sent: Counter[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    names = [f"{number:03}.jpg" for number in range(FEW + 20)]
+    names = [f"{number:03}.jpg" for number in range(ALWAYS_ALLOWED + 20)]
     (harness.root / "old").mkdir()
     for number, name in enumerate(names):
         (harness.root / "old" / name).write_bytes(pictures.jpeg(32, 24, seed=number))

@@ -74,23 +74,23 @@ async def test_the_lease_of_a_process_that_has_died_is_taken_over_at_once(
     catalog: Catalog, library: Library
 ) -> None:
     child = subprocess.Popen(["sleep", "60"])
-    place, _, _, number = lease.owner_name().split("/")
-    owner = f"{place}/{child.pid}/{lease.started(child.pid)}/{number}"
+    place, _, _, number = lease.new_owner_id().split("/")
+    owner = f"{place}/{child.pid}/{lease.process_start_time(child.pid)}/{number}"
     try:
         held = await catalog.leases.acquire(library.id, owner, 600)
-        assert not lease.is_dead(owner)
+        assert not lease.is_dead_process(owner)
     finally:
         child.kill()
         child.wait()
-    assert lease.is_dead(owner)
-    assert await lease.acquire(catalog, library, lease.owner_name()) > held.token
+    assert lease.is_dead_process(owner)
+    assert await lease.acquire(catalog, library, lease.new_owner_id()) > held.token
 
 
 async def test_a_second_daemon_waits_and_takes_over(
     harness: IngestHarness, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (harness.root / "a.jpg").write_bytes(pictures.jpeg())
-    monkeypatch.setattr("ingest.lease.ASK_S", 0.05)
+    monkeypatch.setattr("ingest.lease.ACQUIRE_INTERVAL_S", 0.05)
     async with harness.running_ingest():
         await harness.wait_for_images("a.jpg")
         second = harness.running_ingest()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ingest.sync.change_applier import ChangeApplier
-from ingest.sync.walk import facts_at
-from ingest.watch.event_buffer import Inbox
+from ingest.sync.walk import stat_file
+from ingest.watch.event_buffer import EventBuffer
 from tagify.catalog import MoveImage
 from tagify.model import FileFacts
 from tests.support import pictures
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 
 
 def on_disk(root: Path, name: str) -> FileFacts:
-    found = facts_at(str(root), name)
+    found = stat_file(str(root), name)
     assert found is not None
     return found
 
@@ -29,7 +29,7 @@ async def test_the_catalog_ends_where_the_file_is(
 ) -> None:
     (harness.root / "a.jpg").write_bytes(pictures.jpeg(40, 30))
     begun, written = asyncio.Event(), asyncio.Event()
-    move, take = ChangeApplier._write_moves, Inbox.take
+    move, take = ChangeApplier._write_moves, EventBuffer.drain
 
     async def overtaken(intake: ChangeApplier, moves: Sequence[MoveImage]) -> None:
         if begun.is_set():
@@ -49,7 +49,7 @@ async def test_the_catalog_ends_where_the_file_is(
 
     monkeypatch.setattr(ChangeApplier, "_write_moves", overtaken)
     # The events of the second move have been dealt with by then.
-    monkeypatch.setattr(Inbox, "take", lambda inbox: ([], False) if begun.is_set() else take(inbox))
+    monkeypatch.setattr(EventBuffer, "drain", lambda inbox: ([], False) if begun.is_set() else take(inbox))
     async with harness.running_ingest():
         before = (await harness.wait_for_images("a.jpg"))["a.jpg"]
         (harness.root / "a.jpg").rename(harness.root / "b.jpg")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ingest.watch.debounce import PathEvent
-from ingest.watch.event_buffer import Inbox
+from ingest.watch.event_buffer import EventBuffer
 from tagify.model import Image
 from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
@@ -148,15 +148,15 @@ class Disk:
 
 def disturb(monkeypatch: pytest.MonkeyPatch, random: Random) -> None:
     """Events on their way to the loop are lost, doubled and reordered."""
-    take = Inbox.take
+    take = EventBuffer.drain
 
-    def disturbed(inbox: Inbox) -> tuple[list[PathEvent], bool]:
+    def disturbed(inbox: EventBuffer) -> tuple[list[PathEvent], bool]:
         notes, lost = take(inbox)
         notes = [note for note in notes for _ in range(random.choice((0, 1, 1, 2)))]
         random.shuffle(notes)
         return notes, lost
 
-    monkeypatch.setattr(Inbox, "take", disturbed)
+    monkeypatch.setattr(EventBuffer, "drain", disturbed)
 
 
 async def equal(harness: IngestHarness, disk: Disk) -> dict[str, Image]:

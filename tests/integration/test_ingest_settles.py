@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.pipeline.file_reader import read
-from ingest.watch import NotWatched, Watch, Watcher
+from ingest.pipeline.file_reader import read_file
+from ingest.watch import Watch, Watcher, WatchRefused
 from tagify.model import Image
 from tests.support import pictures
 from tests.support.content_history import ContentHistory
@@ -118,9 +118,9 @@ async def test_a_slow_copy_into_a_folder_that_is_polled(
     slow_house: IngestHarness, history: ContentHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def add(watcher: Watcher, watch: Watch) -> None:
-        raise NotWatched(f"{watch.root}: not here")
+        raise WatchRefused(f"{watch.root}: not here")
 
-    monkeypatch.setattr(Watcher, "add", add)
+    monkeypatch.setattr(Watcher, "add_watch", add)
     slow_house.settings = slow_house.settings.model_copy(update={"ingest_poll_s": 0.2})
     async with slow_house.running_ingest():
         await write_slowly(slow_house.root / "a.gif", GIF, 60, 0.05)
@@ -223,7 +223,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
         return sha256(data)
 
     monkeypatch.setattr(hashlib, "sha256", change)
-    reading = read(str(place), "a.jpg")
+    reading = read_file(str(place), "a.jpg")
     status = os.stat(place)
     assert reading.content == content(later)
     assert (reading.file.size, reading.file.mtime_ns) == (status.st_size, status.st_mtime_ns)

@@ -36,21 +36,21 @@ async def test_folders_that_are_renamed_at_once_are_watched_in_the_end(tmp_path:
     await watcher.start()
     try:
         watch = Watch(str(tmp_path), Exclusions(()))
-        await watcher.add(watch)
+        await watcher.add_watch(watch)
         await asyncio.to_thread(churn, tmp_path, Random(seed))
         folders = [Path(folder) for folder, _, _ in os.walk(tmp_path)]
         heard: set[str] = set()
 
         async def all_heard() -> bool:
             nonlocal watch
-            await watcher.complete(watch)
-            if not watcher.is_watching(watch):
-                await watcher.remove(watch)
+            await watcher.add_missing_watches(watch)
+            if not watcher.is_intact(watch):
+                await watcher.remove_watch(watch)
                 watch = Watch(str(tmp_path), Exclusions(()))
-                await watcher.add(watch)
+                await watcher.add_watch(watch)
             for folder in folders:
                 (folder / "a.jpg").write_bytes(b"")
-            heard.update(note.path for note in watch.take()[0])
+            heard.update(note.path for note in watch.drain()[0])
             return heard >= {str((folder / "a.jpg").relative_to(tmp_path)) for folder in folders}
 
         await until(all_heard, every_s=0.2)

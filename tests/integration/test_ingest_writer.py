@@ -43,7 +43,7 @@ def store(library: Library, number: int, size: int) -> UpsertImage:
 
 
 async def outcomes(writer: BatchWriter, writes: list[UpsertImage]) -> list[BaseException | None]:
-    waiting = [await writer.put(write) for write in writes]
+    waiting = [await writer.enqueue(write) for write in writes]
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 

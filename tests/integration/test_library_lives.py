@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import build
 from ingest.app import build as build_ingest
-from ingest.library_removal import Dismantler
+from ingest.library_removal import LibraryRemover
 from tagify.catalog import Catalog, LeaseLost
 from tagify.model import Bucket, Content
 from tagify.settings import ApiSettings, IngestSettings
@@ -159,13 +159,13 @@ async def test_a_removal_broken_off_anywhere_is_gone_on_with(
         with monkeypatch.context() as broken:
             broken.setattr(owner, call.rpartition(".")[2], _breaks)
             with pytest.raises(RuntimeError):
-                await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
+                await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, lease.token)
         await assert_counts_exact(catalog)
     stale = lease.token
     lease = await catalog.leases.acquire(library.id, "test", 60)
     with pytest.raises(LeaseLost):
-        await Dismantler(catalog, blobs, condemned_s=0).run(library, stale)
-    await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
+        await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, stale)
+    await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, lease.token)
     assert await catalog.libraries.list_all() == []
     assert await stored(blobs, contents) == [False] * 10
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ingest.library_removal import Dismantler
+from ingest.library_removal import LibraryRemover
 from tagify.catalog import Catalog, ImageFilter, MarkMissing, StoredObject, UpsertImage
 from tagify.gc import GarbageCollector, GcResult
 from tagify.model import Bucket, Content, FileFacts, ImageState, Library, Picture
@@ -107,7 +107,7 @@ async def test_a_removed_library_leaves_no_objects(
     await catalog.images.write([store(library)])
     await catalog.libraries.begin_removal(library.id)
     lease = await catalog.leases.acquire(library.id, "test", 60)
-    await Dismantler(catalog, blobs, condemned_s=0).run(library, lease.token)
+    await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, lease.token)
     assert await there(blobs) == [False, False]
     assert await catalog.libraries.list_all() == []
     assert await sweep(catalog, blobs).run() == GcResult(0, 0)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.paths import Exclusions, to_catalog, to_os
-from ingest.pipeline.file_reader import FileChanged, VerifiedReader, read
+from ingest.pipeline.file_reader import FileChanged, VerifiedReader, read_file
 from ingest.sync.diff import Added, Removed, Unchanged, diff
-from ingest.sync.walk import Found, Unreadable, walk
+from ingest.sync.walk import Unreadable, WalkItem, walk
 from ingest.watch.debounce import CLOSED_S, OPEN_FACTOR, Debouncer, EventKind, PathEvent
 from tagify.model import CatalogEntry, FileFacts, ImageId, ImageState, LibraryId
 from tagify.up.supervisor import HEALTHY_RUN_S, MAX_CRASHES, RestartBackoff
@@ -37,24 +37,24 @@ def test_different_names_are_spelt_differently(first: str, second: str) -> None:
 
 def test_exclusions_match_any_part_of_a_path() -> None:
     exclusions = Exclusions((".*", "@eaDir", "*.tmp"))
-    assert exclusions.path("a/@eaDir/b.jpg")
-    assert exclusions.path("a/.hidden/b.jpg")
-    assert exclusions.path("b.tmp")
-    assert not exclusions.path("a/b.jpg")
-    assert not Exclusions(()).path(".a")
+    assert exclusions.matches_path("a/@eaDir/b.jpg")
+    assert exclusions.matches_path("a/.hidden/b.jpg")
+    assert exclusions.matches_path("b.tmp")
+    assert not exclusions.matches_path("a/b.jpg")
+    assert not Exclusions(()).matches_path(".a")
 
 
 def test_a_close_shortens_the_wait_and_an_open_file_lengthens_it() -> None:
     settling = Debouncer(1.0)
-    settling.note(PathEvent("open", EventKind.WRITTEN), 0)
-    settling.note(PathEvent("new", EventKind.APPEARED), 0)
-    settling.note(PathEvent("done", EventKind.WRITTEN), 0)
-    settling.note(PathEvent("done", EventKind.CLOSED), 0)
-    assert settling.due(CLOSED_S) == ["done"]
-    assert settling.due(1.0) == ["new"]
-    assert settling.due(OPEN_FACTOR - 0.1) == []
-    assert settling.due(OPEN_FACTOR) == ["open"]
-    assert (len(settling), settling.next_due()) == (0, None)
+    settling.add(PathEvent("open", EventKind.MODIFIED), 0)
+    settling.add(PathEvent("new", EventKind.CREATED), 0)
+    settling.add(PathEvent("done", EventKind.MODIFIED), 0)
+    settling.add(PathEvent("done", EventKind.CLOSED), 0)
+    assert settling.pop_quiet(CLOSED_S) == ["done"]
+    assert settling.pop_quiet(1.0) == ["new"]
+    assert settling.pop_quiet(OPEN_FACTOR - 0.1) == []
+    assert settling.pop_quiet(OPEN_FACTOR) == ["open"]
+    assert (len(settling), settling.next_due_at()) == (0, None)
 
 
 @given(
@@ -69,11 +69,11 @@ def test_every_path_comes_out_once_and_not_before_it_is_quiet(
     last: dict[str, float] = {}
     for path, sign, pause in events:
         now += pause
-        for early in settling.due(now):
+        for early in settling.pop_quiet(now):
             assert now - last.pop(early) >= CLOSED_S - 1e-9  # 8.2 - 8.0 is a little less than 0.2
-        settling.note(PathEvent(path, sign), now)
+        settling.add(PathEvent(path, sign), now)
         last[path] = now
-    assert sorted(settling.due(now + 100)) == sorted(last)
+    assert sorted(settling.pop_quiet(now + 100)) == sorted(last)
 
 
 PATHS = st.lists(st.sampled_from(["a.jpg", "b.jpg", "c/d.jpg", "c/e.jpg", "f.jpg"]), unique=True).map(sorted)
@@ -83,7 +83,7 @@ def entry(path: str, size: int) -> CatalogEntry:
     return CatalogEntry(ImageId("0" * 24), LibraryId("0" * 24), FileFacts(path, size, 0, 0), ImageState.READY)
 
 
-async def stream(items: list[Found]) -> AsyncIterator[Found]:
+async def stream(items: list[WalkItem]) -> AsyncIterator[WalkItem]:
     for item in items:
         yield item
 
@@ -135,7 +135,7 @@ def test_the_walk_is_in_the_order_of_paths_and_passes_links_over(
 def test_an_upload_that_is_not_what_was_read_is_broken_off(tmp_path: Path) -> None:
     place = tmp_path / "a.jpg"
     place.write_bytes(b"x" * 100)
-    reading = read(str(place), "a.jpg")
+    reading = read_file(str(place), "a.jpg")
     place.write_bytes(b"y" * 100)
     stream = VerifiedReader(str(place), reading)
     assert stream.read(60) == b"y" * 60
@@ -162,15 +162,15 @@ def test_a_link_to_a_folder_is_not_entered_even_when_it_is_asked_for(tmp_path: P
 
 def test_a_sidecar_settles_with_its_image_as_one() -> None:
     settling = Debouncer(1.0)
-    settling.note(PathEvent("one/a.JPG", EventKind.CLOSED), 0)
-    settling.note(PathEvent("one/a.xmp", EventKind.WRITTEN), 0.1)
-    settling.note(PathEvent("one/b.xmp", EventKind.WRITTEN), 0.1)
-    assert settling.due(1.0) == []
-    settling.note(PathEvent("one/a.xmp", EventKind.CLOSED), 1.5)
-    assert settling.due(1.6) == []
-    assert settling.due(0.1 + OPEN_FACTOR) == ["one/a.JPG"]
-    settling.note(PathEvent("one/a.JPG", EventKind.CLOSED), 20)
-    settling.note(PathEvent("one/a.xmp", EventKind.WRITTEN), 20)
-    settling.note(PathEvent("one/a.xmp", EventKind.CLOSED), 20.1)
-    assert settling.due(20.1 + CLOSED_S) == ["one/a.JPG"]
+    settling.add(PathEvent("one/a.JPG", EventKind.CLOSED), 0)
+    settling.add(PathEvent("one/a.xmp", EventKind.MODIFIED), 0.1)
+    settling.add(PathEvent("one/b.xmp", EventKind.MODIFIED), 0.1)
+    assert settling.pop_quiet(1.0) == []
+    settling.add(PathEvent("one/a.xmp", EventKind.CLOSED), 1.5)
+    assert settling.pop_quiet(1.6) == []
+    assert settling.pop_quiet(0.1 + OPEN_FACTOR) == ["one/a.JPG"]
+    settling.add(PathEvent("one/a.JPG", EventKind.CLOSED), 20)
+    settling.add(PathEvent("one/a.xmp", EventKind.MODIFIED), 20)
+    settling.add(PathEvent("one/a.xmp", EventKind.CLOSED), 20.1)
+    assert settling.pop_quiet(20.1 + CLOSED_S) == ["one/a.JPG"]
     assert len(settling) == 0
