@@ -1,4 +1,4 @@
-"""The `tagify` command line: `main` and one module for each subcommand.
+"""The `tagify` command line: `main` and one module per subcommand.
 
-`main` imports only the module of the subcommand it runs, so that each starts without the others' imports.
+`main` imports only the module of the subcommand it runs, to keep start-up fast.
 """

@@ -1,4 +1,4 @@
-"""Options and helpers that several subcommands share."""
+"""Options and helpers shared by the subcommands."""
 
 import argparse
 import asyncio
@@ -14,26 +14,26 @@ from tagify.settings import EdgeSettings, load
 T = TypeVar("T")
 
 
-def add_data_dir(parser: argparse.ArgumentParser, purpose: str = "that of up") -> None:
-    """The option `--data-dir`."""
+def add_data_dir(parser: argparse.ArgumentParser, purpose: str = "data folder of `tagify up`") -> None:
+    """Add the option `--data-dir`."""
     parser.add_argument(
         "--data-dir", type=absolute_path, default=default_data_dir(), help=f"{purpose} (%(default)s)"
     )
 
 
 def default_data_dir() -> Path:
-    """Where a user's programs keep their data (XDG base directories)."""
+    """Return the default data folder, after the XDG base directory specification."""
     data_home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(data_home) / "tagify"
 
 
 def absolute_path(text: str) -> Path:
-    """A folder as somebody typed it."""
+    """Parse a path argument: expand `~`, make it absolute."""
     return Path(text).expanduser().absolute()
 
 
 def with_catalog(data_dir: Path, work: Callable[[Catalog], Awaitable[T]]) -> T:
-    """The result of some work on the catalog of the environment, or of `tagify up` on that data folder."""
+    """Run `work` with the catalog of the environment, or else of the profile in `data_dir`."""
     load_profile(data_dir)
 
     async def run() -> T:

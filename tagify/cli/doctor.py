@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def doctor(data_dir: Path) -> int:
-    """Print a line for each look. 1 when any is an error, else 0. Raises SettingsError."""
+    """Print a line per check; returns 1 if any is an error, else 0. Raises SettingsError."""
     load_profile(data_dir)
     return asyncio.run(_print_report(load(EdgeSettings), data_dir))
 

@@ -11,13 +11,13 @@ from tagify.servers.local_profile import load_profile
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_data_dir(parser)
-    parser.add_argument("--once", type=absolute_path, metavar="PATH", required=True, help="the folder")
+    parser.add_argument("--once", type=absolute_path, metavar="PATH", required=True, help="folder to import")
     parser.set_defaults(run=_run)
 
 
 def _run(parsed: argparse.Namespace) -> int:
     load_profile(parsed.data_dir)
     os.environ.setdefault("TAGIFY_LOG_LEVEL", "warning")
-    # A process in place of this one: the command knows no service.
+    # exec, not import: `tagify` must not depend on a service.
     command = [sys.executable, "-m", "ingest", "--once", str(parsed.once)]
     os.execv(sys.executable, command)  # noqa: S606 - no shell is in it

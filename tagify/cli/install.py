@@ -6,14 +6,16 @@ from tagify.deploy.install.command import install, restart, uninstall
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command that the parser is for."""
+    """Add the options of the subcommand that the parser is named after."""
     match parser.prog.split()[-1]:
         case "install":
             _add_dry_run(parser)
             parser.add_argument(
-                "--with-servers", action="store_true", help="with a MongoDB and an S3 server of its own"
+                "--with-servers", action="store_true", help="run a MongoDB and an S3 server on this host, too"
             )
-            parser.add_argument("--no-start", action="store_true", help="start nothing now")
+            parser.add_argument(
+                "--no-start", action="store_true", help="install without starting the services"
+            )
             parser.set_defaults(run=_install)
         case "uninstall":
             _add_dry_run(parser)
@@ -23,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_dry_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the steps without running them")
 
 
 def _install(parsed: argparse.Namespace) -> int:

@@ -12,27 +12,32 @@ from tagify.model import Library, LibraryState
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_data_dir(parser)
-    actions = parser.add_subparsers(required=True, metavar="WHAT")
-    listing = actions.add_parser("list", help="a line for each library, with what it waits for")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser(
+        "list", help="print a line per library, with deletions that wait for approval"
+    )
     listing.set_defaults(run=lambda parsed: list_libraries(parsed.data_dir))
     approving = actions.add_parser(
-        "approve", help="let the images go whose files have gone, and take its folder for right as it is"
+        "approve", help="approve the waiting deletions, and accept the root folder as it is now"
     )
-    approving.add_argument("library", metavar="NAME", help="its name, path or id")
+    approving.add_argument("library", metavar="NAME", help="name, path or id of the library")
     approving.set_defaults(run=lambda parsed: approve(parsed.data_dir, parsed.library))
 
 
 def list_libraries(data_dir: Path) -> int:
-    """Print a line for each library; 0. Raises Unavailable, SettingsError."""
+    """Print a line per library; returns 0. Raises Unavailable, SettingsError."""
     for library in with_catalog(data_dir, lambda catalog: catalog.libraries.list_all()):
         print(_format_library(library))
     return 0
 
 
 def approve(data_dir: Path, identifier: str) -> int:
-    """Approve of a library as it is now; 0. Raises TagifyError where it is not one, Unavailable."""
+    """Approve a library's waiting deletions and root; returns 0.
+
+    Raises TagifyError unless the identifier matches exactly one library; Unavailable.
+    """
     library = with_catalog(data_dir, lambda catalog: _approve(catalog, identifier))
-    print(f"{library.name}: approved; ingest goes on within seconds")
+    print(f"{library.name}: approved; ingest resumes within seconds")
     return 0
 
 
@@ -42,7 +47,7 @@ async def _approve(catalog: Catalog, identifier: str) -> Library:
     if len(matches) != 1:
         known = ", ".join(f"{library.name} ({library.id})" for library in libraries) or "none"
         problem = "several libraries have" if matches else "no library has"
-        raise TagifyError(f"{problem} the name, path or id {identifier!r}; there are: {known}")
+        raise TagifyError(f"{problem} the name, path or id {identifier!r}; existing libraries: {known}")
     await catalog.libraries.approve(matches[0].id)
     return matches[0]
 
@@ -52,5 +57,5 @@ def _format_library(library: Library) -> str:
     if library.state is LibraryState.SUSPENDED:
         columns.append(library.scan_error)
     if library.pending_deletions:
-        columns.append(f"{library.pending_deletions} images wait to be removed: tagify libraries approve")
+        columns.append(f"{library.pending_deletions} deletions wait for approval: tagify libraries approve")
     return "  ".join(columns)

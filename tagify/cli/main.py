@@ -10,25 +10,25 @@ from tagify import __version__
 from tagify.errors import TagifyError
 
 COMMANDS = {
-    "up": ("up", "run everything here: servers, services and the page"),
-    "doctor": ("doctor", "look at servers, limits and disks, and say what to mend"),
-    "ingest": ("ingest", "import a folder once, with a summary at the end"),
-    "libraries": ("libraries", "list the libraries, or approve of what was found in one"),
-    "cache": ("cache", "look at the edge's disk cache, or empty it"),
-    "tags": ("tags", "count tags anew, and repair what is wrong"),
-    "sweep": ("sweep", "forget what has long been missing, remove unused objects"),
+    "up": ("up", "run servers, services and the page on this machine"),
+    "doctor": ("doctor", "check servers, limits and disks, and print a fix for each problem"),
+    "ingest": ("ingest", "import a folder once and print a summary"),
+    "libraries": ("libraries", "list libraries, or approve waiting deletions of one"),
+    "cache": ("cache", "show statistics of the edge's disk cache, or clear it"),
+    "tags": ("tags", "recount all tags, and repair wrong counts and spellings"),
+    "sweep": ("sweep", "collect garbage: documents of long missing images, unreferenced objects"),
     "nginx": ("nginx", "write the configuration of NGINX"),
     "sample": ("sample", "draw a sample library into a folder"),
-    "install": ("install", "make this host run Tagify by systemd; see make install"),
-    "uninstall": ("install", "take Tagify off this host; settings and data stay"),
-    "restart": ("install", "restart all services of this host, without a gap"),
-    "server": ("server", "run this host's own MongoDB or S3 server, under systemd"),
+    "install": ("install", "install Tagify on this host under systemd (called by make install)"),
+    "uninstall": ("install", "remove Tagify from this host; settings and data stay"),
+    "restart": ("install", "restart all services of this host one by one, without dropping a request"),
+    "server": ("server", "run the embedded MongoDB or S3 server of this host (for systemd)"),
 }
-"""Subcommands: the module of `tagify.cli` that adds it, and its line of help."""
+"""Subcommands: the module of `tagify.cli` that configures it, and its help line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; its exit status. A mistake is one line on standard error and status 1."""
+    """Run a subcommand; returns its exit status. A TagifyError is one line on stderr and status 1."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parsed = _parser(arguments).parse_args(arguments)
     try:
@@ -46,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """A parser that knows the options of the chosen subcommand, and of the others their names."""
-    parser = argparse.ArgumentParser(prog="tagify", description="Folders of images, browsable and taggable.")
+    """Build the parser: all subcommand names, but the options of the chosen one only."""
+    parser = argparse.ArgumentParser(prog="tagify", description="Browse and tag folders of images.")
     parser.add_argument("--version", action="version", version=f"tagify {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    chosen = next((word for word in arguments if word in COMMANDS), None)
+    chosen = next((argument for argument in arguments if argument in COMMANDS), None)
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary)
         if name == chosen:

@@ -9,13 +9,11 @@ from tagify.settings import NginxSettings, load
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    actions = parser.add_subparsers(required=True, metavar="WHAT")
-    rendering = actions.add_parser(
-        "render", help="write it into a folder, from the settings of the environment"
-    )
-    rendering.add_argument("folder", type=absolute_path, help="on a host /etc/nginx/tagify")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    rendering = actions.add_parser("render", help="write it into a folder, from the settings")
+    rendering.add_argument("folder", type=absolute_path, help="target folder; on a host /etc/nginx/tagify")
     rendering.add_argument(
-        "--whole", action="store_true", help="with an nginx.conf, so that nginx runs with this folder alone"
+        "--whole", action="store_true", help="add an nginx.conf, to run nginx with this folder alone"
     )
     rendering.set_defaults(run=_render)
 

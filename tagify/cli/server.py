@@ -8,7 +8,7 @@ from tagify.deploy.install.run_server import run_server
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("server", choices=("mongod", "s3"))
+    parser.add_argument("server", choices=("mongod", "s3"), help="server to run")
     parser.set_defaults(run=_run)
 
 

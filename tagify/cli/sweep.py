@@ -20,15 +20,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def sweep(data_dir: Path) -> int:
-    """Run a pass and print what it did; 0. Raises Unavailable, SettingsError."""
+    """Run garbage collection once and print its result; returns 0. Raises Unavailable, SettingsError."""
     load_profile(data_dir)
-    print(f"sweeping; where something is to be removed this takes {MARK_AGE_S:g} s and more", flush=True)
-    swept = asyncio.run(_sweep(load(IngestSettings)))
-    print(f"{swept.images_deleted} images forgotten, {swept.objects_deleted} objects removed")
+    print(f"collecting garbage; takes at least {MARK_AGE_S:g} s if there are objects to delete", flush=True)
+    result = asyncio.run(_collect_garbage(load(IngestSettings)))
+    print(f"{result.images_deleted} images and {result.objects_deleted} objects deleted")
     return 0
 
 
-async def _sweep(settings: IngestSettings) -> GcResult:
+async def _collect_garbage(settings: IngestSettings) -> GcResult:
     catalog, blobs = Catalog(settings), ObjectStore(settings, threads=1)
     try:
         return await GarbageCollector(

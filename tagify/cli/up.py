@@ -11,16 +11,16 @@ from tagify.up.stack import UpOptions
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--library", type=Path, help="folder to watch; without it a sample library is made")
-    add_data_dir(parser, "for data")
+    parser.add_argument("--library", type=Path, help="folder to watch (default: a generated sample)")
+    add_data_dir(parser, "data folder")
     parser.add_argument("--host", default="127.0.0.1", help="address of the page (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port of the page (%(default)s)")
-    parser.add_argument("--mongo-uri", help="a MongoDB that is there already (a replica set)")
+    parser.add_argument("--mongo-uri", help="use this MongoDB (a replica set)")
     parser.add_argument(
         "--s3-endpoint",
-        help="an S3 server that is there already; its keys in TAGIFY_S3_ACCESS_KEY and TAGIFY_S3_SECRET_KEY",
+        help="use this S3 server, with TAGIFY_S3_ACCESS_KEY and TAGIFY_S3_SECRET_KEY",
     )
-    parser.add_argument("--no-nginx", action="store_true", help="run without nginx though it is installed")
+    parser.add_argument("--no-nginx", action="store_true", help="run without nginx, even if it is installed")
     parser.set_defaults(run=_run)
 
 

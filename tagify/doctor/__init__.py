@@ -1,1 +1,1 @@
-"""`tagify doctor`: what a host needs, looked at, each with its remedy."""
+"""Checks of `tagify doctor`: servers and host, each finding with its fix."""

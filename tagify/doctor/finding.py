@@ -1,11 +1,11 @@
-"""What one look found."""
+"""The result of one check."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """`warning`: works, but not as well or as long as it could. `error`: does not work."""
+    """`warning`: works, with a limitation or only for now. `error`: does not work."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,27 +14,27 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; `fix` says what to do where the level is not ok."""
+    """One line of the report; `fix` is the command or action if the level is not ok."""
 
     level: Level
     message: str
     fix: str = ""
 
     def line(self) -> str:
-        """The line as it is printed."""
+        """Format the finding as printed, the fix on a line of its own."""
         return f"{self.level:8}{self.message}" + (f"\n        → {self.fix}" if self.fix else "")
 
 
 def ok(message: str) -> Finding:
-    """All is well."""
+    """A check that passed."""
     return Finding(Level.OK, message)
 
 
 def warning(message: str, fix: str) -> Finding:
-    """It works, with a but."""
+    """A check that passed with a limitation."""
     return Finding(Level.WARNING, message, fix)
 
 
 def error(message: str, fix: str) -> Finding:
-    """It does not work."""
+    """A check that failed."""
     return Finding(Level.ERROR, message, fix)

@@ -1,4 +1,4 @@
-"""Looks at the machine: limits of the kernel and of the user, disks, programs."""
+"""Checks of the host: kernel and user limits, disks, programs."""
 
 import os
 import platform
@@ -14,68 +14,68 @@ from tagify.up import nginx
 INOTIFY_LIMITS = Path("/proc/sys/fs/inotify")
 MIN_OPEN_FILES = 4096
 MIN_INOTIFY_INSTANCES = 16
-"""A desktop alone uses some ten."""
+"""A desktop alone uses about ten."""
 
 LOW_DISK_BYTES = 5 << 30
 MIN_DISK_BYTES = 500 << 20
 
 
 def report_versions() -> Iterator[Finding]:
-    """Of Tagify and of what it runs on."""
+    """Report the versions of Tagify, Python and the operating system."""
     yield ok(f"tagify {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}")
 
 
 def check_inotify(folders: int, limits: Path = INOTIFY_LIMITS) -> Iterator[Finding]:
-    """Whether the kernel will watch so many folders for one user."""
+    """Check that the inotify limits allow a watch on this many folders."""
     watches, instances, queue = (
         int((limits / name).read_text())
         for name in ("max_user_watches", "max_user_instances", "max_queued_events")
     )
-    message = f"inotify: {folders:,} folders of {watches:,} that may be watched"
+    message = f"inotify: {folders:,} folders to watch, limit {watches:,}"
     needed = max(1 << 20, 2 * folders)
     if folders > watches:
         yield error(message, f"sudo sysctl fs.inotify.max_user_watches={needed}")
     elif folders > watches // 2:
-        yield warning(message, f"soon too few: sudo sysctl fs.inotify.max_user_watches={needed}")
+        yield warning(message, f"raise the limit soon: sudo sysctl fs.inotify.max_user_watches={needed}")
     else:
         yield ok(message)
-    message = f"inotify: {instances} instances for a user, {queue:,} events in the queue"
+    message = f"inotify: limits {instances} instances per user, {queue:,} queued events"
     fix = "sudo sysctl fs.inotify.max_user_instances=1024"
     yield ok(message) if instances >= MIN_INOTIFY_INSTANCES else warning(message, fix)
 
 
 def check_open_files() -> Iterator[Finding]:
-    """Whether a process may open enough files and connections."""
+    """Check the limit of open files, which includes connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    message = f"open files: {soft:,} (at most {hard:,})"
+    message = f"open files: limit {soft:,} (hard limit {hard:,})"
     yield ok(message) if soft >= MIN_OPEN_FILES else warning(message, f"ulimit -n {min(hard, 65536)}")
 
 
 def check_disk(label: str, path: Path) -> Iterator[Finding]:
-    """Whether there is room, and leave to write, where data is kept."""
+    """Check free space and write permission at a path, or at its nearest existing parent."""
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     message = f"{label}: {free / 1e9:.1f} GB free in {path}"
     if not os.access(existing, os.W_OK):
-        yield error(f"{label}: {path} cannot be written by this user", f"sudo chown $USER {existing}")
+        yield error(f"{label}: {path} is not writable by this user", f"sudo chown $USER {existing}")
     elif free < MIN_DISK_BYTES:
-        yield error(message, "free some, or move it")
+        yield error(message, "free some space, or move the folder to a larger disk")
     elif free < LOW_DISK_BYTES:
-        yield warning(message, "free some soon, or move it")
+        yield warning(message, "free some space soon, or move the folder to a larger disk")
     else:
         yield ok(message)
 
 
 def check_nginx() -> Iterator[Finding]:
-    """Whether nginx is there to stand in front."""
+    """Check that nginx is installed."""
     binary = nginx.find_nginx()
     yield (
-        ok(f"nginx in front: {binary}")
+        ok(f"nginx: {binary}")
         if binary
-        else warning("no nginx: page and media come from two origins", "sudo apt-get install nginx")
+        else warning("no nginx: page and media have two origins", "sudo apt-get install nginx")
     )
 
 
 def count_folders(roots: Sequence[Path]) -> int:
-    """Folders below these, themselves included: each takes a watch."""
+    """Count the folders at and below the roots: each needs a watch. Blocks."""
     return sum(1 for root in roots for _ in os.walk(root))

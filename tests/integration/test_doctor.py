@@ -1,4 +1,4 @@
-"""`tagify doctor` over real servers, and over none."""
+"""`tagify doctor` with real servers, and with unreachable ones."""
 
 import asyncio
 from pathlib import Path
@@ -11,41 +11,41 @@ from tagify.doctor.finding import Level
 from tests.conftest import Values
 
 
-def use(monkeypatch: pytest.MonkeyPatch, values: Values) -> None:
+def set_environment(monkeypatch: pytest.MonkeyPatch, values: Values) -> None:
     for name, value in values.items():
         monkeypatch.setenv(f"TAGIFY_{name.upper()}", str(value))
 
 
-async def test_all_is_well_over_real_servers(
+async def test_real_servers_pass_every_check(
     monkeypatch: pytest.MonkeyPatch, mongo_values: Values, s3_values: Values, blobs: object, tmp_path: Path
 ) -> None:
-    use(monkeypatch, {**mongo_values, **s3_values, "edge_cache_dir": tmp_path / "cache"})
+    set_environment(monkeypatch, {**mongo_values, **s3_values, "edge_cache_dir": tmp_path / "cache"})
     lines: list[str] = []
-    monkeypatch.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(map(str, words))))
+    monkeypatch.setattr("builtins.print", lambda *parts, **_: lines.append(" ".join(map(str, parts))))
     status = await asyncio.to_thread(main, ["doctor", "--data-dir", str(tmp_path)])
     report = "\n".join(lines)
     assert status == 0, report
-    for words in (
+    for text in (
         "replica set rs0",
         "journaled",
-        "its buckets are there",
+        "its buckets exist",
         "clock is",
         "inotify",
         "open files",
     ):
-        assert words in report
+        assert text in report
 
 
-def test_servers_that_are_away_are_errors_with_their_fix(
+def test_unreachable_servers_are_errors_with_a_fix(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    away = {
+    unreachable = {
         "mongo_uri": "mongodb://127.0.0.1:1/?directConnection=true",
         "mongo_timeout_s": 0.2,
         "s3_endpoint": "http://127.0.0.1:1",
         "s3_timeout_s": 0.2,
     }
-    use(monkeypatch, away)
+    set_environment(monkeypatch, unreachable)
     assert main(["doctor", "--data-dir", str(tmp_path)]) == 1
     report = capsys.readouterr().out
     assert "error   MongoDB" in report
@@ -54,7 +54,7 @@ def test_servers_that_are_away_are_errors_with_their_fix(
 
 
 @pytest.mark.parametrize(("watches", "level"), [(100, Level.ERROR), (250, Level.WARNING), (1000, Level.OK)])
-def test_folders_are_held_against_the_kernel_s_limit(tmp_path: Path, watches: int, level: Level) -> None:
+def test_folders_are_compared_with_the_inotify_limit(tmp_path: Path, watches: int, level: Level) -> None:
     for name, value in (
         ("max_user_watches", watches),
         ("max_user_instances", 128),

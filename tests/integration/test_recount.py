@@ -123,5 +123,5 @@ async def test_the_command_tells_by_its_status(
     assert "all libraries: tag 'sea': stored 6, counted 3" in text
     status, text = await run("--repair")
     assert status == 0
-    assert "6 counts or spellings were wrong, and are right now" in text
+    assert "6 counts or spellings were wrong; all repaired" in text
     assert await run() == (0, "every count is exact\n")
