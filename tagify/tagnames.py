@@ -1,15 +1,15 @@
-"""What a tag may be called, and which names are the same tag."""
+"""Rules for tag names: normalisation, validation, and when two names are the same tag."""
 
 import functools
 import unicodedata
 from collections.abc import Iterable, Mapping
 
 MAX_LENGTH = 100
-"""Characters in a tag's name, at most."""
+"""Maximum length of a tag's name, in characters."""
 
 
 def normalize_tag(name: str) -> str:
-    """The name as it is kept: NFC, trimmed. Raises ValueError with a reason for people."""
+    """The name as it is stored: NFC, trimmed. Raises ValueError with a message for users."""
     text = unicodedata.normalize("NFC", name).strip()
     if not text:
         raise ValueError("a tag must not be empty")
@@ -21,34 +21,34 @@ def normalize_tag(name: str) -> str:
 
 
 def normalize_keywords(names: Iterable[str]) -> tuple[str, ...]:
-    """The acceptable ones among names that nobody typed here (keywords in files), once each."""
-    found: dict[str, str] = {}
+    """The valid names among keywords read from a file, normalised, without duplicates."""
+    tags: dict[str, str] = {}
     for name in names:
         try:
             text = normalize_tag(name)
         except ValueError:
             continue
-        found.setdefault(tag_key(text), text)
-    return tuple(found.values())
+        tags.setdefault(tag_key(text), text)
+    return tuple(tags.values())
 
 
 @functools.lru_cache(maxsize=10_000)
 def tag_key(name: str) -> str:
-    """Equal for names that differ in case only: they are one tag, in the spelling that came first."""
+    """The key of a tag: equal for names that differ only in case. The first spelling in use is kept."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
 class TagSpellings:
-    """How each tag is spelt: as it is known already, else as it is asked for first."""
+    """Chooses the spelling of each tag: the one in use, else the first that is requested."""
 
-    def __init__(self, known: Mapping[str, str]) -> None:
-        """`known` maps keys (`key_of`) to names."""
-        self._names = dict(known)
+    def __init__(self, in_use: Mapping[str, str]) -> None:
+        """`in_use` maps keys (`tag_key`) to names."""
+        self._names = dict(in_use)
 
     def spelling_of(self, name: str) -> str:
         """The spelling to store for this name."""
         return self._names.setdefault(tag_key(name), name)
 
     def spellings_of(self, names: Iterable[str]) -> list[str]:
-        """The spellings of all, in order, once each."""
+        """The spellings to store for these names, in order, without duplicates."""
         return list(dict.fromkeys(self.spelling_of(name) for name in names))

@@ -1,4 +1,4 @@
-"""Which images a list is of, and in what order."""
+"""Filter and sort order of an image list."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from tagify.model import ImageState, LibraryId
 
 
 class Sort(StrEnum):
-    """Newest added first; taken last first; or by path."""
+    """By time of adding, newest first; by time of taking, newest first; or by path."""
 
     NEWEST = "newest"
     TAKEN_AT = "taken_at"
@@ -18,10 +18,10 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageFilter:
-    """Which images are meant; all that is None or empty does not matter.
+    """Conditions on images; None or empty means no condition.
 
-    Tags are in any case, and `exclude` are those that an image must not have. `folder` is a path in
-    the library, and means all below it. `taken_to` is behind the last moment that is meant.
+    Tags match in any case. `logic` combines `tags`; images with a tag in `exclude` do not match.
+    `folder` is a path in the library and includes all folders below. `taken_to` is exclusive.
     """
 
     library_id: LibraryId | None = None

@@ -1,8 +1,8 @@
-"""The orders of lists, and the places in them: the value that is sorted by, and the id where two are equal.
+"""Keyset pagination: sort orders, positions in them, and index ranges between two positions.
 
-A part of an order is told as legs that follow each other, each one interval of an index. One filter with
-`$or` would say the same, but MongoDB 6 sorts in memory where its branches are themselves several
-intervals (several tags).
+A position is the value of the sort field, plus the id to break ties. The images between two positions
+are read as consecutive ranges of an index. One filter with `$or` would be equivalent, but MongoDB 6
+sorts in memory if its branches are themselves several intervals (several tags).
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Value = datetime | str | None
 
 @dataclass(frozen=True, slots=True)
 class KeysetPosition:
-    """Where an image stands, whether it is there or not. `value` is None in an order by id alone."""
+    """A position in a sort order; its image need not exist. `value` is None if sorted by id only."""
 
     value: Value
     id: ImageId
@@ -29,7 +29,7 @@ class KeysetPosition:
 
 @dataclass(frozen=True, slots=True)
 class IndexRange:
-    """A part of a walk: its filter, and its sort (by id alone where the filter says what goes before it)."""
+    """A range of an index: its filter and its sort (by id only if the filter fixes the sort field)."""
 
     filter: Doc
     sort: list[tuple[str, int]]
@@ -37,7 +37,7 @@ class IndexRange:
 
 @dataclass(frozen=True, slots=True)
 class SortOrder:
-    """How a list is sorted: by a field (None: the id alone) and then by id, both in one direction."""
+    """A sort by a field (None: by id only), then by id, both in the same direction."""
 
     name: str
     field: str | None
@@ -45,36 +45,36 @@ class SortOrder:
 
     @property
     def projection(self) -> Doc:
-        """What `place_of` needs of a document, as a projection."""
+        """The fields of a document that `position_of` needs, as a projection."""
         return {name: 1 for name, _ in self.sort()}
 
     def sort(self, forward: bool = True) -> list[tuple[str, int]]:
-        """The sort, and the end of every index that serves it."""
+        """The sort specification: also the last fields of every index that serves this order."""
         direction = self.direction if forward else -self.direction
         return [*([(self.field, direction)] if self.field else []), ("_id", direction)]
 
     def position_of(self, doc: Doc) -> KeysetPosition:
-        """Where a document stands."""
+        """The position of a document."""
         return KeysetPosition(doc[self.field] if self.field else None, ImageId(str(doc["_id"])))
 
     def ranges(
         self, start: KeysetPosition | None, end: KeysetPosition | None, forward: bool = True
     ) -> list[IndexRange]:
-        """What stands behind `start`, up to `end` and with it, in the order of the walk; None: no limit."""
-        behind, until = ("$gt", "$lte") if (self.direction > 0) is forward else ("$lt", "$gte")
-        ids = {behind: ObjectId(start.id)} if start else {}
-        ends = {until: ObjectId(end.id)} if end else {}
+        """The ranges after `start` (exclusive) up to `end` (inclusive), in reading order; None: unbounded."""
+        after, until = ("$gt", "$lte") if (self.direction > 0) is forward else ("$lt", "$gte")
+        start_id = {after: ObjectId(start.id)} if start else {}
+        end_id = {until: ObjectId(end.id)} if end else {}
         by_id = self.sort(forward)[-1:]
         if self.field is None:
-            return [IndexRange({"_id": ids | ends} if ids or ends else {}, by_id)]
+            return [IndexRange({"_id": start_id | end_id} if start_id or end_id else {}, by_id)]
         if start and end and start.value == end.value:
-            return [IndexRange({self.field: start.value, "_id": ids | ends}, by_id)]
+            return [IndexRange({self.field: start.value, "_id": start_id | end_id}, by_id)]
         before = until.removesuffix("e")
-        between = ({behind: start.value} if start else {}) | ({before: end.value} if end else {})
+        between = ({after: start.value} if start else {}) | ({before: end.value} if end else {})
         return [
-            *([IndexRange({self.field: start.value, "_id": ids}, by_id)] if start else []),
+            *([IndexRange({self.field: start.value, "_id": start_id}, by_id)] if start else []),
             IndexRange({self.field: between} if between else {}, self.sort(forward)),
-            *([IndexRange({self.field: end.value, "_id": ends}, by_id)] if end else []),
+            *([IndexRange({self.field: end.value, "_id": end_id}, by_id)] if end else []),
         ]
 
 

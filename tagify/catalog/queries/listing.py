@@ -1,4 +1,4 @@
-"""Lists of images, as the API answers them: by filter, in an order, page by page."""
+"""Image lists of the API: filtered, sorted, page by page (keyset pagination, or offset)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from tagify.model import Image, ImageTile
 from tagify.tagnames import tag_key
 
 SCAN_FACTOR = 20
-"""Images that are looked at for each one that a page may hold, at most: a page that has found fewer by
-then is short, and the walk goes on from where it stopped."""
+"""Maximum number of images scanned per image requested. If fewer match, the page is short, and the next
+page starts after the last scanned image."""
 
 MAX_OFFSET_SCAN = 20_000
-"""Images that are looked at for a list by offset, at most: one that sifts many holds no more than it finds
-in the newest so many, whatever the offset, and only a walk by cursors goes on behind them."""
+"""Maximum number of images scanned for a list by offset with a residual filter: it contains only matches
+among the newest so many images, whatever the offset. Keyset pagination has no such limit."""
 
 Doc = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePage:
-    """Some images in order, and where the list goes on to either side; None where there is nothing more.
+    """A page of images, and the positions of the previous and next page; None at the ends of the list.
 
-    A page may be short, or empty, and the list go on: where few of the images looked at are meant.
+    A page may be short or empty although a next page exists, if few of the scanned images match.
     """
 
     tiles: tuple[ImageTile, ...] = ()
@@ -38,7 +38,7 @@ class ImagePage:
 
 
 class ImageListing:
-    """The lists of the catalog."""
+    """Reads image lists."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -48,91 +48,90 @@ class ImageListing:
     @maps_driver_errors
     async def page(
         self,
-        which: ImageFilter,
+        image_filter: ImageFilter,
         sort: Sort = Sort.NEWEST,
         *,
         after: KeysetPosition | None = None,
         before: KeysetPosition | None = None,
         limit: int,
     ) -> ImagePage:
-        """Up to `limit` images behind `after`, or before `before`. Raises Unavailable."""
-        plan = await self._plan(which, sort)
+        """Up to `limit` images after `after`, or before `before`. Raises Unavailable."""
+        plan = await self._plan(image_filter, sort)
         if plan is None:
             return ImagePage()
         forward, start = before is None, after or before
-        end = await self._end(plan, start, forward, limit * SCAN_FACTOR)
-        found = await self._read(plan, plan.order.ranges(start, end, forward), limit + 1)
-        docs = found[:limit]
-        near = plan.order.position_of(docs[0]) if docs else end
-        far = plan.order.position_of(docs[-1]) if len(found) > limit else end
+        scan_end = await self._scan_end(plan, start, forward, limit * SCAN_FACTOR)
+        # One more than requested shows whether there is a next page.
+        matches = await self._read(plan, plan.order.ranges(start, scan_end, forward), limit + 1)
+        docs = matches[:limit]
+        first = plan.order.position_of(docs[0]) if docs else scan_end
+        last = plan.order.position_of(docs[-1]) if len(matches) > limit else scan_end
         tiles = tuple(map(tile_from_doc, docs))
         if forward:
-            return ImagePage(tiles, previous=near if start else None, next=far)
-        return ImagePage(tiles[::-1], previous=far, next=near)
+            return ImagePage(tiles, previous=first if start else None, next=last)
+        return ImagePage(tiles[::-1], previous=last, next=first)
 
     @maps_driver_errors
-    async def newest(self, which: ImageFilter, *, limit: int, offset: int = 0) -> tuple[Image, ...]:
-        """Up to `limit` whole images after the newest `offset`, which are walked over. Raises Unavailable."""
-        plan = await self._plan(which, Sort.NEWEST)
+    async def newest(self, image_filter: ImageFilter, *, limit: int, offset: int = 0) -> tuple[Image, ...]:
+        """Up to `limit` complete images after skipping the newest `offset`. Raises Unavailable."""
+        plan = await self._plan(image_filter, Sort.NEWEST)
         if plan is None:
             return ()
-        end = await self._end(plan, None, forward=True, budget=MAX_OFFSET_SCAN)
-        (leg,) = plan.order.ranges(None, end)
-        cursor = self._images.find(
-            _both(plan.indexed_filter, leg.filter) | plan.residual_filter, hint=plan.index
-        ).sort(leg.sort)
-        found = await cursor.skip(offset).limit(limit).batch_size(limit).to_list()
-        return tuple(map(image_from_doc, found))
+        scan_end = await self._scan_end(plan, None, forward=True, max_scanned=MAX_OFFSET_SCAN)
+        (index_range,) = plan.order.ranges(None, scan_end)
+        query = _merge(plan.indexed_filter, index_range.filter) | plan.residual_filter
+        cursor = self._images.find(query, hint=plan.index).sort(index_range.sort)
+        docs = await cursor.skip(offset).limit(limit).batch_size(limit).to_list()
+        return tuple(map(image_from_doc, docs))
 
-    async def _plan(self, which: ImageFilter, sort: Sort) -> QueryPlan | None:
-        names = (*which.tags, *which.exclude)
-        return plan_query(which, sort, await self._known(which, names) if names else {})
+    async def _plan(self, image_filter: ImageFilter, sort: Sort) -> QueryPlan | None:
+        names = (*image_filter.tags, *image_filter.exclude)
+        return plan_query(image_filter, sort, await self._tag_stats(image_filter, names) if names else {})
 
-    async def _known(self, which: ImageFilter, names: Sequence[str]) -> dict[str, TagStats]:
-        """Those of the tags that are in use where the filter looks, by their keys."""
-        library = object_id(which.library_id) if which.library_id else None
+    async def _tag_stats(self, image_filter: ImageFilter, names: Sequence[str]) -> dict[str, TagStats]:
+        """Statistics of those tags that are in use in the filter's library (or in any), by key."""
+        library = object_id(image_filter.library_id) if image_filter.library_id else None
         ids = [{"library_id": library, "key": tag_key(name)} for name in names]
         fields = {"key": 1, "name": 1, "count": 1, "respelling": 1}
         cursor = self._tags.find({"_id": {"$in": ids}}, fields)
         return {doc["key"]: TagStats(spellings_in_use(doc), doc["count"]) for doc in await cursor.to_list()}
 
-    async def _end(
-        self, plan: QueryPlan, start: KeysetPosition | None, forward: bool, budget: int
+    async def _scan_end(
+        self, plan: QueryPlan, start: KeysetPosition | None, forward: bool, max_scanned: int
     ) -> KeysetPosition | None:
-        """Where a page has looked at enough; None where it may look at all that its index leads to.
+        """The position after `max_scanned` images; None if the scan needs no limit.
 
-        Found before the page is read, and from the index alone: what changes in between is not passed over.
+        Determined before the page is read, from the index alone, so that images added in between are
+        not skipped.
         """
-        if not plan.residual_filter or (plan.max_matches is not None and plan.max_matches <= budget):
+        if not plan.residual_filter or (plan.max_matches is not None and plan.max_matches <= max_scanned):
             return None
-        for leg in plan.order.ranges(start, None, forward):
-            cursor = self._images.find(
-                _both(plan.indexed_filter, leg.filter), plan.order.projection, hint=plan.index
-            )
-            found = await cursor.sort(leg.sort).skip(budget - 1).limit(1).to_list()
-            if found:
-                return plan.order.position_of(found[0])
+        for index_range in plan.order.ranges(start, None, forward):
+            query = _merge(plan.indexed_filter, index_range.filter)
+            cursor = self._images.find(query, plan.order.projection, hint=plan.index).sort(index_range.sort)
+            docs = await cursor.skip(max_scanned - 1).limit(1).to_list()
+            if docs:
+                return plan.order.position_of(docs[0])
         return None
 
-    async def _read(self, plan: QueryPlan, legs: Sequence[IndexRange], limit: int) -> list[Doc]:
+    async def _read(self, plan: QueryPlan, ranges: Sequence[IndexRange], limit: int) -> list[Doc]:
         fields = TILE_FIELDS | plan.order.projection
         docs: list[Doc] = []
-        for leg in legs:
-            cursor = self._images.find(
-                _both(plan.indexed_filter, leg.filter) | plan.residual_filter, fields, hint=plan.index
-            )
-            left = limit - len(docs)
-            # All at once: 101 is what the server begins with.
-            docs += await cursor.sort(leg.sort).limit(left).batch_size(left).to_list()
+        for index_range in ranges:
+            query = _merge(plan.indexed_filter, index_range.filter) | plan.residual_filter
+            cursor = self._images.find(query, fields, hint=plan.index).sort(index_range.sort)
+            remaining = limit - len(docs)
+            # In one batch: the server's default first batch has 101 documents.
+            docs += await cursor.limit(remaining).batch_size(remaining).to_list()
             if len(docs) == limit:
                 break
         return docs
 
 
-def _both(served: Doc, leg: Doc) -> Doc:
-    """A document for both: a field in the two of them is within both intervals."""
-    shared = served.keys() & leg.keys()
-    if not shared:
-        return served | leg
-    rest = {name: value for name, value in leg.items() if name not in shared}
-    return served | rest | {"$and": [{name: leg[name]} for name in shared]}
+def _merge(indexed: Doc, bounds: Doc) -> Doc:
+    """A filter that requires both; conditions on the same field are combined by `$and`."""
+    common = indexed.keys() & bounds.keys()
+    if not common:
+        return indexed | bounds
+    rest = {name: value for name, value in bounds.items() if name not in common}
+    return indexed | rest | {"$and": [{name: bounds[name]} for name in common]}

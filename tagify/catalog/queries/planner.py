@@ -1,8 +1,8 @@
-"""How a list is read: by one index, named to the server, and never by a sort in memory.
+"""Query planner: each list is read from one index, named by a hint, without an in-memory sort.
 
-The server's own planner guesses from a short trial which index is best, and remembers its guess for
-other tags too. We know better: the counts of all tags are stored. Of tags that must all be there the
-rarest one leads, and the rest is looked for in its images.
+MongoDB's planner chooses an index by a short trial and caches the choice for other tags too. We know
+more: the counts of all tags are stored. Of several required tags the rarest one is looked up in the
+index, and the others are checked on its images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from tagify.tagnames import tag_key
 
 Doc = dict[str, Any]
 
-# "/" is followed by "0": all paths below a folder lie between the two.
+# "/" is followed by "0" in ASCII: all paths below a folder lie between the two.
 _AFTER_SLASH = chr(ord("/") + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class TagStats:
-    """A tag in use: how its images spell it (several ways only while it is being respelt), and how many."""
+    """The spellings of a tag on images (several only while it is being renamed), and its count."""
 
     spellings: tuple[str, ...]
     count: int
@@ -30,9 +30,9 @@ class TagStats:
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """An index, what it serves by itself, and what its images are sifted by (nothing, mostly).
+    """An index, the filter it serves, and the residual filter that is checked on each document (often empty).
 
-    `expected` is the most images that the index leads to, where that is known.
+    `max_matches` is the maximum number of images that match `indexed_filter`; None if unknown.
     """
 
     index: str
@@ -43,53 +43,55 @@ class QueryPlan:
 
 
 def index_name(order: SortOrder, *, library: bool, tags: bool) -> str:
-    """The name of the index of an order of all images, of a library's, of a tag's, or of both."""
+    """The name of the index of a sort order: over all images, per library, per tag, or per both."""
     return "_".join([*(["library"] if library else []), *(["tag"] if tags else []), order.name])
 
 
-def plan_query(which: ImageFilter, sort: Sort, known: Mapping[str, TagStats]) -> QueryPlan | None:
-    """The plan of a list, or None where it has no images. `known` are the tags in use, by their keys."""
+def plan_query(image_filter: ImageFilter, sort: Sort, tag_stats: Mapping[str, TagStats]) -> QueryPlan | None:
+    """The plan of a list; None if no image can match. `tag_stats`: the tags in use, by key."""
     order = ORDERS[sort]
-    served: Doc = {"state": which.state.value}
-    if which.library_id:
-        served["library_id"] = object_id(which.library_id)
-    leading = _leading(which, known)
-    if leading is None:
+    indexed: Doc = {"state": image_filter.state.value}
+    if image_filter.library_id:
+        indexed["library_id"] = object_id(image_filter.library_id)
+    tags = _tag_conditions(image_filter, tag_stats)
+    if tags is None:
         return None
-    served |= leading.indexed_filter | _ranges(which)
-    index = index_name(order, library=which.library_id is not None, tags="tags" in served)
-    return QueryPlan(index, served, leading.residual_filter, order, leading.max_matches)
+    indexed |= tags.indexed_filter | _range_conditions(image_filter)
+    index = index_name(order, library=image_filter.library_id is not None, tags="tags" in indexed)
+    return QueryPlan(index, indexed, tags.residual_filter, order, tags.max_matches)
 
 
 @dataclass(frozen=True, slots=True)
-class _Leading:
-    """What a filter says of tags."""
+class _TagConditions:
+    """The conditions on tags, divided as in QueryPlan."""
 
     indexed_filter: Doc
     residual_filter: Doc
     max_matches: int | None = None
 
 
-def _leading(which: ImageFilter, known: Mapping[str, TagStats]) -> _Leading | None:
-    excluded = [name for key in map(tag_key, which.exclude) if key in known for name in known[key].spellings]
-    # Under $nor the server takes no bounds from a condition: the leading tag stays the leading one.
-    sift: list[Doc] = [{"tags": {"$in": excluded}}] if excluded else []
-    if which.no_tags:
-        return _Leading({"tags": []}, {})
-    if not which.tags:
-        return _Leading({}, _nor(sift))
-    keys = dict.fromkeys(map(tag_key, which.tags))
-    found = sorted((known[key] for key in keys if key in known), key=lambda tag: tag.count)
-    if not found or (which.logic == "and" and len(found) < len(keys)):
+def _tag_conditions(image_filter: ImageFilter, tag_stats: Mapping[str, TagStats]) -> _TagConditions | None:
+    excluded_keys = [key for key in map(tag_key, image_filter.exclude) if key in tag_stats]
+    excluded = [name for key in excluded_keys for name in tag_stats[key].spellings]
+    # Under $nor, because MongoDB derives no index bounds from it: the rarest tag stays the indexed one.
+    residual: list[Doc] = [{"tags": {"$in": excluded}}] if excluded else []
+    if image_filter.no_tags:
+        return _TagConditions({"tags": []}, {})
+    if not image_filter.tags:
+        return _TagConditions({}, _nor(residual))
+    keys = dict.fromkeys(map(tag_key, image_filter.tags))
+    by_count = sorted((tag_stats[key] for key in keys if key in tag_stats), key=lambda tag: tag.count)
+    if not by_count or (image_filter.logic == "and" and len(by_count) < len(keys)):
         return None
-    if which.logic == "or":
-        names = [name for tag in found for name in tag.spellings]
-        return _Leading({"tags": _one_of(names)}, _nor(sift), sum(tag.count for tag in found))
-    sift += [{"tags": {"$nin": tag.spellings}} for tag in found[1:]]
-    return _Leading({"tags": _one_of(found[0].spellings)}, _nor(sift), found[0].count)
+    if image_filter.logic == "or":
+        names = [name for tag in by_count for name in tag.spellings]
+        return _TagConditions({"tags": _any_of(names)}, _nor(residual), sum(tag.count for tag in by_count))
+    rarest = by_count[0]
+    residual += [{"tags": {"$nin": tag.spellings}} for tag in by_count[1:]]
+    return _TagConditions({"tags": _any_of(rarest.spellings)}, _nor(residual), rarest.count)
 
 
-def _one_of(names: Sequence[str]) -> Any:
+def _any_of(names: Sequence[str]) -> Any:
     return {"$in": list(names)} if len(names) > 1 else names[0]
 
 
@@ -97,11 +99,11 @@ def _nor(conditions: list[Doc]) -> Doc:
     return {"$nor": conditions} if conditions else {}
 
 
-def _ranges(which: ImageFilter) -> Doc:
-    ranges: Doc = {}
-    if which.folder:
-        ranges["path"] = {"$gt": f"{which.folder}/", "$lt": f"{which.folder}{_AFTER_SLASH}"}
-    limits = {"$gte": which.taken_from, "$lt": which.taken_to}
-    if given := {name: value for name, value in limits.items() if value is not None}:
-        ranges["taken_at"] = given
-    return ranges
+def _range_conditions(image_filter: ImageFilter) -> Doc:
+    conditions: Doc = {}
+    if image_filter.folder:
+        conditions["path"] = {"$gt": f"{image_filter.folder}/", "$lt": f"{image_filter.folder}{_AFTER_SLASH}"}
+    limits = {"$gte": image_filter.taken_from, "$lt": image_filter.taken_to}
+    if taken := {operator: value for operator, value in limits.items() if value is not None}:
+        conditions["taken_at"] = taken
+    return conditions
