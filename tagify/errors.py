@@ -1,23 +1,23 @@
-"""The errors that cross a room's border. Those a client may see are Problems (RFC 9457)."""
+"""Errors shared by all packages. Those shown to clients are Problems (RFC 9457)."""
 
 
 class TagifyError(Exception):
-    """The base of all errors that this project raises on purpose."""
+    """Base class of all errors of this project."""
 
 
 class SettingsError(TagifyError):
-    """The environment does not make sense; one line for each mistake."""
+    """The settings are invalid; the message has one line per mistake."""
 
 
 class Undecodable(TagifyError):
-    """The original is no picture that we can show. The text is one sentence for people."""
+    """The original cannot be decoded. The message is one sentence for users."""
 
 
 class Problem(TagifyError):
-    """An error with a public answer: a status, a stable type and a sentence for people.
+    """An error that is returned to the client: a status, a stable type and a sentence for users.
 
     `slug` never changes once released: clients match on it. `detail` is shown to the client,
-    so it holds no secret, no path outside a library and no trace.
+    so it contains no secret, no path outside a library and no stack trace.
     """
 
     status: int = 500
@@ -32,11 +32,11 @@ class Problem(TagifyError):
 
     @property
     def type(self) -> str:
-        """The problem's URI, stable across releases."""
+        """The URI of the problem type, stable across releases."""
         return f"urn:tagify:problem:{self.slug}"
 
     def body(self) -> dict[str, object]:
-        """The members of the `application/problem+json` answer."""
+        """The members of the `application/problem+json` body."""
         body: dict[str, object] = {"type": self.type, "title": self.title, "status": self.status}
         if self.detail:
             body["detail"] = self.detail
@@ -44,67 +44,67 @@ class Problem(TagifyError):
 
 
 class BadRequest(Problem):
-    """The request cannot be understood: a parameter, a cursor or a body is wrong."""
+    """A parameter, cursor or body of the request is invalid."""
 
     status, slug, title = 400, "bad-request", "Bad request"
 
 
 class NotFound(Problem):
-    """No such image, library, content or route."""
+    """The image, library, content or route does not exist."""
 
     status, slug, title = 404, "not-found", "Not found"
 
 
 class Conflict(Problem):
-    """The request is sound but does not fit what is stored."""
+    """The request is valid but conflicts with stored data."""
 
     status, slug, title = 409, "conflict", "Conflict"
 
 
 class RequestTimeout(Problem):
-    """The body of the request did not come in time."""
+    """The request body did not arrive in time."""
 
     status, slug, title = 408, "request-timeout", "Request timeout"
 
 
 class TooLarge(Problem):
-    """The body of the request is larger than any that makes sense."""
+    """The request body exceeds the size limit."""
 
     status, slug, title = 413, "too-large", "Too large"
 
 
 class UrlTooLong(Problem):
-    """The URL is longer than any that makes sense."""
+    """The URL exceeds the length limit."""
 
     status, slug, title = 414, "url-too-long", "URL too long"
 
 
 class TooManyRequests(Problem):
-    """This client asks more often than it may."""
+    """The client exceeds its rate limit."""
 
     status, slug, title = 429, "too-many-requests", "Too many requests"
 
 
 class PreconditionFailed(Problem):
-    """The client asks for another representation than there is now."""
+    """A precondition of the request (`If-Match`, `If-Unmodified-Since`) does not hold."""
 
     status, slug, title = 412, "precondition-failed", "Precondition failed"
 
 
 class RangeNotSatisfiable(Problem):
-    """None of the bytes that the client asks for are there."""
+    """No requested byte range overlaps the content."""
 
     status, slug, title = 416, "range-not-satisfiable", "Range not satisfiable"
 
 
 class Unprocessable(Problem):
-    """The original cannot be made into what was asked for."""
+    """The original cannot be converted to the requested variant."""
 
     status, slug, title = 422, "unprocessable", "Cannot be processed"
 
 
 class Busy(Problem):
-    """A queue is full: the same request will succeed a little later."""
+    """A queue is full; the client should retry after a moment (back-pressure)."""
 
     status, slug, title = 503, "busy", "Too busy"
 
@@ -113,9 +113,9 @@ class Busy(Problem):
 
 
 class Unavailable(Problem):
-    """MongoDB or the S3 server does not answer, or not in time."""
+    """MongoDB or the S3 server does not answer in time."""
 
-    status, slug, title = 503, "unavailable", "A server behind this one is away"
+    status, slug, title = 503, "unavailable", "A dependency is down"
 
     def __init__(self, detail: str = "", *, retry_after_s: int | None = 2, **extra: object) -> None:
         super().__init__(detail, retry_after_s=retry_after_s, **extra)

@@ -1,8 +1,7 @@
-"""What a change of tags does to one image, and what taking it back does. Nothing here asks a server.
+"""Tag edits: the effect of a change, and of its undo, on the tags of one image. No database access.
 
-An image carries a log of the changes of its tags of the last hour: for each, the tag's key and the
-id of the change. A change may be taken back from a tag of an image while it is the last in the log
-that speaks of this tag.
+Each image has a log of the changes of its tags in the last hour: the tag's key and the change's id. A
+change of a tag can be undone only if no later change touched the same tag on the same image.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,19 +15,19 @@ from tagify.model import ImageId
 from tagify.tagnames import tag_key
 
 UNDO_LIFETIME = timedelta(hours=1)
-"""How long a change can be taken back."""
+"""Time during which a change can be undone."""
 
 MAX_LOG_LENGTH = 300
-"""Changes in an image's log, at most; older ones cannot be taken back."""
+"""Maximum number of log entries per image; older changes cannot be undone."""
 
 Doc = Mapping[str, Any]
 IndexedTag = tuple[int, str]
-"""A tag and its place among an image's tags."""
+"""A tag and its index in an image's list of tags."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedImage:
-    """The tags of an image after a change, and what the change did to them."""
+    """The tags of an image after a change, and those the change added and removed."""
 
     id: ImageId
     tags: tuple[str, ...]
@@ -38,14 +37,17 @@ class TaggedImage:
 
 @dataclass(frozen=True, slots=True)
 class EditResult:
-    """What a change does to the tags of an image; `removed` tells where they were."""
+    """The effect of a change on one image; `removed` has the tags with their former indexes.
+
+    False if the change has no effect.
+    """
 
     tags: tuple[str, ...]
     added: tuple[str, ...]
     removed: tuple[IndexedTag, ...]
 
     def to_tagged_image(self, image_id: ObjectId) -> TaggedImage:
-        """The same for whoever asked."""
+        """The result for the API, without indexes."""
         return TaggedImage(
             ImageId(str(image_id)), self.tags, self.added, tuple(tag for _, tag in self.removed)
         )
@@ -55,52 +57,57 @@ class EditResult:
 
 
 class TagEdit:
-    """Tags to put on and tags to take off. One in both lists is put on; case makes no other tag."""
+    """Tags to add and to remove. A tag in both lists is added; tags that differ only in case are equal."""
 
     def __init__(self, add: Iterable[str], remove: Iterable[str]) -> None:
-        self._adding: dict[str, str] = {}
+        self._add: dict[str, str] = {}
         for tag in add:
-            self._adding.setdefault(tag_key(tag), tag)
-        self._dropping = {tag_key(tag) for tag in remove} - self._adding.keys()
+            self._add.setdefault(tag_key(tag), tag)
+        self._remove = {tag_key(tag) for tag in remove} - self._add.keys()
 
     def apply_to(self, tags: Sequence[str]) -> EditResult:
-        """What it does to an image that has these tags."""
+        """The effect on an image with these tags."""
         keys = [tag_key(tag) for tag in tags]
-        added = tuple(tag for key, tag in self._adding.items() if key not in keys)
-        removed = tuple((place, tags[place]) for place, key in enumerate(keys) if key in self._dropping)
-        kept = [tag for tag, key in zip(tags, keys, strict=True) if key not in self._dropping]
-        return EditResult((*kept, *added), added, removed)
+        added = tuple(tag for key, tag in self._add.items() if key not in keys)
+        removed = tuple((index, tags[index]) for index, key in enumerate(keys) if key in self._remove)
+        remaining = [tag for tag, key in zip(tags, keys, strict=True) if key not in self._remove]
+        return EditResult((*remaining, *added), added, removed)
 
 
-def undo_edit(doc: Doc, by: ObjectId, added: Iterable[str], removed: Iterable[IndexedTag]) -> EditResult:
-    """Undo what the change `by` did to an image, tag by tag, where no other change came after it."""
-    last = {entry["key"]: entry["by"] for entry in doc.get("tag_log", ())}
-    off = {tag_key(tag) for tag in added if last.get(tag_key(tag)) == by}
-    back = [(place, tag) for place, tag in removed if last.get(tag_key(tag)) == by]
+def undo_edit(
+    doc: Doc, change_id: ObjectId, added: Iterable[str], removed: Iterable[IndexedTag]
+) -> EditResult:
+    """Undo a change on one image, for each tag that no later change touched.
+
+    `added` and `removed` are what the change did to this image.
+    """
+    last_change = {entry["key"]: entry["by"] for entry in doc.get("tag_log", ())}
+    keys_to_remove = {tag_key(tag) for tag in added if last_change.get(tag_key(tag)) == change_id}
+    to_restore = [(index, tag) for index, tag in removed if last_change.get(tag_key(tag)) == change_id]
     tags: Sequence[str] = doc["tags"]
-    gone = tuple((place, tag) for place, tag in enumerate(tags) if tag_key(tag) in off)
-    kept = [tag for tag in tags if tag_key(tag) not in off]
-    worn = {tag_key(tag) for tag in kept}
-    missed = [(place, tag) for place, tag in sorted(back) if tag_key(tag) not in worn]
-    for place, tag in missed:
-        kept.insert(place, tag)
-    return EditResult(tuple(kept), tuple(tag for _, tag in missed), gone)
+    undone = tuple((index, tag) for index, tag in enumerate(tags) if tag_key(tag) in keys_to_remove)
+    result = [tag for tag in tags if tag_key(tag) not in keys_to_remove]
+    present = {tag_key(tag) for tag in result}
+    restored = [(index, tag) for index, tag in sorted(to_restore) if tag_key(tag) not in present]
+    for index, tag in restored:
+        result.insert(index, tag)
+    return EditResult(tuple(result), tuple(tag for _, tag in restored), undone)
 
 
-def log_with_edit(doc: Doc, by: ObjectId, change: EditResult) -> list[dict[str, Any]]:
-    """The image's log once this change has been made."""
-    return log_with_keys(doc, by, map(tag_key, (*change.added, *(tag for _, tag in change.removed))))
+def log_with_edit(doc: Doc, change_id: ObjectId, edit: EditResult) -> list[dict[str, Any]]:
+    """The image's log after this edit."""
+    return log_with_keys(doc, change_id, map(tag_key, (*edit.added, *(tag for _, tag in edit.removed))))
 
 
-def log_with_keys(doc: Doc, by: ObjectId, keys: Iterable[str]) -> list[dict[str, Any]]:
-    """The image's log once a change has been made to the tags of these keys."""
+def log_with_keys(doc: Doc, change_id: ObjectId, keys: Iterable[str]) -> list[dict[str, Any]]:
+    """The image's log after a change of the tags with these keys; drops expired entries."""
     log = doc.get("tag_log", ())
     if log:
         oldest = datetime.now(UTC) - UNDO_LIFETIME
         log = [entry for entry in log if entry["by"].generation_time > oldest]
-    return [*log, *({"key": key, "by": by} for key in keys)][-MAX_LOG_LENGTH:]
+    return [*log, *({"key": key, "by": change_id} for key in keys)][-MAX_LOG_LENGTH:]
 
 
-def log_without(doc: Doc, by: ObjectId) -> list[dict[str, Any]]:
+def log_without(doc: Doc, change_id: ObjectId) -> list[dict[str, Any]]:
     """The image's log without this change."""
-    return [entry for entry in doc.get("tag_log", ()) if entry["by"] != by]
+    return [entry for entry in doc.get("tag_log", ()) if entry["by"] != change_id]

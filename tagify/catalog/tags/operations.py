@@ -1,4 +1,4 @@
-"""What can be asked of the tags of images: a change, or to take one back. Each works on a slate."""
+"""Operations on the tags of images: a change, or the undo of one. Each works on a TagUnitOfWork."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,94 +13,96 @@ from tagify.catalog.tags.undo_log import ChangeIdentity, RecordedEdit, build_rec
 from tagify.catalog.tags.unit_of_work import TagUnitOfWork
 
 BATCH = 500
-"""Images in one transaction, at most: one that takes long is overtaken by short ones again and again."""
+"""Maximum number of images per transaction: a long one loses every write conflict to shorter ones."""
 
 OperationResult = tuple[list[TaggedImage], dict[str, Any] | None]
-"""What was done to each image, and the record of it where it can be taken back."""
+"""The result for each image, and the undo record; None if nothing can be undone."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
-    """Put tags on some images, at most BATCH, and take tags off."""
+    """Adds and removes tags on up to BATCH images."""
 
-    signature: ChangeIdentity
+    identity: ChangeIdentity
     ids: Sequence[ObjectId]
     add: Sequence[str]
     remove: Sequence[str]
 
     @property
     def max_images(self) -> int:
-        """Images that it may touch."""
+        """Maximum number of images it changes."""
         return len(self.ids)
 
     @property
     def tag_names(self) -> list[str]:
-        """Tags whose spelling it must know."""
+        """The tags whose stored spelling it needs."""
         return [*self.add, *self.remove]
 
-    def apply(self, slate: TagUnitOfWork) -> OperationResult:
-        """Do it to those that are present."""
-        wish = TagEdit(slate.spelling.spellings_of(self.add), self.remove)
-        outcomes, changed = [], {}
-        for name in self.ids:
-            if (doc := slate.get(name)) is None:
+    def apply(self, unit_of_work: TagUnitOfWork) -> OperationResult:
+        """Apply the change to those images that are present."""
+        edit = TagEdit(unit_of_work.spellings.spellings_of(self.add), self.remove)
+        tagged_images, changed = [], {}
+        for image_id in self.ids:
+            if (doc := unit_of_work.get(image_id)) is None:
                 continue
-            retagging = wish.apply_to(doc["tags"])
-            outcomes.append(retagging.to_tagged_image(name))
-            if retagging:
-                changed[name] = retagging
-                slate.set_tags(name, retagging.tags, log_with_edit(doc, self.signature.by, retagging))
-        return outcomes, build_record(self.signature, changed) if changed else None
+            result = edit.apply_to(doc["tags"])
+            tagged_images.append(result.to_tagged_image(image_id))
+            if result:
+                changed[image_id] = result
+                unit_of_work.set_tags(
+                    image_id, result.tags, log_with_edit(doc, self.identity.change_id, result)
+                )
+        return tagged_images, build_record(self.identity, changed) if changed else None
 
 
 @dataclass(frozen=True, slots=True)
 class TagUndo:
-    """Take back what one record tells of."""
+    """Undoes the edits of one undo record."""
 
     record: ObjectId
 
     @property
     def max_images(self) -> int:
-        """Images that it may touch, at most."""
+        """Maximum number of images it changes."""
         return BATCH
 
 
 @dataclass(frozen=True, slots=True)
 class UndoRecord:
-    """A record that is being taken back; empty where that has been done already."""
+    """An undo record that is being undone; empty if it was undone before."""
 
-    by: ObjectId | None
-    done: dict[ObjectId, RecordedEdit]
+    change_id: ObjectId | None
+    edits: dict[ObjectId, RecordedEdit]
 
     @classmethod
     async def mark_undone(
-        cls, database: Database, name: ObjectId, session: AsyncClientSession
+        cls, database: Database, record_id: ObjectId, session: AsyncClientSession
     ) -> "UndoRecord":
-        """Mark the record as taken back."""
+        """Load a record and mark it as undone."""
         doc = await database.undos.find_one_and_update(
-            {"_id": name, "undone": False}, {"$set": {"undone": True}}, session=session
+            {"_id": record_id, "undone": False}, {"$set": {"undone": True}}, session=session
         )
         return cls(doc["by"], recorded_edits(doc)) if doc else cls(None, {})
 
     @property
     def ids(self) -> list[ObjectId]:
-        """The images that it may touch."""
-        return list(self.done)
+        """The images it may change."""
+        return list(self.edits)
 
     @property
     def tag_names(self) -> list[str]:
-        """Tags whose spelling it must know: those that may be put on again."""
-        return [tag for step in self.done.values() for _, tag in step.removed]
+        """The tags whose stored spelling it needs: those it may add again."""
+        return [tag for edit in self.edits.values() for _, tag in edit.removed]
 
-    def apply(self, slate: TagUnitOfWork) -> OperationResult:
-        """Do it to those images that are present."""
-        outcomes = []
-        for name, step in self.done.items():
-            if (doc := slate.get(name)) is None or self.by is None:
+    def apply(self, unit_of_work: TagUnitOfWork) -> OperationResult:
+        """Undo the edits on those images that are present."""
+        tagged_images = []
+        for image_id, edit in self.edits.items():
+            if (doc := unit_of_work.get(image_id)) is None or self.change_id is None:
                 continue
-            removed = [(place, slate.spelling.spelling_of(tag)) for place, tag in step.removed]
-            retagging = undo_edit(doc, self.by, step.added, removed)
-            outcomes.append(retagging.to_tagged_image(name))
-            if retagging:
-                slate.set_tags(name, retagging.tags, log_without(doc, self.by))
-        return outcomes, None
+            removed = [(index, unit_of_work.spellings.spelling_of(tag)) for index, tag in edit.removed]
+            result = undo_edit(doc, self.change_id, edit.added, removed)
+            tagged_images.append(result.to_tagged_image(image_id))
+            if result:
+                unit_of_work.set_tags(image_id, result.tags, log_without(doc, self.change_id))
+        return tagged_images, None

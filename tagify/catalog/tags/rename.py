@@ -1,8 +1,8 @@
-"""A tag becomes another on some images, in one transaction: the step of which a rename is made.
+"""One step of a rename job: replaces a tag by another on a batch of images, in one transaction.
 
-Where the two differ in case only it is one tag, which is spelt anew: its counts are the same, their
-names change at once, and step by step those on the images. Until that is done the counts tell how else
-the tag may be spelt (`respelling`), and lists look for that too.
+If source and target differ only in case they are one tag (a respelling): its counts stay, the name in the
+tag documents changes at once, and the images follow step by step. Until all have followed, the tag
+documents list the other spellings (`respelling`), and queries match those too.
 """
 
 from collections.abc import Sequence
@@ -23,28 +23,28 @@ from tagify.model import ImageState
 from tagify.tagnames import TagSpellings, tag_key
 
 STEP_SIZE = 500
-"""Images in one step, at most."""
+"""Maximum number of images per step."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenameStep:
-    """What becomes what, where (None: in all libraries), and the id by which the images' logs know it.
+    """Source and target of a rename, its library (None: all), and its change id in the logs of images.
 
     `sources` are the spellings of one tag.
     """
 
-    by: ObjectId
+    change_id: ObjectId
     sources: frozenset[str]
     target: str
     library: ObjectId | None
 
     @property
     def only_respells(self) -> bool:
-        """Whether source and target are one tag."""
+        """Whether source and target differ only in case."""
         return tag_key(min(self.sources)) == tag_key(self.target)
 
     async def run(self, database: Database, session: AsyncClientSession) -> tuple[int, frozenset[str]]:
-        """Images that have changed (0 once none carries the tag any more), and the spellings found so far."""
+        """Number of images changed (0: the rename is done), and all source spellings seen so far."""
         step = replace(self, sources=self.sources | await self._respell(database, session))
         changed = await step._replace(database, session)
         if not changed and step.only_respells:
@@ -53,55 +53,60 @@ class RenameStep:
         return changed, step.sources
 
     async def _respell(self, database: Database, session: AsyncClientSession) -> set[str]:
-        """How the source is spelt now; where the target is the same tag, its counts are spelt like it."""
+        """The current spellings of the source; in a respelling, sets the target in the tag documents."""
         query = {"key": tag_key(min(self.sources))}
         cursor = database.tags.find(query, {"name": 1, "respelling": 1}, session=session)
         docs = await cursor.to_list()
-        found = {name for doc in docs for name in spellings_in_use(doc)}
+        spellings = {name for doc in docs for name in spellings_in_use(doc)}
         if self.only_respells and any(doc["name"] != self.target for doc in docs):
-            now = {"name": self.target, "respelling": sorted(found | self.sources)}
-            await database.tags.update_many(query, {"$set": now}, session=session)
-        return found
+            fields = {"name": self.target, "respelling": sorted(spellings | self.sources)}
+            await database.tags.update_many(query, {"$set": fields}, session=session)
+        return spellings
 
     async def _replace(self, database: Database, session: AsyncClientSession) -> int:
-        known = (
+        spellings = (
             TagSpellings({}) if self.only_respells else await load_spellings(database, [self.target], session)
         )
-        return await self._present(database, known, session) or await self._missing(database, known, session)
+        changed = await self._replace_on_present(database, spellings, session)
+        return changed or await self._replace_on_missing(database, spellings, session)
 
-    async def _present(self, database: Database, known: TagSpellings, session: AsyncClientSession) -> int:
-        query = {**self._carriers("tags"), **PRESENT}
+    async def _replace_on_present(
+        self, database: Database, spellings: TagSpellings, session: AsyncClientSession
+    ) -> int:
+        query = {**self._has_source("tags"), **PRESENT}
         docs = await database.images.find(query, PROJECTION, session=session).limit(STEP_SIZE).to_list()
-        slate = TagUnitOfWork({doc["_id"]: doc for doc in docs}, known)
+        unit_of_work = TagUnitOfWork({doc["_id"]: doc for doc in docs}, spellings)
         keys = {tag_key(min(self.sources)), tag_key(self.target)}
         for doc in docs:
-            # Respelling a tag changes nothing that a later undo would have to respect.
-            log = doc.get("tag_log", []) if self.only_respells else log_with_keys(doc, self.by, keys)
-            slate.set_tags(doc["_id"], self._replaced(doc["tags"], known), log)
-        await slate.write(database, session)
+            # A respelling does not prevent the undo of earlier changes, so it is not logged.
+            log = doc.get("tag_log", []) if self.only_respells else log_with_keys(doc, self.change_id, keys)
+            unit_of_work.set_tags(doc["_id"], self._replaced(doc["tags"], spellings), log)
+        await unit_of_work.write(database, session)
         return len(docs)
 
-    async def _missing(self, database: Database, known: TagSpellings, session: AsyncClientSession) -> int:
-        """Images whose file has gone keep their tags for the day it comes back."""
-        query = {**self._carriers("kept_tags"), "state": ImageState.MISSING.value}
+    async def _replace_on_missing(
+        self, database: Database, spellings: TagSpellings, session: AsyncClientSession
+    ) -> int:
+        """Rename in the kept tags of missing images, which are restored with the file."""
+        query = {**self._has_source("kept_tags"), "state": ImageState.MISSING.value}
         cursor = database.images.find(query, {"kept_tags": 1}, session=session)
         docs = await cursor.limit(STEP_SIZE).to_list()
         now = datetime.now(UTC)
         updates = []
         for doc in docs:
-            fields = {"kept_tags": self._replaced(doc["kept_tags"], known), "updated_at": now}
+            fields = {"kept_tags": self._replaced(doc["kept_tags"], spellings), "updated_at": now}
             updates.append(UpdateOne({"_id": doc["_id"]}, {"$set": fields}))
         if updates:
             await database.images.bulk_write(updates, ordered=False, session=session)
         return len(docs)
 
-    def _carriers(self, field: str) -> dict[str, Any]:
+    def _has_source(self, field: str) -> dict[str, Any]:
         scope = {"library_id": self.library} if self.library else {}
         return {field: {"$in": sorted(self.sources - {self.target})}, **scope}
 
-    def _replaced(self, tags: Sequence[str], known: TagSpellings) -> list[str]:
-        """The target takes the source's place, unless the image has it already."""
-        source, name = tag_key(min(self.sources)), known.spelling_of(self.target)
+    def _replaced(self, tags: Sequence[str], spellings: TagSpellings) -> list[str]:
+        """The tags with the source replaced, or removed if the image already has the target."""
+        source, target = tag_key(min(self.sources)), spellings.spelling_of(self.target)
         if not self.only_respells and tag_key(self.target) in map(tag_key, tags):
             return [tag for tag in tags if tag_key(tag) != source]
-        return list(dict.fromkeys(name if tag_key(tag) == source else tag for tag in tags))
+        return list(dict.fromkeys(target if tag_key(tag) == source else tag for tag in tags))

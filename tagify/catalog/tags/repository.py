@@ -1,4 +1,4 @@
-"""Tags: their counts, putting them on images and taking them off, and taking a change back."""
+"""Tags: most used ones, changes on images, and undo."""
 
 import asyncio
 import time
@@ -25,45 +25,47 @@ from tagify.errors import NotFound, Unavailable
 from tagify.model import ImageId, LibraryId, TagUsage
 
 CHANGE_TIMEOUT_S = 30.0
-"""Deadline of one change of tags, repeats after conflicts included."""
+"""Deadline of one change of tags in seconds, including retries after write conflicts."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagChangeResult:
-    """What a change did, image by image, and the token that takes it back (empty where nothing changed)."""
+    """The result of a change for each image, and the undo token (empty if nothing changed)."""
 
     images: tuple[TaggedImage, ...]
     undo: str = ""
 
     @property
     def changed_count(self) -> int:
-        """Images that have other tags than before."""
+        """Number of images whose tags changed."""
         return sum(bool(image.added or image.removed) for image in self.images)
 
     @property
     def added(self) -> Counter[str]:
-        """For each tag that was put on, on how many images."""
+        """Number of images per added tag."""
         return Counter(tag for image in self.images for tag in image.added)
 
     @property
     def removed(self) -> Counter[str]:
-        """For each tag that was taken off, of how many images."""
+        """Number of images per removed tag."""
         return Counter(tag for image in self.images for tag in image.removed)
 
 
 class TagRepository:
-    """The tags of the catalog."""
+    """Tag counts and tag changes."""
 
     def __init__(self, database: Database, transactions: Transactions) -> None:
         self._database = database
         self._tags = database.tags
         self._transactions = transactions
-        self._combiner = WriteCoalescer(self._write, lambda item: item.max_images, limit=2 * BATCH)
+        self._coalescer = WriteCoalescer(
+            self._write_batch, lambda operation: operation.max_images, max_weight=2 * BATCH
+        )
 
     @property
     def write_lock(self) -> asyncio.Lock:
-        """Held while tags of images change; whoever else changes many holds it too, and nobody repeats."""
-        return self._combiner.lock
+        """Held while tags are written. Other writers acquire it too, to avoid write conflicts."""
+        return self._coalescer.lock
 
     @maps_driver_errors
     async def most_used(
@@ -73,86 +75,88 @@ class TagRepository:
         query = {"library_id": object_id(library_id) if library_id else None, **prefix_query(prefix)}
         cursor = self._tags.find(query, {"name": 1, "count": 1, "_id": 0})
         cursor = cursor.sort([("count", -1), ("key", 1)]).limit(limit)
-        found = await cursor.batch_size(limit).to_list()  # all at once: 101 is what the server begins with
-        return [TagUsage(doc["name"], doc["count"]) for doc in found]
+        # In one batch: the server's default first batch has 101 documents.
+        docs = await cursor.batch_size(limit).to_list()
+        return [TagUsage(doc["name"], doc["count"]) for doc in docs]
 
     async def change(
         self, ids: Iterable[ImageId], add: Sequence[str], remove: Sequence[str]
     ) -> TagChangeResult:
-        """Put tags on images and take tags off.
+        """Add and remove tags on images. Idempotent.
 
-        The names are clean (`tagnames.clean`). A tag in both lists is put on. Answers for the images
-        that are present, in the order asked for.
+        The names must be normalised (`tagnames.normalize_tag`). A tag in both lists is added. The
+        result has those images that are present, in the given order.
 
-        Each BATCH of images changes together with its counts or not at all. A change that is broken
-        off between two of them leaves the first ones changed, and the same change made again does the
-        rest: Unavailable then tells how many have `changed` and the token that takes them back (`undo`).
+        Each BATCH of images is written with its counts atomically. If a later batch fails, earlier ones
+        stay changed, and repeating the change does the rest: Unavailable then has the number of images
+        `changed` and their undo token (`undo`).
         """
-        signature = ChangeIdentity()
-        chunks = _chunks(object_id(name) for name in dict.fromkeys(ids))
-        operations = [TagChange(signature, chunk, add, remove) for chunk in chunks]
-        return await self._do(operations, signature.token)
+        identity = ChangeIdentity()
+        batches = _batches(object_id(image_id) for image_id in dict.fromkeys(ids))
+        operations = [TagChange(identity, batch, add, remove) for batch in batches]
+        return await self._submit(operations, identity.undo_token)
 
     async def undo(self, token: str) -> TagChangeResult:
-        """Take a change back, on every image and tag that nobody has changed since.
+        """Undo a change, on every image and tag that no later change touched. Idempotent.
 
-        Taking it back again changes nothing. Raises NotFound where no change has this token or it was
-        made more than an hour ago, Unavailable as `change` does.
+        Raises NotFound if the token is unknown or more than an hour old, Unavailable as `change` does.
         """
-        records = await self._records(token)
+        records = await self._undo_records(token)
         if not records:
-            raise NotFound("there is no such change to take back: it is unknown, or more than an hour old")
-        return await self._do([TagUndo(record) for record in records], "")
+            raise NotFound("nothing to undo: the change is unknown, or more than an hour old")
+        return await self._submit([TagUndo(record) for record in records], "")
 
     @maps_driver_errors
-    async def _records(self, token: str) -> list[ObjectId]:
+    async def _undo_records(self, token: str) -> list[ObjectId]:
         cursor = self._database.undos.find(unexpired_query(token), {"_id": 1}).sort("_id", 1)
         return [doc["_id"] async for doc in cursor]
 
-    async def _do(self, operations: Iterable[TagChange | TagUndo], token: str) -> TagChangeResult:
+    async def _submit(self, operations: Iterable[TagChange | TagUndo], token: str) -> TagChangeResult:
         images: list[TaggedImage] = []
-        ends = time.monotonic() + CHANGE_TIMEOUT_S
+        deadline = time.monotonic() + CHANGE_TIMEOUT_S
         for operation in operations:
             try:
-                images += await self._combiner.submit(operation, ends - time.monotonic())
+                images += await self._coalescer.submit(operation, deadline - time.monotonic())
             except Unavailable as error:
-                done = _changed(images, token)
-                if done.changed_count:
-                    raise Unavailable(error.detail, changed=done.changed_count, undo=done.undo) from error
+                partial = _result(images, token)
+                if partial.changed_count:
+                    raise Unavailable(
+                        error.detail, changed=partial.changed_count, undo=partial.undo
+                    ) from error
                 raise
-        return _changed(images, token)
+        return _result(images, token)
 
     @maps_driver_errors
-    async def _write(self, operations: Sequence[TagChange | TagUndo]) -> list[list[TaggedImage]]:
-        """Work a batch out and write it, in one transaction."""
+    async def _write_batch(self, operations: Sequence[TagChange | TagUndo]) -> list[list[TaggedImage]]:
+        """Apply and write a batch in one transaction."""
         with pymongo.timeout(CHANGE_TIMEOUT_S):
             return await self._transactions.run(lambda session: self._transaction(operations, session))
 
     async def _transaction(
         self, operations: Sequence[TagChange | TagUndo], session: AsyncClientSession
     ) -> list[list[TaggedImage]]:
-        begun = [
-            await UndoRecord.mark_undone(self._database, item.record, session)
-            if isinstance(item, TagUndo)
-            else item
-            for item in operations
+        loaded = [
+            await UndoRecord.mark_undone(self._database, operation.record, session)
+            if isinstance(operation, TagUndo)
+            else operation
+            for operation in operations
         ]
-        ids = [name for item in begun for name in item.ids]
-        names = [name for item in begun for name in item.tag_names]
-        slate = await TagUnitOfWork.load(self._database, ids, names, session)
-        done = [item.apply(slate) for item in begun]
-        await slate.write(self._database, session)
-        if records := [record for _, record in done if record]:
+        ids = [image_id for operation in loaded for image_id in operation.ids]
+        names = [name for operation in loaded for name in operation.tag_names]
+        unit_of_work = await TagUnitOfWork.load(self._database, ids, names, session)
+        results = [operation.apply(unit_of_work) for operation in loaded]
+        await unit_of_work.write(self._database, session)
+        if records := [record for _, record in results if record]:
             await self._database.undos.insert_many(records, session=session)
-        return [outcomes for outcomes, _ in done]
+        return [tagged_images for tagged_images, _ in results]
 
 
-def _changed(images: Sequence[TaggedImage], token: str) -> TagChangeResult:
-    changed = TagChangeResult(tuple(images), token)
-    return changed if changed.changed_count else TagChangeResult(changed.images)
+def _result(images: Sequence[TaggedImage], token: str) -> TagChangeResult:
+    result = TagChangeResult(tuple(images), token)
+    return result if result.changed_count else TagChangeResult(result.images)
 
 
-def _chunks(ids: Iterable[ObjectId]) -> Iterator[list[ObjectId]]:
-    rest = iter(ids)
-    while chunk := list(islice(rest, BATCH)):
-        yield chunk
+def _batches(ids: Iterable[ObjectId]) -> Iterator[list[ObjectId]]:
+    remaining = iter(ids)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch

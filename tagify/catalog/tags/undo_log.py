@@ -1,7 +1,7 @@
-"""Records of changes of tags, by which they can be taken back for an hour.
+"""Undo log: records of tag changes, by which they can be undone for an hour.
 
-One record for each transaction of a change, written in it. MongoDB removes what is too old (a TTL
-index) within a minute or so; whoever reads looks at the time too.
+One record per transaction of a change, written in it. A TTL index removes expired records within about a
+minute, so readers check the time too.
 """
 
 import secrets
@@ -19,58 +19,58 @@ Doc = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ChangeIdentity:
-    """Who a change is: `by` in the logs of its images, `token` to whoever may take it back."""
+    """Identifies a change: `change_id` in the logs of images, `undo_token` for the client."""
 
-    by: ObjectId = field(default_factory=ObjectId)
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    change_id: ObjectId = field(default_factory=ObjectId)
+    undo_token: str = field(default_factory=lambda: secrets.token_urlsafe(18))
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedEdit:
-    """What a change did to an image."""
+    """The tags that a change added to and removed from one image."""
 
     added: Sequence[str]
     removed: Sequence[IndexedTag]
 
 
-def build_record(signature: ChangeIdentity, retagged: Mapping[ObjectId, EditResult]) -> dict[str, Any]:
-    """The record of one transaction. Images to which the same was done are kept together."""
-    names: dict[str, int] = {}
+def build_record(identity: ChangeIdentity, results: Mapping[ObjectId, EditResult]) -> dict[str, Any]:
+    """The undo record of one transaction. Images with equal edits are stored as one group."""
+    name_indexes: dict[str, int] = {}
 
-    def number(tag: str) -> int:
-        return names.setdefault(tag, len(names))
+    def name_index(tag: str) -> int:
+        return name_indexes.setdefault(tag, len(name_indexes))
 
     groups: dict[tuple[tuple[int, ...], tuple[tuple[int, int], ...]], list[ObjectId]] = {}
-    for image, change in retagged.items():
-        added = tuple(number(tag) for tag in change.added)
-        removed = tuple((place, number(tag)) for place, tag in change.removed)
-        groups.setdefault((added, removed), []).append(image)
+    for image_id, result in results.items():
+        added = tuple(name_index(tag) for tag in result.added)
+        removed = tuple((index, name_index(tag)) for index, tag in result.removed)
+        groups.setdefault((added, removed), []).append(image_id)
     return {
-        "token": signature.token,
-        "by": signature.by,
+        "token": identity.undo_token,
+        "by": identity.change_id,
         "at": datetime.now(UTC),
         "undone": False,
-        "names": list(names),
+        "names": list(name_indexes),
         "groups": [
-            {"added": list(added), "removed": [list(placed) for placed in removed], "ids": ids}
+            {"added": list(added), "removed": [list(pair) for pair in removed], "ids": ids}
             for (added, removed), ids in groups.items()
         ],
     }
 
 
 def recorded_edits(doc: Doc) -> dict[ObjectId, RecordedEdit]:
-    """What a record says was done to each image."""
+    """The edit of each image in an undo record."""
     names = doc["names"]
     return {
-        image: RecordedEdit(
-            [names[number] for number in group["added"]],
-            [(place, names[number]) for place, number in group["removed"]],
+        image_id: RecordedEdit(
+            [names[name_index] for name_index in group["added"]],
+            [(index, names[name_index]) for index, name_index in group["removed"]],
         )
         for group in doc["groups"]
-        for image in group["ids"]
+        for image_id in group["ids"]
     }
 
 
-def unexpired_query(token: str) -> dict[str, Any]:
-    """The query for the records of a change that is not too old."""
-    return {"token": token, "at": {"$gt": datetime.now(UTC) - UNDO_LIFETIME}}
+def unexpired_query(undo_token: str) -> dict[str, Any]:
+    """The filter for the records of a change that are not expired."""
+    return {"token": undo_token, "at": {"$gt": datetime.now(UTC) - UNDO_LIFETIME}}

@@ -1,4 +1,4 @@
-"""Images whose tags change and the counts that move with them, written in one transaction."""
+"""Unit of work of tag changes: images and counts, written in one transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,54 +14,55 @@ from tagify.catalog.mapping import PRESENT
 from tagify.tagnames import TagSpellings
 
 PROJECTION = {"tags": 1, "tag_log": 1, "library_id": 1, "state": 1}
-"""What must be known of an image whose tags are to change."""
+"""The fields of an image that a change of its tags needs."""
 
 Doc = Mapping[str, Any]
 
 
 class TagUnitOfWork:
-    """Images as they were and as they shall be. Later changes see what earlier ones did."""
+    """Images before and after the changes of a batch. Later changes see the result of earlier ones."""
 
-    def __init__(self, docs: Mapping[ObjectId, Doc], spelling: TagSpellings) -> None:
-        """`docs` have FIELDS."""
+    def __init__(self, docs: Mapping[ObjectId, Doc], spellings: TagSpellings) -> None:
+        """`docs` have the fields of PROJECTION."""
         self._before = docs
         self._changed: dict[ObjectId, Doc] = {}
-        self.spelling = spelling
+        self.spellings = spellings
 
     @classmethod
     async def load(
         cls, database: Database, ids: Iterable[ObjectId], names: Iterable[str], session: AsyncClientSession
     ) -> "TagUnitOfWork":
-        """Those of these images that are present, and how these tags are spelt."""
-        known = await load_spellings(database, names, session)
+        """Load those images that are present, and the stored spellings of these tags."""
+        spellings = await load_spellings(database, names, session)
         query = {"_id": {"$in": list(set(ids))}, **PRESENT}
         cursor = database.images.find(query, PROJECTION, session=session)
-        return cls({doc["_id"]: doc async for doc in cursor}, known)
+        return cls({doc["_id"]: doc async for doc in cursor}, spellings)
 
-    def get(self, name: ObjectId) -> Doc | None:
-        """The image as it shall be by now."""
-        return self._changed.get(name) or self._before.get(name)
+    def get(self, image_id: ObjectId) -> Doc | None:
+        """The image after the changes so far; None if it is not present."""
+        return self._changed.get(image_id) or self._before.get(image_id)
 
-    def set_tags(self, name: ObjectId, tags: Sequence[str], log: Sequence[Doc]) -> None:
-        """The image shall have these tags and this log (`retag`)."""
-        self._changed[name] = {**self._before[name], "tags": list(tags), "tag_log": list(log)}
+    def set_tags(self, image_id: ObjectId, tags: Sequence[str], log: Sequence[Doc]) -> None:
+        """Set the image's tags and log (`edits.log_with_edit`)."""
+        self._changed[image_id] = {**self._before[image_id], "tags": list(tags), "tag_log": list(log)}
 
     async def write(self, database: Database, session: AsyncClientSession) -> None:
-        """Make it so.
+        """Write the changed images and the counts.
 
-        Counts first: they are what transactions meet at, and the one that has to give way has not
-        written a thousand images for nothing.
+        Counts first: write conflicts occur on them, and a transaction that has to retry has then not
+        yet written a thousand images.
         """
         if not self._changed:
             return
-        tallies, now = CounterDeltas(), datetime.now(UTC)
-        for name, doc in self._changed.items():
-            tallies.record(self._before[name], doc)
+        deltas, now = CounterDeltas(), datetime.now(UTC)
+        for image_id, doc in self._changed.items():
+            deltas.record(self._before[image_id], doc)
         updates = [
             UpdateOne(
-                {"_id": name}, {"$set": {"tags": doc["tags"], "tag_log": doc["tag_log"], "updated_at": now}}
+                {"_id": image_id},
+                {"$set": {"tags": doc["tags"], "tag_log": doc["tag_log"], "updated_at": now}},
             )
-            for name, doc in self._changed.items()
+            for image_id, doc in self._changed.items()
         ]
-        await tallies.apply(database, session)
+        await deltas.apply(database, session)
         await database.images.bulk_write(updates, ordered=False, session=session)

@@ -1,8 +1,8 @@
-"""Counting again what is counted already: whether the stored counts are exact, and making them so.
+"""Verification and repair of the stored counts and spellings.
 
-Verifying reads images and counts as they were at one moment. Repairing counts one tag anew in a
-transaction that begins by writing to its count, so no change of that tag can slip in between. A tag that
-is spelt in several ways is spelt in one again, as a rename does it. All may run beside live traffic.
+Verification reads images and counts from one snapshot. Repair recounts one tag per transaction, which
+first writes to the tag's document, so no concurrent change of that tag can commit in between. A tag
+with several spellings is respelled as by a rename job. Both are safe beside live traffic.
 """
 
 from collections import Counter, defaultdict
@@ -26,20 +26,20 @@ from tagify.model import ImageState, LibraryId
 from tagify.tagnames import tag_key
 
 VERIFY_TIMEOUT_S = 280.0
-"""Deadline of one verification: MongoDB remembers a moment for 300 s."""
+"""Deadline of one verification in seconds: MongoDB keeps a snapshot for 300 s."""
 
 REPAIR_TIMEOUT_S = 120.0
-"""Deadline of counting one tag anew, repeats after conflicts included."""
+"""Deadline of recounting one tag in seconds, including retries after write conflicts."""
 
-Scope = tuple[ObjectId | None, str]
-"""A library, or None for all, and the key of a tag; the empty key is that of the library's own count."""
+CountKey = tuple[ObjectId | None, str]
+"""A library (None: all) and a tag's key; an empty key means the library's own image count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Miscount:
-    """A count that is not what counting gives: of a tag, or where that is empty of a library's images.
+    """A stored count that differs from the number of images: of a tag, or of a library if `tag` is empty.
 
-    `spellings` are those that images carry.
+    `spellings` are those on images.
     """
 
     library_id: LibraryId | None
@@ -51,7 +51,7 @@ class Miscount:
 
 @dataclass(frozen=True, slots=True)
 class Misspelling:
-    """A tag that some images or counts spell otherwise too, as they do while it is being renamed."""
+    """A tag with other spellings on some images or counts. Also found while a rename job is running."""
 
     tag: str
     others: tuple[str, ...]
@@ -72,29 +72,29 @@ class CountVerifier:
 
     @maps_driver_errors
     async def verify(self) -> list[Discrepancy]:
-        """Every count and spelling that was wrong at one moment. Raises Unavailable."""
+        """All wrong counts and spellings in one snapshot. Raises Unavailable."""
         with pymongo.timeout(VERIFY_TIMEOUT_S):
             async with self._client.start_session(snapshot=True) as session:
-                stored, names = await self._stored(session)
-                counted = await self._counted(session)
+                stored, names = await self._load_stored(session)
+                counted = await self._count_images(session)
         return [*_misspellings(names, counted), *_miscounts(stored, names, counted)]
 
-    async def repair(self, faults: Iterable[Discrepancy]) -> None:
-        """Make these right, each by itself. Raises Unavailable."""
-        faults = list(faults)
-        misspellings = [fault for fault in faults if isinstance(fault, Misspelling)]
+    async def repair(self, discrepancies: Iterable[Discrepancy]) -> None:
+        """Repair each discrepancy in a transaction of its own. Raises Unavailable."""
+        discrepancies = list(discrepancies)
+        misspellings = [item for item in discrepancies if isinstance(item, Misspelling)]
         for misspelling in misspellings:
             await self._respell(misspelling)
         if misspellings:
-            # An image that carried two spellings of a tag was counted twice.
-            faults = await self.verify()
-        for fault in faults:
-            if isinstance(fault, Miscount):
-                await self._repair(fault)
+            # Verify again: an image with two spellings of a tag was counted twice.
+            discrepancies = await self.verify()
+        for item in discrepancies:
+            if isinstance(item, Miscount):
+                await self._repair(item)
 
     @maps_driver_errors
-    async def _respell(self, fault: Misspelling) -> None:
-        step = RenameStep(ObjectId(), frozenset(fault.others), fault.tag, None)
+    async def _respell(self, misspelling: Misspelling) -> None:
+        step = RenameStep(ObjectId(), frozenset(misspelling.others), misspelling.tag, None)
         changed = 1
         while changed:
             with pymongo.timeout(REPAIR_TIMEOUT_S):
@@ -112,17 +112,17 @@ class CountVerifier:
     async def _repair_tag(
         self, library: ObjectId | None, miscount: Miscount, session: AsyncClientSession
     ) -> None:
-        name = tag_id(library, miscount.tag)
-        once = initial_fields(name, miscount.tag)
-        touch = {"$set": {"recounted_at": datetime.now(UTC)}, "$setOnInsert": once}
-        await self._database.tags.update_one({"_id": name}, touch, upsert=True, session=session)
+        doc_id = tag_id(library, miscount.tag)
+        on_insert = initial_fields(doc_id, miscount.tag)
+        touch = {"$set": {"recounted_at": datetime.now(UTC)}, "$setOnInsert": on_insert}
+        await self._database.tags.update_one({"_id": doc_id}, touch, upsert=True, session=session)
         scope = {"library_id": library} if library else {}
         query = {**scope, "tags": {"$in": list(miscount.spellings)}, **PRESENT}
         count = await self._database.images.count_documents(query, session=session)
         if count:
-            await self._database.tags.update_one({"_id": name}, {"$set": {"count": count}}, session=session)
+            await self._database.tags.update_one({"_id": doc_id}, {"$set": {"count": count}}, session=session)
         else:
-            await self._database.tags.delete_one({"_id": name}, session=session)
+            await self._database.tags.delete_one({"_id": doc_id}, session=session)
 
     async def _repair_library(self, library: ObjectId, session: AsyncClientSession) -> None:
         libraries = self._database.libraries
@@ -132,10 +132,10 @@ class CountVerifier:
         count = await self._database.images.count_documents(query, session=session)
         await libraries.update_one({"_id": library}, {"$set": {"indexed_count": count}}, session=session)
 
-    async def _stored(self, session: AsyncClientSession) -> tuple[Counter[Scope], "_Names"]:
-        """The counts as they are kept, and how they spell each tag: the count over all libraries first."""
-        counts: Counter[Scope] = Counter()
-        names: _Names = defaultdict(list)
+    async def _load_stored(self, session: AsyncClientSession) -> tuple[Counter[CountKey], "_StoredNames"]:
+        """The stored counts, and the stored names per tag key: that over all libraries first."""
+        counts: Counter[CountKey] = Counter()
+        names: _StoredNames = defaultdict(list)
         fields = {"library_id": 1, "key": 1, "name": 1, "count": 1, "_id": 0}
         async for doc in self._database.tags.find({}, fields, session=session).sort("_id", 1):
             counts[doc["library_id"], doc["key"]] = doc.get("count", 0)
@@ -144,8 +144,8 @@ class CountVerifier:
             counts[doc["_id"], ""] = doc["indexed_count"]
         return counts, names
 
-    async def _counted(self, session: AsyncClientSession) -> "_Counted":
-        counted = _Counted()
+    async def _count_images(self, session: AsyncClientSession) -> "_ImageCounts":
+        counted = _ImageCounts()
         by_tag: list[dict[str, Any]] = [
             {"$match": PRESENT},
             {"$unwind": "$tags"},
@@ -163,42 +163,42 @@ class CountVerifier:
         return counted
 
 
-_Names = defaultdict[str, list[str]]
+_StoredNames = defaultdict[str, list[str]]
 
 
-class _Counted:
-    """What the images themselves say."""
+class _ImageCounts:
+    """Counts and spellings found on the images."""
 
     def __init__(self) -> None:
-        self.counts: Counter[Scope] = Counter()
+        self.counts: Counter[CountKey] = Counter()
         self.spellings: defaultdict[str, set[str]] = defaultdict(set)
 
-    def add_tag(self, what: Mapping[str, Any], count: int) -> None:
-        key = tag_key(what["tag"])
-        self.counts[what["library"], key] += count
+    def add_tag(self, group: Mapping[str, Any], count: int) -> None:
+        key = tag_key(group["tag"])
+        self.counts[group["library"], key] += count
         self.counts[None, key] += count
-        self.spellings[key].add(what["tag"])
+        self.spellings[key].add(group["tag"])
 
 
-def _misspellings(names: _Names, counted: _Counted) -> Iterator[Misspelling]:
+def _misspellings(names: _StoredNames, counted: _ImageCounts) -> Iterator[Misspelling]:
     for key in sorted(names.keys() | counted.spellings.keys()):
-        name = _name(key, names, counted)
+        name = _preferred_name(key, names, counted)
         if others := {*names[key], *counted.spellings[key]} - {name}:
             yield Misspelling(name, tuple(sorted(others)))
 
 
-def _miscounts(stored: Counter[Scope], names: _Names, counted: _Counted) -> Iterator[Miscount]:
+def _miscounts(stored: Counter[CountKey], names: _StoredNames, counted: _ImageCounts) -> Iterator[Miscount]:
     for library, key in sorted(stored.keys() | counted.counts.keys(), key=str):
         if stored[library, key] != counted.counts[library, key]:
             yield Miscount(
                 LibraryId(str(library)) if library else None,
-                _name(key, names, counted),
+                _preferred_name(key, names, counted),
                 tuple(counted.spellings[key]),
                 stored[library, key],
                 counted.counts[library, key],
             )
 
 
-def _name(key: str, names: _Names, counted: _Counted) -> str:
-    """How a tag is spelt where opinions differ; empty for the key of a library's own count."""
+def _preferred_name(key: str, names: _StoredNames, counted: _ImageCounts) -> str:
+    """The spelling to keep: the stored one, else the first on images; empty for a library's own count."""
     return next(iter(names[key]), "") or min(counted.spellings[key], default="")

@@ -1,8 +1,8 @@
-"""Many small writes that would be in each other's way become a few large ones, one after the other.
+"""Write coalescing: merges many small concurrent writes into few large batches, one after the other.
 
-Transactions that meet at one document undo each other: sixteen clients that use one tag would spend
-their time on repeating. Here whoever comes while a batch is being written waits for the next, which
-takes all that wait: nobody is overtaken, and one flush of the journal serves them all.
+Transactions that write to the same document conflict and retry: sixteen clients that use one tag would
+spend most of their time on retries. Operations that arrive while a batch is being written wait for the
+next one, which takes all of them in order of arrival, with one flush of the journal.
 """
 
 import asyncio
@@ -18,44 +18,45 @@ Op = TypeVar("Op")
 Out = TypeVar("Out")
 
 MAX_WAITING = 2000
-"""Operations that may wait; more are answered with Busy."""
+"""Maximum number of waiting operations; further ones raise Busy (back-pressure)."""
 
 
 class WriteCoalescer(Generic[Op, Out]):
-    """Runs operations in batches, in the order in which they come, one batch at a time."""
+    """Writes operations in batches, in order of arrival, one batch at a time."""
 
     def __init__(
         self,
-        work: Callable[[Sequence[Op]], Awaitable[Sequence[Out]]],
-        weigh: Callable[[Op], int],
+        write_batch: Callable[[Sequence[Op]], Awaitable[Sequence[Out]]],
+        weight_of: Callable[[Op], int],
         *,
-        limit: int,
+        max_weight: int,
     ) -> None:
-        """`work` does a batch, all or nothing, and gives each an outcome; a batch weighs up to `limit`."""
-        self._work = work
-        self._weigh = weigh
-        self._limit = limit
+        """`write_batch` writes all operations or none, and returns their results in order."""
+        self._write_batch = write_batch
+        self._weight_of = weight_of
+        self._max_weight = max_weight
         self._waiting: deque[tuple[Op, asyncio.Future[Out]]] = deque()
         self._task: asyncio.Task[None] | None = None
         self.lock = asyncio.Lock()
-        """Held while a batch is worked on; others who write the same documents hold it too."""
+        """Held while a batch is written; other writers of the same documents acquire it too."""
 
     async def submit(self, operation: Op, timeout_s: float) -> Out:
-        """Its outcome. Raises Busy where too many wait, Unavailable after the time, what `work` raised.
+        """Write an operation with the next batch; its result.
 
-        An operation that is given up before its batch has begun is not done.
+        An operation cancelled before its batch starts is not written. Raises Busy if too many wait,
+        Unavailable after the timeout, and errors of `write_batch`.
         """
         if len(self._waiting) >= MAX_WAITING:
-            raise Busy("too many changes of tags wait to be written")
-        done: asyncio.Future[Out] = asyncio.get_running_loop().create_future()
-        entry = operation, done
+            raise Busy("too many tag changes are waiting; retry later")
+        result: asyncio.Future[Out] = asyncio.get_running_loop().create_future()
+        entry = operation, result
         self._waiting.append(entry)
         if self._task is None:
-            # In a context of its own: the deadline of whoever came first is not that of the others.
+            # In a new context: the deadline of the first caller does not apply to the others.
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         try:
             async with asyncio.timeout(timeout_s):
-                return await done
+                return await result
         except TimeoutError:
             raise Unavailable("MongoDB does not answer") from None
         finally:
@@ -66,39 +67,39 @@ class WriteCoalescer(Generic[Op, Out]):
         try:
             while self._waiting:
                 async with self.lock:
-                    await self._batch(self._take())
+                    await self._write(self._next_batch())
         finally:
             self._task = None
 
-    def _take(self) -> list[tuple[Op, asyncio.Future[Out]]]:
+    def _next_batch(self) -> list[tuple[Op, asyncio.Future[Out]]]:
         batch: list[tuple[Op, asyncio.Future[Out]]] = []
         weight = 0
         while self._waiting:
-            weight += self._weigh(self._waiting[0][0])
-            if batch and weight > self._limit:
+            weight += self._weight_of(self._waiting[0][0])
+            if batch and weight > self._max_weight:
                 break
             batch.append(self._waiting.popleft())
         return batch
 
-    async def _batch(self, batch: Sequence[tuple[Op, asyncio.Future[Out]]]) -> None:
+    async def _write(self, batch: Sequence[tuple[Op, asyncio.Future[Out]]]) -> None:
         try:
-            outcomes = await self._work([operation for operation, _ in batch])
+            results = await self._write_batch([operation for operation, _ in batch])
         except CatalogError as error:
             if len(batch) == 1:
-                _fail(batch, error)
+                _set_exception(batch, error)
             else:
-                # One of them is to blame, and the others shall not suffer for it.
+                # One operation was refused; write each separately, so that the others succeed.
                 for entry in batch:
-                    await self._batch([entry])
+                    await self._write([entry])
         except Exception as error:
-            _fail(batch, error)
+            _set_exception(batch, error)
         else:
-            for (_, done), outcome in zip(batch, outcomes, strict=True):
-                if not done.done():
-                    done.set_result(outcome)
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
 
 
-def _fail(batch: Sequence[tuple[Op, asyncio.Future[Out]]], error: Exception) -> None:
-    for _, done in batch:
-        if not done.done():
-            done.set_exception(error)
+def _set_exception(batch: Sequence[tuple[Op, asyncio.Future[Out]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
