@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
-from inspect import getsource
+from inspect import getsource, signature
 from pathlib import Path
 from typing import TypeGuard
 
@@ -18,6 +18,7 @@ import edge.app
 from api.openapi import OPERATIONS
 from tagify.catalog import indexes, mapping
 from tagify.cli.main import COMMANDS
+from tagify.metrics import Counter, Gauge, Histogram
 from tagify.settings import ApiSettings, EdgeSettings
 from tools.settings_table import rows as settings_rows
 
@@ -30,7 +31,12 @@ CLI = (DOCS / "reference/cli.md").read_text()
 DATA_MODEL = (DOCS / "explanation/data-model.md").read_text()
 SHARED = {"/livez", "/readyz", "/metrics"}
 KINDS = {"counter", "gauge", "histogram"}
-UPDATES = {"add", "bound", "held", "observe", "set", "timed"}
+UPDATES = {
+    name
+    for metric in (Counter, Gauge, Histogram)
+    for name, method in vars(metric).items()
+    if not name.startswith("_") and "labels" in signature(method).parameters
+}
 """Methods of a metric that take its labels as keywords."""
 
 UNDOCUMENTED = {"help", "version"}
