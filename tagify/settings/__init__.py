@@ -1,8 +1,8 @@
-"""Every setting of every service: one frozen model for each, read from `TAGIFY_` variables.
+"""The settings of all services: one frozen model per service, read from `TAGIFY_` variables.
 
-The services share one environment file on a host, so all names live here: a misspelt
-variable is an error in whichever service reads it first. The table in docs/settings.md is
-checked against these models.
+The services of a host share one settings file, so each of them checks the names of all settings:
+a misspelt variable is an error in every service. The table in docs/settings.md is generated from
+these models.
 """
 
 from tagify.settings.api import ApiSettings

@@ -1,4 +1,4 @@
-"""What every service reads: where the data is, how to log."""
+"""Settings that all services share."""
 
 from pathlib import Path
 from typing import Literal
@@ -13,33 +13,33 @@ PREFIX = "TAGIFY_"
 
 
 class CommonSettings(BaseSettings):
-    """What every service reads: where the data is, how to log."""
+    """Settings that all services share: servers, media, limits, logs."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     mongo_uri: SecretStr = Field(
         SecretStr("mongodb://127.0.0.1:27017/?directConnection=true"),
-        description="MongoDB, as a connection URI. It must be a replica set (one node will do).",
+        description="Connection URI of MongoDB. It must be a replica set (one node is enough).",
     )
     mongo_database: str = Field(
         "tagify", min_length=1, max_length=38, pattern=r"^[\w-]+$", description="Name of the database."
     )
     mongo_timeout_s: float = Field(
-        5.0, ge=0.1, le=120, description="Deadline of one database call, in seconds."
+        5.0, ge=0.1, le=120, description="Deadline of a database call, in seconds."
     )
     slow_query_ms: int = Field(
-        100, ge=1, le=600_000, description="Database calls that take longer are logged, in milliseconds."
+        100, ge=1, le=600_000, description="Slower database calls are logged, in milliseconds."
     )
     s3_endpoint: str = Field(
-        "http://127.0.0.1:9000", description="MinIO or another S3 server: scheme, host and port, no path."
+        "http://127.0.0.1:9000", description="URL of the S3 server: scheme, host and port, no path."
     )
     s3_public_endpoint: str = Field(
-        "", description="The S3 server as browsers reach it, for pre-signed URLs; empty for the same."
+        "", description="URL of the S3 server for browsers (pre-signed URLs); empty: TAGIFY_S3_ENDPOINT."
     )
     s3_access_key: SecretStr = Field(SecretStr(""), description="S3 access key.")
     s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret key.")
     s3_region: str = Field(
-        "us-east-1", min_length=1, description="S3 region. Set, so that signing asks no server."
+        "us-east-1", min_length=1, description="S3 region. Fixed, so that signing needs no request."
     )
     s3_bucket_originals: str = Field(
         "tagify-originals", min_length=3, max_length=63, description="Bucket of the originals."
@@ -50,52 +50,52 @@ class CommonSettings(BaseSettings):
     s3_key_prefix: str = Field(
         "",
         pattern=r"^([\w.-]+/)*$",
-        description="Put before every key, for a bucket shared with others; ends with /.",
+        description="Prefix of every object key, for a bucket shared with other programs; ends with /.",
     )
     s3_timeout_s: float = Field(
-        10.0, ge=0.1, le=300, description="Longest silence of the S3 server that is waited for, in seconds."
+        10.0,
+        ge=0.1,
+        le=300,
+        description="Read timeout of the S3 server: maximum time without a byte, in seconds.",
     )
     media_mode: Literal["proxy", "presigned"] = Field(
         "proxy",
-        description="Where lists send browsers for media: to the edge, or to the store by pre-signed URLs.",
+        description="Media URLs in lists: of the edge (proxy), or of the S3 server (presigned).",
     )
     library_roots: Roots = Field(
         (Path("/srv"), Path("/mnt"), Path("/media")),
-        description="Folders under which a library may lie, with commas between.",
+        description="Folders that libraries may be in, comma-separated.",
     )
     max_pixels: int = Field(
         250_000_000,
         ge=1_000_000,
         le=2_000_000_000,
-        description="Images with more pixels are not decoded (decompression bombs).",
+        description="Images with more pixels are not decoded (protection from decompression bombs).",
     )
     cors_origins: Origins = Field(
-        (), description="Other origins whose pages may call the API, with commas between."
+        (), description="Other origins that may call the API (CORS), comma-separated."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level that is logged."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum log level.")
     log_format: Literal["json", "text"] = Field(
-        "json", description="One JSON object a line, or text for a terminal."
+        "json", description="Log format: one JSON object per line, or text for a terminal."
     )
 
     max_connections: int = Field(
         12_288,
         ge=16,
         le=1_000_000,
-        description="Connections of clients that a service holds at a time; "
-        "one that asks nothing makes room for a new one.",
+        description="Maximum number of client connections of a service; "
+        "when full, the longest-idle connection is closed.",
     )
     drain_s: float = Field(
         5.0,
         ge=0,
         le=600,
-        description="How long requests under way may take once a service was told to stop, in seconds.",
+        description="Graceful shutdown: how long running requests may take after SIGTERM, in seconds.",
     )
     settings_file: str = Field(
         "",
-        description="A file with more of these variables, one NAME=value a line; "
-        "the environment goes before it.",
+        description="File with settings, one NAME=value per line; environment variables take precedence.",
     )
 
     @field_validator("mongo_uri")

@@ -7,44 +7,50 @@ from tagify.settings.types import BaseUrl, Formats, Port, SocketPath, Widths
 
 
 class EdgeSettings(EdgeCacheSettings):
-    """The service that delivers bytes."""
+    """Settings of the edge, which serves thumbs, variants and originals."""
 
     edge_host: str = Field("127.0.0.1", description="Address the edge listens on.")
     edge_port: Port = Field(8081, description="Port the edge listens on.")
     edge_socket: SocketPath = Field(
         "",
-        description="Unix socket the edge listens on, instead of a port. Sockets of systemd go before both.",
+        description="Unix socket the edge listens on, instead of a port. "
+        "Sockets passed by systemd take precedence over both.",
     )
     media_widths: Widths = Field(
-        (160, 320, 512, 768, 1024, 1600, 2048, 3072), description="Widths of the variants."
+        (160, 320, 512, 768, 1024, 1600, 2048, 3072), description="Widths of the variants, in pixels."
     )
     edge_cache_bytes: int = Field(
-        10_000_000_000, ge=1_000_000, description="Largest size of the disk cache, in bytes."
+        10_000_000_000, ge=1_000_000, description="Maximum size of the disk cache, in bytes."
     )
     edge_memory_bytes: int = Field(
-        32_000_000, ge=0, le=10**11, description="Memory for the variants asked for most, in bytes."
+        32_000_000, ge=0, le=10**11, description="Maximum size of the memory cache of variants, in bytes."
     )
-    edge_workers: int = Field(2, ge=1, le=64, description="Processes that make variants.")
+    edge_workers: int = Field(2, ge=1, le=64, description="Processes that render variants.")
     edge_avif_workers: int = Field(
-        1, ge=1, le=64, description="AVIF variants that are made at the same time; they take longest."
+        1, ge=1, le=64, description="Maximum number of concurrent AVIF encodings, the slowest ones."
     )
     edge_queue_size: int = Field(
-        64, ge=1, le=10_000, description="Variants that may wait for a worker; more are answered with 503."
+        64, ge=1, le=10_000, description="Maximum number of variants waiting for a process; beyond: 503."
     )
     edge_decode_mb: int = Field(
         1024,
         ge=64,
         le=65_536,
-        description="Memory for decoding at a time, in MB; what needs more is refused.",
+        description="Memory budget for decoding, in MB; an image that needs more is refused.",
     )
     edge_decode_s: int = Field(
-        20, ge=1, le=600, description="Longest time for one variant, in seconds; then its worker is replaced."
+        20,
+        ge=1,
+        le=600,
+        description="Deadline of rendering a variant, in seconds; then its process is killed.",
     )
     edge_purge_url: BaseUrl = Field(
         "",
-        description="Where the caches of NGINX in front are purged of what was removed: http://127.0.0.1 "
-        "and TAGIFY_NGINX_INTERNAL_PORT; empty for nowhere.",
+        description="Where the edge purges NGINX's caches of deleted images: http://127.0.0.1 "
+        "and TAGIFY_NGINX_INTERNAL_PORT; empty: no purge.",
     )
     edge_thumb_formats: Formats = Field(
-        ("webp",), description="Formats of thumbs by id, best first, for clients that name them: avif, webp."
+        ("webp",),
+        description="Formats of thumbs by id for clients whose Accept names them, in order of preference: "
+        "avif, webp. Others get JPEG.",
     )

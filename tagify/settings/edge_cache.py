@@ -1,4 +1,4 @@
-"""The settings of the cache folder, which the edge fills and NGINX may send from."""
+"""The settings of the edge's disk cache, which NGINX shares if it sends the files."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from tagify.settings.types import NginxFolder
 
 
 class EdgeCacheSettings(CommonSettings):
-    """What the edge and NGINX must agree on."""
+    """Settings that the edge and NGINX must agree on."""
 
     edge_cache_dir: NginxFolder = Field(
         Path("/var/cache/tagify/edge"), description="Folder of the disk cache."
     )
     edge_x_accel: bool = Field(
         False,
-        description="NGINX sends variants from the edge's disk cache itself (X-Accel-Redirect), "
-        "and keeps no copies of them.",
+        description="NGINX sends variants from the edge's disk cache (X-Accel-Redirect) "
+        "instead of caching copies.",
     )

@@ -1,7 +1,7 @@
-"""The environment as settings: read, checked, and told off where it makes no sense.
+"""Load and validate settings from environment variables, a settings file and systemd credentials.
 
-A variable counts before the same name in the file that TAGIFY_SETTINGS_FILE names, and that
-before a credential of systemd of that name (in small letters, as files are named).
+Precedence: environment variable, then the file that TAGIFY_SETTINGS_FILE names, then the systemd
+credential of that name in lower case.
 """
 
 import difflib
@@ -25,13 +25,13 @@ S = TypeVar("S", bound=CommonSettings)
 SERVICES: tuple[type[CommonSettings], ...] = (IngestSettings, ApiSettings, EdgeSettings, NginxSettings)
 
 SETTINGS_FILE_VARIABLE = f"{PREFIX}SETTINGS_FILE"
-"""The variable that names a file of variables."""
+"""The variable that names the settings file."""
 
 
 def load(model: type[S]) -> S:
-    """A service's settings from the environment of this process, its file and its credentials.
+    """Load the settings of a service from the environment, the settings file and the credentials.
 
-    Raises SettingsError with one line for each mistake, unknown names included.
+    Raises SettingsError with one line per invalid or unknown variable.
     """
     file_values = _credentials(os.environ) | _read_settings_file(os.environ.get(SETTINGS_FILE_VARIABLE, ""))
     problems = unknown_variables([*os.environ, *file_values])
@@ -48,12 +48,12 @@ def load(model: type[S]) -> S:
 
 
 def variable_names() -> frozenset[str]:
-    """The variables of all services, in capitals with their prefix."""
+    """Return the variables of all services, in upper case with the prefix."""
     return frozenset(PREFIX + name.upper() for model in SERVICES for name in model.model_fields)
 
 
 def unknown_variables(names: Iterable[str]) -> list[str]:
-    """One line for each `TAGIFY_` variable that no service knows, with the nearest known name."""
+    """Return one line per `TAGIFY_` variable that no service has, with the most similar name."""
     known = variable_names()
     lines = []
     for name in sorted(filter(_has_prefix, set(names))):
@@ -66,12 +66,12 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
 
 
 def _format_error(location: Sequence[int | str], message: str) -> str:
-    """A line about one variable, or about several that do not go together."""
+    """Format a validation error of one variable, or of a combination of them."""
     return f"{PREFIX}{str(location[0]).upper()}: {message}" if location else message
 
 
 def _read_settings_file(file: str) -> dict[str, str]:
-    """The variables of a settings file; none where no file is named. Raises SettingsError."""
+    """Return the variables of a settings file; none if `file` is empty. Raises SettingsError."""
     if not file:
         return {}
     try:
@@ -84,14 +84,14 @@ def _read_settings_file(file: str) -> dict[str, str]:
 
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables among the credentials that systemd passes to this service (LoadCredential=)."""
+    """Return the settings among the credentials passed by systemd (LoadCredential=)."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     files = Path(folder).iterdir() if folder else ()
     return {file.name.upper(): file.read_text().strip() for file in files if _has_prefix(file.name)}
 
 
 def _field_values(model: type[S], file_values: Mapping[str, str]) -> dict[str, Any]:
-    """What was given for this model's fields where the environment says nothing."""
+    """Return the file's values of this model's fields that no environment variable overrides."""
     set_variables = {name.upper() for name, value in os.environ.items() if value}
     values = {name: file_values.get(PREFIX + name.upper(), "") for name in model.model_fields}
     return {

@@ -1,4 +1,4 @@
-"""The kinds of values that settings take, each with its check."""
+"""Types of setting values, each with its validation."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network
@@ -13,7 +13,7 @@ MAX_SOCKET_PATH_BYTES = 107
 
 
 def _split_commas(value: object) -> object:
-    """Lists are written with commas, as people write them in an env file."""
+    """Split a comma-separated list; other values (defaults, tuples) pass unchanged."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
@@ -22,7 +22,7 @@ def _split_commas(value: object) -> object:
 def _check_origin(value: str) -> str:
     parts = urlsplit(value)
     if value != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/")):
-        raise ValueError(f"{value!r} is no origin; write it as https://photos.example.org")
+        raise ValueError(f"{value!r} is not an origin; write it as https://photos.example.org")
     return value.rstrip("/")
 
 
@@ -39,7 +39,7 @@ def _check_absolute(value: Path) -> Path:
 
 
 def _check_socket_path(value: str) -> str:
-    # The kernel's sun_path holds 108 bytes, the last of them a zero.
+    # The kernel's sun_path holds 108 bytes, including the terminating zero.
     if value and (not value.startswith("/") or len(value.encode()) > MAX_SOCKET_PATH_BYTES):
         raise ValueError(f"{value!r} must be an absolute path of at most {MAX_SOCKET_PATH_BYTES} bytes")
     return value
@@ -49,14 +49,14 @@ _NGINX_VALUE = re.compile(r"[\w.:/@*\[\]-]*( [\w.*-]+)*")
 
 
 def _check_nginx_value(value: str) -> str:
-    """The value where it holds nothing that means something to NGINX's configuration."""
+    """Refuse characters that have a meaning in NGINX's configuration."""
     if not _NGINX_VALUE.fullmatch(value):
-        raise ValueError(f"{value!r} may hold letters, digits and . : / - _ only")
+        raise ValueError(f"{value!r} may contain letters, digits and . : / - _ only")
     return value
 
 
 def _check_nginx_path(value: str) -> str:
-    """The path where it can stand between NGINX's quotation marks."""
+    """Refuse paths that cannot be quoted in NGINX's configuration."""
     if value and (not value.startswith("/") or re.search(r'["$\\\n\r]', value)):
         raise ValueError(f"{value!r} must be an absolute path without quotation marks, $ and \\")
     return value

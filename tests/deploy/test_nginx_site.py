@@ -303,7 +303,7 @@ async def _run(*command: str) -> tuple[int, str]:
     ],
 )
 def test_a_setting_cannot_write_configuration(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"may hold|must be an absolute path|go together"):
+    with pytest.raises(ValueError, match=r"may contain|must be an absolute path|or neither"):
         NginxSettings(**values)
 
 

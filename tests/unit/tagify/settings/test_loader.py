@@ -1,4 +1,4 @@
-"""Settings: every mistake in the environment is one line that says what to mend."""
+"""Settings: every invalid variable is reported in one line that says what to change."""
 
 import pytest
 from pydantic import ValidationError
@@ -7,7 +7,7 @@ from tagify.errors import SettingsError
 from tagify.settings import ApiSettings, EdgeSettings, IngestSettings, load
 
 
-def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAGIFY_LIBRARY_ROOTS", "/a, /b")
     monkeypatch.setenv("TAGIFY_MEDIA_WIDTHS", "100,200")
     settings = load(EdgeSettings)
@@ -23,11 +23,13 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TAGIFY_MONGO_URI", "http://db", "mongodb://"),
         ("TAGIFY_S3_ENDPOINT", "http://user:secret@store", "must not carry credentials"),
         ("TAGIFY_LIBRARY_ROOTS", "photos", "absolute"),
-        ("TAGIFY_CORS_ORIGINS", "photos.example.org", "no origin"),
+        ("TAGIFY_CORS_ORIGINS", "photos.example.org", "not an origin"),
         ("TAGIFY_LOG_LEVEL", "loud", "TAGIFY_LOG_LEVEL"),
     ],
 )
-def test_a_mistake_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str) -> None:
+def test_invalid_variable_is_a_one_line_error(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load(IngestSettings)
