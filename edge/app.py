@@ -24,7 +24,7 @@ from edge.handlers import originals, thumbs, variants
 from edge.handlers.fast_path import build_fast_path
 from edge.metadata_cache import MetadataCache
 from edge.originals.presigned_redirect import PresignedRedirect
-from edge.originals.upstream import Upstream, upstream_session
+from edge.originals.upstream import MAX_TRANSFERS, Upstream, upstream_session
 from edge.purge.follower import PURGE_DELAY_S, PurgeFollower
 from edge.purge.nginx import NginxCachePurger, purge_session
 from edge.variants.key import all_variant_keys
@@ -33,7 +33,7 @@ from edge.variants.renderer import VariantRenderer
 from edge.variants.service import VariantService
 from tagify.catalog import Catalog, PurgeEntry
 from tagify.concurrency.circuit_breaker import CircuitBreaker
-from tagify.concurrency.limiter import UPSTREAMS, TimedSemaphore
+from tagify.concurrency.limiter import TimedSemaphore
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
@@ -90,7 +90,12 @@ async def _upstream(app: web.Application) -> AsyncIterator[None]:
             session,
             app[OBJECT_STORE],
             CircuitBreaker("S3", state=state, refused=refused),
-            TimedSemaphore(UPSTREAMS, wait_s=settings.s3_timeout_s, taken=transfers),
+            TimedSemaphore(
+                MAX_TRANSFERS,
+                wait_s=settings.s3_timeout_s,
+                in_use=transfers,
+                what="transfers from the S3 server",
+            ),
             seconds=metrics.histogram("edge_upstream_seconds", "Time to the S3 server's head, by method."),
             received=metrics.counter("edge_bytes_in_total", "Bytes from the S3 server."),
             read_timeout_s=settings.s3_timeout_s,

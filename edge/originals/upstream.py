@@ -37,6 +37,9 @@ URL_CACHE_SIZE = 2048
 MAX_THUMB_BYTES = 16 << 20
 """Maximum size of a thumb, in bytes: ingest stores none that is larger."""
 
+MAX_TRANSFERS = 100
+"""Concurrent transfers from the S3 server."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -1,1 +1,1 @@
-"""Primitives for concurrent work: tasks, threads, limits, caches, retries."""
+"""Primitives of asyncio code: tasks, thread pool, limits, queues, caches, circuit breaker, retry."""

@@ -1,4 +1,4 @@
-"""Admission by size: the sum of what is held at a time has a bound, however many hold it."""
+"""A semaphore over bytes: bounds the sum of the sizes that are in use at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,72 +6,77 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 MAX_OVERTAKES = 32
-"""So many smaller ones may go before one that waits; then it is its turn."""
+"""Smaller reservations that may overtake a waiting larger one; then it is served next, so none starves."""
 
 LARGEST_SHARE = 0.75
-"""No one holds more than this share of the whole, whatever it asks for: small ones always find room."""
+"""Upper bound of one reservation, as a share of the total: a larger request is cut to it, so that small
+reservations fit beside it."""
 
 
 @dataclass(slots=True)
-class _Waiting:
-    cost: int
+class _Waiter:
+    size: int
     admitted: asyncio.Future[None]
-    passed: int = field(default=0)
+    overtaken: int = field(default=0)
 
 
 class ByteBudget:
-    """A number of bytes that can be held. Who asks for more than is left waits; smaller ones may pass."""
+    """`total` bytes to reserve from. A reservation that does not fit waits; smaller ones overtake it.
+
+    Ours, for the semaphores of asyncio and anyio count permits of one size and are strictly first come,
+    first served: one large image at the head of the queue would hold up all small ones.
+    """
 
     def __init__(self, total: int) -> None:
         self._largest = int(total * LARGEST_SHARE)
-        self._left = total
-        self._waiting: list[_Waiting] = []
+        self._available = total
+        self._waiters: list[_Waiter] = []
 
     @property
     def available(self) -> int:
-        """Bytes that nobody holds."""
-        return self._left
+        """Bytes that are not reserved."""
+        return self._available
 
     @asynccontextmanager
-    async def reserve(self, cost: int) -> AsyncIterator[None]:
-        """Hold `cost` bytes for as long as the block lasts."""
-        cost = min(cost, self._largest)
-        await self._admit(cost)
+    async def reserve(self, size: int) -> AsyncIterator[None]:
+        """Reserve `size` bytes while the block runs, waiting for them."""
+        size = min(size, self._largest)
+        await self._acquire(size)
         try:
             yield
         finally:
-            self._give_back(cost)
+            self._release(size)
 
-    async def _admit(self, cost: int) -> None:
-        waiting = _Waiting(cost, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._next()
+    async def _acquire(self, size: int) -> None:
+        waiter = _Waiter(size, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        self._admit_waiters()
         try:
-            await waiting.admitted
+            await waiter.admitted
         except asyncio.CancelledError:
-            if waiting.admitted.done() and not waiting.admitted.cancelled():
-                self._give_back(cost)
+            if waiter.admitted.done() and not waiter.admitted.cancelled():
+                self._release(size)
             else:
-                self._next()
+                self._admit_waiters()
             raise
 
-    def _give_back(self, cost: int) -> None:
-        self._left += cost
-        self._next()
+    def _release(self, size: int) -> None:
+        self._available += size
+        self._admit_waiters()
 
-    def _next(self) -> None:
-        """Admit all that fit, in order; one that was passed often enough holds up those behind it."""
-        stay: list[_Waiting] = []
-        held_up = False
-        for waiting in self._waiting:
-            if waiting.admitted.cancelled():
+    def _admit_waiters(self) -> None:
+        """Admit the waiters that fit, in order, up to one that has been overtaken MAX_OVERTAKES times."""
+        remaining: list[_Waiter] = []
+        blocked = False
+        for waiter in self._waiters:
+            if waiter.admitted.cancelled():
                 continue
-            if not held_up and waiting.cost <= self._left:
-                self._left -= waiting.cost
-                waiting.admitted.set_result(None)
-                for passed in stay:
-                    passed.passed += 1
+            if not blocked and waiter.size <= self._available:
+                self._available -= waiter.size
+                waiter.admitted.set_result(None)
+                for overtaken in remaining:
+                    overtaken.overtaken += 1
             else:
-                stay.append(waiting)
-                held_up = held_up or waiting.passed >= MAX_OVERTAKES
-        self._waiting = stay
+                remaining.append(waiter)
+                blocked = blocked or waiter.overtaken >= MAX_OVERTAKES
+        self._waiters = remaining

@@ -1,4 +1,4 @@
-"""A bounded queue with two lanes: what just happened goes before what a scan found."""
+"""A bounded queue and a semaphore with two priorities: live work before the backlog of a scan."""
 
 import asyncio
 from collections import deque
@@ -8,11 +8,12 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-Queue = deque[asyncio.Future[None]]
-
 
 class PriorityQueue(Generic[T]):
-    """Each lane holds `limit`; who brings more waits. `get` serves the live lane first."""
+    """Two queues of `limit` items each; `get` returns live items first. A full one applies back-pressure.
+
+    asyncio.PriorityQueue has one bound for both: a scan that fills it would make live items wait for space.
+    """
 
     def __init__(self, limit: int) -> None:
         self._live: asyncio.Queue[T] = asyncio.Queue(limit)
@@ -23,43 +24,46 @@ class PriorityQueue(Generic[T]):
         return self._live.qsize() + self._backlog.qsize()
 
     async def put(self, item: T, *, live: bool) -> None:
-        """Add to a lane, waiting for room in it."""
+        """Add an item, waiting while its queue is full."""
         await (self._live if live else self._backlog).put(item)
         self._filled.release()
 
     async def get(self) -> T:
-        """The next item, waiting for one."""
+        """Remove and return the next item, waiting for one."""
         await self._filled.acquire()
-        lane = self._live if not self._live.empty() else self._backlog
-        return lane.get_nowait()
+        queue = self._live if not self._live.empty() else self._backlog
+        return queue.get_nowait()
 
 
 class PrioritySemaphore:
-    """`places` that are held one by one. Who waits is bounded by who asks."""
+    """`permits` permits, granted to live waiters first. The number of waiters is not bounded here.
 
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._live: Queue = deque()
-        self._others: Queue = deque()
+    No kept library has a semaphore with priorities; those of asyncio and anyio are first come, first served.
+    """
+
+    def __init__(self, permits: int) -> None:
+        self._free = permits
+        self._live: deque[asyncio.Future[None]] = deque()
+        self._backlog: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
     async def permit(self, *, live: bool) -> AsyncIterator[None]:
-        """Hold a place for as long as the block lasts, waiting for one."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._live if live else self._others).append(turn)
-        self._next()
+        """Hold a permit while the block runs, waiting for one."""
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._live if live else self._backlog).append(granted)
+        self._grant()
         try:
-            await turn
+            await granted
             yield
         finally:
-            # A turn that came in the moment of a cancellation is given back too.
-            if turn.done() and not turn.cancelled():
+            # A permit that was granted in the moment of a cancellation is returned too.
+            if granted.done() and not granted.cancelled():
                 self._free += 1
-            self._next()
+            self._grant()
 
-    def _next(self) -> None:
-        while self._free and (queue := self._live or self._others):
-            turn = queue.popleft()
-            if not turn.cancelled():
+    def _grant(self) -> None:
+        while self._free and (waiters := self._live or self._backlog):
+            granted = waiters.popleft()
+            if not granted.cancelled():
                 self._free -= 1
-                turn.set_result(None)
+                granted.set_result(None)

@@ -1,4 +1,4 @@
-"""One flight for many askers: the same work is done once, for as long as anybody waits for it."""
+"""Singleflight: concurrent calls for one key share one run of the work."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,43 +8,50 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Work under way, by key."""
+    """The running work, by key. It runs for as long as a caller waits for it; no result is kept.
+
+    async-lru takes as long (20 to 22 us per call) but is a cache: it would need an invalidation after each
+    call, and `is_running` would have to be kept beside it.
+    """
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
-        self._waiting: dict[str, int] = {}
+        self._callers: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def is_running(self, key: str) -> bool:
-        """Whether this work is under way."""
+        """Whether the work for this key runs."""
         return key in self._tasks
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of the work, begun if nobody has. When all who wait have left it is cancelled."""
+        """The result of the work for this key, started unless it runs.
+
+        An error of the work is raised in every caller. When the last caller is cancelled, so is the work.
+        """
         task = self._tasks.get(key)
         if task is None:
-            task = asyncio.ensure_future(_task(work))
+            task = asyncio.ensure_future(_run(work))
             self._tasks[key] = task
-            self._waiting[key] = 0
-            task.add_done_callback(lambda _: self._landed(key))
-        self._waiting[key] += 1
+            self._callers[key] = 0
+            task.add_done_callback(lambda _: self._forget(key))
+        self._callers[key] += 1
         try:
             return await asyncio.shield(task)
         finally:
-            if key in self._waiting and self._tasks.get(key) is task:
-                self._waiting[key] -= 1
-                if not self._waiting[key] and not task.done():
-                    self._landed(key)
+            if key in self._callers and self._tasks.get(key) is task:
+                self._callers[key] -= 1
+                if not self._callers[key] and not task.done():
+                    self._forget(key)
                     task.cancel()
 
-    def _landed(self, key: str) -> None:
+    def _forget(self, key: str) -> None:
         task = self._tasks.pop(key, None)
-        self._waiting.pop(key, None)
+        self._callers.pop(key, None)
         if task is not None and task.done() and not task.cancelled():
-            task.exception()  # retrieved: all who asked may have left
+            task.exception()  # marked as retrieved: all callers may have been cancelled
 
 
-async def _task(work: Callable[[], Awaitable[T]]) -> T:
+async def _run(work: Callable[[], Awaitable[T]]) -> T:
     return await work()

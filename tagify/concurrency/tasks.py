@@ -1,4 +1,4 @@
-"""Ending tasks for certain."""
+"""Cancellation of tasks: one that is certain to end them, and one that waits for work to complete."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -7,29 +7,29 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 RECANCEL_S = 1.0
-"""A task that has not ended is cancelled once more after this time, in seconds."""
+"""A cancelled task that is still running is cancelled again after this time, in seconds."""
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel the tasks and return when all have ended, however they end.
+    """Cancel the tasks and return when all have ended; their results and errors are dropped.
 
-    A cancellation can be lost where a library waits for two things at once (`asyncio.wait_for`
-    of Python 3.11 does); so it is said again until it is heard.
+    The cancellation is repeated, for a task can lose one: `asyncio.wait_for` of Python 3.11 drops it when
+    the awaited result arrives at the same time.
     """
-    left = {task for task in tasks if not task.done()}
-    while left:
-        for task in left:
+    running = {task for task in tasks if not task.done()}
+    while running:
+        for task in running:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=RECANCEL_S)
+        _, running = await asyncio.wait(running, timeout=RECANCEL_S)
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # retrieved: whoever ends a task does not wait for its outcome
+            task.exception()  # marked as retrieved, or asyncio would log it
 
 
 async def run_to_completion(work: Awaitable[T]) -> T:
-    """The result of what must not be left half done; a cancellation is heard once it is through.
+    """The result of work that must not stop half-way; a cancellation is raised after it has ended.
 
-    `work` bounds its own time: nothing else does.
+    There is no timeout here: the work has to bound its time itself.
     """
     task = asyncio.ensure_future(work)
     cancelled = False

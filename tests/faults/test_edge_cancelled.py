@@ -12,9 +12,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from edge.app import build
 from edge.app_keys import UPSTREAM, VARIANT_SERVICE
+from edge.originals.upstream import MAX_TRANSFERS
 from edge.variants.renderer import VariantRenderer
 from tagify.catalog import Catalog
-from tagify.concurrency.limiter import UPSTREAMS
 from tagify.model import Image
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
@@ -74,7 +74,7 @@ class Edge:
             lines = (await response.text()).splitlines()
         return (
             not {"edge_transfers 1", "edge_variants_making 1"}.intersection(lines)
-            and self.app[UPSTREAM]._slots._free._value == UPSTREAMS
+            and self.app[UPSTREAM]._slots._semaphore._value == MAX_TRANSFERS
             and not len(self.app[VARIANT_SERVICE]._flights)
             and not any("memfd:tagify" in name for name in open_files())
         )

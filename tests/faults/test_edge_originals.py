@@ -12,9 +12,9 @@ import pytest
 
 from edge.app_keys import UPSTREAM
 from edge.originals import streaming
+from edge.originals.upstream import MAX_TRANSFERS
 from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import FAILURE_THRESHOLD
-from tagify.concurrency.limiter import UPSTREAMS
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
@@ -91,7 +91,7 @@ async def at_rest(client: Client) -> None:
     """No transfer is under way, and every slot for one is free."""
     await until(lambda: metric(client, "edge_transfers 0"))
     assert client.app is not None
-    assert client.app[UPSTREAM]._slots._free._value == UPSTREAMS
+    assert client.app[UPSTREAM]._slots._semaphore._value == MAX_TRANSFERS
 
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse", "storm"])

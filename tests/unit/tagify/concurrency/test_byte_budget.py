@@ -1,4 +1,4 @@
-"""Admission by size: never more than the whole, small ones pass, and nobody starves."""
+"""ByteBudget: the bound, small reservations that overtake large ones, and no starvation."""
 
 import asyncio
 
@@ -11,61 +11,63 @@ from tests.support.waiting import until
 TOTAL = 1000
 
 
-async def _hold(budget: ByteBudget, cost: int, done: asyncio.Event, begun: list[int]) -> None:
-    async with budget.reserve(cost):
-        begun.append(cost)
+async def _reserve(budget: ByteBudget, size: int, done: asyncio.Event, admitted: list[int]) -> None:
+    async with budget.reserve(size):
+        admitted.append(size)
         await done.wait()
 
 
 @given(st.lists(st.tuples(st.integers(0, 2 * TOTAL), st.booleans()), max_size=20))
-def test_what_is_held_never_exceeds_the_whole_and_comes_back(asked: list[tuple[int, bool]]) -> None:
+def test_reservations_never_exceed_the_total_and_are_all_released(requests: list[tuple[int, bool]]) -> None:
+    """Some are cancelled while they wait or while they hold their bytes."""
+
     async def run() -> None:
         budget, done = ByteBudget(TOTAL), asyncio.Event()
-        begun: list[int] = []
-        tasks = [asyncio.create_task(_hold(budget, cost, done, begun)) for cost, _ in asked]
+        admitted: list[int] = []
+        tasks = [asyncio.create_task(_reserve(budget, size, done, admitted)) for size, _ in requests]
         await asyncio.sleep(0)
         assert budget.available >= 0
-        for task, (_, leaves) in zip(tasks, asked, strict=True):
-            if leaves:
+        for task, (_, cancelled) in zip(tasks, requests, strict=True):
+            if cancelled:
                 task.cancel()
         await asyncio.sleep(0)
         done.set()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert budget.available == TOTAL
-        stayed = [cost for cost, leaves in asked if not leaves]
-        assert len(begun) >= len(stayed)
+        assert len(admitted) >= len([size for size, cancelled in requests if not cancelled])
 
     asyncio.run(run())
 
 
-async def test_small_ones_pass_a_large_one_that_holds_all_it_may() -> None:
+async def test_small_reservations_fit_beside_the_largest_one() -> None:
     budget, done = ByteBudget(TOTAL), asyncio.Event()
-    begun: list[int] = []
-    tasks = [asyncio.create_task(_hold(budget, cost, done, begun)) for cost in (9 * TOTAL, 9 * TOTAL, 100)]
-    await until(lambda: _has(begun, 2))
-    assert begun == [9 * TOTAL, 100]
+    admitted: list[int] = []
+    sizes = (9 * TOTAL, 9 * TOTAL, 100)
+    tasks = [asyncio.create_task(_reserve(budget, size, done, admitted)) for size in sizes]
+    await until(lambda: _has(admitted, 2))
+    assert admitted == [9 * TOTAL, 100]
     assert budget.available == TOTAL - int(TOTAL * LARGEST_SHARE) - 100
     done.set()
     await asyncio.gather(*tasks)
 
 
-async def test_one_that_was_passed_often_enough_has_its_turn() -> None:
+async def test_a_reservation_that_was_overtaken_often_enough_is_served_next() -> None:
     budget, release = ByteBudget(TOTAL), asyncio.Event()
-    begun: list[int] = []
-    first = asyncio.create_task(_hold(budget, 500, release, begun))
-    await until(lambda: _has(begun, 1))
-    waits = asyncio.create_task(_hold(budget, 700, release, begun))
+    admitted: list[int] = []
+    first = asyncio.create_task(_reserve(budget, 500, release, admitted))
+    await until(lambda: _has(admitted, 1))
+    waiting = asyncio.create_task(_reserve(budget, 700, release, admitted))
     await asyncio.sleep(0)
     for _ in range(MAX_OVERTAKES):
         async with budget.reserve(10):
             pass
-    last = asyncio.create_task(_hold(budget, 10, release, begun))
+    last = asyncio.create_task(_reserve(budget, 10, release, admitted))
     await asyncio.sleep(0)
-    assert begun == [500]
+    assert admitted == [500]
     release.set()
-    await asyncio.gather(first, waits, last)
-    assert begun == [500, 700, 10]
+    await asyncio.gather(first, waiting, last)
+    assert admitted == [500, 700, 10]
 
 
-async def _has(begun: list[int], number: int) -> bool:
-    return len(begun) >= number
+async def _has(admitted: list[int], number: int) -> bool:
+    return len(admitted) >= number

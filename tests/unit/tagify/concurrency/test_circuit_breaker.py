@@ -1,4 +1,4 @@
-"""The circuit opens after failures in a row, lets one probe through, and closes with its success."""
+"""CircuitBreaker: opens after failures in a row, admits one probe, closes when it succeeds."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ class Bench:
     def __init__(self) -> None:
         self.now = 0.0
         self.metrics = Metrics()
-        self.circuit = CircuitBreaker(
+        self.breaker = CircuitBreaker(
             "S3",
             state=self.metrics.gauge("open", ""),
             refused=self.metrics.counter("refused_total", "", labelled=True),
@@ -26,7 +26,7 @@ class Bench:
         )
 
     def call(self, error: BaseException | None = None) -> None:
-        with self.circuit.call():
+        with self.breaker.call():
             if error:
                 raise error
 
@@ -35,8 +35,8 @@ class Bench:
             self.call(Unavailable("down"))
 
     def refused(self) -> Unavailable:
-        with pytest.raises(Unavailable, match="asked again soon") as caught:
-            self.call(AssertionError("the server was asked"))
+        with pytest.raises(Unavailable, match="does not answer") as caught:
+            self.call(AssertionError("the call was made"))
         return caught.value
 
     def shows(self, line: str) -> bool:
@@ -55,21 +55,21 @@ def test_it_opens_half_opens_and_closes() -> None:
     bench.fail()
     assert bench.refused().retry_after_s == 2
     bench.now += FIRST_PAUSE_S * 2
-    with bench.circuit.call():
-        bench.refused()  # one probe, not two
+    with bench.breaker.call():
+        bench.refused()  # one probe at a time
     assert bench.shows('open{server="S3"} 0')
     bench.call()
 
 
-def test_a_failure_is_told_by_its_kind_and_without_what_it_says(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_with_the_type_of_its_cause_only(caplog: pytest.LogCaptureFixture) -> None:
     error = Unavailable("down")
     error.__cause__ = ConnectionResetError("https://s3.example.org/x?X-Amz-Signature=secret")
     with pytest.raises(Unavailable):
         Bench().call(error)
-    assert caplog.messages == ["S3: a call to this server has failed: down, ConnectionResetError"]
+    assert caplog.messages == ["server call failed: S3: down, ConnectionResetError"]
 
 
-def test_only_failures_in_a_row_count_and_an_answer_is_none() -> None:
+def test_only_failures_in_a_row_open_the_circuit() -> None:
     bench = Bench()
     for _ in range(3):
         for _ in range(FAILURE_THRESHOLD - 1):
@@ -79,7 +79,7 @@ def test_only_failures_in_a_row_count_and_an_answer_is_none() -> None:
     bench.call()
 
 
-def test_a_probe_whose_asker_leaves_decides_nothing() -> None:
+def test_a_cancelled_probe_decides_nothing() -> None:
     bench = Bench()
     for _ in range(FAILURE_THRESHOLD):
         bench.fail()
@@ -90,7 +90,7 @@ def test_a_probe_whose_asker_leaves_decides_nothing() -> None:
     bench.call()
 
 
-def test_pauses_grow_to_a_bound() -> None:
+def test_pauses_grow_up_to_a_bound() -> None:
     bench = Bench()
     for _ in range(FAILURE_THRESHOLD):
         bench.fail()

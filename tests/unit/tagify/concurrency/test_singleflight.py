@@ -1,4 +1,4 @@
-"""One flight for many askers, whoever leaves when."""
+"""SingleFlight: one run for concurrent callers, whichever of them are cancelled."""
 
 import asyncio
 
@@ -10,63 +10,77 @@ from tagify.concurrency.singleflight import SingleFlight
 
 
 class Work:
-    """Work that ends when it is told to, and knows how often it was begun and cancelled."""
+    """Work that runs until `finish` is set, and counts its starts and cancellations."""
 
     def __init__(self) -> None:
-        self.begun = 0
+        self.started = 0
         self.cancelled = 0
-        self.end = asyncio.Event()
+        self.finish = asyncio.Event()
 
     async def __call__(self) -> str:
-        self.begun += 1
+        self.started += 1
         try:
-            await self.end.wait()
+            await self.finish.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
         return "done"
 
 
-async def settled() -> None:
+async def run_pending_callbacks() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=8), st.integers(0, 3))
-def test_the_work_goes_on_for_as_long_as_anybody_waits(stay: list[bool], joining_late: int) -> None:
+def test_the_work_runs_while_a_caller_waits_for_it(stays: list[bool], late_callers: int) -> None:
     async def run() -> None:
         flights: SingleFlight[str] = SingleFlight()
         work = Work()
-        askers = [asyncio.create_task(flights.run("key", work)) for _ in stay]
-        await settled()
-        for asker, stays in zip(askers, stay, strict=True):
-            if not stays:
-                asker.cancel()
-        await settled()
-        late = [asyncio.create_task(flights.run("key", work)) for _ in range(joining_late)]
-        await settled()
-        abandoned = not any(stay)
+        callers = [asyncio.create_task(flights.run("key", work)) for _ in stays]
+        await run_pending_callbacks()
+        for caller, stays_on in zip(callers, stays, strict=True):
+            if not stays_on:
+                caller.cancel()
+        await run_pending_callbacks()
+        late = [asyncio.create_task(flights.run("key", work)) for _ in range(late_callers)]
+        await run_pending_callbacks()
+        abandoned = not any(stays)
         assert work.cancelled == abandoned
-        assert work.begun == (2 if abandoned and late else 1)
-        work.end.set()
-        answers = await asyncio.gather(*askers, *late, return_exceptions=True)
-        expected = ["done" if stays else "cancelled" for stays in stay] + ["done"] * joining_late
-        told = ["cancelled" if isinstance(answer, asyncio.CancelledError) else answer for answer in answers]
-        assert told == expected
+        assert work.started == (2 if abandoned and late else 1)
+        work.finish.set()
+        outcomes = await asyncio.gather(*callers, *late, return_exceptions=True)
+        expected = ["done" if stays_on else "cancelled" for stays_on in stays] + ["done"] * late_callers
+        assert [
+            "cancelled" if isinstance(outcome, asyncio.CancelledError) else outcome for outcome in outcomes
+        ] == expected
         assert len(flights) == 0
 
     asyncio.run(run())
 
 
-async def test_an_error_is_everybodys_and_not_kept() -> None:
+async def test_different_keys_run_separately() -> None:
+    flights: SingleFlight[str] = SingleFlight()
+    first, second = Work(), Work()
+    tasks = [asyncio.create_task(flights.run(key, work)) for key, work in (("a", first), ("b", second))]
+    await run_pending_callbacks()
+    assert flights.is_running("a")
+    assert len(flights) == 2
+    first.finish.set()
+    second.finish.set()
+    assert await asyncio.gather(*tasks) == ["done", "done"]
+    assert not flights.is_running("a")
+
+
+async def test_an_error_is_raised_in_every_caller_and_not_kept() -> None:
     flights: SingleFlight[str] = SingleFlight()
 
     async def fails() -> str:
         await asyncio.sleep(0)
         raise ValueError("no")
 
-    answers = await asyncio.gather(*(flights.run("key", fails) for _ in range(3)), return_exceptions=True)
-    assert all(isinstance(answer, ValueError) for answer in answers)
+    outcomes = await asyncio.gather(*(flights.run("key", fails) for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(outcome, ValueError) for outcome in outcomes)
     assert not flights.is_running("key")
     with pytest.raises(ValueError, match="no"):
         await flights.run("key", fails)
