@@ -1,4 +1,4 @@
-"""`python -m ingest`: the daemon. With `--once PATH`: one import."""
+"""`python -m ingest`: the daemon. With `--once PATH`: import one folder and exit."""
 
 import argparse
 from pathlib import Path
@@ -10,9 +10,9 @@ from tagify.settings import IngestSettings
 
 
 def main() -> int:
-    """The exit status."""
+    """Parse the command line and run; the exit status."""
     parser = argparse.ArgumentParser(prog="ingest", description="Keeps the catalog equal to the folders.")
-    parser.add_argument("--once", type=Path, metavar="PATH", help="import a folder, and end")
+    parser.add_argument("--once", type=Path, metavar="PATH", help="import a folder, and exit")
     folder = parser.parse_args().once
     if folder is None:
         return serve("ingest", IngestSettings, build, lambda s: Address(s.ingest_host, s.ingest_port))

@@ -1,4 +1,4 @@
-"""Wiring: the daemon's parts, each with its lifetime, and its health page."""
+"""The ingest daemon as an aiohttp application: a background task, health checks and metrics."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,42 +13,42 @@ from tagify.metrics import Metrics
 from tagify.settings import IngestSettings
 from tagify.web import new_app
 
-INGEST_TASK: Final = web.AppKey("daemon", asyncio.Task[None])
+INGEST_TASK: Final = web.AppKey("ingest_task", asyncio.Task[None])
 
-CONTAINER: Final = web.AppKey("parts", Container)
+CONTAINER: Final = web.AppKey("container", Container)
 
 
 def build(settings: IngestSettings) -> web.Application:
-    """The daemon as an application: its work is a background task, its pages tell how it does."""
+    """The application: the container runs as a background task; the health checks report on it."""
     metrics = Metrics()
 
-    async def catalog_answers() -> None:
+    async def check_catalog() -> None:
         await app[CONTAINER].catalog.ping()
 
-    async def objects_answer() -> None:
+    async def check_store() -> None:
         await app[CONTAINER].store.ping()
 
-    async def daemon_works() -> None:
+    async def check_task() -> None:
         if app[INGEST_TASK].done():
-            raise TagifyError("the daemon's work has ended; see its log")
+            raise TagifyError("the ingest task has stopped; see its log")
 
-    async def nothing_waits() -> None:
-        # A store that is full answers, and yet nothing can be stored.
+    async def check_outages() -> None:
+        # A full store answers pings, but rejects uploads.
         if reasons := app[CONTAINER].outages.reasons:
             raise TagifyError(f"waiting for {reasons}")
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
-        app[CONTAINER] = parts = Container(settings, metrics)
-        app[INGEST_TASK] = task = asyncio.create_task(parts.run(), name="ingest")
+        app[CONTAINER] = container = Container(settings, metrics)
+        app[INGEST_TASK] = task = asyncio.create_task(container.run(), name="ingest")
         yield
         await cancel_and_wait(task)
-        await parts.close()
+        await container.close()
 
     checks = {
-        "mongo": catalog_answers,
-        "s3": objects_answer,
-        "daemon": daemon_works,
-        "progress": nothing_waits,
+        "mongo": check_catalog,
+        "s3": check_store,
+        "daemon": check_task,
+        "progress": check_outages,
     }
     app = new_app(metrics, checks)
     app.cleanup_ctx.append(lifetime)

@@ -65,7 +65,7 @@ class Container:
         self.outages = OutageTracker(
             metrics.gauge(
                 "ingest_waiting",
-                "Calls that wait for a server that is away (catalog, objects), or for a lease.",
+                "Calls blocked by a server that is down (catalog, objects), or by a lease.",
             )
         )
         self.watcher = Watcher()
@@ -95,7 +95,9 @@ class Container:
             self.watcher,
             self.pipeline,
             self.batch_writer,
-            metrics.counter("ingest_events_lost_total", "Times that events were lost and a tree compared."),
+            metrics.counter(
+                "ingest_events_lost_total", "Losses of inotify events, each followed by a rescan."
+            ),
         )
         self.supervisor = LibrarySupervisor(
             self.catalog,
@@ -103,9 +105,11 @@ class Container:
             leases=self.leases,
             build_worker=partial(build_library_worker, services),
             remover=LibraryRemover(self.catalog, self.store, mark_age_s=MARK_AGE_S),
-            suspended=metrics.gauge("ingest_libraries_suspended", "Libraries that are suspended."),
+            suspended=metrics.gauge("ingest_libraries_suspended", "Suspended libraries."),
         )
-        self.gc_loop = GcLoop(_sweep(settings, self.catalog, self.store), metrics, settings.ingest_sweep_s)
+        self.gc_loop = GcLoop(
+            _garbage_collector(settings, self.catalog, self.store), metrics, settings.ingest_sweep_s
+        )
 
     async def run(self) -> None:
         """Work until cancelled; the first task that fails ends all."""
@@ -190,10 +194,10 @@ def _schedule(settings: IngestSettings) -> ScanSchedule:
     )
 
 
-def _sweep(settings: IngestSettings, catalog: Catalog, blobs: ObjectStore) -> GarbageCollector:
+def _garbage_collector(settings: IngestSettings, catalog: Catalog, store: ObjectStore) -> GarbageCollector:
     return GarbageCollector(
         catalog,
-        blobs,
+        store,
         missing_for=timedelta(days=settings.ingest_forget_days),
         orphan_age=timedelta(seconds=settings.ingest_sweep_grace_s),
     )

@@ -1,4 +1,4 @@
-"""Sweeps now and then, for as long as the daemon runs."""
+"""Runs garbage collection periodically."""
 
 import asyncio
 import logging
@@ -12,38 +12,43 @@ from tagify.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 FIRST_PASS_S = 300.0
-"""The first pass comes this long after the start at the latest, in seconds."""
+"""Longest time from the start to the first pass, in seconds."""
 
 JITTER = 0.2
-"""A wait is shortened by a random share of up to this much: daemons do not sweep in step."""
+"""A wait is shortened by a random share of up to this much: daemons do not run their passes in step."""
 
 
 class GcLoop:
-    """A loop around Sweep. A pass that fails is told and left to the next."""
+    """Runs a GarbageCollector periodically. A failed pass is logged, and the next one continues it."""
 
-    def __init__(self, sweep: GarbageCollector, metrics: Metrics, every_s: float) -> None:
-        self._sweep = sweep
-        self._every_s = every_s
-        self._forgotten = metrics.counter(
-            "ingest_forgotten_total", "Images forgotten, having been missing for long."
+    def __init__(self, collector: GarbageCollector, metrics: Metrics, interval_s: float) -> None:
+        self._collector = collector
+        self._interval_s = interval_s
+        self._images_deleted = metrics.counter(
+            "ingest_forgotten_total", "Documents of missing images deleted."
         )
-        self._removed = metrics.counter("ingest_objects_removed_total", "Objects that nothing referred to.")
+        self._objects_deleted = metrics.counter(
+            "ingest_objects_removed_total", "Stored objects without an image deleted."
+        )
 
     async def run(self) -> None:
-        """Until cancelled."""
-        wait = min(FIRST_PASS_S, self._every_s)
+        """Run passes until cancelled."""
+        wait_s = min(FIRST_PASS_S, self._interval_s)
         while True:
-            await asyncio.sleep(with_jitter(wait, JITTER))
-            await self._pass()
-            wait = self._every_s
+            await asyncio.sleep(with_jitter(wait_s, JITTER))
+            await self._collect()
+            wait_s = self._interval_s
 
-    async def _pass(self) -> None:
+    async def _collect(self) -> None:
         try:
-            swept = await self._sweep.run()
+            result = await self._collector.run()
         except TagifyError as error:
-            logger.warning("the sweep was broken off and goes on later: %s", error)
+            logger.warning("garbage collection interrupted; the next pass continues: %s", error)
             return
-        self._forgotten.add(swept.images_deleted)
-        self._removed.add(swept.objects_deleted)
-        if swept.images_deleted or swept.objects_deleted:
-            logger.info("swept", extra=fields(forgotten=swept.images_deleted, removed=swept.objects_deleted))
+        self._images_deleted.add(result.images_deleted)
+        self._objects_deleted.add(result.objects_deleted)
+        if result.images_deleted or result.objects_deleted:
+            logger.info(
+                "garbage collected",
+                extra=fields(images=result.images_deleted, objects=result.objects_deleted),
+            )

@@ -1,4 +1,4 @@
-"""`python -m ingest --once PATH`: take in a folder, say what became of it, and end."""
+"""`python -m ingest --once PATH`: import a folder, print a summary, and exit."""
 
 import asyncio
 import sys
@@ -16,69 +16,71 @@ from tagify.settings import IngestSettings
 from tagify.terminal import Terminal
 
 PROGRESS_INTERVAL_S = 0.25
-"""Time between two looks at how far it is, in seconds."""
+"""Time between two updates of the progress bar, in seconds."""
 
 MAX_LISTED_FAILURES = 20
-"""Files that could not be decoded that are named, at most."""
+"""Failed files that the summary lists; more are only mentioned."""
 
 
 async def import_once(settings: IngestSettings, folder: Path) -> int:
-    """Import the folder as a library, or scan the library that it is in; the exit status.
+    """Import the folder as a library, or scan the library that contains it; the exit status.
 
-    0 when all images are in; 1 when some could not be decoded, or nothing could be done. Where a
-    daemon keeps the library already, that one does the work.
+    0 when all images are imported; 1 when some are not decodable. Where a running daemon holds the lease of
+    the library, that daemon scans it and this process shows the progress. Raises TagifyError.
     """
     terminal = Terminal(sys.stderr)
-    parts = Container(settings, Metrics())
-    await parts.catalog.ensure_indexes()
-    library = await _library(parts, folder)
-    parts.supervisor.only_library = library.id
-    working = asyncio.create_task(parts.run())
+    container = Container(settings, Metrics())
+    await container.catalog.ensure_indexes()
+    library = await _find_or_create_library(container, folder)
+    container.supervisor.only_library = library.id
+    ingest_task = asyncio.create_task(container.run())
     try:
-        return await _while_it_works(working, lambda: _import(parts, library, terminal))
+        return await _while_running(ingest_task, lambda: _import(container, library, terminal))
     finally:
-        await cancel_and_wait(working)
-        await parts.close()
+        await cancel_and_wait(ingest_task)
+        await container.close()
 
 
-async def _library(parts: Container, folder: Path) -> Library:
+async def _find_or_create_library(container: Container, folder: Path) -> Library:
     if not await asyncio.to_thread(folder.is_dir):
-        raise TagifyError(f"{folder} is no folder; name one that holds images")
-    for library in await parts.catalog.libraries.list_all():
+        raise TagifyError(f"{folder} is not a folder; pass a folder of images")
+    for library in await container.catalog.libraries.list_all():
         if folder.is_relative_to(library.path):
             return library
         if Path(library.path).is_relative_to(folder):
-            raise TagifyError(f"the library at {library.path} lies in {folder}; import that, or remove it")
-    return await parts.catalog.libraries.create(folder.name or "root", str(folder))
+            raise TagifyError(
+                f"{folder} contains the library at {library.path}; import that one, or remove it"
+            )
+    return await container.catalog.libraries.create(folder.name or "root", str(folder))
 
 
-async def _while_it_works(working: asyncio.Task[None], work: Callable[[], Awaitable[int]]) -> int:
-    """The outcome of `work`, or the error with which the daemon's own work ended."""
+async def _while_running(ingest_task: asyncio.Task[None], work: Callable[[], Awaitable[int]]) -> int:
+    """The result of `work`. Raises the error of the ingest task if that ends first."""
     task = asyncio.ensure_future(work())
-    await asyncio.wait({working, task}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({ingest_task, task}, return_when=asyncio.FIRST_COMPLETED)
     if not task.done():
         await cancel_and_wait(task)
-        working.result()
-        raise TagifyError("the import ended before it was done")
+        ingest_task.result()
+        raise TagifyError("the import was interrupted")
     return await task
 
 
-async def _import(parts: Container, library: Library, terminal: Terminal) -> int:
-    before = await parts.catalog.libraries.request_rescan(library.id) or library
+async def _import(container: Container, library: Library, terminal: Terminal) -> int:
+    before = await container.catalog.libraries.request_rescan(library.id) or library
     started = time.monotonic()
     while True:
-        now = await parts.catalog.libraries.get(library.id)
-        if now is None:
-            raise TagifyError("the library was removed meanwhile")
-        if now.state is LibraryState.SUSPENDED:
-            raise TagifyError(now.scan_error)
-        if now.last_scanned != before.last_scanned and not now.scanning:
-            return await _summary(parts, before, now, time.monotonic() - started, terminal)
-        _show(now, time.monotonic() - started, terminal)
+        current = await container.catalog.libraries.get(library.id)
+        if current is None:
+            raise TagifyError("the library was removed during the import")
+        if current.state is LibraryState.SUSPENDED:
+            raise TagifyError(current.scan_error)
+        if current.last_scanned != before.last_scanned and not current.scanning:
+            return await _print_summary(container, before, current, time.monotonic() - started, terminal)
+        _show_progress(current, time.monotonic() - started, terminal)
         await asyncio.sleep(PROGRESS_INTERVAL_S)
 
 
-def _show(library: Library, seconds: float, terminal: Terminal) -> None:
+def _show_progress(library: Library, seconds: float, terminal: Terminal) -> None:
     done, total = library.scan_done, library.scan_total
     if not done:
         terminal.progress_bar("importing", done, total)
@@ -87,17 +89,21 @@ def _show(library: Library, seconds: float, terminal: Terminal) -> None:
     terminal.progress_bar(f"importing, {rate:.0f} images/s, {(total - done) / rate:.0f} s left", done, total)
 
 
-async def _summary(
-    parts: Container, before: Library, now: Library, seconds: float, terminal: Terminal
+async def _print_summary(
+    container: Container, before: Library, current: Library, seconds: float, terminal: Terminal
 ) -> int:
-    which = ImageFilter(library_id=now.id, state=ImageState.FAILED)
-    failed = await parts.catalog.listing.newest(which, limit=MAX_LISTED_FAILURES + 1)
+    failed_only = ImageFilter(library_id=current.id, state=ImageState.FAILED)
+    failed = await container.catalog.listing.newest(failed_only, limit=MAX_LISTED_FAILURES + 1)
     for image in failed[:MAX_LISTED_FAILURES]:
         terminal.print_line(f"  ✗ {image.file.path}: {image.error}")
     if len(failed) > MAX_LISTED_FAILURES:
         terminal.print_line("  ✗ and more")
-    new = now.indexed_count - before.indexed_count
-    terminal.print_line(f"{now.indexed_count} images in {now.name}, {new} of them new, in {seconds:.1f} s")
-    if now.pending_deletions:
-        terminal.print_line(f"{now.pending_deletions} images have lost their files: tagify libraries approve")
+    new = current.indexed_count - before.indexed_count
+    terminal.print_line(
+        f"{current.indexed_count} images in {current.name}, {new} of them new, in {seconds:.1f} s"
+    )
+    if current.pending_deletions:
+        terminal.print_line(
+            f"{current.pending_deletions} deletions wait for approval: tagify libraries approve"
+        )
     return 1 if failed else 0

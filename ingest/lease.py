@@ -1,4 +1,4 @@
-"""One daemon for each library: whoever holds its lease. Another waits, and takes over when that one dies."""
+"""Leases: one daemon at a time writes a library. Another one waits, and takes over when the holder dies."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ from tagify.model import Lease, Library, LibraryId
 logger = logging.getLogger(__name__)
 
 LIFETIME_S = 20.0
-"""A lease that is not renewed ends after this time, by MongoDB's clock, in seconds."""
+"""A lease that is not renewed expires after this time, by MongoDB's clock, in seconds."""
 
 RENEW_S = 5.0
 """Time between two renewals, in seconds."""
 
 ACQUIRE_INTERVAL_S = 1.0
-"""Time between two questions for a lease that another holds, in seconds."""
+"""Time between two attempts to acquire a lease that another daemon holds, in seconds."""
 
 
 NOT_HELD = -1
@@ -54,16 +54,18 @@ class HeldLeases:
 
 
 def new_owner_id() -> str:
-    """A name for this process that no other ever has: its host, pid, start and a number."""
+    """A unique id of this process: host, pid, start time and a random number."""
     return f"{_host_id()}/{os.getpid()}/{process_start_time(os.getpid())}/{secrets.token_hex(4)}"
 
 
 async def acquire(catalog: Catalog, library: Library, owner: str) -> int:
-    """The token of the library's lease, once it can be had."""
+    """Wait until the library's lease is ours; its fencing token."""
     lease = await _try_acquire(catalog, library, owner)
     if lease.owner == owner:
         return lease.token
-    logger.warning("another daemon keeps this library; waiting for it", extra=_lease_fields(library, lease))
+    logger.warning(
+        "another daemon holds the lease of this library; waiting for it", extra=_lease_fields(library, lease)
+    )
     with OUTAGES.get().counted("lease"):
         while lease.owner != owner:
             await asyncio.sleep(ACQUIRE_INTERVAL_S)
@@ -72,38 +74,38 @@ async def acquire(catalog: Catalog, library: Library, owner: str) -> int:
 
 
 async def _try_acquire(catalog: Catalog, library: Library, owner: str) -> Lease:
-    """The lease as it is after asking for it; one of a process that is known to have died is taken over."""
+    """The lease after an attempt to acquire it. The lease of a dead process of this host is taken over."""
 
-    async def ask() -> Lease:
-        # Cancelled in the middle, it could be ours without our knowing.
+    async def attempt() -> Lease:
+        # Not cancellable: a lease that is acquired at that moment would never be released.
         return await run_to_completion(catalog.leases.acquire(library.id, owner, LIFETIME_S))
 
-    lease = await retry_while_unavailable("catalog", ask)
+    lease = await retry_while_unavailable("catalog", attempt)
     if lease.owner == owner or not is_dead_process(lease.owner):
         return lease
-    over = await retry_while_unavailable(
+    taken_over = await retry_while_unavailable(
         "catalog", lambda: catalog.leases.take_over(library.id, lease, owner, LIFETIME_S)
     )
-    return over or lease
+    return taken_over or lease
 
 
 async def renew_until_lost(catalog: Catalog, library: Library, token: int) -> None:
-    """Renew the lease until it is another's, then return."""
+    """Renew the lease; return when another daemon holds it."""
     while True:
         if not await retry_while_unavailable(
             "catalog", lambda: catalog.leases.renew(library.id, token, LIFETIME_S)
         ):
             break
         await asyncio.sleep(RENEW_S)
-    logger.warning("another daemon has taken over this library", extra=fields(library=library.name))
+    logger.warning("lease of the library lost to another daemon", extra=fields(library=library.name))
 
 
 async def release(catalog: Catalog, library: Library, owner: str) -> None:
-    """Let another have it at once. Where the catalog is away, the lease ends by itself."""
+    """Release the lease for another daemon. While the catalog is unavailable, it is left to expire."""
     try:
         await catalog.leases.release(library.id, owner)
     except TagifyError as error:
-        logger.info("the lease ends by itself: %s", error, extra=fields(library=library.name))
+        logger.info("lease not released, it will expire: %s", error, extra=fields(library=library.name))
 
 
 def _lease_fields(library: Library, lease: Lease) -> dict[str, object]:
@@ -111,12 +113,13 @@ def _lease_fields(library: Library, lease: Lease) -> dict[str, object]:
 
 
 def is_dead_process(owner: str) -> bool:
-    """Whether the owner is a process of this host and namespace that is not there any more."""
-    place, pid, since, _ = owner.split("/")
-    return place == _host_id() and process_start_time(int(pid)) != since
+    """Whether the owner was a process of this host and PID namespace, and no longer runs."""
+    host, pid, start_time, _ = owner.split("/")
+    return host == _host_id() and process_start_time(int(pid)) != start_time
 
 
 def _host_id() -> str:
+    """The boot id and the PID namespace; a random text where they cannot be read, which equals no other."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it names no path
@@ -126,7 +129,7 @@ def _host_id() -> str:
 
 
 def process_start_time(pid: int) -> str:
-    """When the process began, in ticks since boot (field 22 of proc(5)'s stat); empty where there is none."""
+    """Start of a process in ticks since boot (proc(5), stat, field 22); empty if it does not run."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

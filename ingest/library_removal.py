@@ -1,4 +1,4 @@
-"""Takes a library out: its images with their counts, then the objects that nothing refers to any more."""
+"""Removes a library: first its images and their counts, then the stored objects without an image."""
 
 import asyncio
 import logging
@@ -14,36 +14,36 @@ from tagify.storage.store import ObjectStore
 logger = logging.getLogger(__name__)
 
 MARK_CHECK_INTERVAL_S = 1.0
-"""Time between two looks whether the time of condemned objects has come, in seconds."""
+"""Time between two checks for objects that have been marked for long enough, in seconds."""
 
 
 class LibraryRemover:
-    """Works under the library's lease. Whoever comes after a crash goes on where it was."""
+    """Removes libraries, each under its lease. After a crash, another run resumes the removal."""
 
     def __init__(self, catalog: Catalog, store: ObjectStore, *, mark_age_s: float) -> None:
         self._catalog = catalog
-        self._blobs = store
+        self._store = store
         self._condemned_s = mark_age_s
 
     async def run(self, library: Library, token: int) -> None:
-        """Return when nothing is left of it but its files. Raises LeaseLost."""
-        room, fences = self._catalog.library_removal, {library.id: token}
-        await retry_while_unavailable("catalog", lambda: room.begin(library.id))
+        """Delete everything of the library but its files. Raises LeaseLost."""
+        removal, fences = self._catalog.library_removal, {library.id: token}
+        await retry_while_unavailable("catalog", lambda: removal.begin(library.id))
         while await retry_while_unavailable(
-            "catalog", lambda: room.delete_image_batch(library.id, fences, self._objects_of)
+            "catalog", lambda: removal.delete_image_batch(library.id, fences, self._objects_of)
         ):
             pass
-        while await retry_while_unavailable("catalog", lambda: room.count_objects_left(library.id)):
+        while await retry_while_unavailable("catalog", lambda: removal.count_objects_left(library.id)):
             if not await retry_while_unavailable("objects", self._remove_objects):
                 await asyncio.sleep(MARK_CHECK_INTERVAL_S)
-        await retry_while_unavailable("catalog", lambda: room.delete_library(library.id))
+        await retry_while_unavailable("catalog", lambda: removal.delete_library(library.id))
         logger.info("library removed", extra=fields(library=library.name, path=library.path))
 
     async def _remove_objects(self) -> int:
-        return await delete_marked_objects(self._catalog, self._blobs, self._condemned_s)
+        return await delete_marked_objects(self._catalog, self._store, self._condemned_s)
 
     def _objects_of(self, content: Content, length: int) -> Iterator[StoredObject]:
         yield StoredObject(
-            Bucket.ORIGINALS, self._blobs.object_key(Bucket.ORIGINALS, content), content, length
+            Bucket.ORIGINALS, self._store.object_key(Bucket.ORIGINALS, content), content, length
         )
-        yield StoredObject(Bucket.THUMBS, self._blobs.object_key(Bucket.THUMBS, content), content)
+        yield StoredObject(Bucket.THUMBS, self._store.object_key(Bucket.THUMBS, content), content)

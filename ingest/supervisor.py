@@ -91,9 +91,7 @@ class LibrarySupervisor:
             try:
                 await self._under_lease(library, lambda token: self._run_worker(worker, library, token))
             except Exception:
-                logger.exception(
-                    "a library's keeper failed; starting it again", extra=fields(library=library.name)
-                )
+                logger.exception("library worker failed; restarting it", extra=fields(library=library.name))
                 await asyncio.sleep(RESTART_S)
 
     async def _run_worker(self, worker: LibraryWorker, library: Library, token: int) -> None:
@@ -134,7 +132,7 @@ class LibrarySupervisor:
         try:
             await self._under_lease(library, lambda token: self._remover.run(library, token))
         except LeaseLost as lost:
-            logger.warning("a removal goes on elsewhere: %s", lost)
+            logger.warning("lease of a library under removal lost: %s", lost)
         except Exception:
-            logger.exception("a removal failed; going on with it", extra=fields(library=library.name))
+            logger.exception("library removal failed; retrying", extra=fields(library=library.name))
             await asyncio.sleep(RESTART_S)

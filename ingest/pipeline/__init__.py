@@ -1,1 +1,1 @@
-"""From a file to its blobs and its document: queue, import, batch write."""
+"""From a file to its stored objects and its document: queue, import, batch write."""

@@ -1,8 +1,9 @@
-"""Batches to the catalog: many finished files, one transaction."""
+"""Writes commands to the catalog in batches: many imported files, one transaction."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from ingest.lease import HeldLeases
@@ -14,15 +15,28 @@ from tagify.model import Content
 
 logger = logging.getLogger(__name__)
 
-_Entry = tuple[ImageCommand, bool, asyncio.Future[None]]
+
+@dataclass(frozen=True, slots=True)
+class _PendingWrite:
+    command: ImageCommand
+    live: bool
+    durable: asyncio.Future[None]
+
+    def resolve(self, error: Exception | None) -> None:
+        if self.durable.done():
+            return
+        if error is None:
+            self.durable.set_result(None)
+        else:
+            self.durable.set_exception(error)
+            self.durable.exception()  # retrieved: a caller need not await the future
 
 
 class BatchWriter:
-    """Collects writes and hands them to the catalog in batches, in the order in which they came.
+    """Collects commands and writes them to the catalog in batches, first in, first out.
 
-    A batch goes when it is full, when its first write has waited for `wait_s`, or when it holds a
-    live write and no other waits. The queue
-    before it holds four batches; whoever has more waits.
+    A batch is written when it is full, when its first command has waited for `wait_s`, or when it holds a
+    live command and the queue is empty. The queue holds four batches; then `enqueue` waits (back-pressure).
     """
 
     def __init__(
@@ -32,30 +46,30 @@ class BatchWriter:
         self._size = batch_size
         self._wait_s = wait_s
         self._leases = leases
-        self._queue: asyncio.Queue[_Entry] = asyncio.Queue(batch_size * 4)
-        self._written = metrics.counter("ingest_writes_total", "Writes that the catalog acknowledged.")
-        self._failed = metrics.counter("ingest_write_failures_total", "Writes that the catalog refused.")
+        self._queue: asyncio.Queue[_PendingWrite] = asyncio.Queue(batch_size * 4)
+        self._written = metrics.counter("ingest_writes_total", "Writes acknowledged by the catalog.")
+        self._failed = metrics.counter("ingest_write_failures_total", "Writes rejected by the catalog.")
         self._seconds = metrics.histogram("ingest_batch_seconds", "Time to write one batch.")
 
-    async def enqueue(self, write: ImageCommand, *, live: bool = False) -> asyncio.Future[None]:
-        """Take a write; a live one waits for no others.
+    async def enqueue(self, command: ImageCommand, *, live: bool = False) -> asyncio.Future[None]:
+        """Queue a command, waiting for capacity; a live one does not wait for a full batch.
 
-        The future is done when it is durable, or holds the error it was refused with.
+        The future resolves when the write is durable, or holds the error that it was rejected with.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._queue.put((write, live, done))
-        return done
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._queue.put(_PendingWrite(command, live, durable))
+        return durable
 
-    async def write_all(self, writes: Sequence[ImageCommand]) -> None:
-        """Return when all are durable. Raises what one of them was refused with."""
-        await asyncio.gather(*[await self.enqueue(write, live=True) for write in writes])
+    async def write_all(self, commands: Sequence[ImageCommand]) -> None:
+        """Return when all are durable. Raises the error that one of them was rejected with."""
+        await asyncio.gather(*[await self.enqueue(command, live=True) for command in commands])
 
     async def run(self) -> None:
-        """ImageCommand until cancelled."""
+        """Write until cancelled."""
         while True:
-            await self._write(await self._batch())
+            await self._write(await self._next_batch())
 
-    async def _batch(self) -> list[_Entry]:
+    async def _next_batch(self) -> list[_PendingWrite]:
         batch = [await self._queue.get()]
         try:
             async with asyncio.timeout(self._wait_s):
@@ -65,59 +79,54 @@ class BatchWriter:
             pass
         return batch
 
-    async def _write(self, batch: Sequence[_Entry]) -> None:
-        writes = [write for write, _, _ in batch]
+    async def _write(self, batch: Sequence[_PendingWrite]) -> None:
+        commands = [write.command for write in batch]
         try:
             with self._seconds.time():
-                refused = await retry_while_unavailable("catalog", partial(self._hand_over, writes))
+                marked = await retry_while_unavailable("catalog", partial(self._write_fenced, commands))
         except LeaseLost as lost:
-            await self._write_rest(batch, lost)
+            await self._write_without_library(batch, lost)
         except Exception as error:
-            await self._refused(batch, error)
+            await self._bisect(batch, error)
         else:
-            condemned = [entry for entry in batch if _is_of(entry[0], refused)]
-            self._written.add(len(batch) - len(condemned))
-            _tell(condemned, ContentMarkedForDeletion("its objects are about to be removed"))
-            _tell(batch, None)
+            rejected = [write for write in batch if _has_content(write.command, marked)]
+            self._written.add(len(batch) - len(rejected))
+            _resolve(rejected, ContentMarkedForDeletion("its objects are about to be removed"))
+            _resolve(batch, None)
 
-    async def _refused(self, batch: Sequence[_Entry], error: Exception) -> None:
-        """One of a batch is the cause, and costs itself: the halves are written by themselves."""
+    async def _write_fenced(self, commands: Sequence[ImageCommand]) -> set[Content]:
+        """Write under our leases; the contents whose objects are marked for deletion were not written."""
+        fences = self._leases.fences({command.library_id for command in commands})
+        return await self._catalog.images.write(commands, fences)
+
+    async def _bisect(self, batch: Sequence[_PendingWrite], error: Exception) -> None:
+        """Write the halves separately, so that one bad command does not reject the others."""
         if len(batch) > 1:
             middle = len(batch) // 2
             await self._write(batch[:middle])
             await self._write(batch[middle:])
             return
         self._failed.add()
-        logger.error("the catalog refused a write", exc_info=error, extra=fields(write=repr(batch[0][0])))
-        _tell(batch, error)
+        logger.error("catalog rejected a write", exc_info=error, extra=fields(write=repr(batch[0].command)))
+        _resolve(batch, error)
 
-    async def _hand_over(self, writes: Sequence[ImageCommand]) -> set[Content]:
-        fences = self._leases.fences({write.library_id for write in writes})
-        return await self._catalog.images.write(writes, fences)
-
-    async def _write_rest(self, batch: Sequence[_Entry], lost: LeaseLost) -> None:
-        """What is of a library that another daemon keeps now is dropped: that one sees it too."""
-        ours = [entry for entry in batch if entry[0].library_id != lost.library_id]
-        logger.warning("not written: %s", lost, extra=fields(writes=len(batch) - len(ours)))
-        _tell([entry for entry in batch if entry[0].library_id == lost.library_id], lost)
-        if ours:
-            await self._write(ours)
+    async def _write_without_library(self, batch: Sequence[_PendingWrite], lost: LeaseLost) -> None:
+        """Drop the writes of a library whose lease another daemon holds: that one imports the files."""
+        dropped = [write for write in batch if write.command.library_id == lost.library_id]
+        logger.warning("writes dropped: %s", lost, extra=fields(writes=len(dropped)))
+        _resolve(dropped, lost)
+        if kept := [write for write in batch if write.command.library_id != lost.library_id]:
+            await self._write(kept)
 
 
-def _is_of(write: ImageCommand, contents: set[Content]) -> bool:
-    return isinstance(write, UpsertImage) and write.content in contents
+def _has_content(command: ImageCommand, contents: set[Content]) -> bool:
+    return isinstance(command, UpsertImage) and command.content in contents
 
 
-def _any_live(batch: Sequence[_Entry]) -> bool:
-    return any(live for _, live, _ in batch)
+def _any_live(batch: Sequence[_PendingWrite]) -> bool:
+    return any(write.live for write in batch)
 
 
-def _tell(batch: Sequence[_Entry], error: Exception | None) -> None:
-    for _, _, done in batch:
-        if done.done():
-            continue
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-            done.exception()  # retrieved: a caller that did not wait is no fault
+def _resolve(batch: Sequence[_PendingWrite], error: Exception | None) -> None:
+    for write in batch:
+        write.resolve(error)

@@ -1,4 +1,4 @@
-"""Reading a file so that what is stored hashes to what was read. Runs in a thread."""
+"""Reads files so that the stored bytes have the hash that was computed. Blocking: call it in a thread."""
 
 import hashlib
 import os
@@ -10,22 +10,22 @@ from tagify.errors import TagifyError
 from tagify.model import Content, FileFacts
 
 IN_MEMORY_BYTES = 32 << 20
-"""Larger originals, in bytes, are not held in memory: they are hashed, then read again as they go up."""
+"""Larger originals are not kept in memory: they are hashed, then read again during the upload."""
 
 MAX_SIDECAR_BYTES = 1 << 20
-"""Bytes of a sidecar that are read."""
+"""Bytes of a sidecar that are read; the rest is ignored."""
 
-_CHUNK = 1 << 20
-_TRIES = 3
+_CHUNK_BYTES = 1 << 20
+_ATTEMPTS = 3
 
 
 class FileChanged(TagifyError):
-    """The file changed while it was being read."""
+    """The file changed while it was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileSnapshot:
-    """A file as it was read: its facts, the hash of its bytes and, where it is small, the bytes."""
+    """A file as it was read: its facts, the hash of its bytes and, for a small file, the bytes."""
 
     file: FileFacts
     content: Content
@@ -33,26 +33,26 @@ class FileSnapshot:
 
 
 def read_file(absolute_path: str, path: str) -> FileSnapshot:
-    """Read the file at `place`; `path` is its name in the catalog.
+    """Read a file; `path` is its path in the catalog. A file that changes meanwhile is read again.
 
-    Raises FileChanged when it kept changing, OSError.
+    Raises FileChanged if it keeps changing, OSError.
     """
-    for _ in range(_TRIES):
+    for _ in range(_ATTEMPTS):
         with open(absolute_path, "rb", buffering=0) as stream:  # noqa: PTH123 - names may be no Unicode
             before = _facts(stream, path)
             data = stream.readall() if before.size <= IN_MEMORY_BYTES else None
             digest = hashlib.sha256(data) if data is not None else hashlib.file_digest(stream, "sha256")
-            whole = data is None or len(data) == before.size
-            if whole and _facts(stream, path) == before and is_unchanged(absolute_path, before):
+            is_whole = data is None or len(data) == before.size
+            if is_whole and _facts(stream, path) == before and is_unchanged(absolute_path, before):
                 return FileSnapshot(before, Content(digest.hexdigest()), data)
-    raise FileChanged(f"{absolute_path} changes while it is read")
+    raise FileChanged(f"{absolute_path} keeps changing while it is read")
 
 
 def read_sidecar(absolute_path: str) -> bytes:
-    """The sidecar of the image at this place, empty where there is none that can be read."""
-    for path in sidecar_paths(absolute_path):
+    """The sidecar of the image at this path; empty where there is none that can be read."""
+    for sidecar_path in sidecar_paths(absolute_path):
         try:
-            with open(path, "rb") as stream:  # noqa: PTH123
+            with open(sidecar_path, "rb") as stream:  # noqa: PTH123
                 return stream.read(MAX_SIDECAR_BYTES)
         except OSError:
             continue
@@ -60,7 +60,7 @@ def read_sidecar(absolute_path: str) -> bytes:
 
 
 def is_unchanged(absolute_path: str, file: FileFacts) -> bool:
-    """Whether the path still leads to the file with these facts."""
+    """Whether the file with these facts is still at the path."""
     try:
         status = os.stat(absolute_path)  # noqa: PTH116
     except FileNotFoundError:
@@ -69,30 +69,31 @@ def is_unchanged(absolute_path: str, file: FileFacts) -> bool:
 
 
 class VerifiedReader:
-    """A file on its way to the store, which must turn out to be the content that it was.
+    """The stream of an upload, which must have the hash that was computed before.
 
-    The hash is checked before the last bytes are handed over: where it differs FileChanged is
-    raised, the upload stays short of its length, and the store keeps nothing.
+    The hash is checked before the last bytes are returned. If it differs, FileChanged is raised: the
+    upload stays short of its length, and the store keeps nothing.
     """
 
-    def __init__(self, place: str, reading: FileSnapshot) -> None:
-        self._stream: BinaryIO = open(place, "rb")  # noqa: PTH123, SIM115 - closed by close()
-        self._left = reading.file.size
+    def __init__(self, absolute_path: str, snapshot: FileSnapshot) -> None:
+        self._stream: BinaryIO = open(absolute_path, "rb")  # noqa: PTH123, SIM115 - closed by close()
+        self._bytes_left = snapshot.file.size
         self._digest = hashlib.sha256()
-        self._reading = reading
+        self._snapshot = snapshot
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes. Raises FileChanged, OSError."""
-        wanted = min(size if size >= 0 else _CHUNK, self._left)
-        data = self._stream.read(wanted)
+        count = min(size if size >= 0 else _CHUNK_BYTES, self._bytes_left)
+        data = self._stream.read(count)
         self._digest.update(data)
-        self._left -= len(data)
-        if len(data) < wanted or (not self._left and self._digest.hexdigest() != self._reading.content):
-            raise FileChanged(f"{self._reading.file.path} changed while it was stored")
+        self._bytes_left -= len(data)
+        is_end = not self._bytes_left
+        if len(data) < count or (is_end and self._digest.hexdigest() != self._snapshot.content):
+            raise FileChanged(f"{self._snapshot.file.path} changed before it was stored")
         return data
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._stream.close()
 
 

@@ -1,4 +1,4 @@
-"""From a file to its blobs and its write: read, decode, upload. Blob before document."""
+"""Imports one file: read, decode, upload. The objects are stored before the document is written."""
 
 import asyncio
 import logging
@@ -32,129 +32,128 @@ from tagify.storage.store import ObjectStore, as_binary
 logger = logging.getLogger(__name__)
 
 READ_THREADS = 4
-"""ThreadPool that read and hash files."""
+"""Threads that read and hash files."""
 
 
 class Importer:
-    """Makes the write for a file once its blobs are stored.
+    """Imports files into the store; the result of each is the command that writes its document.
 
-    Each stage has threads of its own (reading, decoding, the store's uploads), so that a slow disk
-    or store leaves the decoder its cores; what is decoded at a time has a budget.
+    Each stage has its own threads (reading, decoding, the store's uploads), so that a slow disk or store
+    does not take cores from the decoder. A byte budget bounds the memory of concurrent decoding.
     """
 
     def __init__(
-        self, blobs: ObjectStore, content_lookup: ContentLookup, *, decode_bytes: int, max_pixels: int
+        self, store: ObjectStore, content_lookup: ContentLookup, *, decode_bytes: int, max_pixels: int
     ) -> None:
-        self._blobs = blobs
+        """`decode_bytes`: the budget, in bytes of decoded pixels."""
+        self._store = store
         self._content_lookup = content_lookup
         self._max_pixels = max_pixels
         self._budget = ByteBudget(decode_bytes)
         self._readers = ThreadPool("read", READ_THREADS)
         cores = os.cpu_count() or 1
         self._decoders = ThreadPool("decode", cores)
-        self._turns = PrioritySemaphore(cores)
+        self._decode_permits = PrioritySemaphore(cores)
 
     async def close(self) -> None:
-        """Wait for what its threads do, and end them."""
+        """Wait for the threads, and stop them."""
         await self._readers.close()
         await self._decoders.close()
 
     async def estimate_memory(self, job: ImportJob) -> int:
-        """Memory that decoding will take; 0 for what cannot be opened, whose reason comes out later."""
+        """Bytes that decoding will need; 0 for a file that cannot be opened: the import finds the reason."""
+        path = Path(job.absolute_path)
         try:
-            return await self._readers.run(
-                estimate_decode_bytes, Path(job.absolute_path), max_pixels=self._max_pixels
-            )
+            return await self._readers.run(estimate_decode_bytes, path, max_pixels=self._max_pixels)
         except (OSError, Undecodable):
             return 0
 
-    async def import_file(self, job: ImportJob, cost: int) -> UpsertImage:
-        """The write for the file, its blobs stored. Raises FileNotFoundError, FileChanged."""
+    async def import_file(self, job: ImportJob, memory: int) -> UpsertImage:
+        """Store the file's objects and return its command. Raises FileNotFoundError, FileChanged."""
         try:
-            reading = await self._readers.run(read_file, job.absolute_path, job.file.path)
-            if reading.file != job.file:
-                # It may be another image's file by now, moved here: that must be looked at first.
-                raise FileChanged(f"{job.absolute_path} is not the file that was seen")
-            derived = await self._derived(job, reading, cost)
+            snapshot = await self._readers.run(read_file, job.absolute_path, job.file.path)
+            if snapshot.file != job.file:
+                # It may be the file of another image, moved here: the change applier must check that first.
+                raise FileChanged(f"{job.absolute_path} is not the file that was found")
+            original = await self._decode(job, snapshot, memory)
         except FileNotFoundError:
             raise
         except OSError as error:
             return self._unreadable(job, error)
         except Undecodable as error:
-            logger.warning("not decoded: %s", error, extra=fields(file=job.absolute_path))
-            return UpsertImage(job.library_id, reading.file, error=str(error))
-        matches = await self._content_lookup.matches(reading.content)
+            logger.warning("image not decodable: %s", error, extra=fields(file=job.absolute_path))
+            return UpsertImage(job.library_id, snapshot.file, error=str(error))
+        matches = await self._content_lookup.matches(snapshot.content)
         if not matches.stored:
-            await self._upload(job, reading, derived, known=matches.known)
-        picture = await self._readers.run(_with_sidecar, derived.picture, job.absolute_path)
+            await self._upload(job, snapshot, original, known=matches.known)
+        picture = await self._readers.run(_with_sidecar, original.picture, job.absolute_path)
         return UpsertImage(
-            job.library_id, reading.file, reading.content, picture, moved_from=matches.moved_from
+            job.library_id, snapshot.file, snapshot.content, picture, moved_from=matches.moved_from
         )
 
-    async def _derived(self, job: ImportJob, reading: FileSnapshot, cost: int) -> DecodedOriginal:
+    async def _decode(self, job: ImportJob, snapshot: FileSnapshot, memory: int) -> DecodedOriginal:
         max_pixels = self._max_pixels
-        async with self._budget.reserve(cost), self._turns.permit(live=job.live):
-            if reading.data is not None:
-                return await self._decoders.run(decode_original, reading.data, max_pixels=max_pixels)
-            derived = await self._decoders.run(
-                decode_original, Path(job.absolute_path), max_pixels=max_pixels
-            )
-        if not await self._readers.run(is_unchanged, job.absolute_path, reading.file):
-            raise FileChanged(f"{job.absolute_path} changes while it is decoded")
-        return derived
+        async with self._budget.reserve(memory), self._decode_permits.permit(live=job.live):
+            if snapshot.data is not None:
+                return await self._decoders.run(decode_original, snapshot.data, max_pixels=max_pixels)
+            path = Path(job.absolute_path)
+            original = await self._decoders.run(decode_original, path, max_pixels=max_pixels)
+        if not await self._readers.run(is_unchanged, job.absolute_path, snapshot.file):
+            raise FileChanged(f"{job.absolute_path} changed while it was decoded")
+        return original
 
     async def _upload(
-        self, job: ImportJob, reading: FileSnapshot, derived: DecodedOriginal, *, known: bool
+        self, job: ImportJob, snapshot: FileSnapshot, original: DecodedOriginal, *, known: bool
     ) -> None:
-        """Both blobs, at the same time; what may be there already is looked for first."""
-        content = reading.content
+        """Upload thumb and original concurrently. `known`: they may be stored already."""
+        content = snapshot.content
         await asyncio.gather(
-            self._stored(
+            self._upload_unless_stored(
                 Bucket.THUMBS,
                 content,
-                lambda: self._blobs.upload(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime),
-                known=known,
+                lambda: self._store.upload(Bucket.THUMBS, content, original.thumb, original.thumb_mime),
+                check=known,
             ),
-            self._stored(
+            self._upload_unless_stored(
                 Bucket.ORIGINALS,
                 content,
-                partial(self._put_original, job, reading, derived.picture.mime),
-                known=known or reading.data is None,
+                partial(self._upload_original, job, snapshot, original.picture.mime),
+                check=known or snapshot.data is None,
             ),
         )
 
-    async def _stored(
-        self, bucket: Bucket, content: Content, put: Callable[[], Awaitable[None]], *, known: bool
+    async def _upload_unless_stored(
+        self, bucket: Bucket, content: Content, upload: Callable[[], Awaitable[None]], *, check: bool
     ) -> None:
-        """Store it, however long the store is away; what may be there already is asked for first."""
+        """Upload, retrying while the store is unavailable. `check`: look first whether it is stored."""
 
         async def attempt() -> None:
-            if not (known and await self._blobs.exists(bucket, content)):
-                await put()
+            if not (check and await self._store.exists(bucket, content)):
+                await upload()
 
         await retry_while_unavailable("objects", attempt)
 
-    async def _put_original(self, job: ImportJob, reading: FileSnapshot, mime: str) -> None:
-        if reading.data is not None:
-            await self._blobs.upload(Bucket.ORIGINALS, reading.content, reading.data, mime)
+    async def _upload_original(self, job: ImportJob, snapshot: FileSnapshot, mime: str) -> None:
+        if snapshot.data is not None:
+            await self._store.upload(Bucket.ORIGINALS, snapshot.content, snapshot.data, mime)
             return
-        stream = await self._readers.run(VerifiedReader, job.absolute_path, reading)
+        stream = await self._readers.run(VerifiedReader, job.absolute_path, snapshot)
         try:
-            await self._blobs.upload_stream(
-                Bucket.ORIGINALS, reading.content, as_binary(stream), reading.file.size, mime
+            await self._store.upload_stream(
+                Bucket.ORIGINALS, snapshot.content, as_binary(stream), snapshot.file.size, mime
             )
         finally:
             stream.close()
 
     def _unreadable(self, job: ImportJob, error: OSError) -> UpsertImage:
-        """Kept as failed with facts that no file has, so that every comparison tries it again."""
+        """A failed image with facts that no file has, so that every scan tries the file again."""
         reason = f"the file cannot be read: {error.strerror or error}"
         logger.warning("%s", reason, extra=fields(file=job.absolute_path))
         return UpsertImage(job.library_id, FileFacts(job.file.path, 0, 0, 0), error=reason)
 
 
-def _with_sidecar(picture: Picture, place: str) -> Picture:
-    """With the keywords of the file beside it, after its own. Runs in a thread."""
-    if not (packet := read_sidecar(place)):
+def _with_sidecar(picture: Picture, absolute_path: str) -> Picture:
+    """The picture with the keywords of its sidecar after its own. Blocking: call it in a thread."""
+    if not (packet := read_sidecar(absolute_path)):
         return picture
     return replace(picture, keywords=tuple(dict.fromkeys((*picture.keywords, *sidecar_keywords(packet)))))

@@ -1,4 +1,4 @@
-"""Files on their way from a folder to the writer: how many, in what order, with how much memory."""
+"""Queue and workers of import jobs: bounds their number, their order and their memory."""
 
 import asyncio
 import logging
@@ -18,10 +18,10 @@ from tagify.storage.store import PART_SIZE
 logger = logging.getLogger(__name__)
 
 MAX_ORIGINAL_BYTES = 128 << 20
-"""Bytes of originals that are held at a time, from their reading to the end of their upload."""
+"""Bytes of originals in memory at a time, from their reading to the end of their upload."""
 
 LARGE_SHARE = 0.125
-"""What decodes to more than this share of the budget is large, and goes one at a time."""
+"""An image that decodes to more than this share of the budget is large: one at a time is processed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class Pipeline:
         self._limits = limits
         self._jobs: PriorityQueue[_QueuedJob] = PriorityQueue(limits.queue_size)
         self._large: asyncio.Queue[tuple[_QueuedJob, int]] = asyncio.Queue(limits.queue_size)
-        self._originals = ByteBudget(MAX_ORIGINAL_BYTES)
+        self._original_budget = ByteBudget(MAX_ORIGINAL_BYTES)
         self._queued = metrics.gauge("ingest_queue_files", "Files that wait for a worker.")
         self._files = metrics.counter(
             "ingest_files_total",
-            "Files taken in, by outcome (ready, failed, unsettled, gone).",
+            "Files processed, by outcome (ready, failed, unsettled, gone).",
             labelled=True,
         )
         self._seconds = metrics.histogram(
@@ -96,35 +96,35 @@ class Pipeline:
         while True:
             queued = await self._jobs.get()
             self._update_gauge()
-            cost = await self._importer.estimate_memory(queued.job)
-            if cost > self._limits.decode_bytes * LARGE_SHARE:
-                await self._large.put((queued, cost))
+            memory = await self._importer.estimate_memory(queued.job)
+            if memory > self._limits.decode_bytes * LARGE_SHARE:
+                await self._large.put((queued, memory))
             else:
-                await self._process(queued, cost)
+                await self._process(queued, memory)
 
     async def _process_large(self) -> None:
         while True:
             await self._process(*await self._large.get())
 
-    async def _process(self, queued: _QueuedJob, cost: int) -> None:
+    async def _process(self, queued: _QueuedJob, memory: int) -> None:
         """Process one job. It gets a result on every path: here, or when its write is durable."""
         job = queued.job
         result: JobResult | None = JobResult.DONE
         try:
-            async with self._originals.reserve(_held_bytes(job.file)):
+            async with self._original_budget.reserve(_memory_of_original(job.file)):
                 with self._seconds.time():
-                    result = await self._import(queued, cost)
+                    result = await self._import(queued, memory)
         except Exception:
-            logger.exception("a file could not be taken in", extra=fields(file=job.absolute_path))
+            logger.exception("import failed", extra=fields(file=job.absolute_path))
         finally:
             if result is not None:
                 queued.resolve(result)
 
-    async def _import(self, queued: _QueuedJob, cost: int) -> JobResult | None:
-        """The result of the job; None where the batch writer has its write and will set the result."""
+    async def _import(self, queued: _QueuedJob, memory: int) -> JobResult | None:
+        """Import the file and enqueue its write. None: the result is set when the write is durable."""
         job = queued.job
         try:
-            write = await self._importer.import_file(job, cost)
+            command = await self._importer.import_file(job, memory)
         except FileNotFoundError:
             self._files.add(outcome="gone")
             return JobResult.DONE
@@ -132,8 +132,8 @@ class Pipeline:
             logger.info("%s", error)
             self._files.add(outcome="unsettled")
             return JobResult.CHANGED
-        self._files.add(outcome="failed" if write.error else "ready")
-        durable = await self._batch_writer.enqueue(write, live=job.live)
+        self._files.add(outcome="failed" if command.error else "ready")
+        durable = await self._batch_writer.enqueue(command, live=job.live)
         durable.add_done_callback(
             lambda done: queued.resolve(JobResult.REFUSED if done.exception() else JobResult.DONE)
         )
@@ -143,5 +143,5 @@ class Pipeline:
         self._queued.set(len(self._jobs) + self._large.qsize())
 
 
-def _held_bytes(file: FileFacts) -> int:
+def _memory_of_original(file: FileFacts) -> int:
     return file.size if file.size <= IN_MEMORY_BYTES else PART_SIZE

@@ -1,1 +1,1 @@
-"""Keeps the catalog equal to a folder: walk, diff, root and deletion guards."""
+"""Keeps the catalog equal to a folder: walk, diff, change applier, root guard and mass-deletion guard."""

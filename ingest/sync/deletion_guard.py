@@ -75,7 +75,7 @@ class DeletionGuard:
     async def _wait_for_approval(self, library: Library, count: int) -> None:
         if library.pending_deletions != count:
             logger.warning(
-                "more files have gone than usual; their images wait for: tagify libraries approve %s",
+                "mass deletion held until approved: tagify libraries approve %s",
                 library.name,
                 extra=fields(library=library.name, path=library.path, files=count),
             )

@@ -1,7 +1,7 @@
-"""The comparison of folder and catalog: two streams in the same order, merged.
+"""Merge join of a folder and the catalog: both are streams in order of path.
 
-Memory does not depend on the size of the library: the disk is walked by a thread in chunks,
-the catalog is read by a cursor, and only differences come out.
+Memory does not depend on the size of the library: a thread walks the disk in batches, and the catalog is
+read page by page.
 """
 
 import itertools
@@ -13,26 +13,26 @@ from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import CatalogEntry, FileFacts
 
 WALK_BATCH = 500
-"""Files that are fetched from the walk at once."""
+"""Files per batch of the walk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A file that is new or not what the catalog holds at its path."""
+    """A file that is new, or differs from the catalog's entry at its path."""
 
     file: FileFacts
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """An image whose file is not at its path."""
+    """An entry without a file at its path."""
 
     entry: CatalogEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """A file that is what the catalog holds."""
+    """A file that equals the catalog's entry."""
 
     path: str
 
@@ -40,10 +40,10 @@ class Unchanged:
 Difference = Added | Removed | Unchanged | Unreadable
 
 
-async def in_batches(threads: ThreadPool, found: Iterator[WalkItem]) -> AsyncIterator[WalkItem]:
-    """The walk's findings, fetched by a thread some hundreds at a time."""
-    while chunk := await threads.run(lambda: list(itertools.islice(found, WALK_BATCH))):
-        for item in chunk:
+async def in_batches(threads: ThreadPool, items: Iterator[WalkItem]) -> AsyncIterator[WalkItem]:
+    """The items of a walk, which a thread reads in batches."""
+    while batch := await threads.run(lambda: list(itertools.islice(items, WALK_BATCH))):
+        for item in batch:
             yield item
 
 
@@ -52,26 +52,26 @@ async def diff(
 ) -> AsyncIterator[Difference]:
     """The differences between files and entries, both in order of path.
 
-    Below a folder that could not be read nothing departs.
+    Entries below an unreadable folder are skipped: their files may exist.
     """
     entry = await anext(catalog, None)
-    blind: list[str] = []
-    async for found in disk:
-        if isinstance(found, Unreadable):
-            blind.append(found.path)
-            yield found
+    unreadable: list[str] = []
+    async for item in disk:
+        if isinstance(item, Unreadable):
+            unreadable.append(item.path)
+            yield item
             continue
-        while entry is not None and entry.file.path < found.path:
-            if not _is_below_any(entry.file.path, blind):
+        while entry is not None and entry.file.path < item.path:
+            if not _is_below_any(entry.file.path, unreadable):
                 yield Removed(entry)
             entry = await anext(catalog, None)
-        if entry is not None and entry.file.path == found.path:
-            yield Unchanged(found.path) if entry.file == found else Added(found)
+        if entry is not None and entry.file.path == item.path:
+            yield Unchanged(item.path) if entry.file == item else Added(item)
             entry = await anext(catalog, None)
         else:
-            yield Added(found)
+            yield Added(item)
     while entry is not None:
-        if not _is_below_any(entry.file.path, blind):
+        if not _is_below_any(entry.file.path, unreadable):
             yield Removed(entry)
         entry = await anext(catalog, None)
 

@@ -70,6 +70,6 @@ class EventFollower:
             self._root_watch.warn_unwatched(watch.unwatched_reason)
         if lost or self._debouncer.is_full:
             self._events_lost.add()
-            logger.warning("events were lost; comparing %s", self._record.root)
+            logger.warning("events lost; rescanning %s", self._record.root)
             self._debouncer.clear()
             self._record.scan_requests.request()

@@ -1,4 +1,4 @@
-"""On what kind of file system a folder lies."""
+"""Tells the type of the file system of a folder."""
 
 from pathlib import Path
 
@@ -6,26 +6,26 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 
 def file_system_type(folder: str) -> str:
-    """The type as the kernel names it (`ext4`, `nfs4`); empty where it cannot be told. Runs in a thread."""
+    """The kernel's name of the type (`ext4`, `nfs4`); empty where unknown. Blocking: call it in a thread."""
     try:
         lines = MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return ""
-    found, longest = "", -1
+    file_system, longest = "", -1
     for line in lines:
         before, _, after = line.partition(" - ")
-        point = _unescaped(before.split()[4])
-        if _lies_in(folder, point) and len(point) >= longest:
-            found, longest = after.split()[0], len(point)
-    return found
+        mount_point = _unescape(before.split()[4])
+        if _is_below(folder, mount_point) and len(mount_point) >= longest:
+            file_system, longest = after.split()[0], len(mount_point)
+    return file_system
 
 
-def _lies_in(folder: str, point: str) -> bool:
-    return folder == point or folder.startswith(point.rstrip("/") + "/")
+def _is_below(folder: str, mount_point: str) -> bool:
+    return folder == mount_point or folder.startswith(mount_point.rstrip("/") + "/")
 
 
-def _unescaped(point: str) -> str:
-    """proc(5): space, tab, newline and backslash are written as three octal digits."""
+def _unescape(text: str) -> str:
+    """Decode space, tab, newline and backslash, which proc(5) writes as three octal digits."""
     for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        point = point.replace(code, char)
-    return point
+        text = text.replace(code, char)
+    return text

@@ -42,7 +42,7 @@ class ScanProgress:
         if kind is None:
             await self._report()
         reason = self.error or (str(error) if isinstance(error, TagifyError) else "")
-        reason = reason or ("the scan was broken off" if error else "")
+        reason = reason or ("the scan was interrupted" if error else "")
         with suppress(TagifyError):
             await self._status.end_scan(reason)
 

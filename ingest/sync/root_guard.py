@@ -71,5 +71,5 @@ class RootGuard:
             if reason:
                 logger.warning("library suspended: %s", reason)
             else:
-                logger.info("library is back: %s", self._record.root)
+                logger.info("library resumed: %s", self._record.root)
         await self._record.save_state(state, reason)

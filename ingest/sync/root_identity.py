@@ -1,7 +1,7 @@
-"""Whether a library's root is what it was. Nothing is removed on the word of one that is not.
+"""Identity of a library's root. Nothing is deleted while the root is not the one that was approved.
 
-The root is known by a marker, a file that Tagify writes when the library is new; where it may
-not write there, by the file system and the inode of the folder. All runs in a thread.
+The identity is a marker, a file that Tagify writes into the root of a new library; where it may not write
+there, the file system and the inode of the folder. Blocking: call everything here in a thread.
 """
 
 import os
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from tagify.model import LibraryId, RootIdentity
 
 MARKER = ".tagify"
-"""Name of the marker. It holds the id of each library that was made here, one a line."""
+"""Name of the marker. It has one line for each library with this root: its id."""
 
-_APPROVE = "if it is right as it is: tagify libraries approve"
+_APPROVE = "if it is the right folder: tagify libraries approve"
 
 
 @dataclass(frozen=True, slots=True)
 class RootProbe:
-    """A root as it is now."""
+    """The state of a root now. `is_empty`: there is nothing in it but the marker."""
 
     identity: RootIdentity
     is_empty: bool
 
 
 def probe(root: str, library_id: LibraryId) -> RootProbe | None:
-    """What is at the root; None where no folder is that can be listed."""
+    """Probe the root; None where there is no folder that can be listed."""
     try:
         status = os.stat(root)  # noqa: PTH116
         with os.scandir(root) as listing:
@@ -36,7 +36,7 @@ def probe(root: str, library_id: LibraryId) -> RootProbe | None:
 
 
 def write_marker(root: str, library_id: LibraryId) -> None:
-    """Write the marker, where that is allowed."""
+    """Write the marker, if the folder is writable."""
     if _has_marker(root, library_id):
         return
     try:
@@ -53,25 +53,25 @@ def suspension_reason(
     approved: RootIdentity | None,
     indexed_count: int,
 ) -> str | None:
-    """Why nothing may be removed from this library now, in one sentence; None where all is well.
+    """Why the library must be suspended, in one sentence; None where its root is intact.
 
-    `known` is the identity that it had when it was added or approved, `indexed` its images.
+    `approved`: its identity when it was added or approved. `indexed_count`: the images of the library.
     """
     if probed is None:
-        return f"the folder {root} is missing or cannot be read; nothing is removed until it is back"
+        return f"the folder {root} is missing or cannot be read; nothing is deleted until it is back"
     if approved is not None and approved.marked and not probed.identity.marked:
         return (
-            f"the folder {root} is not what it was: its marker {MARKER} is not there; "
-            f"nothing is removed until it is back; {_APPROVE} {library_id}"
+            f"the folder {root} has no marker {MARKER}, so it is not the folder that was added; "
+            f"nothing is deleted until that is back; {_APPROVE} {library_id}"
         )
     if approved is not None and not approved.marked and not _is_same_folder(approved, probed.identity):
         return (
-            f"another folder or file system is at {root} than was; "
-            f"nothing is removed until it is back; {_APPROVE} {library_id}"
+            f"another folder or file system is at {root} than the one that was added; "
+            f"nothing is deleted until that is back; {_APPROVE} {library_id}"
         )
     if indexed_count and probed.is_empty:
         return (
-            f"the folder {root} is empty though it had {indexed_count} images; nothing is removed; "
+            f"the folder {root} is empty though it had {indexed_count} images; nothing is deleted; "
             f"{_APPROVE} {library_id}"
         )
     return None
@@ -82,7 +82,7 @@ def _is_same_folder(known: RootIdentity, seen: RootIdentity) -> bool:
 
 
 def _file_system_id(root: str, status: os.stat_result) -> int:
-    """The id that a file system keeps over restarts, where it has one; the number of its device else."""
+    """The id that the file system keeps over restarts, if it has one; otherwise the number of its device."""
     return os.statvfs(root).f_fsid or status.st_dev
 
 

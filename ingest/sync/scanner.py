@@ -77,7 +77,7 @@ class LibraryScanner:
                 self._schedule_recheck()
             await self._applier.wait_until_idle()
         seconds = round(time.monotonic() - started, 1)
-        logger.info("compared", extra=fields(library=name, files=total, seconds=seconds))
+        logger.info("scan finished", extra=fields(library=name, files=total, seconds=seconds))
 
     def _schedule_recheck(self) -> None:
         """Request a scan later, with exponential backoff: an approval may take days."""

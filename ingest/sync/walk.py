@@ -1,4 +1,4 @@
-"""The image files of a folder, in order of path, from the disk. Runs in a thread."""
+"""Walks the image files of a folder on disk in order of path. Blocking: call it in a thread."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A folder that could not be listed: nothing can be said of what lies below it."""
+    """A folder or file that could not be read; whether there are files at or below its path is unknown."""
 
     path: str
     reason: str
@@ -31,9 +31,9 @@ WalkItem = FileFacts | Unreadable
 
 
 def stat_file(root: str, path: str) -> FileFacts | None:
-    """The regular file at a path in the catalog's spelling, or None.
+    """The regular file at a path in the catalog's encoding; None where there is none.
 
-    Raises OSError where it cannot be told, as on a disk that fails.
+    Raises OSError where that is unknown, as on a failing disk.
     """
     try:
         status = os.lstat(os.path.join(root, to_os(path)))  # noqa: PTH118 - names may be no Unicode
@@ -47,40 +47,40 @@ def stat_file(root: str, path: str) -> FileFacts | None:
 def walk(root: str, folder: str, exclusions: Exclusions) -> Iterator[WalkItem]:
     """The image files below `folder` (`""`: the root), in the order in which the catalog sorts paths.
 
-    Symbolic links are passed over, so that no loop and nothing outside the library is entered.
+    Symbolic links are skipped, so that the walk neither loops nor leaves the library.
     """
     stack = [_list_folder(root, folder, exclusions)]
     while stack:
-        found = next(stack[-1], None)
-        if found is None:
+        item = next(stack[-1], None)
+        if item is None:
             stack.pop()
-        elif isinstance(found, _Folder):
-            stack.append(_list_folder(root, found.path, exclusions))
+        elif isinstance(item, _Folder):
+            stack.append(_list_folder(root, item.path, exclusions))
         else:
-            yield found
+            yield item
 
 
 def count_files(root: str, exclusions: Exclusions) -> int:
     """The number of image files below the root."""
-    return sum(isinstance(found, FileFacts) for found in walk(root, "", exclusions))
+    return sum(isinstance(item, FileFacts) for item in walk(root, "", exclusions))
 
 
 def _list_folder(root: str, folder: str, exclusions: Exclusions) -> Iterator[WalkItem | _Folder]:
-    """One folder's own entries, in order."""
-    below = os.path.join(root, to_os(folder)) if folder else root  # noqa: PTH118
-    if folder and os.path.islink(below):  # noqa: PTH114
+    """The entries of one folder, in order of path."""
+    absolute_path = os.path.join(root, to_os(folder)) if folder else root  # noqa: PTH118
+    if folder and os.path.islink(absolute_path):  # noqa: PTH114
         return
     try:
-        with os.scandir(below) as entries:
-            wanted = [entry for entry in entries if _is_included(entry, exclusions)]
+        with os.scandir(absolute_path) as entries:
+            included = [entry for entry in entries if _is_included(entry, exclusions)]
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         yield Unreadable(folder, error.strerror or str(error))
         return
     prefix = f"{folder}/" if folder else ""
-    places = sorted(((_sort_path(prefix, entry), entry) for entry in wanted), key=itemgetter(0))
-    for path, entry in places:
+    by_path = sorted(((_sort_path(prefix, entry), entry) for entry in included), key=itemgetter(0))
+    for path, entry in by_path:
         if path.endswith("/"):
             yield _Folder(path[:-1])
         else:
@@ -97,7 +97,7 @@ def _is_included(entry: os.DirEntry[str], exclusions: Exclusions) -> bool:
 
 
 def _sort_path(prefix: str, entry: os.DirEntry[str]) -> str:
-    """A folder sorts as the paths below it do, with its slash."""
+    """The key to sort by: a folder sorts with its slash, as the paths below it do."""
     path = prefix + to_catalog(entry.name)
     return path + "/" if entry.is_dir(follow_symlinks=False) else path
 
@@ -114,9 +114,9 @@ def _file(path: str, entry: os.DirEntry[str]) -> Iterator[WalkItem]:
 
 
 @lru_cache(maxsize=1000)
-def _log_link(place: str, target: str) -> None:
-    """Once for each link, not at every scan."""
-    if f"{place}/".startswith(f"{target}/"):
-        logger.warning("%s links to a folder that it lies in; passed over", place)
+def _log_link(path: str, target: str) -> None:
+    """Log a skipped link once, not at every scan."""
+    if f"{path}/".startswith(f"{target}/"):
+        logger.warning("%s is a symbolic link to one of its parent folders; skipped", path)
     else:
-        logger.info("%s is a symbolic link; passed over", place)
+        logger.info("%s is a symbolic link; skipped", path)

@@ -1,7 +1,7 @@
-"""What the kernel tells about a folder, as notes. The only room that knows `watchdog`.
+"""inotify events of a folder, as PathEvents. The only package that imports `watchdog`.
 
-The observer's thread does as little as can be: it notes the path. When more is noted than
-can be held, or the kernel lost events, the details are dropped and the loss itself is told.
+The observer's thread only records the path. When the buffer is full, or the kernel lost events, the
+events are dropped and the loss is reported: the reader then rescans the folder.
 """
 
 from ingest.watch.watcher import Watch, Watcher, WatchRefused

@@ -1,8 +1,10 @@
-"""The wait until a file has stopped changing. Pure: told what happened and what time it is.
+"""Debounces events: a path is reconciled once its file has stopped changing.
 
-A writer that holds the file open sends changes and at last a close; a rename or a folder that
-was moved in sends no close. So a close shortens the wait, a change without one lengthens it,
-and anything else waits the settle time itself.
+Pure: the caller passes the time.
+
+A writer that holds the file open causes modifications and at last a close; a rename, or a folder that was
+moved in, causes no close. So a close shortens the quiet time, a modification without one lengthens it,
+and every other event has the settle time itself.
 """
 
 import heapq
@@ -12,33 +14,34 @@ from enum import Enum
 from ingest.paths import is_sidecar_name, sidecar_images
 
 OPEN_FACTOR = 10
-"""A file that was written to and not closed is left alone for this many settle times."""
+"""Quiet time of a file that was modified and not closed, in settle times."""
 
 CLOSED_S = 0.2
-"""A file that was closed after writing waits this long, in seconds, or the settle time if less."""
+"""Quiet time of a file that was closed after writing, in seconds; the settle time if that is less."""
 
 
 class EventKind(Enum):
-    """What was seen to happen at a path."""
+    """What happened at a path."""
 
-    CREATED = "appeared"
-    MODIFIED = "written"
+    CREATED = "created"
+    MODIFIED = "modified"
     CLOSED = "closed"
-    DELETED = "vanished"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
 class PathEvent:
-    """Something happened at a path of a library, in the catalog's spelling. `""` is the library itself."""
+    """An event at a path of a library, in the catalog's encoding. `""` is the library's root."""
 
     path: str
     kind: EventKind
 
 
 class Debouncer:
-    """The paths at which something happened lately, and when each will be quiet."""
+    """Pending paths and when each will be quiet. Times are of one monotonic clock, in seconds."""
 
     def __init__(self, settle_s: float, limit: int = 100_000) -> None:
+        """`limit`: pending paths beyond which `is_full` asks for a rescan in place of the single paths."""
         self.settle_s = settle_s
         self._limit = limit
         self._due_at: dict[str, float] = {}
@@ -50,7 +53,7 @@ class Debouncer:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many paths are unquiet that their details should be forgotten."""
+        """Whether so many paths are pending that they should be cleared for a rescan."""
         return len(self._due_at) >= self._limit
 
     def is_pending(self, path: str) -> bool:
@@ -58,9 +61,9 @@ class Debouncer:
         return path in self._due_at
 
     def add(self, event: PathEvent, now: float) -> None:
-        """Wait for this path from now on. Times are those of one monotonic clock, in seconds.
+        """Restart the quiet time of the event's path.
 
-        A sidecar settles with its image as one: it lets an image that waits wait on.
+        A sidecar settles together with its image: its events extend the wait of a pending image.
         """
         if is_sidecar_name(event.path):
             for path in sidecar_images(event.path):
@@ -69,40 +72,41 @@ class Debouncer:
             return
         self._schedule(event.path, now + self._quiet_s(event.kind))
 
-    def _schedule(self, path: str, due: float) -> None:
-        self._due_at[path] = due
-        heapq.heappush(self._queue, (due, path))
-        if len(self._queue) > 2 * self._limit:
-            self._queue = [(when, path) for path, when in self._due_at.items()]
-            heapq.heapify(self._queue)
-
     def pop_quiet(self, now: float) -> list[str]:
-        """The paths that are quiet, which are forgotten here."""
-        found = []
+        """Remove and return the paths that are quiet."""
+        quiet = []
         while self._queue and self._queue[0][0] <= now:
-            when, path = heapq.heappop(self._queue)
-            if self._due_at.get(path) != when:
-                continue
-            if (sidecar_due := self._sidecar_due_at.pop(path, now)) > now:
-                self._schedule(path, sidecar_due)
+            due_at, path = heapq.heappop(self._queue)
+            if self._due_at.get(path) != due_at:
+                continue  # a later event has rescheduled the path
+            if (sidecar_due_at := self._sidecar_due_at.pop(path, now)) > now:
+                self._schedule(path, sidecar_due_at)
             else:
                 del self._due_at[path]
-                found.append(path)
-        return found
+                quiet.append(path)
+        return quiet
 
     def next_due_at(self) -> float | None:
-        """When the next path may be quiet, or None."""
+        """When the next path may be quiet; None where none is pending."""
         return self._queue[0][0] if self._queue else None
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all pending paths."""
         self._due_at.clear()
         self._sidecar_due_at.clear()
         self._queue.clear()
 
-    def _quiet_s(self, sign: EventKind) -> float:
-        if sign is EventKind.MODIFIED:
+    def _schedule(self, path: str, due_at: float) -> None:
+        self._due_at[path] = due_at
+        heapq.heappush(self._queue, (due_at, path))
+        if len(self._queue) > 2 * self._limit:
+            # Drop the entries of rescheduled paths, which would make the heap grow without bound.
+            self._queue = [(due_at, path) for path, due_at in self._due_at.items()]
+            heapq.heapify(self._queue)
+
+    def _quiet_s(self, kind: EventKind) -> float:
+        if kind is EventKind.MODIFIED:
             return self.settle_s * OPEN_FACTOR
-        if sign is EventKind.CLOSED:
+        if kind is EventKind.CLOSED:
             return min(self.settle_s, CLOSED_S)
         return self.settle_s

@@ -1,4 +1,4 @@
-"""Notes on their way from the observer's threads to the loop."""
+"""Bounded buffer between the observer's threads, which add events, and the event loop, which drains them."""
 
 import threading
 from collections.abc import Callable
@@ -6,39 +6,40 @@ from collections.abc import Callable
 from ingest.watch.debounce import PathEvent
 
 MAX_EVENTS = 100_000
-"""Notes that are held for the loop; more than that and they are forgotten for a comparison of the tree."""
+"""Events in the buffer; when there are more, all are dropped and the loss asks for a rescan."""
 
 
 class EventBuffer:
-    """Bounded: when it is full it forgets the notes and keeps that some were lost."""
+    """Thread-safe. When it is full it drops its events and keeps the fact that some were lost."""
 
     def __init__(self, wake: Callable[[], object]) -> None:
+        """`wake` is called from any thread when the buffer is no longer empty."""
         self._lock = threading.Lock()
         self._wake = wake
         self._events: list[PathEvent] = []
         self._lost = False
 
     def add(self, event: PathEvent) -> None:
-        """From any thread."""
+        """Add an event. From any thread."""
         with self._lock:
-            idle = not self._events and not self._lost
+            was_empty = not self._events and not self._lost
             if len(self._events) < MAX_EVENTS:
                 self._events.append(event)
             else:
                 self._events.clear()
                 self._lost = True
-        if idle:
+        if was_empty:
             self._wake()
 
     def mark_lost(self) -> None:
-        """Events were lost before they came here. From any thread."""
+        """Record that events were lost before they reached the buffer. From any thread."""
         with self._lock:
             self._lost = True
         self._wake()
 
     def drain(self) -> tuple[list[PathEvent], bool]:
-        """All notes so far, and whether others were lost."""
+        """Remove and return all events, and whether others were lost."""
         with self._lock:
-            notes, lost = self._events, self._lost
+            events, lost = self._events, self._lost
             self._events, self._lost = [], False
-        return notes, lost
+        return events, lost

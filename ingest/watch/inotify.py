@@ -1,8 +1,8 @@
-"""A tree of folders under the kernel's watch: all but the excluded, as far as its limit goes.
+"""Recursive inotify watches of a folder: all subfolders but the excluded ones, up to the kernel's limit.
 
-watchdog's own group of watches takes every folder, and passes over in silence those that the
-kernel refuses. It is made for one observer and is told nothing by it, so ours is handed over
-by the observer's emitters, which look it up by the root.
+watchdog's own group of watches takes every folder, and silently skips those that the kernel refuses. It
+belongs to one observer and takes no parameters, so the observer's emitters create our group in its place,
+and find the listener of a root by its path.
 """
 
 import errno
@@ -10,8 +10,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
@@ -21,60 +20,66 @@ from ingest.watch._compat import REFUSED, EventReader, GroupEmitter, WatchGroup
 
 logger = logging.getLogger(__name__)
 
-# A folder that is found again by another name is told as broken (below); watchdog would only print it.
+# A folder found under a second path is reported as broken (below); watchdog would only print a warning.
 warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a watched tree passes over, and who is told of what it cannot see.
+class TreeListener(Protocol):
+    """Decides what is watched, and receives what the watches of one root cannot see. From any thread."""
 
-    `lost`: events did not come. `broken`: from now on some may not come, or tell of another folder,
-    until all is watched anew.
-    """
+    def is_excluded(self, name: str) -> bool:
+        """Whether folders of this name are not watched."""
+        ...
 
-    is_excluded: Callable[[str], bool]
-    unwatched: Callable[[str], None]
-    lost: Callable[[], None]
-    broken: Callable[[], None]
+    def on_folder_unwatched(self, path: str) -> None:
+        """The kernel refused to watch this folder."""
+        ...
+
+    def on_events_lost(self) -> None:
+        """The kernel lost events."""
+        ...
+
+    def on_watch_broken(self) -> None:
+        """Events may be missing or have wrong paths until all watches are re-created."""
+        ...
 
 
 class _Tree(WatchGroup):
-    """One library's watches."""
+    """The watches of one root."""
 
-    def __init__(self, fd: InotifyFD, root: bytes, mask: Mask, terms: Terms) -> None:
-        self._terms = terms
+    def __init__(self, fd: InotifyFD, root: bytes, mask: Mask, listener: TreeListener) -> None:
+        self._listener = listener
         super().__init__(fd, root, mask)
 
     def on_queue_overflow(self) -> None:
-        """The kernel lost events; watches are made anew for folders that appeared meanwhile."""
+        """The kernel lost events; folders created meanwhile get their watches here."""
         super().on_queue_overflow()
-        self._terms.lost()
+        self._listener.on_events_lost()
 
     def on_event(self, event: InotifyEvent) -> None:
-        """A file system that goes takes its watches along, and does not bring them back.
+        """An unmount removes the watches, and a later mount does not restore them.
 
-        A folder that was moved while it was being watched may hold others that are not.
+        A folder that was moved while its watches were added may hold folders without one.
         """
         if event.mask & InotifyConstants.IN_UNMOUNT:
-            self._terms.broken()
+            self._listener.on_watch_broken()
         super().on_event(event)
         if event.is_moved_to and event.is_directory:
             path = self.path_of(event)
             if path is not None:
                 self.add_missing(path)
 
-    def break_off(self) -> None:
-        """What is watched is not known any more."""
-        self._terms.broken()
+    def mark_broken(self) -> None:
+        """The state of the watches is unknown."""
+        self._listener.on_watch_broken()
 
     def add_tree(self, path: bytes) -> None:
         """Watch a folder and those below it that are not excluded."""
-        for folder in _folders(path, self._passes_over):
+        for folder in _folders(path, self._is_excluded):
             self._watch_folder(folder)
 
-    def _passes_over(self, path: bytes) -> bool:
-        return path != self.path and self._terms.is_excluded(os.path.basename(os.fsdecode(path)))  # noqa: PTH119
+    def _is_excluded(self, path: bytes) -> bool:
+        return path != self.path and self._listener.is_excluded(os.path.basename(os.fsdecode(path)))  # noqa: PTH119
 
     def _watch_folder(self, path: bytes) -> None:
         try:
@@ -83,82 +88,82 @@ class _Tree(WatchGroup):
             if path == self.path:
                 raise
             if error.errno == errno.ENOSPC:
-                self._terms.unwatched(os.fsdecode(path))
+                self._listener.on_folder_unwatched(os.fsdecode(path))
             return
         if watch == REFUSED:
-            self._terms.unwatched(os.fsdecode(path))
+            self._listener.on_folder_unwatched(os.fsdecode(path))
             return
         if not self.record_watch(path, watch):
-            # Renamed before it was watched by its first name, or in the place of another.
-            self._terms.broken()
+            # The folder was renamed before its first path was watched, or has replaced another one.
+            self._listener.on_watch_broken()
 
 
-def _folders(path: bytes, is_passed_over: Callable[[bytes], bool]) -> Iterator[bytes]:
-    """The folder and those below it; no links, nothing below what is passed over."""
-    if is_passed_over(path):
+def _folders(path: bytes, is_excluded: Callable[[bytes], bool]) -> Iterator[bytes]:
+    """The folder and those below it; no symbolic links, nothing below an excluded folder."""
+    if is_excluded(path):
         return
     yield path
-    for root, names, _ in os.walk(path):
-        places = [os.path.join(root, name) for name in names]  # noqa: PTH118
-        wanted = [
-            place
-            for place in places
-            if not is_passed_over(place) and not os.path.islink(place)  # noqa: PTH114
+    for parent, names, _ in os.walk(path):
+        paths = [os.path.join(parent, name) for name in names]  # noqa: PTH118
+        included = [
+            path
+            for path in paths
+            if not is_excluded(path) and not os.path.islink(path)  # noqa: PTH114
         ]
-        names[:] = [os.path.basename(place) for place in wanted]  # noqa: PTH119
-        yield from wanted
+        names[:] = [os.path.basename(path) for path in included]  # noqa: PTH119
+        yield from included
 
 
-class _Descriptor(EventReader):
-    """The thread that reads events goes on whatever an event leads to."""
+class _SafeEventReader(EventReader):
+    """The thread that reads events. It survives an error in the handling of any event."""
 
     def handle_event(self, event: InotifyEvent) -> None:
-        """Hand the event to the trees that watch its folder."""
+        """Pass the event to the trees that watch its folder."""
         try:
             super().handle_event(event)
         except Exception:
-            logger.exception("an event of the kernel could not be worked in; all is watched anew")
+            logger.exception("failed to handle an inotify event; re-creating watches")
             for tree in self.groups():
                 if isinstance(tree, _Tree):
-                    tree.break_off()
+                    tree.mark_broken()
 
 
 class TreeObserver(BaseObserver):
-    """An observer whose watches keep to their terms. Give `terms` for a root before it is scheduled."""
+    """An observer with a listener for each root. Set `listeners[root]` before the root is scheduled."""
 
     def __init__(self) -> None:
-        self.terms: dict[str, Terms] = {}
-        self._fd = _Descriptor()
+        self.listeners: dict[str, TreeListener] = {}
+        self._fd = _SafeEventReader()
         self._fd.start()
 
-        def emitter(*arguments: Any, **options: Any) -> InotifyEmitter:
-            return _Emitter(self.terms, *arguments, **options)
+        def create_emitter(*arguments: Any, **options: Any) -> InotifyEmitter:
+            return _Emitter(self.listeners, *arguments, **options)
 
-        super().__init__(emitter, timeout=1, inotify_fd=self._fd)  # type: ignore[arg-type]
+        super().__init__(create_emitter, timeout=1, inotify_fd=self._fd)  # type: ignore[arg-type]
 
-    def complete(self, root: str) -> None:
-        """Watch what is not watched of a tree. Raises OSError where its root is not there."""
+    def add_missing_watches(self, root: str) -> None:
+        """Watch the folders of a tree that have no watch. Raises OSError where its root is missing."""
         for emitter in self.emitters:
             if isinstance(emitter, _Emitter) and os.fsdecode(emitter.watch.path) == root:
-                emitter.complete()
+                emitter.add_missing_watches()
 
     def on_thread_stop(self) -> None:
-        """End the watches, then the thread that reads them."""
+        """Remove the watches, then stop the thread that reads their events."""
         super().on_thread_stop()
         self._fd.stop()
         self._fd.join()
 
 
 class _Emitter(GroupEmitter):
-    def __init__(self, terms: dict[str, Terms], *arguments: Any, **options: Any) -> None:
+    def __init__(self, listeners: dict[str, TreeListener], *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._terms = terms
+        self._listeners = listeners
 
-    def complete(self) -> None:
-        """Watch what is not watched of the tree. Raises OSError where its root is not there."""
+    def add_missing_watches(self) -> None:
+        """Watch the folders of the tree that have no watch. Raises OSError where its root is missing."""
         if self.group is not None:
             self.group.add_missing(self.group.path)
 
     def create_group(self, fd: InotifyFD, root: bytes, mask: Mask) -> WatchGroup:
         """Create the tree of the emitter's root. Raises OSError."""
-        return _Tree(fd, root, mask, self._terms[os.fsdecode(root)])
+        return _Tree(fd, root, mask, self._listeners[os.fsdecode(root)])

@@ -1,4 +1,4 @@
-"""The watches of the process, and what each hears."""
+"""Watches of the process: each translates the inotify events of one library to PathEvents."""
 
 import asyncio
 import errno
@@ -25,7 +25,7 @@ from watchdog.observers.api import ObservedWatch
 from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog
 from ingest.watch.debounce import EventKind, PathEvent
 from ingest.watch.event_buffer import EventBuffer
-from ingest.watch.inotify import Terms, TreeObserver
+from ingest.watch.inotify import TreeObserver
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import TagifyError
 
@@ -44,53 +44,55 @@ _EVENTS: list[type[FileSystemEvent]] = [
 
 
 class WatchRefused(TagifyError):
-    """The kernel will not watch this folder; the message says why and what to do."""
+    """The kernel refused to watch this folder; the message says why and what to do."""
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, root: str, exclusions: Exclusions, inbox: EventBuffer) -> None:
+    """Passes the events of images, sidecars and folders to the buffer. Called in the observer's thread."""
+
+    def __init__(self, root: str, exclusions: Exclusions, buffer: EventBuffer) -> None:
         self._root = root
         self._exclusions = exclusions
-        self._inbox = inbox
+        self._buffer = buffer
 
     def dispatch(self, event: FileSystemEvent) -> None:
         match event:
             case FileMovedEvent() | DirMovedEvent():
-                # Where it is now first: whoever takes notes in between sees a move, not a loss.
-                self._note(event.dest_path, EventKind.CLOSED, event.is_directory)
-                self._note(event.src_path, EventKind.DELETED, event.is_directory)
+                # The new path first: a drain between the two then leads to a move, not a deletion.
+                self._add(event.dest_path, EventKind.CLOSED, event.is_directory)
+                self._add(event.src_path, EventKind.DELETED, event.is_directory)
             case FileClosedEvent():
-                self._note(event.src_path, EventKind.CLOSED, False)
+                self._add(event.src_path, EventKind.CLOSED, False)
             case FileModifiedEvent():
-                self._note(event.src_path, EventKind.MODIFIED, False)
+                self._add(event.src_path, EventKind.MODIFIED, False)
             case FileDeletedEvent() | DirDeletedEvent():
-                self._note(event.src_path, EventKind.DELETED, event.is_directory)
+                self._add(event.src_path, EventKind.DELETED, event.is_directory)
             case _:
-                self._note(event.src_path, EventKind.CREATED, event.is_directory)
+                self._add(event.src_path, EventKind.CREATED, event.is_directory)
 
-    def _note(self, place: bytes | str, sign: EventKind, is_folder: bool) -> None:
-        full = os.fsdecode(place)
-        if full == self._root:
+    def _add(self, raw_path: bytes | str, kind: EventKind, is_folder: bool) -> None:
+        absolute_path = os.fsdecode(raw_path)
+        if absolute_path == self._root:
             path = ""
-        elif full.startswith(self._root + os.sep):
-            path = full[len(self._root) + 1 :]
+        elif absolute_path.startswith(self._root + os.sep):
+            path = absolute_path[len(self._root) + 1 :]
         else:
             return
-        is_ours = is_folder or is_image_name(path) or is_sidecar_name(path)
-        if is_ours and not self._exclusions.matches_path(path):
-            self._inbox.add(PathEvent(to_catalog(path), sign))
+        is_relevant = is_folder or is_image_name(path) or is_sidecar_name(path)
+        if is_relevant and not self._exclusions.matches_path(path):
+            self._buffer.add(PathEvent(to_catalog(path), kind))
 
 
 class Watch:
-    """One watched library. `wait` for something to happen, then `take` the notes."""
+    """The watch of one library's root. `wait` for events, then `drain` them. Implements TreeListener."""
 
     def __init__(self, root: str, exclusions: Exclusions) -> None:
         loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
+        self._exclusions = exclusions
         self.root = root
         self.buffer = EventBuffer(partial(loop.call_soon_threadsafe, self._event.set))
         self.handler = _Handler(root, exclusions, self.buffer)
-        self.terms = Terms(exclusions.matches_name, self._leave_unwatched, self.buffer.mark_lost, self._break)
         self.is_broken = False
         self.observed: ObservedWatch | None = None
         self._unwatched: set[str] = set()
@@ -111,15 +113,25 @@ class Watch:
         with self._lock:
             return frozenset(self._unwatched)
 
-    def _leave_unwatched(self, folder: str) -> None:
-        with self._lock:
-            self._unwatched.add(to_catalog(os.path.relpath(folder, self.root)))
+    def is_excluded(self, name: str) -> bool:
+        """Whether folders of this name are not watched."""
+        return self._exclusions.matches_name(name)
 
-    def _break(self) -> None:
+    def on_folder_unwatched(self, path: str) -> None:
+        """Record a folder that must be polled."""
+        with self._lock:
+            self._unwatched.add(to_catalog(os.path.relpath(path, self.root)))
+
+    def on_events_lost(self) -> None:
+        """Record that events were lost."""
+        self.buffer.mark_lost()
+
+    def on_watch_broken(self) -> None:
+        """Record that the watch must be re-created."""
         self.is_broken = True
 
     async def wait(self, timeout_s: float) -> None:
-        """Return when something was noted, or after the time."""
+        """Return when there are events, or after the timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._event.wait()
@@ -127,58 +139,58 @@ class Watch:
             return
 
     def drain(self) -> tuple[list[PathEvent], bool]:
-        """All notes so far, and whether others were lost."""
+        """Remove and return all events, and whether others were lost."""
         self._event.clear()
         return self.buffer.drain()
 
 
 class Watcher:
-    """All watches of the process. Its calls walk folders, so they run in a thread."""
+    """All watches of the process. Adding and removing walks folders, so both run in a thread."""
 
     def __init__(self) -> None:
         self._observer = TreeObserver()
         self._threads = ThreadPool("watcher", 1)
 
     async def start(self) -> None:
-        """Begin to read events."""
+        """Start the thread that reads events."""
         self._observer.start()
 
     async def add_watch(self, watch: Watch) -> None:
-        """Watch the folder and all below it that is not excluded. Raises WatchRefused."""
-        self._observer.terms[watch.root] = watch.terms
+        """Watch the root and all folders below it that are not excluded. Raises WatchRefused."""
+        self._observer.listeners[watch.root] = watch
         try:
             watch.observed = await self._threads.run(
                 self._observer.schedule, watch.handler, watch.root, recursive=True, event_filter=_EVENTS
             )
         except OSError as error:
-            raise WatchRefused(_why_not_watched(watch.root, error)) from error
+            raise WatchRefused(_refusal_reason(watch.root, error)) from error
 
     async def add_missing_watches(self, watch: Watch) -> None:
-        """Watch any folder of it that is not watched, as after many renames at once."""
+        """Watch the folders below the root that have no watch, as after many renames in a short time."""
         with suppress(OSError):
-            await self._threads.run(self._observer.complete, watch.root)
+            await self._threads.run(self._observer.add_missing_watches, watch.root)
 
     async def remove_watch(self, watch: Watch) -> None:
-        """Watch it no longer."""
+        """Stop watching."""
         if watch.observed is not None:
             observed, watch.observed = watch.observed, None
             try:
                 await self._threads.run(self._observer.unschedule, observed)
             except (KeyError, OSError):
-                logger.debug("the watch had ended by itself")
+                logger.debug("the watch had already ended")
 
     def is_intact(self, watch: Watch) -> bool:
-        """Whether the kernel still reports on this folder, and on each by its name.
+        """Whether the kernel still reports on the root, and on each folder by its present path.
 
-        A root that is deleted or unmounted ends its watch; folders that are renamed faster than
-        they can be watched break it.
+        The watch ends when its root is deleted or unmounted; it breaks when folders are renamed faster
+        than they can be watched.
         """
         return not watch.is_broken and any(
             emitter.watch == watch.observed and emitter.is_alive() for emitter in self._observer.emitters
         )
 
     async def close(self) -> None:
-        """End all watches and their threads."""
+        """Remove all watches and stop their threads."""
         await self._threads.run(self._stop)
         await self._threads.close()
 
@@ -187,7 +199,7 @@ class Watcher:
         self._observer.join()
 
 
-def _why_not_watched(root: str, error: OSError) -> str:
+def _refusal_reason(root: str, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return (
             f"{root}: more folders than the kernel may watch; it is polled instead. "

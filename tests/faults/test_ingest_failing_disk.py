@@ -82,7 +82,7 @@ async def test_a_disk_that_tells_nothing_takes_nothing_away(
         found = await harness.wait_for_images("new.jpg", *NAMES)
         await rescanned(harness)
     assert {name: found[name].id for name in NAMES} == {name: known[name].id for name in NAMES}
-    assert "keeper failed" not in caplog.text
+    assert "library worker failed" not in caplog.text
 
 
 async def test_an_event_of_a_file_that_cannot_be_looked_at_ends_nothing(
@@ -103,4 +103,4 @@ async def test_an_event_of_a_file_that_cannot_be_looked_at_ends_nothing(
         disk.set_fault("")
         write(harness, "b.jpg")
         await harness.wait_for_images("a.jpg", "b.jpg")
-    assert "keeper failed" not in caplog.text
+    assert "library worker failed" not in caplog.text

@@ -131,7 +131,7 @@ async def test_a_server_that_goes_is_waited_for(
     history.consume()
     history.close()
     assert (history.added_count, len(history.contents)) == (FILES, FILES)
-    assert caplog.text.count("keeper failed") == 0
+    assert caplog.text.count("library worker failed") == 0
 
 
 @pytest.mark.parametrize("server", ["objects", "catalog"])

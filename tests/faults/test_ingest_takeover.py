@@ -53,7 +53,7 @@ async def test_a_daemon_that_is_killed_is_followed_by_the_one_that_waits(
         write(harness, 0, 1)
         await until(lambda: has(harness, 1))
         async with process(waiting, second_log, command):
-            await until(lambda: says(second_log, "another daemon keeps this library"))
+            await until(lambda: says(second_log, "another daemon holds the lease of this library"))
             assert await Pages.at(port).metric('ingest_waiting{what="lease"}') == 1
             first.send_signal(number)
             await first.wait()
@@ -87,8 +87,8 @@ async def test_a_daemon_that_stood_still_writes_nothing_more(harness: IngestHarn
             await until(scanned_again)
             settled = await harness.load_library()
             first.send_signal(signal.SIGCONT)
-            await until(lambda: says(first_log, "another daemon has taken over"))
-            await until(lambda: says(first_log, "another daemon keeps this library"))
+            await until(lambda: says(first_log, "lease of the library lost to another daemon"))
+            await until(lambda: says(first_log, "another daemon holds the lease of this library"))
             assert await harness.load_library() == settled
             write(harness, FILES, FILES + 1)
             await until(lambda: has(harness, FILES + 1))

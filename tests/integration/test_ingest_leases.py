@@ -95,7 +95,7 @@ async def test_a_second_daemon_waits_and_takes_over(
         await harness.wait_for_images("a.jpg")
         second = harness.running_ingest()
         await second.__aenter__()
-        await until(lambda: _says(caplog, "another daemon keeps this library"))
+        await until(lambda: _says(caplog, "another daemon holds the lease of this library"))
         (harness.root / "b.jpg").write_bytes(pictures.jpeg(seed=2))
         await harness.wait_for_images("a.jpg", "b.jpg")
     try:
