@@ -61,7 +61,7 @@ def _take(chromium: str, url: str) -> None:
         )
         page = browser.new_page(viewport={"width": SIZE["width"], "height": SIZE["height"]})
         page.goto(url)
-        page.locator(".tile img.there").nth(11).wait_for()
+        page.locator(".tile img.loaded").nth(11).wait_for()
         page.screenshot(path=str(PICTURE), animations="disabled")
         browser.close()
 

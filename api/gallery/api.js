@@ -1,9 +1,9 @@
-// Questions to the API. Errors carry the problem's own sentence.
+// API client. Errors carry the `detail` of the problem response.
 
 import { withUrls } from "./media.js";
 
-/** @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
-async function ask(path, options) {
+/** The JSON body of a response. @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
+async function fetchJson(path, options) {
   const response = await fetch(path, options);
   const body = await response.json();
   if (!response.ok) throw new Error(body.detail || body.title || `${response.status}`);
@@ -11,19 +11,19 @@ async function ask(path, options) {
 }
 
 const post = (path, body) =>
-  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  fetchJson(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
-/** @param {URLSearchParams} filter @param {?string} after a cursor */
+/** A page of images with their media URLs. @param {URLSearchParams} filter @param {?string} after a cursor */
 export const images = async (filter, after) => {
   const query = new URLSearchParams(filter);
   query.set("limit", "60");
   if (after) query.set("after", after);
-  const page = await ask(`/api/images?${query}`);
+  const page = await fetchJson(`/api/images?${query}`);
   return { ...page, items: page.items.map((item) => withUrls(item, page.media)) };
 };
-export const image = (id) => ask(`/api/images/${id}`);
-export const libraries = () => ask("/api/libraries");
+export const image = (id) => fetchJson(`/api/images/${id}`);
+export const libraries = () => fetchJson("/api/libraries");
 export const approve = (id) => post(`/api/libraries/${id}/approve`, null);
-export const tags = (library) => ask(`/api/tags?limit=200${library ? `&library_id=${library}` : ""}`);
+export const tags = (library) => fetchJson(`/api/tags?limit=200${library ? `&library_id=${library}` : ""}`);
 export const apply = (id, tag) => post(`/api/tags/apply/${id}`, [tag]);
 export const remove = (id, tag) => post(`/api/tags/remove/${id}`, [tag]);

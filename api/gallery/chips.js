@@ -1,32 +1,32 @@
-// Tag chips with counts, and the choice of library.
+// Tag filter chips with counts, and the library selector.
 
 import * as api from "./api.js";
 import { current, go } from "./state.js";
 
 const nav = document.getElementById("tags");
 const select = document.getElementById("libraries");
-const known = document.getElementById("known-tags");
+const suggestions = document.getElementById("known-tags");
 
 let timer = 0;
 
-/** Fetch the counts again, soon: bursts of changes ask once. */
+/** Reload the counts, debounced: a burst of changes causes one request. */
 export function refresh() {
   clearTimeout(timer);
   timer = setTimeout(load, 300);
 }
 
-/** Fetch the counts and draw them. */
+/** Load the counts and render the chips. */
 export async function load() {
   const tags = await api.tags(current().library).catch(() => []);
   const view = current();
   const chips = tags.map(({ _id, count }) => chip(_id, count, view.tags.includes(_id), () => toggle(_id)));
   const untagged = chip("Untagged", null, view.untagged, () => go({ untagged: !current().untagged, tags: [], image: "" }));
   nav.replaceChildren(...chips, untagged);
-  known.replaceChildren(...tags.map(({ _id }) => new Option(_id, _id)));
+  suggestions.replaceChildren(...tags.map(({ _id }) => new Option(_id, _id)));
 }
 
-/** Offer the libraries where there are several. @param {object[]} libraries */
-export function offer(libraries) {
+/** Fill the library selector; hidden with fewer than two libraries. @param {object[]} libraries */
+export function showLibraries(libraries) {
   select.hidden = libraries.length < 2;
   const options = [new Option("All libraries", ""), ...libraries.map(({ _id, name }) => new Option(name, _id))];
   select.replaceChildren(...options);
@@ -40,7 +40,7 @@ function toggle(tag) {
   go({ tags: tags.includes(tag) ? tags.filter((other) => other !== tag) : [...tags, tag], untagged: false, image: "" });
 }
 
-function chip(text, count, pressed, act) {
+function chip(text, count, pressed, onClick) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "chip";
@@ -52,6 +52,6 @@ function chip(text, count, pressed, act) {
     number.textContent = ` ${count.toLocaleString()}`;
     button.append(number);
   }
-  button.addEventListener("click", act);
+  button.addEventListener("click", onClick);
   return button;
 }

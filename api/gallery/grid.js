@@ -1,46 +1,46 @@
-// The grid: rows of equal height, boxes that have their size before their picture is there.
+// The grid: rows of equal height; tiles have their final size before their image has loaded.
 
 import { draw } from "./thumbhash.js";
 import { go } from "./state.js";
 
 const grid = document.getElementById("grid");
-const ROW = 220;
+const ROW_HEIGHT = 220;
 
 /** The images on the page, in order. @type {Map<string, object>} */
 export const shown = new Map();
 
-/** Take all away. */
+/** Remove all images. */
 export function clear() {
   shown.clear();
   grid.replaceChildren();
 }
 
-/** Add images below. @param {object[]} items */
+/** Append images. @param {object[]} items */
 export function append(items) {
-  for (const item of items) if (!shown.has(item._id)) put(item, (tile) => grid.append(tile));
+  for (const item of items) if (!shown.has(item._id)) insert(item, (tile) => grid.append(tile));
 }
 
-/** Put one on top. @param {object} item */
+/** Insert an image at the start, or update it if it is shown. @param {object} item */
 export function prepend(item) {
   if (shown.has(item._id)) return update(item);
   const rest = [...shown];
   shown.clear();
-  put(item, (tile) => {
+  insert(item, (tile) => {
     tile.classList.add("new");
     grid.prepend(tile);
   });
   for (const [id, old] of rest) shown.set(id, old);
 }
 
-/** Draw one anew where it is. @param {object} item */
+/** Update an image; its tile is replaced only if its content changed. @param {object} item */
 export function update(item) {
-  const old = tileOf(item._id);
-  const before = shown.get(item._id);
+  const oldTile = tileOf(item._id);
+  const oldItem = shown.get(item._id);
   shown.set(item._id, item);
-  if (old && before && before.content !== item.content) old.replaceWith(tile(item));
+  if (oldTile && oldItem && oldItem.content !== item.content) oldTile.replaceWith(tile(item));
 }
 
-/** Take one away. @param {string} id */
+/** Remove an image. @param {string} id */
 export function remove(id) {
   shown.delete(id);
   tileOf(id)?.remove();
@@ -51,9 +51,9 @@ export const link = (id) => tileOf(id)?.querySelector("a");
 
 const tileOf = (id) => grid.querySelector(`[data-image-id="${CSS.escape(id)}"]`);
 
-function put(item, place) {
+function insert(item, attach) {
   shown.set(item._id, item);
-  place(tile(item));
+  attach(tile(item));
 }
 
 function tile(item) {
@@ -62,7 +62,7 @@ function tile(item) {
   element.className = "tile";
   element.dataset.imageId = item._id;
   element.style.flex = `${ratio * 100} 1 calc(var(--row) * ${ratio})`;
-  element.style.maxWidth = `${ratio * ROW * 1.6}px`;
+  element.style.maxWidth = `${ratio * ROW_HEIGHT * 1.6}px`;
   const anchor = document.createElement("a");
   anchor.href = `?image=${item._id}`;
   anchor.style.aspectRatio = `${ratio}`;
@@ -83,8 +83,8 @@ function thumb(item, ratio) {
   img.alt = item.path.split("/").pop();
   img.loading = "lazy";
   img.decoding = "async";
-  img.addEventListener("load", () => img.classList.add("there"));
-  img.sizes = `${Math.round(ratio * ROW * 1.2)}px`;
+  img.addEventListener("load", () => img.classList.add("loaded"));
+  img.sizes = `${Math.round(ratio * ROW_HEIGHT * 1.2)}px`;
   img.srcset = (item.variants || []).map(({ url, width }) => `${url} ${width}w`).join(", ");
   img.src = item.thumb;
   return img;

@@ -1,4 +1,4 @@
-// What happens while the page is open: new images appear, removed ones vanish, nobody reloads.
+// Live updates: applies server-sent events to the grid, the viewer and the chips.
 
 import * as chips from "./chips.js";
 import * as grid from "./grid.js";
@@ -6,64 +6,65 @@ import { restart } from "./pages.js";
 import { matches } from "./state.js";
 import * as viewer from "./viewer.js";
 
-const BURST = 200;
-const fresh = document.getElementById("fresh");
+// With more new images than this in one batch, the list is loaded again.
+const MAX_PREPENDED = 200;
+const newImagesButton = document.getElementById("new-images");
 const notice = document.getElementById("notice");
 
 let pending = new Map();
 let timer = 0;
-let unseen = 0;
+let unseenCount = 0;
 
-/** Listen until the page is left. @param {(library?: object) => void} onLibrary */
-export function listen(onLibrary) {
+/** Subscribe to events until the page is closed. @param {(library?: object) => void} onLibrary */
+export function subscribe(onLibrary) {
   const source = new EventSource("/api/events");
   for (const kind of ["image.added", "image.changed", "image.removed"]) {
-    source.addEventListener(kind, ({ data }) => note(kind, JSON.parse(data)));
+    source.addEventListener(kind, ({ data }) => enqueue(kind, JSON.parse(data)));
   }
   source.addEventListener("library.changed", ({ data }) => onLibrary(JSON.parse(data)));
   source.addEventListener("library.removed", () => onLibrary());
   source.addEventListener("reload", restart);
-  source.addEventListener("error", () => tell("The connection is lost; trying again."));
-  source.addEventListener("open", () => tell(""));
-  fresh.addEventListener("click", () => {
+  source.addEventListener("error", () => showNotice("The connection is lost; trying again."));
+  source.addEventListener("open", () => showNotice(""));
+  newImagesButton.addEventListener("click", () => {
     scrollTo({ top: 0 });
-    unseen = 0;
-    fresh.hidden = true;
+    unseenCount = 0;
+    newImagesButton.hidden = true;
     restart();
   });
 }
 
-function tell(text) {
+function showNotice(text) {
   notice.textContent = text;
   notice.hidden = !text;
 }
 
-// Thousands of events a second must not be thousands of drawings.
-function note(kind, item) {
+// Batched: thousands of events per second must not cause thousands of renderings.
+function enqueue(kind, item) {
   pending.set(item._id, { kind, item });
-  timer ||= setTimeout(drain, 200);
+  timer ||= setTimeout(applyPending, 200);
 }
 
-function drain() {
+function applyPending() {
   const batch = pending;
   pending = new Map();
   timer = 0;
   chips.refresh();
-  const news = [...batch.values()].filter(({ kind, item }) => kind === "image.added" && matches(item));
+  const matching = [...batch.values()].filter(({ kind, item }) => kind === "image.added" && matches(item));
   for (const { kind, item } of batch.values()) {
     if (kind === "image.removed" || (kind === "image.changed" && !matches(item))) grid.remove(item._id);
     else if (kind === "image.changed") grid.update(item);
-    viewer.changed(kind === "image.changed" ? item : {});
+    viewer.update(kind === "image.changed" ? item : {});
   }
-  const added = news.filter(({ item }) => !grid.shown.has(item._id));
+  const added = matching.filter(({ item }) => !grid.shown.has(item._id));
   if (!added.length) return;
   if (scrollY > 300) {
-    unseen += added.length;
-    fresh.textContent = `${unseen.toLocaleString()} new`;
-    fresh.hidden = false;
-  } else if (added.length > BURST) restart();
+    unseenCount += added.length;
+    newImagesButton.textContent = `${unseenCount.toLocaleString()} new`;
+    newImagesButton.hidden = false;
+  } else if (added.length > MAX_PREPENDED) restart();
   else {
-    document.getElementById("end").textContent = "";
+    document.getElementById("list-status").textContent = "";
     for (const { item } of added) grid.prepend(item);
   }
 }

@@ -1,4 +1,4 @@
-// Wiring of the page.
+// Entry point of the page: connects its modules; progress bar and library notices.
 
 import * as api from "./api.js";
 import * as chips from "./chips.js";
@@ -10,33 +10,33 @@ import * as viewer from "./viewer.js";
 const bar = document.getElementById("progress");
 const notice = document.getElementById("notice");
 let libraries = [];
-let seen = null;
+let shownFilter = null;
 
 function showLibraries() {
-  chips.offer(libraries);
+  chips.showLibraries(libraries);
   const busy = libraries.filter(({ scanning, scan_total, scan_done }) => scanning && scan_done < scan_total);
   bar.hidden = busy.length === 0;
   bar.max = busy.reduce((sum, { scan_total }) => sum + scan_total, 0) || 1;
   bar.value = busy.reduce((sum, { scan_done }) => sum + scan_done, 0);
-  const lines = libraries.flatMap(troubles);
+  const lines = libraries.flatMap(problems);
   if (busy.length) lines.push([`Indexing ${bar.value.toLocaleString()} of ${bar.max.toLocaleString()}`]);
-  notice.replaceChildren(...lines.flatMap((line, place) => (place ? [" · ", ...line] : line)));
+  notice.replaceChildren(...lines.flatMap((line, index) => (index ? [" · ", ...line] : line)));
   notice.hidden = lines.length === 0;
 }
 
-/** What is wrong with a library, each with what can be done about it. */
-function troubles({ _id, name, state, scan_error, removal_waiting }) {
-  const found = [];
+/** The problems of a library, each as a text and a button for the remedy, if there is one. */
+function problems({ _id, name, state, scan_error, removal_waiting }) {
+  const lines = [];
   if (removal_waiting) {
     const files = removal_waiting.toLocaleString();
-    found.push([`${name}: ${files} files have gone; their images are kept. `, approval(_id, "Remove them")]);
+    lines.push([`${name}: ${files} files have gone; their images are kept. `, approveButton(_id, "Remove them")]);
   }
-  if (state === "suspended") found.push([`${name}: ${scan_error} `, approval(_id, "It is right as it is")]);
-  else if (scan_error) found.push([`${name}: ${scan_error}`]);
-  return found;
+  if (state === "suspended") lines.push([`${name}: ${scan_error} `, approveButton(_id, "It is right as it is")]);
+  else if (scan_error) lines.push([`${name}: ${scan_error}`]);
+  return lines;
 }
 
-function approval(id, label) {
+function approveButton(id, label) {
   const button = document.createElement("button");
   button.textContent = label;
   button.addEventListener("click", () => {
@@ -52,10 +52,10 @@ async function loadLibraries(changed) {
   showLibraries();
 }
 
-async function view() {
-  const asked = filter().toString();
-  if (asked !== seen) {
-    seen = asked;
+async function showView() {
+  const currentFilter = filter().toString();
+  if (currentFilter !== shownFilter) {
+    shownFilter = currentFilter;
     chips.load();
     scrollTo({ top: 0 });
     await pages.restart();
@@ -63,9 +63,9 @@ async function view() {
   await viewer.show();
 }
 
-addEventListener("view", view);
+addEventListener("view", showView);
 addEventListener("popstate", () => dispatchEvent(new Event("view")));
 loadLibraries();
-pages.begin();
-live.listen(loadLibraries);
-view();
+pages.observeEnd();
+live.subscribe(loadLibraries);
+showView();

@@ -1,7 +1,7 @@
-// The media URLs of a list's items, which the list tells once for all of them. Where an item has URLs of
-// its own they are signed ones of the store, which holds no variants.
+// Media URLs of list items, built from the list's URL templates. Items with `thumb` and `original` have
+// pre-signed URLs of the S3 server instead, and no variants.
 
-/** The item with its URLs. @param {object} item @param {object} media the list's `media` */
+/** The item with its media URLs. @param {object} item @param {object} media the list's `media` */
 export function withUrls(item, media) {
   if (!item.content) return item;
   const url = (template, width) =>
@@ -15,10 +15,10 @@ export function withUrls(item, media) {
 }
 
 const variants = (item, url, widths) =>
-  rungs(widths, item.width).map((width) => ({ width: Math.min(width, item.width), url: url(width) }));
+  usefulWidths(widths, item.width).map((width) => ({ width: Math.min(width, item.width), url: url(width) }));
 
-// Up to the natural width; the first rung at or above it shows the picture in full.
-function rungs(widths, natural) {
-  const below = widths.filter((width) => width < natural);
-  return widths.slice(0, below.length + 1);
+// The widths below the image's width, and the next larger one, which gives the full size.
+function usefulWidths(widths, imageWidth) {
+  const narrower = widths.filter((width) => width < imageWidth);
+  return widths.slice(0, narrower.length + 1);
 }

@@ -1,67 +1,68 @@
-// Loading page after page as the reader scrolls.
+// Infinite scroll: loads the next page when the end of the list comes into view.
 
 import * as api from "./api.js";
 import { append, clear, shown } from "./grid.js";
 import { filter } from "./state.js";
 
-const end = document.getElementById("end");
+const listStatus = document.getElementById("list-status");
 const retry = document.getElementById("retry");
-const more = document.getElementById("more");
+const sentinel = document.getElementById("list-sentinel");
 
 let cursor = null;
 let done = false;
 let loading = null;
 let generation = 0;
 
-/** Begin again at the top, for the view of the URL. */
+/** Load the list from its start, for the view in the URL. */
 export async function restart() {
   generation += 1;
   cursor = null;
   done = false;
   loading = null;
-  const kept = generation;
+  const ownGeneration = generation;
   await next((items) => {
-    if (kept === generation) clear();
+    if (ownGeneration === generation) clear();
     append(items);
   });
 }
 
-/** Load the next page, unless one is on its way. @param {(items: object[]) => void} [show] */
+/** Load the next page, or join a load in progress. @param {(items: object[]) => void} [show] */
 export function next(show = append) {
   if (done) return Promise.resolve();
   loading ??= load(show, generation).finally(() => (loading = null));
   return loading;
 }
 
-async function load(show, mine) {
+// `ownGeneration`: the result is dropped if the list was restarted since.
+async function load(show, ownGeneration) {
   retry.hidden = true;
   try {
     const page = await api.images(filter(), cursor);
-    if (mine !== generation) return;
+    if (ownGeneration !== generation) return;
     show(page.items);
     cursor = page.next_cursor;
     done = cursor === null;
-    end.textContent = done ? (shown.size ? "That is all." : "No images here yet: drop some into the library's folder and they appear.") : "";
+    listStatus.textContent = done ? (shown.size ? "That is all." : "No images here yet: drop some into the library's folder and they appear.") : "";
   } catch (error) {
-    if (mine !== generation) return;
-    end.textContent = `The images could not be loaded: ${error.message}`;
+    if (ownGeneration !== generation) return;
+    listStatus.textContent = `The images could not be loaded: ${error.message}`;
     retry.hidden = false;
   }
 }
 
-/** Watch the end of the page. */
-export function begin() {
+/** Load further pages whenever the end of the list is in view. */
+export function observeEnd() {
   retry.addEventListener("click", () => next());
   const observer = new IntersectionObserver(async (entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     await next();
-    // Still in sight after a short page: ask anew.
-    observer.unobserve(more);
-    if (!done && retry.hidden) observer.observe(more);
+    // The observer reports only changes: observe again, since after a short page the end is still in view.
+    observer.unobserve(sentinel);
+    if (!done && retry.hidden) observer.observe(sentinel);
   }, { rootMargin: "1200px" });
-  observer.observe(more);
+  observer.observe(sentinel);
   addEventListener("view", () => {
-    observer.unobserve(more);
-    observer.observe(more);
+    observer.unobserve(sentinel);
+    observer.observe(sentinel);
   });
 }

@@ -1,6 +1,6 @@
-// What is looked at, kept in the URL: it survives a reload, and Back goes back.
+// The view (library, tags, open image), stored in the URL: it survives a reload, and Back restores it.
 
-/** The view that the URL names. */
+/** The view in the URL. */
 export function current() {
   const query = new URLSearchParams(location.search);
   return {
@@ -11,7 +11,7 @@ export function current() {
   };
 }
 
-/** Go to a changed view. @param {object} change @param {boolean} [replace] */
+/** Change the view. @param {object} change @param {boolean} [replace] */
 export function go(change, replace = false) {
   const view = { ...current(), ...change };
   const query = new URLSearchParams();
@@ -24,7 +24,7 @@ export function go(change, replace = false) {
   dispatchEvent(new Event("view"));
 }
 
-/** The view's filter as the API's query. */
+/** The view's filter as query parameters of the API. */
 export function filter() {
   const { library, tags, untagged } = current();
   const query = new URLSearchParams();
@@ -34,7 +34,7 @@ export function filter() {
   return query;
 }
 
-/** Whether an image belongs to the view. */
+/** Whether an image matches the view's filter. */
 export function matches(item) {
   const { library, tags, untagged } = current();
   if (library && item.library_id !== library) return false;

@@ -1,13 +1,13 @@
-// Draws a ThumbHash (Evan Wallace's format, public domain): the few bytes that preview an image.
+// Renders a ThumbHash (format by Evan Wallace, public domain): an image preview of about 25 bytes.
 
-/** How many cosine terms a channel has across and down, in the order in which they are stored. */
+/** The frequencies [cx, cy] of a channel with nx by ny cosine terms, in storage order. */
 function* terms(nx, ny) {
   for (let cy = 0; cy < ny; cy++) {
     for (let cx = cy ? 0 : 1; cx * ny < nx * (ny - cy); cx++) yield [cx, cy];
   }
 }
 
-/** The fields of a hash: per channel the mean and its cosine terms as [cx, cy, weight]. */
+/** The channels of a hash: the mean and the cosine terms as [cx, cy, weight]. */
 function parse(bytes) {
   const head = bytes[0] | (bytes[1] << 8) | (bytes[2] << 16);
   const more = bytes[3] | (bytes[4] << 8);
@@ -35,7 +35,8 @@ function parse(bytes) {
   };
 }
 
-function at(channel, x, y, width, height) {
+/** The value of a channel at a pixel. */
+function sample(channel, x, y, width, height) {
   let sum = channel.mean;
   for (const [cx, cy, weight] of channel.waves) {
     const down = cy ? Math.cos((Math.PI / height) * cy * (y + 0.5)) : 1;
@@ -56,19 +57,19 @@ export function pixels(bytes, width, height) {
   const out = new Uint8ClampedArray(width * height * 4);
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i += 4) {
-      const light = at(l, x, y, width, height);
-      const yellow = at(p, x, y, width, height);
-      const red = at(q, x, y, width, height);
+      const light = sample(l, x, y, width, height);
+      const yellow = sample(p, x, y, width, height);
+      const red = sample(q, x, y, width, height);
       const blue = light - (2 / 3) * yellow;
       const r = (3 * light - blue + red) / 2;
-      out.set([255 * r, 255 * (r - red), 255 * blue, a ? 255 * at(a, x, y, width, height) : 255], i);
+      out.set([255 * r, 255 * (r - red), 255 * blue, a ? 255 * sample(a, x, y, width, height) : 255], i);
     }
   }
   return out;
 }
 
 /**
- * Draws a base64 hash into a canvas, which CSS stretches and the browser smooths.
+ * Draws a base64 hash into a small canvas; CSS scales it up, and the browser smooths it.
  * @param {HTMLCanvasElement} canvas
  * @param {string} text
  */

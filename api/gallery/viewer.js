@@ -1,103 +1,104 @@
-// One image, large, with its tags.
+// The viewer: one image in a dialog, with its tags.
 
 import * as api from "./api.js";
 import { link, shown } from "./grid.js";
 import { next } from "./pages.js";
 import { current, go } from "./state.js";
 
-const at = (id) => document.getElementById(id);
-const dialog = at("viewer");
-let open = null;
+const byId = (id) => document.getElementById(id);
+const dialog = byId("viewer");
+let openId = null;
 
-/** Show the image that the URL names, or none. */
+/** Show the image in the URL, or close the viewer. */
 export async function show() {
   const { image } = current();
   if (!image) {
     if (dialog.open) dialog.close();
-    link(open)?.focus();
-    open = null;
+    link(openId)?.focus();
+    openId = null;
     return;
   }
-  open = image;
+  openId = image;
   if (!dialog.open) dialog.showModal();
   const item = shown.get(image);
-  if (item) picture(item);
+  if (item) showPicture(item);
   try {
-    const full = await api.image(image);
-    if (open === image) details(full, !item);
+    const details = await api.image(image);
+    if (openId === image) showDetails(details, !item);
   } catch (error) {
-    at("name").textContent = error.message;
+    byId("name").textContent = error.message;
   }
 }
 
-/** The image changed elsewhere. @param {object} item */
-export function changed(item) {
-  if (item._id === open) tags(item);
+/** Update the tags of the open image after an event. @param {object} item */
+export function update(item) {
+  if (item._id === openId) showTags(item);
 }
 
-function picture(item) {
-  const img = at("picture");
+function showPicture(item) {
+  const img = byId("picture");
   img.style.backgroundImage = item.thumb ? `url("${item.thumb}")` : "";
   img.removeAttribute("src");
   img.srcset = (item.variants || []).map(({ url, width }) => `${url} ${width}w`).join(", ");
   img.sizes = "100vw";
   img.alt = item.path.split("/").pop();
-  at("name").textContent = item.path;
-  at("facts").textContent = "";
-  at("original").href = item.original || "";
-  at("image-tags").replaceChildren();
+  byId("name").textContent = item.path;
+  byId("facts").textContent = "";
+  byId("original").href = item.original || "";
+  byId("image-tags").replaceChildren();
 }
 
-function details(item, unknown) {
-  if (unknown) picture(item);
+function showDetails(item, withPicture) {
+  if (withPicture) showPicture(item);
+  // GIFs may be animated, variants are not: show the original.
   if (item.mime === "image/gif") {
-    at("picture").srcset = "";
-    at("picture").src = item.original;
+    byId("picture").srcset = "";
+    byId("picture").src = item.original;
   }
   const size = item.size >= 1e6 ? `${(item.size / 1e6).toFixed(1)} MB` : `${Math.ceil(item.size / 1e3)} kB`;
   const taken = item.taken_at ? new Date(item.taken_at).toLocaleString() : "";
-  at("facts").textContent = [`${item.width} × ${item.height}`, size, taken, item.error].filter(Boolean).join(" · ");
-  tags(item);
+  byId("facts").textContent = [`${item.width} × ${item.height}`, size, taken, item.error].filter(Boolean).join(" · ");
+  showTags(item);
 }
 
-function tags(item) {
-  at("image-tags").replaceChildren(
+function showTags(item) {
+  byId("image-tags").replaceChildren(
     ...item.tags.map((tag) => {
-      const worn = document.createElement("span");
-      worn.className = "worn";
-      worn.dataset.worn = tag;
-      const off = document.createElement("button");
-      off.type = "button";
-      off.textContent = "✕";
-      off.setAttribute("aria-label", `Remove ${tag}`);
-      off.addEventListener("click", () => change(api.remove, tag));
-      worn.append(tag, off);
-      return worn;
+      const label = document.createElement("span");
+      label.className = "image-tag";
+      label.dataset.imageTag = tag;
+      const removeButton = document.createElement("button");
+      removeButton.type = "button";
+      removeButton.textContent = "✕";
+      removeButton.setAttribute("aria-label", `Remove ${tag}`);
+      removeButton.addEventListener("click", () => changeTag(api.remove, tag));
+      label.append(tag, removeButton);
+      return label;
     }),
   );
 }
 
-async function change(how, tag) {
-  const id = open;
+async function changeTag(operation, tag) {
+  const id = openId;
   try {
-    const answer = await how(id, tag);
-    if (open === id) tags(answer);
+    const item = await operation(id, tag);
+    if (openId === id) showTags(item);
   } catch (error) {
-    at("facts").textContent = error.message;
+    byId("facts").textContent = error.message;
   }
 }
 
 async function step(distance) {
   const ids = [...shown.keys()];
-  const place = ids.indexOf(open) + distance;
-  if (place >= ids.length) await next();
-  const id = [...shown.keys()][place];
+  const index = ids.indexOf(openId) + distance;
+  if (index >= ids.length) await next();
+  const id = [...shown.keys()][index];
   if (id) go({ image: id }, true);
 }
 
-at("close").addEventListener("click", () => go({ image: "" }));
-at("previous").addEventListener("click", () => step(-1));
-at("next").addEventListener("click", () => step(1));
+byId("close").addEventListener("click", () => go({ image: "" }));
+byId("previous").addEventListener("click", () => step(-1));
+byId("next").addEventListener("click", () => step(1));
 dialog.addEventListener("cancel", (event) => {
   event.preventDefault();
   go({ image: "" });
@@ -107,10 +108,10 @@ dialog.addEventListener("keydown", (event) => {
   if (event.key === "ArrowLeft") step(-1);
   if (event.key === "ArrowRight") step(1);
 });
-at("add-tag").addEventListener("submit", async (event) => {
+byId("add-tag").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const input = at("new-tag");
+  const input = byId("new-tag");
   if (!input.value.trim()) return;
-  await change(api.apply, input.value);
+  await changeTag(api.apply, input.value);
   input.value = "";
 });

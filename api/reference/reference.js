@@ -1,17 +1,17 @@
-// The OpenAPI document as a page: one entry for each route, with what it takes and what it answers.
+// Renders the OpenAPI document: one entry per route, with its parameters, body and responses.
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 const notice = document.getElementById("notice");
 
-/** An element with attributes and children; text stays text. */
+/** An element with attributes and children; strings become text nodes, never HTML. */
 function element(name, children = [], attributes = {}) {
-  const made = document.createElement(name);
-  made.append(...[children].flat());
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+  const created = document.createElement(name);
+  created.append(...[children].flat());
+  for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value);
+  return created;
 }
 
-/** A schema in short, as people would write down what it admits. */
+/** A schema in a short notation like `{name: string, tags?: [string, ...]}`. */
 function brief(schema, schemas, depth = 0) {
   if (!schema) return "anything";
   if (schema.$ref) {
@@ -41,7 +41,7 @@ function range({ minimum, maximum, minLength, maxLength, maxItems, default: pres
   if (minimum !== undefined || maximum !== undefined) parts.push(`${minimum ?? "..."} to ${maximum ?? "..."}`);
   if (maxLength !== undefined) parts.push(`${minLength ?? 0} to ${maxLength} characters`);
   if (maxItems !== undefined) parts.push(`at most ${maxItems}`);
-  if (preset !== undefined) parts.push(`${preset} where none is given`);
+  if (preset !== undefined) parts.push(`default: ${preset}`);
   return parts.join(", ");
 }
 
@@ -50,24 +50,24 @@ const cells = (values) => element("tr", values.map((value) => element("td", valu
 
 function parameters(list, schemas) {
   if (!list.length) return [];
-  const rows = list.map(({ name, in: place, schema, description = "" }) =>
-    cells([code(name), place, code(brief(schema, schemas)), [description, range(schema)].filter(Boolean).join(" ")]),
+  const rows = list.map(({ name, in: location, schema, description = "" }) =>
+    cells([code(name), location, code(brief(schema, schemas)), [description, range(schema)].filter(Boolean).join(" ")]),
   );
   return [element("h3", "Parameters"), element("table", element("tbody", rows))];
 }
 
 function content(bodies, schemas) {
-  return Object.entries(bodies || {}).map(([kind, { schema }]) =>
-    element("pre", `${kind}\n${brief(schema, schemas)}`),
+  return Object.entries(bodies || {}).map(([mediaType, { schema }]) =>
+    element("pre", `${mediaType}\n${brief(schema, schemas)}`),
   );
 }
 
-function answers(responses, components) {
-  return Object.entries(responses).flatMap(([status, response]) => {
-    const told = response.$ref ? components.responses[response.$ref.split("/").pop()] : response;
-    const headers = Object.entries(told.headers || {}).map(([name, { description }]) => `${name}: ${description}`);
-    const title = `${status === "default" ? "Errors" : status}: ${[told.description, ...headers].join(" ")}`;
-    return [element("h3", title), ...content(told.content, components.schemas)];
+function responseEntries(responses, components) {
+  return Object.entries(responses).flatMap(([status, value]) => {
+    const response = value.$ref ? components.responses[value.$ref.split("/").pop()] : value;
+    const headers = Object.entries(response.headers || {}).map(([name, { description }]) => `${name}: ${description}`);
+    const title = `${status === "default" ? "Errors" : status}: ${[response.description, ...headers].join(" ")}`;
+    return [element("h3", title), ...content(response.content, components.schemas)];
   });
 }
 
@@ -78,7 +78,7 @@ function entry(method, path, operation, components) {
     element("summary", heading),
     ...parameters(operation.parameters, components.schemas),
     ...(body ? [element("h3", "Body"), ...content(body.content, components.schemas)] : []),
-    ...answers(operation.responses, components),
+    ...responseEntries(operation.responses, components),
   ]);
 }
 
@@ -102,6 +102,6 @@ try {
   if (!response.ok) throw new Error(`${response.status}`);
   show(await response.json());
 } catch (error) {
-  notice.textContent = `The document cannot be read: ${error.message}`;
+  notice.textContent = `The API description could not be loaded: ${error.message}`;
   notice.hidden = false;
 }

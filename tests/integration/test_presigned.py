@@ -154,7 +154,7 @@ async def test_the_page_shows_pictures_of_the_store_itself(
     settings = ApiSettings(**mongo_values, **s3_values, media_mode="presigned")
     async with TestClient(TestServer(build(settings))) as client, browser_page() as (page, troubles):
         await page.goto(str(client.make_url("/")))
-        there = page.locator(".tile img.there")
+        there = page.locator(".tile img.loaded")
         await there.wait_for()
         assert await there.evaluate("image => image.naturalWidth") == 400
         shown = await there.get_attribute("src")
