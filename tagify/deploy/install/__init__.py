@@ -1,1 +1,1 @@
-"""`tagify install`: a Debian host made to run Tagify by systemd behind NGINX, and made to forget it."""
+"""`tagify install` and `uninstall`: Tagify on a Debian host, under systemd and behind NGINX."""

@@ -1,4 +1,4 @@
-"""`tagify install`, `uninstall` and `restart`."""
+"""The commands `tagify install`, `uninstall` and `restart`."""
 
 import os
 import shutil
@@ -23,13 +23,13 @@ from tagify.settings import NginxSettings, load
 from tagify.settings.loader import SETTINGS_FILE_VARIABLE
 
 RELEASES_KEPT = 2
-"""The one that runs, and the one before it."""
+"""The running release and the previous one."""
 
 
 def install(*, dry_run: bool, with_servers: bool, start: bool) -> int:
-    """Make this host run the release that this very command belongs to; 0. Raises TagifyError.
+    """Install the release that this command belongs to; returns 0. Raises TagifyError.
 
-    A second run changes nothing; one of another release upgrades, without a dropped request.
+    Idempotent: a second run changes nothing. Another release is an upgrade, by rolling restart.
     """
     if not dry_run:
         _check_host()
@@ -49,7 +49,7 @@ def install(*, dry_run: bool, with_servers: bool, start: bool) -> int:
 
 
 def uninstall(*, dry_run: bool) -> int:
-    """Take Tagify off this host, but for settings, data and the user; 0. Raises InstallError."""
+    """Remove Tagify from this host except settings, data and the user; returns 0. Raises InstallError."""
     if not dry_run:
         _check_root()
     apply_steps(removal_steps(), dry_run=dry_run)
@@ -58,7 +58,7 @@ def uninstall(*, dry_run: bool) -> int:
 
 
 def restart() -> int:
-    """Restart all services, one after the other; 0. Raises InstallError."""
+    """Restart all services one by one; returns 0. Raises InstallError."""
     _check_root()
     restart_all(service_instances(_load_settings()))
     return 0
@@ -82,7 +82,7 @@ def _old_releases() -> Sequence[Path]:
 
 
 def _prepare_servers() -> Mapping[str, str]:
-    """Their settings; the user that they belong to is there after this."""
+    """Create the user and the folders of the embedded servers; returns their credentials."""
     user = File(paths.SYSUSERS, sysusers())
     apply_steps([user, Command(("systemd-sysusers", str(paths.SYSUSERS)), bool)], dry_run=False)
     return servers.prepare_servers(USER)
@@ -96,19 +96,19 @@ def _load_settings() -> NginxSettings:
 
 def _check_root() -> None:
     if os.geteuid() != 0:
-        raise InstallError("this changes the host: run it with sudo, or with --dry-run")
+        raise InstallError("this command changes the host: run it with sudo, or with --dry-run")
 
 
 def _check_host() -> None:
     _check_root()
     if not Path("/run/systemd/system").is_dir():
-        raise InstallError("this host is not run by systemd")
+        raise InstallError("systemd is not running on this host")
     if paths.RELEASES not in Path(sys.prefix).parents:
-        raise InstallError(f"this Python is not one of {paths.RELEASES}: use `make install`")
+        raise InstallError(f"this Python is not in {paths.RELEASES}: use `make install`")
     python = Path(sys.executable).resolve()
-    closed = [folder for folder in python.parents if not folder.stat().st_mode & 0o001]
-    if closed:
+    inaccessible = [folder for folder in python.parents if not folder.stat().st_mode & 0o001]
+    if inaccessible:
         raise InstallError(
-            f"the user {USER} may not enter {closed[-1]}, where this Python lies: "
+            f"the user {USER} has no access to {inaccessible[-1]}, which contains this Python: "
             "make install PYTHON=/usr/bin/python3"
         )

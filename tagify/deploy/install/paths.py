@@ -1,4 +1,4 @@
-"""Where things lie on a host."""
+"""Paths of an installed host."""
 
 from pathlib import Path
 
@@ -16,4 +16,4 @@ COMMAND = Path("/usr/local/bin/tagify")
 NGINX = Path("/etc/nginx/tagify")
 SITE = Path("/etc/nginx/sites-enabled/tagify.conf")
 DEFAULT_SITE = Path("/etc/nginx/sites-enabled/default")
-"""Debian's page of welcome, which answers on port 80 unless it goes."""
+"""Debian's default site: removed, since it answers on port 80, too."""

@@ -1,4 +1,4 @@
-"""What an installed host looks like, as steps in their order."""
+"""The steps that install and uninstall Tagify, in order."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ READABLE = f"root:{USER}"
 
 WRAPPER = f"""\
 #!/bin/sh
-# The tagify command with the settings of this host. Credentials are root's: use sudo.
+# The tagify command with the settings of this host. Only root can read the credentials: use sudo.
 export TAGIFY_SETTINGS_FILE=${{TAGIFY_SETTINGS_FILE:-{paths.SETTINGS}}}
 export CREDENTIALS_DIRECTORY=${{CREDENTIALS_DIRECTORY:-{paths.CREDENTIALS}}}
 exec {paths.CURRENT}/bin/tagify "$@"
@@ -26,7 +26,7 @@ exec {paths.CURRENT}/bin/tagify "$@"
 
 
 def host_steps(credentials: Mapping[str, str]) -> Iterator[InstallStep]:
-    """User, folders, settings and units. `credentials`: those of servers that Tagify runs itself."""
+    """Yield the steps for user, folders, settings and units. `credentials`: of the embedded servers."""
     yield File(paths.SYSUSERS, sysusers())
     yield Command(("systemd-sysusers", str(paths.SYSUSERS)), AnyChanged(paths.SYSUSERS))
     yield Folder(paths.ETC, 0o750, READABLE)
@@ -46,7 +46,7 @@ def host_steps(credentials: Mapping[str, str]) -> Iterator[InstallStep]:
 
 
 def nginx_steps(settings: NginxSettings) -> Iterator[InstallStep]:
-    """The site of an nginx that is installed."""
+    """Yield the steps for NGINX's site. NGINX must be installed."""
     for name, text in render_files(paths.NGINX, settings).items():
         yield File(paths.NGINX / name, text)
     yield Folder(Path(settings.nginx_cache_dir), 0o700, "www-data:root")
@@ -64,7 +64,7 @@ def _activate_nginx_steps() -> Iterator[InstallStep]:
 
 
 def service_instances(settings: NginxSettings) -> Sequence[str]:
-    """The service units that NGINX's upstreams name: of `unix:/run/tagify/api-1.sock`, tagify-api@1."""
+    """Return the service units of NGINX's upstreams: `unix:/run/tagify/api-1.sock` is tagify-api@1."""
     found = [re.search(r"/run/tagify/(api|edge)-(\w+)\.sock$", address) for address in _upstreams(settings)]
     return [f"tagify-{name[1]}@{name[2]}" for name in found if name]
 
@@ -74,7 +74,7 @@ def _upstreams(settings: NginxSettings) -> Sequence[str]:
 
 
 def enable_steps(settings: NginxSettings, servers: Sequence[str]) -> Iterator[InstallStep]:
-    """What is started with the host. `servers`: the optional units that are wanted."""
+    """Yield the step that enables the units at boot. `servers`: units of the embedded servers to enable."""
     names = ["tagify.target", *servers, "tagify-ingest.socket", "tagify-ingest.service"]
     names.append("tagify-maintenance.timer")
     for instance in service_instances(settings):
@@ -85,7 +85,7 @@ def enable_steps(settings: NginxSettings, servers: Sequence[str]) -> Iterator[In
 
 
 def removal_steps() -> Iterator[InstallStep]:
-    """The way back: everything but settings, data and the user goes."""
+    """Yield the steps that remove everything but settings, data and the user."""
     present = sorted(path.name for path in paths.UNITS.glob("tagify*") if path.is_file())
     plain = [name for name in present if "@" not in name]
     running = [*plain, *(name.replace("@.", "@*.") for name in present if "@" in name)]
@@ -107,7 +107,7 @@ def _is_enabled(name: str) -> bool:
 
 
 class AnyChanged:
-    """Whether this run changed one of these, or something below one."""
+    """Condition of a Command: an earlier step of this run changed one of the paths, or a path below."""
 
     def __init__(self, *paths: Path) -> None:
         self._paths = paths

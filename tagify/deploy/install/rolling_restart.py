@@ -1,4 +1,4 @@
-"""Restarts services one after the other, each once the one before is ready: nobody notices."""
+"""Rolling restart: one service at a time, the next once it is ready. No request is dropped."""
 
 import subprocess
 from collections.abc import Sequence
@@ -7,14 +7,16 @@ from tagify.deploy.install.steps import InstallError
 
 
 def rolling_restart(instances: Sequence[str]) -> None:
-    """Restart the daemon and these instances. Raises InstallError at the first that does not get ready."""
+    """Restart ingest, then the instances. Raises InstallError at the first that does not become ready."""
     for unit in ("tagify-ingest", *instances):
         print(f"restarting {unit}", flush=True)
-        done = subprocess.run(  # noqa: S603
+        completed = subprocess.run(  # noqa: S603
             ("systemctl", "restart", f"{unit}.service"),  # noqa: S607
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise InstallError(f"{unit} did not get ready; those after it run on: {done.stderr.strip()}")
+        if completed.returncode:
+            raise InstallError(
+                f"{unit} did not become ready; later units were not restarted: {completed.stderr.strip()}"
+            )

@@ -1,4 +1,4 @@
-"""A program of somebody else's as a service: ready once it answers, ended when the service is."""
+"""Run an embedded server as a systemd service: sd_notify READY once its probe succeeds."""
 
 import asyncio
 import dataclasses
@@ -10,11 +10,11 @@ from tagify.runtime.sd_notify import SystemdNotifier
 from tagify.servers.process import Process, Program
 
 READY_TIMEOUT_S = 240.0
-"""A database that was killed reads its journal first."""
+"""A mongod that was killed replays its journal first."""
 
 
 def run_server(program: Program) -> int:
-    """Run it until SIGTERM, or until it ends; the exit status. Raises ProcessError."""
+    """Run the program until SIGTERM (returns 0) or its exit (returns 1). Raises ProcessError."""
     return asyncio.run(_run_until_stopped(dataclasses.replace(program, ready_timeout_s=READY_TIMEOUT_S)))
 
 

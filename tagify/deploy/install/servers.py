@@ -1,4 +1,4 @@
-"""A mongod and an S3 server of the host's own: where they lie, and the passwords they go by."""
+"""The embedded mongod and S3 server of an installed host: folders, ports and passwords."""
 
 import dataclasses
 import os
@@ -14,24 +14,24 @@ from tagify.servers.seaweedfs import seaweedfs_server
 
 MONGO_PORT = 27017
 S3_PORT = 9000
-"""The first of ten that SeaweedFS takes; MinIO takes this one."""
+"""MinIO's port, and the first of SeaweedFS's ten."""
 
 MONGO_STOP_GRACE_S = 50.0
-"""How long a mongod may take to write down what it has in memory before it is killed, in seconds."""
+"""Time for mongod's final checkpoint before it is killed, in seconds."""
 
 UNITS = ("tagify-mongod.service", "tagify-s3.service")
 
 
 def host_mongod() -> MongoServer:
-    """The mongod of this host. Raises find.NotFoundHere."""
-    made = mongo_server(discovery.find_mongod(), paths.STATE / "mongod", MONGO_PORT, None)
+    """Return the mongod of this host. Raises ServerNotFound."""
+    server = mongo_server(discovery.find_mongod(), paths.STATE / "mongod", MONGO_PORT, None)
     return dataclasses.replace(
-        made, program=dataclasses.replace(made.program, stop_grace_s=MONGO_STOP_GRACE_S)
+        server, program=dataclasses.replace(server.program, stop_grace_s=MONGO_STOP_GRACE_S)
     )
 
 
 def host_s3_server() -> s3.S3Server:
-    """The S3 server of this host. Raises find.NotFoundHere, WrongServer."""
+    """Return the S3 server of this host. Raises ServerNotFound, S3ServerMismatch."""
     folder = paths.STATE / "s3"
     kind, binary = s3.select_server(folder)
     make = minio_server if kind == "minio" else seaweedfs_server
@@ -39,14 +39,14 @@ def host_s3_server() -> s3.S3Server:
 
 
 def prepare_servers(user: str) -> Mapping[str, str]:
-    """Make their folders, owned by this user, and their passwords; the settings that name them."""
-    mongo, objects = host_mongod(), host_s3_server()
+    """Create the servers' folders, owned by this user, and credentials; returns those as settings."""
+    mongo, s3_server = host_mongod(), host_s3_server()
     for top in (paths.STATE / "mongod", paths.STATE / "s3"):
         _chown_tree(top, user)
     return {
         "mongo_uri": mongo.uri,
-        "s3_access_key": objects.access_key,
-        "s3_secret_key": objects.secret_key,
+        "s3_access_key": s3_server.access_key,
+        "s3_secret_key": s3_server.secret_key,
     }
 
 

@@ -1,4 +1,4 @@
-"""The settings file of a host: every setting with its default and its meaning, commented out."""
+"""The settings file of a host: every setting with its description and default, commented out."""
 
 import textwrap
 from collections.abc import Collection, Iterator
@@ -9,22 +9,22 @@ from pydantic.fields import FieldInfo
 from tagify.settings import PREFIX, SERVICES, CommonSettings, NginxSettings
 
 HEAD = """\
-# Tagify's settings: one NAME=value a line. What is commented out is the default.
-# After a change: tagify restart (drops no request), and tagify install for those of NGINX.
-# Passwords do not belong here: they are in /etc/tagify/credentials, which root alone reads.
+# Tagify's settings: one NAME=value per line. Defaults are commented out.
+# After a change: tagify restart (drops no request); after a change of NGINX's settings: tagify install.
+# Passwords are not here: they are in /etc/tagify/credentials, which only root can read.
 """
 
 HOST_VALUES = {
     "edge_purge_url": f"http://127.0.0.1:{NginxSettings.model_fields['nginx_internal_port'].default}",
 }
-"""Settings that are not the default on a host with NGINX in front."""
+"""Settings whose value on a host with NGINX is not the default."""
 
 CREDENTIAL_SETTINGS = ("mongo_uri", "s3_access_key", "s3_secret_key")
-"""Settings that lie in files of their own."""
+"""Settings that are stored as one credential file each."""
 
 
 def render_settings_file() -> str:
-    """Its text."""
+    """Return the text of the settings file."""
     return "\n".join([HEAD, *_sections()])
 
 
@@ -46,7 +46,7 @@ def _setting(name: str, field: FieldInfo) -> str:
 
 
 def format_value(value: object) -> str:
-    """A value as it is written in the environment."""
+    """Format a value as in an environment variable."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Steps of an installation. Each knows whether there is anything left to do: a second run does nothing."""
+"""Idempotent installation steps: each checks the host first and is applied only if needed."""
 
 import grp
 import os
@@ -18,22 +18,22 @@ class InstallError(TagifyError):
 
 
 class InstallStep(Protocol):
-    """Something that should hold on the host."""
+    """A desired state of the host."""
 
     def is_needed(self, changed: Set[Path]) -> bool:
-        """Whether it does not hold yet; `changed` are the files that this run changed before."""
+        """Whether the state is not reached yet; `changed`: paths that earlier steps of this run changed."""
 
     def apply(self) -> None:
-        """Make it hold. Raises InstallError."""
+        """Reach the state. Raises InstallError."""
 
     @property
     def changed_path(self) -> Path | None:
-        """The file that it changes."""
+        """The path that it changes; None for a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder with this mode and owner (`user:group`)."""
+    """A folder with a mode and an owner (`user:group`)."""
 
     path: Path
     mode: int = 0o755
@@ -51,12 +51,12 @@ class Folder:
         return self.path
 
     def __str__(self) -> str:
-        return f"folder {self.path} ({self.mode:o}, {self.owner})"
+        return f"create folder {self.path} ({self.mode:o}, {self.owner})"
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file with this text. `keep`: one that is there already stays as it is, for it is its owner's."""
+    """A file with a text, written atomically. `keep`: do not change the text of an existing file."""
 
     path: Path
     text: str
@@ -83,12 +83,12 @@ class File:
         return self.path
 
     def __str__(self) -> str:
-        return f"file {self.path} ({self.mode:o}, {self.owner})"
+        return f"write file {self.path} ({self.mode:o}, {self.owner})"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A symbolic link, changed in one move: whoever looks sees the old target or the new."""
+    """A symbolic link, replaced atomically by a rename."""
 
     path: Path
     target: Path
@@ -98,22 +98,22 @@ class Link:
 
     def apply(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_name(self.path.name + ".new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(self.target)
-        fresh.replace(self.path)
+        partial = self.path.with_name(self.path.name + ".new")
+        partial.unlink(missing_ok=True)
+        partial.symlink_to(self.target)
+        partial.replace(self.path)
 
     @property
     def changed_path(self) -> Path:
         return self.path
 
     def __str__(self) -> str:
-        return f"link {self.path} -> {self.target}"
+        return f"create link {self.path} -> {self.target}"
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Nothing is at this path."""
+    """The absence of a file, link or folder; `apply` deletes it."""
 
     path: Path
 
@@ -136,7 +136,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command, where there is a reason for it."""
+    """A command, run if `condition(changed paths)` holds."""
 
     argv: tuple[str, ...]
     condition: Callable[[Set[Path]], bool]
@@ -145,9 +145,10 @@ class Command:
         return self.condition(changed)
 
     def apply(self) -> None:
-        done = subprocess.run(self.argv, capture_output=True, text=True, check=False)  # noqa: S603
-        if done.returncode:
-            raise InstallError(f"{self}: {(done.stderr or done.stdout).strip() or done.returncode}")
+        completed = subprocess.run(self.argv, capture_output=True, text=True, check=False)  # noqa: S603
+        if completed.returncode:
+            output = (completed.stderr or completed.stdout).strip()
+            raise InstallError(f"{self}: {output or completed.returncode}")
 
     @property
     def changed_path(self) -> None:
@@ -158,9 +159,9 @@ class Command:
 
 
 def apply_steps(steps: Iterable[InstallStep], *, dry_run: bool) -> int:
-    """Do what is left to do, a line for each; how many there were. `dry_run`: only the lines."""
+    """Apply the needed steps, printing each; returns their number. `dry_run`: print only."""
     changed: set[Path] = set()
-    done = 0
+    applied = 0
     for step in steps:
         if not step.is_needed(changed):
             continue
@@ -169,8 +170,8 @@ def apply_steps(steps: Iterable[InstallStep], *, dry_run: bool) -> int:
             step.apply()
         if step.changed_path is not None:
             changed.add(step.changed_path)
-        done += 1
-    return done
+        applied += 1
+    return applied
 
 
 def _has_owner(path: Path, mode: int, owner: str) -> bool:

@@ -1,4 +1,4 @@
-"""The configuration of NGINX: written from the settings, for a host as for `tagify up`."""
+"""NGINX's configuration, rendered from the settings: for a host and for `tagify up`."""
 
 from tagify.deploy.nginx.render import render, render_files
 

@@ -1,24 +1,23 @@
-"""What NGINX's purge module is told, where it is installed (Debian: libnginx-mod-http-cache-purge)."""
+"""Purge locations for NGINX's cache_purge module, if installed (Debian: libnginx-mod-http-cache-purge)."""
 
 from pathlib import Path
 
 MODULE = Path("/usr/lib/nginx/modules/ngx_http_cache_purge_module.so")
 
-
 SLICE_BYTES = 1 << 20
-"""Length of the slices in which originals are kept, in bytes."""
+"""Size of the slices in which originals are cached, in bytes."""
 
 NORMALIZED_ACCEPTS = ("", "image/webp", "image/avif,image/webp")
-"""What NGINX tells the edge that a client takes, and keeps thumbs by id under: see cache.conf."""
+"""Accept headers that NGINX sends to the edge, part of the cache key of thumbs by id: see cache.conf."""
 
 
 def load_module_directive() -> str:
-    """The line that loads it into a whole nginx; Debian's own configuration has one already."""
+    """Return the directive that loads the module in a standalone nginx; Debian's configuration has it."""
     return f"load_module {MODULE};" if MODULE.exists() else ""
 
 
 def purge_locations() -> list[str]:
-    """`/purge/media/...?origin=` takes one answer out of the cache, by its exact key; `/purge` is 204.
+    """Return locations: `/purge/media/...?origin=` purges one response by its cache key; `/purge` is 204.
 
     Without the module there are none, and `/purge` is 404.
     """

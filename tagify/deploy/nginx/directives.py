@@ -1,4 +1,4 @@
-"""The parts of the configuration of which there are none, one or several, as the settings tell."""
+"""The optional and repeated directives of the configuration, built from the settings."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,28 +6,28 @@ from tagify.deploy.nginx.cache_purge import purge_locations
 from tagify.settings import NginxSettings
 
 FAIL_TIMEOUT_S = 2
-"""How long a host that did not answer is passed over, in seconds."""
+"""How long NGINX skips a server that failed, in seconds."""
 
 
 def upstream_servers(addresses: Sequence[str]) -> str:
-    """The instances of one upstream."""
+    """Return the `server` directives of an upstream."""
     return "\n    ".join(f"server {address} {_failure_options(address)};" for address in addresses)
 
 
 def _failure_options(address: str) -> str:
-    # A socket of this host refuses at once: asking costs nothing, and nobody is passed over who is back.
+    # A local socket fails at once, so trying it is free, and a restarted instance is used immediately.
     return "max_fails=0" if address.startswith("unix:") else f"max_fails=1 fail_timeout={FAIL_TIMEOUT_S}s"
 
 
 def listen_directive(settings: NginxSettings) -> str:
-    """Where the site is served: by HTTPS alone where there is a certificate."""
+    """Return the `listen` directive: HTTPS only if there is a certificate."""
     if settings.nginx_tls_certificate:
         return f"listen {settings.nginx_tls_listen} ssl http2;"
     return f"listen {settings.nginx_listen};"
 
 
 def tls_directives(settings: NginxSettings) -> str:
-    """The certificate, and how it is used: forward secrecy, and sessions that are resumed."""
+    """Return the TLS directives: certificate, forward secrecy, session resumption."""
     if not settings.nginx_tls_certificate:
         return ""
     return "\n    ".join(
@@ -45,11 +45,11 @@ def tls_directives(settings: NginxSettings) -> str:
 
 
 def https_redirect_server(settings: NginxSettings) -> str:
-    """A site that sends those who come by HTTP to HTTPS."""
+    """Return the server that redirects HTTP to HTTPS; empty without a certificate."""
     if not settings.nginx_tls_certificate:
         return ""
     port = settings.nginx_tls_listen.rpartition(":")[2]
-    # The name that a client gives is not repeated where the site has one of its own.
+    # The client's Host header is repeated only if the site has no server name.
     name = "$host" if settings.nginx_server_name == "_" else settings.nginx_server_name.split()[0]
     authority = name if port == "443" else f"{name}:{port}"
     return "\n".join(
@@ -68,7 +68,7 @@ def https_redirect_server(settings: NginxSettings) -> str:
 
 
 def real_ip_directives(settings: NginxSettings) -> str:
-    """Whose word about the client's address is taken: that of proxies that were named, else nobody's."""
+    """Return the real_ip directives: X-Forwarded-For is trusted from the configured proxies only."""
     trusted = [f"set_real_ip_from {proxy};" for proxy in settings.nginx_trusted_proxies]
     if trusted:
         trusted += ["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
@@ -76,7 +76,7 @@ def real_ip_directives(settings: NginxSettings) -> str:
 
 
 def internal_server(settings: NginxSettings) -> str:
-    """A site on loopback for whoever runs Tagify: metrics and readiness of each instance, and purging."""
+    """Return the internal server on loopback: metrics and readiness of each instance, cache purges."""
     if not settings.nginx_internal_port:
         return ""
     lines = [

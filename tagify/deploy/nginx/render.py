@@ -1,4 +1,4 @@
-"""Writes NGINX's configuration: the files of `conf/`, with the values of this host in them."""
+"""Render NGINX's configuration: the templates in `conf/` with the values of this host."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from tagify.settings import NginxSettings
 
 TEMPLATES = Path(__file__).parent / "conf"
 MAIN_CONF = "nginx.conf"
-"""The file that makes a whole nginx of the others; a host has one of its own."""
+"""The main file of a standalone nginx; on a host Debian's nginx.conf includes the site."""
 
 FILES = tuple(sorted(path.name for path in TEMPLATES.glob("*.conf") if path.name != MAIN_CONF))
 
@@ -27,17 +27,17 @@ _VALUE = re.compile(r"@\{(\w+)\}")
 
 MIN_RESPONSE_BYTES = 16 << 10
 KEYS_PER_MB = 8000
-"""Of a zone of NGINX's shared memory."""
+"""Cache keys per MB of a shared memory zone (NGINX's documentation)."""
 
 MAX_ZONE_MB = 512
-"""Keys of four million answers; beyond, those that were not asked for longest go."""
+"""Keys of four million responses; beyond, NGINX evicts the least recently used."""
 
 BURST_S = 2
-"""What a client has saved up when it comes: a page asks for several things at once."""
+"""Burst of a client, as seconds of its rate: a page sends several requests at once."""
 
 
 def render(folder: Path, settings: NginxSettings, *, standalone: bool = False) -> Path:
-    """Write the files into a folder; the path of the first. `whole`: one that nginx runs with alone."""
+    """Write the files into a folder; returns the main one. `standalone`: with an nginx.conf."""
     folder.mkdir(parents=True, exist_ok=True)
     if standalone:
         for subfolder in ("cache", "temp"):
@@ -48,22 +48,22 @@ def render(folder: Path, settings: NginxSettings, *, standalone: bool = False) -
 
 
 def render_files(folder: Path, settings: NginxSettings, *, standalone: bool = False) -> Mapping[str, str]:
-    """The text of each file by its name, as it will lie in this folder."""
+    """Return the text of each file, by file name, for this folder."""
     values = _values(folder, settings)
     names = (*FILES, MAIN_CONF) if standalone else FILES
     return {name: substitute((TEMPLATES / name).read_text(), values) for name in names}
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:
-    """A template with its values. NGINX has variables of its own under $: ours are written @{name}."""
-    return _VALUE.sub(lambda found: values[found[1]], text)
+    """Substitute `@{name}` in a template; `$name` is a variable of NGINX."""
+    return _VALUE.sub(lambda match: values[match[1]], text)
 
 
 def _values(folder: Path, settings: NginxSettings) -> dict[str, str]:
     origins = [origin for origin in settings.cors_origins if origin != "*"]
     return {
         "folder": str(folder),
-        # Started by root, nginx would give its workers to a user who may not enter the folder.
+        # Started by root, nginx would run its workers as a user without access to the folder.
         "user": "user root;" if os.geteuid() == 0 else "",
         "modules": load_module_directive(),
         "listen": listen_directive(settings),
@@ -97,5 +97,5 @@ def _access_log(path: str) -> str:
 
 
 def _zone_mb(cache_bytes: int, response_bytes: int) -> str:
-    """Shared memory for the keys of as many answers as the cache holds, within reason."""
+    """Return the zone size for the keys of a full cache, from 1 to MAX_ZONE_MB."""
     return str(min(max(1, cache_bytes // response_bytes // KEYS_PER_MB), MAX_ZONE_MB))

@@ -1,7 +1,7 @@
-"""What NGINX is told where it sends variants from the edge's disk cache itself (X-Accel-Redirect).
+"""X-Accel-Redirect: NGINX sends variants from the edge's disk cache.
 
-An answer that names a file brings its type and its Cache-Control along; every other header is put on
-again here. NGINX neither decides conditions and ranges of such a file nor keeps a copy of it.
+NGINX keeps Content-Type and Cache-Control of the edge's response; all other headers are added again
+here. Conditional requests and ranges are left to the edge, and NGINX caches no copy.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ _EDGE_HEADERS = (
     "X-Content-Type-Options",
     "Content-Security-Policy",
 )
-"""Headers of the edge that do not outlive an X-Accel-Redirect."""
+"""Headers of the edge's response that NGINX drops on X-Accel-Redirect."""
 
 _SECURITY_HEADERS = {
     "Referrer-Policy": "$tagify_referrer",
@@ -27,25 +27,25 @@ _SECURITY_HEADERS = {
     "X-Request-ID": "$tagify_request_id",
     "Last-Modified": '""',
 }
-"""What security.conf puts on every answer, and what a file alone would have."""
+"""The headers of security.conf, and an empty Last-Modified in place of the file's."""
 
 
 def sendfile_type(settings: NginxSettings) -> str:
-    """What the edge is told in `X-Sendfile-Type`: whether it may name a file in place of its bytes."""
+    """Return the value of `X-Sendfile-Type`, which permits the edge to send a file name instead of bytes."""
     return X_ACCEL_REDIRECT if settings.edge_x_accel else ""
 
 
 def variant_cache_zone(settings: NginxSettings) -> str:
-    """The cache of variants; none where the files are at hand."""
+    """Return the cache zone of variants; `off` if NGINX sends the edge's files."""
     return "off" if settings.edge_x_accel else "tagify_media"
 
 
 def x_accel_locations(folder: Path, settings: NginxSettings) -> str:
-    """The location of the files, and where the bytes come from if one cannot be read."""
+    """Return the location of the files, and the fallback that proxies the bytes if one is unreadable."""
     if not settings.edge_x_accel:
         return ""
     cache = settings.edge_cache_dir
-    # The name of a body and nothing else: not the cache's books, nor what a link might lead to.
+    # Only names of body files: neither the cache's index nor the target of a symbolic link.
     return "\n".join(
         (
             f'location ~ "^{CACHE_LOCATION}([0-9a-f]{{2}}/[0-9a-f]{{2}}/[0-9a-f]{{28}}\\.body)$" {{',

@@ -1,4 +1,4 @@
-"""The units that run Tagify on a host: files of systemd, in `units/`."""
+"""The systemd units that run Tagify on a host, in `units/`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +7,10 @@ UNITS = Path(__file__).parent / "units"
 
 
 def units() -> Mapping[str, str]:
-    """The text of each unit by its name."""
+    """Return the text of each unit, by file name."""
     return {path.name: path.read_text() for path in sorted(UNITS.glob("tagify*"))}
 
 
 def sysusers() -> str:
-    """The system user that everything runs as (sysusers.d(5))."""
+    """Return the definition of the system user that all units run as (sysusers.d(5))."""
     return (UNITS / "sysusers.conf").read_text()
