@@ -1,4 +1,4 @@
-"""Making indexes over a catalog that is there already."""
+"""Creating indexes on an existing catalog."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from tagify.settings import CommonSettings
 from tests.conftest import Values
 
 
-async def test_indexes_may_take_longer_than_a_call(mongo_values: Values) -> None:
+async def test_index_creation_may_exceed_the_timeout_of_other_calls(mongo_values: Values) -> None:
     with MongoClient[dict[str, Any]](mongo_values["mongo_uri"], w=1) as client:
         million_images.fill(client.get_database(mongo_values["mongo_database"]), 20_000)
-    impatient = Catalog(CommonSettings(**mongo_values, mongo_timeout_s=0.2))
+    catalog_with_short_timeout = Catalog(CommonSettings(**mongo_values, mongo_timeout_s=0.2))
     try:
-        await impatient.ensure_indexes()
+        await catalog_with_short_timeout.ensure_indexes()
     finally:
-        await impatient.close()
+        await catalog_with_short_timeout.close()
     catalog = Catalog(CommonSettings(**mongo_values))
     try:
         assert len((await catalog.listing.page(ImageFilter(), limit=60)).tiles) == 60

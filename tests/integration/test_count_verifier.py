@@ -1,4 +1,4 @@
-"""Counting anew: what is wrong is told and repaired, also while tags change."""
+"""Verification and repair of stored counts, also while tags change."""
 
 import asyncio
 from pathlib import Path
@@ -20,31 +20,31 @@ async def library(catalog: Catalog) -> Library:
 
 
 def damage(values: Values) -> None:
-    """Counts as no sequence of requests leaves them."""
+    """Write wrong counts directly to the database."""
     with MongoClient[dict[str, Any]](values["mongo_uri"]) as client:
         database = client[values["mongo_database"]]
         database.tags.update_many({"key": "sea"}, {"$inc": {"count": 3}})
         database.tags.delete_many({"key": "sun"})
-        name = {"library_id": None, "key": "none"}
-        database.tags.insert_one({"_id": name, **name, "name": "None", "count": 7})
+        doc_id = {"library_id": None, "key": "none"}
+        database.tags.insert_one({"_id": doc_id, **doc_id, "name": "None", "count": 7})
         database.libraries.update_one({}, {"$inc": {"indexed_count": -1}})
 
 
 async def miscounts(catalog: Catalog) -> list[Miscount]:
-    """What is wrong, where all of it is counts."""
-    found = await catalog.count_verifier.verify()
-    assert all(isinstance(fault, Miscount) for fault in found)
-    return [fault for fault in found if isinstance(fault, Miscount)]
+    """The discrepancies, all of which must be miscounts."""
+    discrepancies = await catalog.count_verifier.verify()
+    assert all(isinstance(item, Miscount) for item in discrepancies)
+    return [item for item in discrepancies if isinstance(item, Miscount)]
 
 
-async def test_wrong_counts_are_told_and_repaired(
+async def test_wrong_counts_are_reported_and_repaired(
     catalog: Catalog, library: Library, mongo_values: Values
 ) -> None:
     await insert_images(catalog, library, 3, "Sea", "sun")
     await assert_counts_exact(catalog)
     await asyncio.to_thread(damage, mongo_values)
-    found = await miscounts(catalog)
-    assert sorted((bool(item.library_id), item.tag, item.stored, item.counted) for item in found) == [
+    discrepancies = await miscounts(catalog)
+    assert sorted((bool(item.library_id), item.tag, item.stored, item.counted) for item in discrepancies) == [
         (False, "None", 7, 0),
         (False, "Sea", 6, 3),
         (False, "sun", 0, 3),
@@ -52,13 +52,13 @@ async def test_wrong_counts_are_told_and_repaired(
         (True, "Sea", 6, 3),
         (True, "sun", 0, 3),
     ]
-    await catalog.count_verifier.repair(found)
+    await catalog.count_verifier.repair(discrepancies)
     await assert_counts_exact(catalog)
     assert [tag.name for tag in await catalog.tags.most_used(library.id, prefix="SU", limit=9)] == ["sun"]
 
 
 def misspell(values: Values) -> None:
-    """One image spells its tag in another way, one in two ways; one library's count in a third."""
+    """One image with another spelling of its tag, one with two spellings, one library count with a third."""
     with MongoClient[dict[str, Any]](values["mongo_uri"]) as client:
         database = client[values["mongo_database"]]
         first, second = database.images.find({}, {"_id": 1}).sort("_id", 1).limit(2)
@@ -67,17 +67,17 @@ def misspell(values: Values) -> None:
         database.tags.update_one({"key": "sea", "library_id": {"$ne": None}}, {"$set": {"name": "seA"}})
 
 
-async def test_spellings_that_differ_are_told_and_mended(
+async def test_different_spellings_are_reported_and_repaired(
     catalog: Catalog, library: Library, mongo_values: Values
 ) -> None:
     await insert_images(catalog, library, 3, "Sea", "sun")
     await asyncio.to_thread(misspell, mongo_values)
-    found = await catalog.count_verifier.verify()
-    assert found[0] == Misspelling("Sea", ("SEA", "sEa", "seA"))
-    await catalog.count_verifier.repair(found)
+    discrepancies = await catalog.count_verifier.verify()
+    assert discrepancies[0] == Misspelling("Sea", ("SEA", "sEa", "seA"))
+    await catalog.count_verifier.repair(discrepancies)
     await assert_counts_exact(catalog)
-    for which in (ImageFilter(tags=("sea",)), ImageFilter(library_id=library.id, tags=("sea", "sun"))):
-        images = await catalog.listing.newest(which, limit=9)
+    for image_filter in (ImageFilter(tags=("sea",)), ImageFilter(library_id=library.id, tags=("sea", "sun"))):
+        images = await catalog.listing.newest(image_filter, limit=9)
         assert [image.tags for image in images] == [("Sea", "sun")] * 3
     assert {tag.name: tag.count for tag in await catalog.tags.most_used(library.id, limit=9)} == {
         "Sea": 3,
@@ -85,22 +85,24 @@ async def test_spellings_that_differ_are_told_and_mended(
     }
 
 
-async def test_a_repair_beside_changes_loses_none_of_them(
+async def test_repair_beside_concurrent_changes_keeps_counts_exact(
     catalog: Catalog, library: Library, mongo_values: Values
 ) -> None:
     ids = await insert_images(catalog, library, 40, "Sea", "sun")
     await asyncio.to_thread(damage, mongo_values)
-    found = await catalog.count_verifier.verify()
+    discrepancies = await catalog.count_verifier.verify()
 
     async def change(number: int) -> None:
-        for name in ids[number::4]:
-            await catalog.tags.change([name], ["new"], ["sea"] if number % 2 else ["sun"])
+        for image_id in ids[number::4]:
+            await catalog.tags.change([image_id], ["new"], ["sea"] if number % 2 else ["sun"])
 
-    await asyncio.gather(*(change(number) for number in range(4)), catalog.count_verifier.repair(found))
+    await asyncio.gather(
+        *(change(number) for number in range(4)), catalog.count_verifier.repair(discrepancies)
+    )
     await assert_counts_exact(catalog)
 
 
-async def test_the_command_tells_by_its_status(
+async def test_command_reports_discrepancies_by_its_exit_status(
     catalog: Catalog,
     library: Library,
     mongo_values: Values,

@@ -1,4 +1,4 @@
-"""Forgetting what was missing for long, and removing objects that nothing refers to, never one that is in use."""
+"""Garbage collection deletes long-missing images and unreferenced objects, never an object in use."""
 
 import hashlib
 from dataclasses import replace
@@ -29,7 +29,7 @@ async def library(catalog: Catalog) -> Library:
     return await catalog.libraries.create("Test", "/srv/test")
 
 
-async def put(blobs: ObjectStore) -> None:
+async def upload_objects(blobs: ObjectStore) -> None:
     await blobs.upload(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
     await blobs.upload(Bucket.THUMBS, CONTENT, b"thumb", "image/jpeg")
 
@@ -38,22 +38,24 @@ def store(library: Library, path: str = "a.jpg") -> UpsertImage:
     return UpsertImage(library.id, FileFacts(path, 1, 1, 1), CONTENT, PICTURE)
 
 
-async def there(blobs: ObjectStore) -> list[bool]:
+async def objects_exist(blobs: ObjectStore) -> list[bool]:
     return [await blobs.exists(bucket, CONTENT) for bucket in Bucket]
 
 
-async def test_an_orphan_goes_once_its_grace_is_over(catalog: Catalog, blobs: ObjectStore) -> None:
-    await put(blobs)
+async def test_unreferenced_object_is_deleted_after_its_minimum_age(
+    catalog: Catalog, blobs: ObjectStore
+) -> None:
+    await upload_objects(blobs)
     assert await sweep(catalog, blobs, grace=DAY).run() == GcResult(0, 0)
-    assert await there(blobs) == [True, True]
+    assert await objects_exist(blobs) == [True, True]
     assert await sweep(catalog, blobs).run() == GcResult(0, 2)
-    assert await there(blobs) == [False, False]
+    assert await objects_exist(blobs) == [False, False]
 
 
-async def test_what_any_image_refers_to_stays_also_while_it_is_missing(
+async def test_objects_of_missing_images_are_kept(
     catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
-    await put(blobs)
+    await upload_objects(blobs)
     await catalog.images.write([store(library)])
     assert await sweep(catalog, blobs).run() == GcResult(0, 0)
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
@@ -63,9 +65,7 @@ async def test_what_any_image_refers_to_stays_also_while_it_is_missing(
     assert not await catalog.listing.newest(ImageFilter(state=ImageState.MISSING), limit=1)
 
 
-async def test_what_came_back_is_not_forgotten(
-    catalog: Catalog, blobs: ObjectStore, library: Library
-) -> None:
+async def test_restored_image_is_not_deleted(catalog: Catalog, blobs: ObjectStore, library: Library) -> None:
     await catalog.images.write([store(library)])
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     await catalog.images.write([MarkMissing(image.id, library.id, "a.jpg")])
@@ -74,40 +74,40 @@ async def test_what_came_back_is_not_forgotten(
     assert (await catalog.listing.newest(ImageFilter(), limit=1))[0].tags == ("sea",)
 
 
-async def test_no_image_of_a_condemned_content_is_written_until_it_is_pardoned(
+async def test_images_of_a_marked_content_are_not_written_until_it_is_unmarked(
     catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
-    await put(blobs)
+    await upload_objects(blobs)
     key = blobs.object_key(Bucket.ORIGINALS, CONTENT)
     await catalog.deletion_queue.mark([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
     other = replace(store(library, "b.jpg"), content=Content("cd" * 32))
     assert await catalog.images.write([store(library), other]) == {CONTENT}
     assert [image.file.path for image in await catalog.listing.newest(ImageFilter(), limit=9)] == ["b.jpg"]
-    # A pass that was broken off here is finished by the next, which also finds the thumb.
+    # The next pass finishes an interrupted one, and also deletes the thumbnail.
     assert (await sweep(catalog, blobs).run()).objects_deleted == 2
     assert await catalog.images.write([store(library)]) == set()
 
 
-async def test_a_content_that_is_referred_to_after_all_is_pardoned(
+async def test_marked_content_that_is_referenced_again_is_unmarked(
     catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
-    await put(blobs)
+    await upload_objects(blobs)
     await catalog.images.write([store(library)])
     key = blobs.object_key(Bucket.ORIGINALS, CONTENT)
     await catalog.deletion_queue.mark([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
     assert await sweep(catalog, blobs).run() == GcResult(0, 0)
-    assert await there(blobs) == [True, True]
+    assert await objects_exist(blobs) == [True, True]
     assert await catalog.images.write([store(library)]) == set()
 
 
-async def test_a_removed_library_leaves_no_objects(
+async def test_removed_library_leaves_no_objects(
     catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
-    await put(blobs)
+    await upload_objects(blobs)
     await catalog.images.write([store(library)])
     await catalog.libraries.begin_removal(library.id)
     lease = await catalog.leases.acquire(library.id, "test", 60)
     await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, lease.token)
-    assert await there(blobs) == [False, False]
+    assert await objects_exist(blobs) == [False, False]
     assert await catalog.libraries.list_all() == []
     assert await sweep(catalog, blobs).run() == GcResult(0, 0)

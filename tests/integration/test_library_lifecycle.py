@@ -1,4 +1,4 @@
-"""A library from its first day to its last, with a daemon that is never started again."""
+"""Adding and removing libraries while the ingest daemon runs, without restarts."""
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,7 +35,7 @@ async def client(
 async def ingest(
     mongo_values: Values, s3_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], Any]:
-    """A daemon; what it condemns goes at once."""
+    """Starts a daemon that deletes marked objects without waiting."""
     monkeypatch.setattr("ingest.container.MARK_AGE_S", 0)
 
     @asynccontextmanager
@@ -51,12 +51,12 @@ async def ingest(
     return run
 
 
-def folder(tmp_path: Path, name: str, *seeds: int) -> Path:
-    made = tmp_path / name
-    made.mkdir()
+def create_folder(tmp_path: Path, name: str, *seeds: int) -> Path:
+    path = tmp_path / name
+    path.mkdir()
     for seed in seeds:
-        (made / f"{seed}.jpg").write_bytes(pictures.with_keywords("sea", seed=seed))
-    return made
+        (path / f"{seed}.jpg").write_bytes(pictures.with_keywords("sea", seed=seed))
+    return path
 
 
 async def add(client: Client, path: Path) -> dict[str, Any]:
@@ -68,69 +68,70 @@ async def add(client: Client, path: Path) -> dict[str, Any]:
 
 async def libraries(client: Client) -> list[dict[str, Any]]:
     async with client.get("/api/libraries") as response:
-        found: list[dict[str, Any]] = await response.json()
-        return found
+        body: list[dict[str, Any]] = await response.json()
+        return body
 
 
-async def indexed(client: Client, *numbers: int) -> None:
+async def wait_until_indexed(client: Client, *numbers: int) -> None:
     async def probe() -> bool:
         return [library["indexed_count"] for library in await libraries(client)] == list(numbers)
 
     await until(probe, timeout_s=60)
 
 
-async def stored(blobs: ObjectStore, contents: set[Content | None]) -> list[bool]:
+async def objects_exist(blobs: ObjectStore, contents: set[Content | None]) -> list[bool]:
     return [await blobs.exists(bucket, name) for name in sorted(filter(None, contents)) for bucket in Bucket]
 
 
-async def test_libraries_come_and_go_while_a_daemon_runs(
+async def test_libraries_can_be_added_and_removed_while_the_daemon_runs(
     client: Client, ingest: Callable[[], Any], catalog: Catalog, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     async with ingest():
-        first = await add(client, folder(tmp_path, "first", 1, 2, 3))
-        await indexed(client, 3)
-        second = folder(tmp_path, "second", 4, 5)
+        first = await add(client, create_folder(tmp_path, "first", 1, 2, 3))
+        await wait_until_indexed(client, 3)
+        second = create_folder(tmp_path, "second", 4, 5)
         shutil.copyfile(tmp_path / "first" / "1.jpg", second / "same.jpg")
         await add(client, second)
-        await indexed(client, 3, 3)
+        await wait_until_indexed(client, 3, 3)
         before = {image.content for image in await all_images(catalog)}
         async with client.delete(f"/api/libraries/{first['_id']}") as response:
-            told = await response.json()
-            assert (response.status, told["state"]) == (202, "removing")
-        await indexed(client, 3)
+            body = await response.json()
+            assert (response.status, body["state"]) == (202, "removing")
+        await wait_until_indexed(client, 3)
         after = {image.content for image in await all_images(catalog)}
         assert len(before - after) == 2
-        assert await stored(blobs, after) == [True] * 6
-        assert await stored(blobs, before - after) == [False] * 4
+        assert await objects_exist(blobs, after) == [True] * 6
+        assert await objects_exist(blobs, before - after) == [False] * 4
         await assert_counts_exact(catalog)
         assert sorted(path.name for path in (tmp_path / "first").glob("*.jpg")) == ["1.jpg", "2.jpg", "3.jpg"]
-        # And the same place is taken anew.
+        # The same folder can be added again.
         await add(client, tmp_path / "first")
-        await indexed(client, 3, 3)
-        assert await stored(blobs, before) == [True] * 10
+        await wait_until_indexed(client, 3, 3)
+        assert await objects_exist(blobs, before) == [True] * 10
         await assert_counts_exact(catalog)
 
 
-async def test_a_removal_that_no_daemon_sees_to_says_so_and_goes_on_once_one_does(
+async def test_removal_without_a_daemon_reports_it_and_continues_with_one(
     client: Client, ingest: Callable[[], Any], catalog: Catalog, tmp_path: Path
 ) -> None:
     async with ingest():
-        library = await add(client, folder(tmp_path, "first", 1, 2))
-        await indexed(client, 2)
+        library = await add(client, create_folder(tmp_path, "first", 1, 2))
+        await wait_until_indexed(client, 2)
     async with client.delete(f"/api/libraries/{library['_id']}") as response:
         assert response.status == 202
     async with client.get(f"/api/libraries/{library['_id']}/progress") as response:
-        told = await response.json()
-    assert (told["state"], told["removal"]["total"], told["removal"]["done"]) == ("removing", 2, 0)
-    assert "no ingest service is running" in told["removal"]["message"]
+        progress = await response.json()
+    removal = progress["removal"]
+    assert (progress["state"], removal["total"], removal["done"]) == ("removing", 2, 0)
+    assert "no ingest service is running" in removal["message"]
     assert len(await all_images(catalog)) == 2
     async with ingest():
-        await indexed(client)
+        await wait_until_indexed(client)
     assert await all_images(catalog) == []
     await assert_counts_exact(catalog)
 
 
-async def test_a_removal_broken_off_anywhere_is_gone_on_with(
+async def test_removal_that_failed_at_any_step_can_be_continued(
     client: Client,
     ingest: Callable[[], Any],
     catalog: Catalog,
@@ -141,12 +142,12 @@ async def test_a_removal_broken_off_anywhere_is_gone_on_with(
     monkeypatch.setattr("tagify.catalog.library_removal.BATCH", 2)
     monkeypatch.setattr("tagify.catalog.deletion_queue.CLAIM_S", 0)
     async with ingest():
-        told = await add(client, folder(tmp_path, "first", *range(5)))
-        await indexed(client, 5)
+        added = await add(client, create_folder(tmp_path, "first", *range(5)))
+        await wait_until_indexed(client, 5)
     contents = {image.content for image in await all_images(catalog)}
-    library = await catalog.libraries.begin_removal(told["_id"])
+    library = await catalog.libraries.begin_removal(added["_id"])
     assert library is not None
-    calls = ("_mark_contents", "count_objects_left", "delete_key", "unmark", "delete_library")
+    methods = ("_mark_contents", "count_objects_left", "delete_key", "unmark", "delete_library")
     owners = (
         catalog.library_removal,
         catalog.library_removal,
@@ -154,10 +155,10 @@ async def test_a_removal_broken_off_anywhere_is_gone_on_with(
         catalog.deletion_queue,
         catalog.library_removal,
     )
-    for call, owner in zip(calls, owners, strict=True):
+    for method, owner in zip(methods, owners, strict=True):
         lease = await catalog.leases.acquire(library.id, "test", 60)
         with monkeypatch.context() as broken:
-            broken.setattr(owner, call.rpartition(".")[2], _breaks)
+            broken.setattr(owner, method, _fail)
             with pytest.raises(RuntimeError):
                 await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, lease.token)
         await assert_counts_exact(catalog)
@@ -167,8 +168,8 @@ async def test_a_removal_broken_off_anywhere_is_gone_on_with(
         await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, stale)
     await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, lease.token)
     assert await catalog.libraries.list_all() == []
-    assert await stored(blobs, contents) == [False] * 10
+    assert await objects_exist(blobs, contents) == [False] * 10
 
 
-async def _breaks(*_: object) -> None:
-    raise RuntimeError("broken off")
+async def _fail(*_: object) -> None:
+    raise RuntimeError("failed on purpose")

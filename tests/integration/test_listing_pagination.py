@@ -1,4 +1,4 @@
-"""Walking over all pages while ingest adds and removes: what was there throughout comes exactly once."""
+"""Keyset pagination during concurrent changes: images present throughout are returned exactly once."""
 
 import asyncio
 import hashlib
@@ -19,12 +19,12 @@ FOLDERS = ("", "a/", "a/b/", "a0/")
 TAKEN = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(3)]
 ROOTS = itertools.count()
 
-looks = st.tuples(
+property_sets = st.tuples(
     st.sampled_from(FOLDERS), st.sampled_from(TAKEN), st.sets(st.sampled_from(("x", "y", "z")), max_size=3)
 )
 removals = st.integers(0, 99)
-storms = st.lists(
-    st.tuples(st.lists(looks, max_size=3), st.lists(removals, max_size=3)), min_size=1, max_size=6
+change_sets = st.lists(
+    st.tuples(st.lists(property_sets, max_size=3), st.lists(removals, max_size=3)), min_size=1, max_size=6
 )
 filters: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
@@ -33,79 +33,92 @@ filters: st.SearchStrategy[dict[str, Any]] = st.one_of(
 )
 lists = st.one_of(
     st.tuples(filters, st.sampled_from(Sort)),
-    st.tuples(filters.map(lambda which: {**which, "folder": "a"}), st.just(Sort.PATH)),
+    st.tuples(filters.map(lambda conditions: {**conditions, "folder": "a"}), st.just(Sort.PATH)),
     st.tuples(
-        filters.map(lambda which: {**which, "taken_from": TAKEN[1], "taken_to": TAKEN[2]}),
+        filters.map(lambda conditions: {**conditions, "taken_from": TAKEN[1], "taken_to": TAKEN[2]}),
         st.just(Sort.TAKEN_AT),
     ),
 )
 
-Look = tuple[str, datetime, set[str]]
+Properties = tuple[str, datetime, set[str]]
+"""Folder, time of taking and tags of an image."""
 
 
-class Shelf:
-    """A library whose images come and go; what is there, by path."""
+class LibraryModel:
+    """A library whose images are added and removed; `present` has the current ones by path."""
 
     def __init__(self, catalog: Catalog, library: Library) -> None:
         self._catalog = catalog
         self._numbers = itertools.count()
         self.library = library
-        self.there: dict[str, tuple[ImageId, Look]] = {}
+        self.present: dict[str, tuple[ImageId, Properties]] = {}
 
-    async def work(self, new: Sequence[Look], removed: Sequence[int]) -> None:
-        paths = [path for number, path in enumerate(sorted(self.there)) if number in removed]
-        gone = [MarkMissing(self.there.pop(path)[0], self.library.id, path) for path in paths]
-        stores = {f"{look[0]}{next(self._numbers):03}.jpg": look for look in new}
-        if not gone and not stores:
+    async def change(self, new: Sequence[Properties], removed: Sequence[int]) -> None:
+        paths = [path for number, path in enumerate(sorted(self.present)) if number in removed]
+        removals = [MarkMissing(self.present.pop(path)[0], self.library.id, path) for path in paths]
+        added = {f"{properties[0]}{next(self._numbers):03}.jpg": properties for properties in new}
+        if not removals and not added:
             return
-        await self._catalog.images.write([*gone, *(self._store(*item) for item in stores.items())])
-        found = await self._catalog.images.by_paths(self.library.id, list(stores))
-        self.there |= {path: (entry.id, stores[path]) for path, entry in found.items()}
+        await self._catalog.images.write([*removals, *(self._upsert(*item) for item in added.items())])
+        entries = await self._catalog.images.by_paths(self.library.id, list(added))
+        self.present |= {path: (entry.id, added[path]) for path, entry in entries.items()}
 
-    def meant(self, which: dict[str, Any]) -> set[ImageId]:
-        return {name for path, (name, look) in self.there.items() if _is_meant(path, look, which)}
+    def matching(self, conditions: dict[str, Any]) -> set[ImageId]:
+        return {
+            image_id
+            for path, (image_id, properties) in self.present.items()
+            if _matches(path, properties, conditions)
+        }
 
-    def _store(self, path: str, look: Look) -> UpsertImage:
+    def _upsert(self, path: str, properties: Properties) -> UpsertImage:
         number = int(path[-7:-4])
-        picture = Picture("image/jpeg", 4, 3, b"", taken_at=look[1], keywords=tuple(sorted(look[2])))
+        picture = Picture(
+            "image/jpeg", 4, 3, b"", taken_at=properties[1], keywords=tuple(sorted(properties[2]))
+        )
         content = Content(hashlib.sha256(f"{self.library.id}{path}".encode()).hexdigest())
         return UpsertImage(self.library.id, FileFacts(path, 1, number, number + 1), content, picture)
 
 
-def _is_meant(path: str, look: Look, which: dict[str, Any]) -> bool:
-    tags, asked = look[2], set(which.get("tags", ()))
+def _matches(path: str, properties: Properties, conditions: dict[str, Any]) -> bool:
+    tags, required = properties[2], set(conditions.get("tags", ()))
     return (
-        (bool(asked & tags) if which.get("logic") == "or" else asked <= tags)
-        and not set(which.get("exclude", ())) & tags
-        and not (which.get("no_tags") and tags)
-        and path.startswith("a/" if "folder" in which else "")
-        and ("taken_from" not in which or TAKEN[1] <= look[1] < TAKEN[2])
+        (bool(required & tags) if conditions.get("logic") == "or" else required <= tags)
+        and not set(conditions.get("exclude", ())) & tags
+        and not (conditions.get("no_tags") and tags)
+        and path.startswith("a/" if "folder" in conditions else "")
+        and ("taken_from" not in conditions or TAKEN[1] <= properties[1] < TAKEN[2])
     )
 
 
-async def walk(
-    catalog: Catalog, shelf: Shelf, which: dict[str, Any], sort: Sort, storms: list[Any], backwards: bool
+async def read_all_pages(
+    catalog: Catalog,
+    model: LibraryModel,
+    conditions: dict[str, Any],
+    sort: Sort,
+    change_sets: list[Any],
+    backwards: bool,
 ) -> list[ImageTile]:
-    """All tiles from one end to the other, a storm of changes beside each page."""
-    asked, tiles, waiting = ImageFilter(library_id=shelf.library.id, **which), list[ImageTile](), list(storms)
+    """All tiles of a list; changes the library concurrently with each page."""
+    image_filter = ImageFilter(library_id=model.library.id, **conditions)
+    tiles, pending = list[ImageTile](), list(change_sets)
 
-    async def page(place: KeysetPosition | None) -> ImagePage:
-        ends = {"before": place} if backwards else {"after": place}
-        storm = shelf.work(*waiting.pop()) if waiting else asyncio.sleep(0)
-        found, _ = await asyncio.gather(catalog.listing.page(asked, sort, limit=3, **ends), storm)
-        return found
+    async def page(position: KeysetPosition | None) -> ImagePage:
+        bounds = {"before": position} if backwards else {"after": position}
+        changes = model.change(*pending.pop()) if pending else asyncio.sleep(0)
+        result, _ = await asyncio.gather(catalog.listing.page(image_filter, sort, limit=3, **bounds), changes)
+        return result
 
-    place = await _last(catalog, asked, sort) if backwards else None
+    position = _end_position(sort) if backwards else None
     while True:
-        found = await page(place)
-        tiles += reversed(found.tiles) if backwards else found.tiles
-        place = found.previous if backwards else found.next
-        if place is None:
+        result = await page(position)
+        tiles += reversed(result.tiles) if backwards else result.tiles
+        position = result.previous if backwards else result.next
+        if position is None:
             return tiles
 
 
-async def _last(catalog: Catalog, asked: ImageFilter, sort: Sort) -> KeysetPosition:
-    """A place behind all images."""
+def _end_position(sort: Sort) -> KeysetPosition:
+    """A position after all images."""
     values = {Sort.NEWEST: None, Sort.TAKEN_AT: datetime(1, 1, 1, tzinfo=UTC), Sort.PATH: "~"}
     return KeysetPosition(values[sort], ImageId("0" * 24))
 
@@ -116,26 +129,26 @@ async def _last(catalog: Catalog, asked: ImageFilter, sort: Sort) -> KeysetPosit
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(st.lists(looks, max_size=25), storms, lists)
-async def test_what_was_there_throughout_comes_exactly_once(
+@given(st.lists(property_sets, max_size=25), change_sets, lists)
+async def test_images_present_throughout_are_returned_exactly_once(
     catalog: Catalog,
     monkeypatch: pytest.MonkeyPatch,
     backwards: bool,
-    first: list[Look],
-    storms: list[Any],
-    asked: tuple[dict[str, Any], Sort],
+    first: list[Properties],
+    change_sets: list[Any],
+    filter_and_sort: tuple[dict[str, Any], Sort],
 ) -> None:
-    which, sort = asked
+    conditions, sort = filter_and_sort
     monkeypatch.setattr(listing, "SCAN_FACTOR", 2)
-    shelf = Shelf(catalog, await catalog.libraries.create("Test", f"/srv/{next(ROOTS)}"))
-    await shelf.work(first, [])
-    before = shelf.meant(which)
-    tiles = await walk(catalog, shelf, which, sort, storms, backwards)
-    seen = [tile.id for tile in tiles]
-    assert len(set(seen)) == len(seen)
-    assert before & shelf.meant(which) <= set(seen)
+    model = LibraryModel(catalog, await catalog.libraries.create("Test", f"/srv/{next(ROOTS)}"))
+    await model.change(first, [])
+    before = model.matching(conditions)
+    tiles = await read_all_pages(catalog, model, conditions, sort, change_sets, backwards)
+    ids = [tile.id for tile in tiles]
+    assert len(set(ids)) == len(ids)
+    assert before & model.matching(conditions) <= set(ids)
     paths = [tile.path for tile in tiles]
     if sort is Sort.PATH:
         assert paths == sorted(paths, reverse=backwards)
     if sort is Sort.NEWEST:
-        assert seen == sorted(seen, reverse=not backwards)
+        assert ids == sorted(ids, reverse=not backwards)

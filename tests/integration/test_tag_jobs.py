@@ -1,4 +1,4 @@
-"""Renaming and merging tags as jobs: exact at each step, resumed by another, one at a time."""
+"""Rename and merge jobs: counts exact after each step, resumed by another process, one job at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -35,87 +35,90 @@ async def post(client: Client, body: object, status: int) -> Any:
         return answer | {"location": response.headers.get("Location")}
 
 
-async def finished(client: Client, job: dict[str, Any]) -> dict[str, Any]:
+async def wait_until_finished(client: Client, job: dict[str, Any]) -> dict[str, Any]:
     async def probe() -> dict[str, Any] | None:
         async with client.get(job["location"]) as response:
-            found: dict[str, Any] = await response.json()
-        return found if found["finished_at"] else None
+            body: dict[str, Any] = await response.json()
+        return body if body["finished_at"] else None
 
-    found = await until(probe)
-    assert found is not None
-    return found
+    finished_job = await until(probe)
+    assert finished_job is not None
+    return finished_job
 
 
-async def test_a_rename_is_a_job_that_comes_to_its_end(
-    client: Client, catalog: Catalog, library: Library
-) -> None:
-    other = await catalog.libraries.create("Other", "/srv/other")
+async def test_rename_runs_as_a_job(client: Client, catalog: Catalog, library: Library) -> None:
+    other_library = await catalog.libraries.create("Other", "/srv/other")
     ids = [
         *await insert_images(catalog, library, 3, "sea", "sun"),
-        *await insert_images(catalog, other, 2, "Sea", "Ocean"),
+        *await insert_images(catalog, other_library, 2, "Sea", "Ocean"),
     ]
     job = await post(client, {"from": "SEA", "to": "ocean"}, 202)
     assert (job["state"], job["from"], job["total"]) == ("waiting", "sea", 5)
-    done = await finished(client, job)
+    done = await wait_until_finished(client, job)
     assert (done["state"], done["done"], done["error"]) == ("done", 5, "")
-    assert [await tags_of(catalog, name) for name in ids] == [("Ocean", "sun")] * 3 + [("Ocean",)] * 2
+    assert [await tags_of(catalog, image_id) for image_id in ids] == [("Ocean", "sun")] * 3 + [("Ocean",)] * 2
     await assert_counts_exact(catalog)
 
 
-async def test_a_rename_in_one_library_leaves_the_others(
+async def test_rename_in_one_library_leaves_other_libraries_unchanged(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
-    other = await catalog.libraries.create("Other", "/srv/other")
-    ids = [*await insert_images(catalog, library, 1, "sea"), *await insert_images(catalog, other, 1, "sea")]
-    await finished(client, await post(client, {"from": "sea", "to": "Meer", "library_id": library.id}, 202))
-    assert [await tags_of(catalog, name) for name in ids] == [("Meer",), ("sea",)]
+    other_library = await catalog.libraries.create("Other", "/srv/other")
+    ids = [
+        *await insert_images(catalog, library, 1, "sea"),
+        *await insert_images(catalog, other_library, 1, "sea"),
+    ]
+    await wait_until_finished(
+        client, await post(client, {"from": "sea", "to": "Meer", "library_id": library.id}, 202)
+    )
+    assert [await tags_of(catalog, image_id) for image_id in ids] == [("Meer",), ("sea",)]
     await assert_counts_exact(catalog)
 
 
-async def test_case_alone_changes_the_spelling_everywhere(
+async def test_rename_to_other_case_changes_the_spelling_everywhere(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     ids = await insert_images(catalog, library, 3, "sea")
-    # Two at once: the second finds another spelling than there was when it was asked for.
+    # Three queued at once: the later ones find another spelling than when they were enqueued.
     jobs = [await post(client, {"from": "sea", "to": name}, 202) for name in ("SEA", "Sea", "Sea")]
     for job in jobs:
-        await finished(client, job)
-    assert {await tags_of(catalog, name) for name in ids} == {("Sea",)}
+        await wait_until_finished(client, job)
+    assert {await tags_of(catalog, image_id) for image_id in ids} == {("Sea",)}
     assert [tag.name for tag in await catalog.tags.most_used(library.id, limit=9)] == ["Sea"]
     await assert_counts_exact(catalog)
 
 
-async def test_while_a_tag_is_spelt_anew_its_lists_lack_nothing(
+async def test_lists_are_complete_while_a_tag_is_respelled(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagify.catalog.tags.rename.STEP_SIZE", 2)
     ids = await insert_images(catalog, library, 5, "sea", "sun")
     await catalog.tag_jobs.enqueue_rename("sea", "SEA", None)
-    claim = await catalog.tag_jobs.acquire_oldest()
-    assert claim is not None
-    going = True
-    while going:
-        going = await catalog.tag_jobs.run_step(claim)
-        for which in (
+    claimed = await catalog.tag_jobs.acquire_oldest()
+    assert claimed is not None
+    unfinished = True
+    while unfinished:
+        unfinished = await catalog.tag_jobs.run_step(claimed)
+        for image_filter in (
             ImageFilter(tags=("sea",)),
             ImageFilter(tags=("Sea", "sun"), library_id=library.id),
             ImageFilter(tags=("SEA", "none"), logic="or"),
         ):
-            page = await catalog.listing.page(which, limit=9)
+            page = await catalog.listing.page(image_filter, limit=9)
             assert [tile.id for tile in page.tiles] == ids[::-1]
         assert (await catalog.listing.page(ImageFilter(exclude=("sea",)), limit=9)).tiles == ()
         assert {tag.name for tag in await catalog.tags.most_used(library.id, limit=9)} == {"SEA", "sun"}
-    assert {await tags_of(catalog, name) for name in ids} == {("SEA", "sun")}
+    assert {await tags_of(catalog, image_id) for image_id in ids} == {("SEA", "sun")}
     await assert_counts_exact(catalog)
 
 
-async def test_mistakes_are_told(client: Client, library: Library) -> None:
+async def test_invalid_requests_are_rejected_with_a_reason(client: Client, library: Library) -> None:
     for body, status, reason in (
         ({"from": "none", "to": "x"}, 404, "no tag none"),
         ({"from": "sea"}, 400, "the body must be"),
         ({"from": "sea", "to": " "}, 400, "to: a tag must not be empty"),
-        ({"from": "sea", "to": "Sea", "library_id": library.id}, 400, "alike in all libraries"),
-        ({"from": "sea", "to": "x", "library_id": "y"}, 400, "library_id must be"),
+        ({"from": "sea", "to": "Sea", "library_id": library.id}, 400, "applies to all libraries"),
+        ({"from": "sea", "to": "x", "library_id": "y"}, 400, "`library_id` must be"),
         ([], 400, "the body must be"),
     ):
         assert reason in (await post(client, body, status))["detail"]
@@ -124,17 +127,15 @@ async def test_mistakes_are_told(client: Client, library: Library) -> None:
             assert response.status == 404
 
 
-async def test_an_image_that_is_missing_comes_back_with_the_new_name(
-    catalog: Catalog, library: Library
-) -> None:
+async def test_missing_image_is_restored_with_the_new_tag(catalog: Catalog, library: Library) -> None:
     ids = await insert_images(catalog, library, 2, "sea")
     image = await catalog.images.get(ids[0])
     assert image is not None
     await catalog.images.write([MarkMissing(image.id, library.id, image.file.path)])
     await catalog.tag_jobs.enqueue_rename("sea", "ocean", None)
-    claim = await catalog.tag_jobs.acquire_oldest()
-    assert claim is not None
-    while await catalog.tag_jobs.run_step(claim):
+    claimed = await catalog.tag_jobs.acquire_oldest()
+    assert claimed is not None
+    while await catalog.tag_jobs.run_step(claimed):
         pass
     picture = Picture("image/jpeg", 1, 1, b"")
     await catalog.images.write(
@@ -144,7 +145,7 @@ async def test_an_image_that_is_missing_comes_back_with_the_new_name(
     await assert_counts_exact(catalog)
 
 
-async def test_who_was_taken_for_dead_commits_nothing(
+async def test_worker_with_expired_lease_commits_nothing(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagify.catalog.tags.rename.STEP_SIZE", 2)
@@ -157,32 +158,32 @@ async def test_who_was_taken_for_dead_commits_nothing(
     assert await catalog.tag_jobs.run_step(first)
     second = await catalog.tag_jobs.acquire_oldest()
     assert second is not None
-    # The oldest goes first, whoever works on it.
+    # The oldest unfinished job is always the one acquired.
     assert first.job.id == second.job.id == job.id
     with pytest.raises(JobLeaseLost):
         await catalog.tag_jobs.run_step(first)
     await assert_counts_exact(catalog)
     while await catalog.tag_jobs.run_step(second):
         pass
-    found = [await catalog.tag_jobs.get(name) for name in (job.id, waiting.id)]
-    assert [(item.state, item.done) for item in found if item] == [(JobState.DONE, 5), (JobState.WAITING, 0)]
+    jobs = [await catalog.tag_jobs.get(job_id) for job_id in (job.id, waiting.id)]
+    assert [(item.state, item.done) for item in jobs if item] == [(JobState.DONE, 5), (JobState.WAITING, 0)]
 
 
-async def test_a_job_beside_changes_of_the_same_tags_is_exact(
+async def test_job_beside_changes_of_the_same_tags_keeps_counts_exact(
     catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagify.catalog.tags.rename.STEP_SIZE", 5)
     ids = await insert_images(catalog, library, 40, "sea")
     await catalog.tag_jobs.enqueue_rename("sea", "ocean", None)
-    claim = await catalog.tag_jobs.acquire_oldest()
-    assert claim is not None
+    claimed = await catalog.tag_jobs.acquire_oldest()
+    assert claimed is not None
 
     async def change() -> None:
-        for name in ids:
-            await catalog.tags.change([name], ["sun"], ["ocean"])
+        for image_id in ids:
+            await catalog.tags.change([image_id], ["sun"], ["ocean"])
 
     async def work() -> None:
-        while await catalog.tag_jobs.run_step(claim):
+        while await catalog.tag_jobs.run_step(claimed):
             pass
 
     await asyncio.gather(change(), work())
