@@ -1,4 +1,4 @@
-"""kill -9 of the api that works on a job: another goes on with it, and every count is exact."""
+"""kill -9 of the API process that runs a job: another process continues it, and all counts stay exact."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ IMAGES = 6000
 
 
 @pytest.mark.slow
-async def test_a_job_outlives_the_api_that_works_on_it(
+async def test_job_is_continued_after_its_process_is_killed(
     catalog: Catalog, mongo_values: Values, tmp_path: Path
 ) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
@@ -24,20 +24,20 @@ async def test_a_job_outlives_the_api_that_works_on_it(
     await catalog.tags.change(ids[::3], ["ocean"], [])
     (first, one), (second, two) = (api_program(tmp_path, name, **mongo_values) for name in ("api-1", "api-2"))
     async with killable_process(first) as killed:
-        job = await asked(one)
-        await until(lambda: is_begun(one, job), timeout_s=60)
+        job = await start_rename(one)
+        await until(lambda: has_progress(one, job), timeout_s=60)
         await killed.kill()
         async with killable_process(second):
-            found = await get(two, job)
-            assert (found["state"], 0 < found["done"] < IMAGES) == ("running", True)
+            progress = await get_job(two, job)
+            assert (progress["state"], 0 < progress["done"] < IMAGES) == ("running", True)
             await assert_counts_exact(catalog)
-            found = await until(lambda: done(two, job), timeout_s=120)
-    assert (found["done"], found["error"]) == (IMAGES, "")
+            progress = await until(lambda: finished(two, job), timeout_s=120)
+    assert (progress["done"], progress["error"]) == (IMAGES, "")
     assert {tag.name: tag.count for tag in await catalog.tags.most_used(limit=9)} == {"ocean": IMAGES}
     await assert_counts_exact(catalog)
 
 
-async def asked(url: str) -> str:
+async def start_rename(url: str) -> str:
     body = {"from": "sea", "to": "ocean"}
     async with (
         aiohttp.ClientSession() as session,
@@ -46,16 +46,16 @@ async def asked(url: str) -> str:
         return str((await response.json())["_id"])
 
 
-async def get(url: str, job: str) -> dict[str, Any]:
+async def get_job(url: str, job: str) -> dict[str, Any]:
     async with aiohttp.ClientSession() as session, session.get(f"{url}/api/jobs/{job}") as response:
-        found: dict[str, Any] = await response.json()
-        return found
+        body: dict[str, Any] = await response.json()
+        return body
 
 
-async def is_begun(url: str, job: str) -> bool:
-    return bool((await get(url, job))["done"])
+async def has_progress(url: str, job: str) -> bool:
+    return bool((await get_job(url, job))["done"])
 
 
-async def done(url: str, job: str) -> dict[str, Any]:
-    found = await get(url, job)
-    return found if found["state"] == "done" else {}
+async def finished(url: str, job: str) -> dict[str, Any]:
+    body = await get_job(url, job)
+    return body if body["state"] == "done" else {}

@@ -1,4 +1,4 @@
-"""Sixteen clients change the same tags of the same images; apis and mongod are killed meanwhile."""
+"""Sixteen clients change the same tags of the same images while API processes and mongod are killed."""
 
 import asyncio
 import random
@@ -25,8 +25,8 @@ KILLS = 6
 WORDS = ("sea", "Sea", "sun", "sand", "snow")
 
 
-class Storm:
-    """Clients of several apis, and what they were told."""
+class TagLoad:
+    """Clients that change tags through several API processes, and counts of the responses."""
 
     def __init__(self, urls: Sequence[str], ids: Sequence[ImageId]) -> None:
         self._urls = urls
@@ -36,45 +36,45 @@ class Storm:
         self.refused = 0
 
     async def client(self, number: int) -> None:
-        dice = random.Random(number)
+        rng = random.Random(number)
         timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
-                path, body = self._request(dice)
+                path, body = self._request(rng)
                 try:
-                    async with session.post(dice.choice(self._urls) + path, json=body) as response:
-                        await self._heed(response)
+                    async with session.post(rng.choice(self._urls) + path, json=body) as response:
+                        await self._handle_response(response)
                 except aiohttp.ClientError:
                     await asyncio.sleep(0.1)
 
-    def _request(self, dice: random.Random) -> tuple[str, object]:
-        image, choice = dice.choice(self._ids), dice.random()
+    def _request(self, rng: random.Random) -> tuple[str, object]:
+        image, choice = rng.choice(self._ids), rng.random()
         if choice < 0.2:
-            return f"/api/tags/apply/{image}", dice.choices(WORDS, k=2)
+            return f"/api/tags/apply/{image}", rng.choices(WORDS, k=2)
         if choice < 0.4:
-            return f"/api/tags/remove/{image}", dice.choices(WORDS, k=2)
+            return f"/api/tags/remove/{image}", rng.choices(WORDS, k=2)
         if choice < 0.5 and self._tokens:
-            return "/api/tags/undo", {"undo": self._tokens.pop(dice.randrange(len(self._tokens)))}
-        some = dice.sample(self._ids, dice.randint(1, len(self._ids)))
-        return "/api/images/tags", {"ids": some, "add": dice.choices(WORDS), "remove": dice.choices(WORDS)}
+            return "/api/tags/undo", {"undo": self._tokens.pop(rng.randrange(len(self._tokens)))}
+        ids = rng.sample(self._ids, rng.randint(1, len(self._ids)))
+        return "/api/images/tags", {"ids": ids, "add": rng.choices(WORDS), "remove": rng.choices(WORDS)}
 
-    async def _heed(self, response: aiohttp.ClientResponse) -> None:
-        answer: dict[str, Any] = await response.json(content_type=None)
+    async def _handle_response(self, response: aiohttp.ClientResponse) -> None:
+        body: dict[str, Any] = await response.json(content_type=None)
         if response.status == 503:
             self.refused += 1
             await asyncio.sleep(0.1)
             return
-        assert response.status == 200, answer
+        assert response.status == 200, body
         self.acknowledged += 1
-        if answer.get("undo"):
-            self._tokens = [*self._tokens[-200:], answer["undo"]]
+        if body.get("undo"):
+            self._tokens = [*self._tokens[-200:], body["undo"]]
 
 
-# The driver leaves a connection whose making it gave up to the garbage collector.
+# The driver leaves connections whose setup timed out to the garbage collector.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.usefixtures("garbage_collected")
 @pytest.mark.slow
-async def test_counts_are_exact_after_a_storm_with_kills(tmp_path: Path) -> None:
+async def test_counts_are_exact_after_concurrent_changes_with_kills(tmp_path: Path) -> None:
     program, uri = mongod_program(tmp_path)
     settings: Values = {"mongo_uri": uri, "mongo_database": "storm"}
     async with killable_process(program) as database:
@@ -85,25 +85,25 @@ async def test_counts_are_exact_after_a_storm_with_kills(tmp_path: Path) -> None
         (first, one), (second, two) = (
             api_program(tmp_path, name, **settings, api_rate=0) for name in ("api-1", "api-2")
         )
-        async with killable_process(first) as left, killable_process(second) as right:
-            storm = Storm((one, two), ids)
-            clients = [asyncio.create_task(storm.client(number)) for number in range(CLIENTS)]
-            await rage(storm, (left, database, right, database), clients)
+        async with killable_process(first) as first_api, killable_process(second) as second_api:
+            load = TagLoad((one, two), ids)
+            clients = [asyncio.create_task(load.client(number)) for number in range(CLIENTS)]
+            await kill_processes(load, (first_api, database, second_api, database), clients)
             await cancel_and_wait(*clients)
-            await verified(settings, tmp_path)
-    print(f"{storm.acknowledged} changes acknowledged, {storm.refused} refused")
+            await verify_counts(settings, tmp_path)
+    print(f"{load.acknowledged} changes acknowledged, {load.refused} refused")
 
 
-async def rage(
-    storm: Storm, victims: Sequence[KillableProcess], clients: Sequence[asyncio.Task[None]]
+async def kill_processes(
+    load: TagLoad, victims: Sequence[KillableProcess], clients: Sequence[asyncio.Task[None]]
 ) -> None:
-    """Kill one after the other in the middle of it; each time changes go on afterwards."""
+    """Kill and restart one process after the other; after each, changes must succeed again."""
     for kill in range(KILLS):
-        goal = storm.acknowledged + 40
+        goal = load.acknowledged + 40
 
         async def reached(goal: int = goal) -> bool:
             assert not any(client.done() for client in clients), [client.exception() for client in clients]
-            return storm.acknowledged >= goal
+            return load.acknowledged >= goal
 
         await until(reached, timeout_s=120)
         victim = victims[kill % len(victims)]
@@ -111,10 +111,10 @@ async def rage(
         await victim.start()
 
 
-async def verified(settings: Values, folder: Path) -> None:
-    """`tagify tags verify` finds every count exact."""
+async def verify_counts(settings: Values, folder: Path) -> None:
+    """Run `tagify tags verify`; all counts must be exact."""
     command = (sys.executable, "-m", "tagify.cli.main", "tags", "--data-dir", str(folder), "verify")
     env = {f"TAGIFY_{name.upper()}": value for name, value in settings.items()}
     process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
-    said, _ = await process.communicate()
-    assert (process.returncode, said) == (0, b"every count is exact\n")
+    stdout, _ = await process.communicate()
+    assert (process.returncode, stdout) == (0, b"every count is exact\n")

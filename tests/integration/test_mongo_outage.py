@@ -1,4 +1,4 @@
-"""MongoDB that is dead, silent or back again: every answer is clear, and quick once it is known."""
+"""MongoDB is down, silent or back again: requests get a clear error, quickly once the outage is detected."""
 
 import asyncio
 import gc
@@ -29,7 +29,7 @@ from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
 
-# The driver leaves a connection whose making it gave up to the garbage collector.
+# The driver leaves connections whose setup timed out to the garbage collector.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.usefixtures("garbage_collected"),
@@ -57,8 +57,8 @@ async def _status(client: Client, path: str, status: int) -> bool:
         return response.status == status
 
 
-async def _refused(client: Client) -> float:
-    """Seconds until a list is refused as it should be."""
+async def _seconds_to_503(client: Client) -> float:
+    """Seconds until a list request gets a correct 503."""
     start = time.perf_counter()
     async with client.get("/api/images") as response:
         body = await response.json(content_type=None)
@@ -69,7 +69,7 @@ async def _refused(client: Client) -> float:
 
 
 @pytest.mark.parametrize("fault", ["refuse", "blackhole"])
-async def test_once_it_is_known_to_be_away_every_request_is_told_so_at_once(
+async def test_requests_fail_immediately_once_the_outage_is_detected(
     mongo_values: Values, fault: str
 ) -> None:
     async with behind_chaos(mongo_values) as (client, proxy):
@@ -77,11 +77,11 @@ async def test_once_it_is_known_to_be_away_every_request_is_told_so_at_once(
         if fault == "refuse":
             await proxy.drop_connections()
         async with asyncio.timeout(20):
-            while await _refused(client) > DEADLINE_S / 5:
+            while await _seconds_to_503(client) > DEADLINE_S / 5:
                 pass
-        took = [await _refused(client) for _ in range(20)]
-        # Not one of them has waited for its deadline, whatever else this machine does meanwhile.
-        assert sum(took) < DEADLINE_S
+        durations = [await _seconds_to_503(client) for _ in range(20)]
+        # None of them waited for its deadline, even on a slow machine.
+        assert sum(durations) < DEADLINE_S
         assert await _status(client, "/readyz", 503)
         assert await _status(client, "/livez", 200)
         proxy.clear_faults()
@@ -89,7 +89,7 @@ async def test_once_it_is_known_to_be_away_every_request_is_told_so_at_once(
         await until(lambda: _status(client, "/readyz", 200))
 
 
-async def test_readiness_does_not_wait_longer_than_a_second_for_a_silent_server(mongo_values: Values) -> None:
+async def test_readiness_waits_at_most_a_second_for_a_silent_server(mongo_values: Values) -> None:
     async with behind_chaos(mongo_values) as (client, proxy):
         proxy.blackhole = True
         start = time.perf_counter()
@@ -97,7 +97,7 @@ async def test_readiness_does_not_wait_longer_than_a_second_for_a_silent_server(
         assert time.perf_counter() - start < DEADLINE_S - 1
 
 
-async def test_a_server_that_is_no_primary_is_told_of_and_waited_out(tmp_path: Path) -> None:
+async def test_readiness_reports_a_server_that_is_not_a_primary(tmp_path: Path) -> None:
     program, uri = mongod_program(tmp_path)
     settings = ApiSettings(
         mongo_uri=SecretStr(uri), mongo_database="test", mongo_timeout_s=DEADLINE_S, library_roots=(tmp_path,)
@@ -119,14 +119,14 @@ async def test_a_server_that_is_no_primary_is_told_of_and_waited_out(tmp_path: P
     gc.collect()
 
 
-class Seen(CommandListener):
-    """The commands that were sent."""
+class CommandRecorder(CommandListener):
+    """Records the commands sent to MongoDB."""
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
 
     def started(self, event: CommandStartedEvent) -> None:
-        if event.command:  # what logs in is not shown
+        if event.command:  # commands of the login are redacted
             self.commands.append(dict(event.command))
 
     def succeeded(self, event: Any) -> None: ...
@@ -134,26 +134,26 @@ class Seen(CommandListener):
     def failed(self, event: Any) -> None: ...
 
 
-async def test_every_command_carries_its_deadline_to_the_server(
+async def test_commands_have_a_deadline_on_the_server(
     mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = Seen()
-    monkeypatch.setattr(tagify.catalog.client, "CommandMonitor", lambda *_: seen)
+    recorder = CommandRecorder()
+    monkeypatch.setattr(tagify.catalog.client, "CommandMonitor", lambda *_: recorder)
     catalog = Catalog(ApiSettings(**mongo_values, mongo_timeout_s=DEADLINE_S))
-    await _everything(catalog)
+    await _run_all_operations(catalog)
     await catalog.close()
-    without = [next(iter(command)) for command in seen.commands if "maxTimeMS" not in command]
-    # The first two end what has been done; a getMore goes on under the deadline of its find.
+    without = [next(iter(command)) for command in recorder.commands if "maxTimeMS" not in command]
+    # The first two clean up; a getMore inherits the deadline of its find.
     assert set(without) <= {"endSessions", "killCursors", "getMore"}
-    names = {next(iter(command)) for command in seen.commands}
+    names = {next(iter(command)) for command in recorder.commands}
     assert names >= {"find", "insert", "update", "delete", "commitTransaction", "createIndexes", "hello"}
-    # Some works take longer than one call may, the making of indexes longest; none is unbounded.
-    deadlines = [command["maxTimeMS"] for command in seen.commands if "maxTimeMS" in command]
+    # Some calls have longer deadlines, index creation the longest; none is unbounded.
+    deadlines = [command["maxTimeMS"] for command in recorder.commands if "maxTimeMS" in command]
     assert min(deadlines) > 0
     assert max(deadlines) <= INDEXES_TIMEOUT_S * 1000
 
 
-async def _everything(catalog: Catalog) -> None:
+async def _run_all_operations(catalog: Catalog) -> None:
     await catalog.ensure_indexes()
     await catalog.ping()
     library = await catalog.libraries.create("Test", "/srv/test")
@@ -164,8 +164,8 @@ async def _everything(catalog: Catalog) -> None:
     await catalog.images.write([UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
     tile = (await catalog.listing.page(ImageFilter(tags=("sea",)), limit=10)).tiles[0]
     await catalog.images.get(tile.id)
-    seen = (await catalog.images.by_paths(library.id, ["a.jpg"]))["a.jpg"]
-    await catalog.images.write([MoveImage(seen, library.id, FileFacts("b.jpg", 1, 1, 1))])
+    entry = (await catalog.images.by_paths(library.id, ["a.jpg"]))["a.jpg"]
+    await catalog.images.write([MoveImage(entry, library.id, FileFacts("b.jpg", 1, 1, 1))])
     await catalog.tags.change([tile.id], ["sun"], ["sea"])
     await catalog.tags.most_used(limit=10)
     assert await catalog.images.list_below(library.id, "")
@@ -173,12 +173,12 @@ async def _everything(catalog: Catalog) -> None:
     await catalog.deletion_queue.unreferenced([content])
     await catalog.libraries.begin_removal(library.id)
     await remove_library(catalog, library)
-    follow = catalog.change_stream.follow()
-    await anext(follow)
-    await follow.aclose()
+    changes = catalog.change_stream.follow()
+    await anext(changes)
+    await changes.aclose()
 
 
-async def test_a_client_of_events_lives_through_a_silence_and_is_told_what_happened_in_it(
+async def test_event_client_survives_a_silent_server_and_gets_the_missed_events(
     mongo_values: Values, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tagify.catalog.client, "SOCKET_TIMEOUT_MS", 2000)
@@ -187,7 +187,7 @@ async def test_a_client_of_events_lives_through_a_silence_and_is_told_what_happe
         proxy.blackhole = True
         await until(lambda: _status(client, "/readyz", 503))
         await catalog.libraries.create("Test", "/srv/test")
-        # What hung is dropped by us: the server never answers on those connections again.
+        # Tagify drops the hanging connections: the server never answers on them again.
         await asyncio.sleep(0)
         proxy.clear_faults()
         async with asyncio.timeout(30):

@@ -1,4 +1,4 @@
-"""Any sequence of changes of tags and of taking them back comes out as a plain model has it."""
+"""Sequences of tag changes, undos and renames match an in-memory model."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from tests.support.catalog_fixtures import assert_counts_exact, insert_images, r
 
 NUMBER = 5
 FIRST = 3
-"""Images of the first of two libraries."""
+"""Number of images in the first of two libraries."""
 WORDS = ("sea", "Sea", "sun", "Straße", "STRASSE", "a b")
 some_tags = st.lists(st.sampled_from(WORDS), max_size=3)
 some_images = st.sets(st.integers(0, NUMBER - 1), min_size=1)
@@ -25,79 +25,81 @@ sequences = st.lists(st.one_of(changes, changes, undos, renames), min_size=1, ma
 
 
 @dataclass
-class Worn:
-    """The tags of one image, and who changed which of them, in order."""
+class TaggedImageModel:
+    """The tags of one image, and a log of (tag key, change number)."""
 
     tags: list[str] = field(default_factory=list)
     log: list[tuple[str, int]] = field(default_factory=list)
 
-    def wears(self, tag: str) -> bool:
+    def has_tag(self, tag: str) -> bool:
         return tag_key(tag) in map(tag_key, self.tags)
 
-    def last(self, tag: str) -> int | None:
-        return next((by for key, by in reversed(self.log) if key == tag_key(tag)), None)
+    def last_change(self, tag: str) -> int | None:
+        return next((change_number for key, change_number in reversed(self.log) if key == tag_key(tag)), None)
 
 
 class Model:
-    """Images as lists of tags, and changes as what they did to each."""
+    """Images with their tags, and the edits of each change."""
 
     def __init__(self) -> None:
-        self.images = [Worn() for _ in range(NUMBER)]
+        self.images = [TaggedImageModel() for _ in range(NUMBER)]
         self.done: list[list[tuple[int, str, int | None]]] = []
 
-    def spelt(self, tag: str) -> str:
+    def spelling_of(self, tag: str) -> str:
         return next((t for i in self.images for t in i.tags if tag_key(t) == tag_key(tag)), tag)
 
     def change(self, images: set[int], add: list[str], remove: list[str]) -> None:
-        """Each change is a list of (image, tag, place it was taken from or None where it was put on)."""
-        by = len(self.done)
-        did: list[tuple[int, str, int | None]] = []
-        spelt: dict[str, str] = {}
+        """Record a change as a list of (image, tag, former index; None if added)."""
+        change_number = len(self.done)
+        edits: list[tuple[int, str, int | None]] = []
+        spellings: dict[str, str] = {}
         for tag in add:
-            spelt.setdefault(tag_key(tag), self.spelt(tag))
+            spellings.setdefault(tag_key(tag), self.spelling_of(tag))
         for number in sorted(images):
             image = self.images[number]
-            gone = [
-                (place, tag)
-                for place, tag in enumerate(image.tags)
-                if tag_key(tag) in set(map(tag_key, remove)) - spelt.keys()
+            removed = [
+                (index, tag)
+                for index, tag in enumerate(image.tags)
+                if tag_key(tag) in set(map(tag_key, remove)) - spellings.keys()
             ]
-            for place, tag in gone:
-                did.append((number, tag, place))
-            for tag in spelt.values():
-                if not image.wears(tag):
-                    did.append((number, tag, None))
+            for index, tag in removed:
+                edits.append((number, tag, index))
+            for tag in spellings.values():
+                if not image.has_tag(tag):
+                    edits.append((number, tag, None))
                     image.tags.append(tag)
-            for _, tag in gone:
+            for _, tag in removed:
                 image.tags.remove(tag)
-        for number, tag, _ in did:
-            self.images[number].log.append((tag_key(tag), by))
-        self.done.append(did)
+        for number, tag, _ in edits:
+            self.images[number].log.append((tag_key(tag), change_number))
+        self.done.append(edits)
 
-    def undo(self, by: int) -> None:
-        did, self.done[by] = self.done[by], []
-        mine = [step for step in did if self.images[step[0]].last(step[1]) == by]
-        for number, tag, place in mine:
-            if place is None:
-                worn = self.images[number].tags
-                worn[:] = [other for other in worn if tag_key(other) != tag_key(tag)]
-        back = sorted((number, place, tag) for number, tag, place in mine if place is not None)
-        for number, place, tag in back:
-            self.images[number].tags.insert(place, self.spelt(tag))
-        for number, _, _ in mine:
-            self.images[number].log = [entry for entry in self.images[number].log if entry[1] != by]
+    def undo(self, change_number: int) -> None:
+        edits, self.done[change_number] = self.done[change_number], []
+        undoable = [step for step in edits if self.images[step[0]].last_change(step[1]) == change_number]
+        for number, tag, index in undoable:
+            if index is None:
+                tags = self.images[number].tags
+                tags[:] = [other for other in tags if tag_key(other) != tag_key(tag)]
+        restored = sorted((number, index, tag) for number, tag, index in undoable if index is not None)
+        for number, index, tag in restored:
+            self.images[number].tags.insert(index, self.spelling_of(tag))
+        for number, _, _ in undoable:
+            self.images[number].log = [
+                entry for entry in self.images[number].log if entry[1] != change_number
+            ]
 
     def rename(self, source: str, target: str, half: bool) -> bool:
-        """On the images of the first library alone, or on all; whether there is anything to do."""
+        """Rename in the first library only (`half`), or in all; False if there is nothing to do."""
         images = self.images[:FIRST] if half else self.images
-        is_one = tag_key(source) == tag_key(target)
-        if (half and is_one) or not any(image.wears(source) for image in images):
+        same_tag = tag_key(source) == tag_key(target)
+        if (half and same_tag) or not any(image.has_tag(source) for image in images):
             return False
-        name = target if is_one else self.spelt(target)
+        name = target if same_tag else self.spelling_of(target)
         for image in images:
-            if image.wears(source) and not is_one:
+            if image.has_tag(source) and not same_tag:
                 image.log += [(tag_key(source), -1), (tag_key(target), -1)]
-            if not is_one and image.wears(target):
+            if not same_tag and image.has_tag(target):
                 image.tags = [tag for tag in image.tags if tag_key(tag) != tag_key(source)]
             image.tags = [name if tag_key(tag) == tag_key(source) else tag for tag in image.tags]
         return True
@@ -110,10 +112,10 @@ class Model:
 )
 @given(sequence=sequences)
 @example(sequence=[("change", set(range(NUMBER)), ["sea"], []), ("rename", "sea", "Sea", False)])
-async def test_changes_undos_and_renames_in_any_order(
+async def test_changes_undos_and_renames_match_the_model(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, sequence: list[tuple[Any, ...]]
 ) -> None:
-    # So that a change of a few images takes several transactions.
+    # Small batches, so that a change of a few images takes several transactions.
     monkeypatch.setattr("tagify.catalog.tags.repository.BATCH", 2)
     monkeypatch.setattr("tagify.catalog.tags.rename.STEP_SIZE", 2)
     libraries = [await catalog.libraries.create("Test", f"/srv/{number}") for number in range(2)]
@@ -130,7 +132,9 @@ async def test_changes_undos_and_renames_in_any_order(
             elif step[0] < len(tokens) and tokens[step[0]]:
                 model.undo(step[0])
                 await catalog.tags.undo(tokens[step[0]])
-            assert [list(await tags_of(catalog, name)) for name in ids] == [i.tags for i in model.images]
+            assert [list(await tags_of(catalog, image_id)) for image_id in ids] == [
+                i.tags for i in model.images
+            ]
             await assert_counts_exact(catalog)
     finally:
         for library in libraries:
@@ -143,12 +147,12 @@ async def rename(
     if not model.rename(source, target, half):
         return
     job = await catalog.tag_jobs.enqueue_rename(source, target, library.id if half else None)
-    claim = await catalog.tag_jobs.acquire_oldest()
-    assert claim is not None
-    assert claim.job.id == job.id
-    while await catalog.tag_jobs.run_step(claim):
-        # Halfway through, a tag is spelt in two ways; what is counted is exact at each step.
-        assert not [fault for fault in await catalog.count_verifier.verify() if isinstance(fault, Miscount)]
+    claimed = await catalog.tag_jobs.acquire_oldest()
+    assert claimed is not None
+    assert claimed.job.id == job.id
+    while await catalog.tag_jobs.run_step(claimed):
+        # A tag has two spellings until the last step, but counts are exact after each step.
+        assert not [item for item in await catalog.count_verifier.verify() if isinstance(item, Miscount)]
     assert await catalog.tag_jobs.acquire_oldest() is None
 
 
