@@ -20,6 +20,7 @@ from tagify.catalog import indexes, mapping
 from tagify.cli.main import COMMANDS
 from tagify.metrics import Counter, Gauge, Histogram
 from tagify.settings import ApiSettings, EdgeSettings
+from tests.support.data_model import documented_collections, documented_fields, documented_indexes
 from tools.settings_table import rows as settings_rows
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,6 @@ ROUTES = (DOCS / "reference/routes.md").read_text()
 SETTINGS = (DOCS / "settings.md").read_text()
 METRICS = (DOCS / "reference/metrics.md").read_text()
 CLI = (DOCS / "reference/cli.md").read_text()
-DATA_MODEL = (DOCS / "explanation/data-model.md").read_text()
 SHARED = {"/livez", "/readyz", "/metrics"}
 KINDS = {"counter", "gauge", "histogram"}
 UPDATES = {
@@ -158,29 +158,10 @@ INDEXES = {
 }
 
 
-def section(collection: str) -> str:
-    """The part of the data model that describes a collection."""
-    return re.split(r"^## ", DATA_MODEL.partition(f"\n## `{collection}`")[2], flags=re.MULTILINE)[0]
-
-
 @pytest.mark.parametrize("collection", INDEXES)
 def test_every_index_is_documented_and_exists(collection: str) -> None:
-    documented = dict(re.findall(r"^\| `(\w+)` \| (`\w+: -?1`.*?) \|", section(collection), re.MULTILINE))
-    defined = {
-        index.document["name"]: ", ".join(f"`{field}: {way}`" for field, way in index.document["key"].items())
-        for index in INDEXES[collection]
-    }
-    assert documented == defined
-
-
-def documented_fields(collection: str) -> set[str]:
-    """The fields that the data model documents: the first column of the collection's first table."""
-    table = section(collection).partition("| field |")[2].partition("\n\n")[0]
-    return {
-        name
-        for cell in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table, re.MULTILINE)
-        for name in re.findall(r"`(\w+)`", cell)
-    }
+    defined = {index.document["name"]: dict(index.document["key"]) for index in INDEXES[collection]}
+    assert documented_indexes(collection) == defined
 
 
 def mapped_fields(*functions: Callable[..., object]) -> set[str]:
@@ -211,7 +192,7 @@ def test_the_fields_of_a_library_are_documented() -> None:
 
 def test_every_collection_is_documented_and_its_fields_exist() -> None:
     names = {node.attr for source in catalog_sources() for node in ast.walk(source) if is_collection(node)}
-    assert set(re.findall(r"^## `(\w+)`", DATA_MODEL, re.MULTILINE)) == names
+    assert documented_collections() == names
     literals = {
         node.value
         for source in catalog_sources()
