@@ -38,7 +38,8 @@ CLOSE_TIMEOUT_S = 3.0
 """Maximum wait on close for running calls, and again for the connections, in seconds."""
 
 INDEXES_TIMEOUT_S = 7200.0
-"""Deadline of creating indexes, in seconds: for millions of images other deadlines are too short."""
+"""Deadline of creating indexes, in seconds. With millions of images the deadline of other calls would
+abort every attempt."""
 
 HEARTBEAT_MS = 1000
 """Interval of the driver's server monitoring (heartbeat), in milliseconds."""
