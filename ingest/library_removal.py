@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-from tagify.catalog import Catalog, StoredObject
+from tagify.catalog import Catalog, MarkedObject
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.gc import delete_marked_objects
 from tagify.logs import fields
@@ -42,8 +42,8 @@ class LibraryRemover:
     async def _remove_objects(self) -> int:
         return await delete_marked_objects(self._catalog, self._store, self._condemned_s)
 
-    def _objects_of(self, content: Content, length: int) -> Iterator[StoredObject]:
-        yield StoredObject(
+    def _objects_of(self, content: Content, length: int) -> Iterator[MarkedObject]:
+        yield MarkedObject(
             Bucket.ORIGINALS, self._store.object_key(Bucket.ORIGINALS, content), content, length
         )
-        yield StoredObject(Bucket.THUMBS, self._store.object_key(Bucket.THUMBS, content), content)
+        yield MarkedObject(Bucket.THUMBS, self._store.object_key(Bucket.THUMBS, content), content)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tagify.catalog import Catalog, StoredObject
+from tagify.catalog import Catalog, MarkedObject
 from tagify.catalog.deletion_queue import CLAIM_S
 from tagify.model import Bucket
 from tagify.storage.store import ObjectStore
@@ -77,12 +77,12 @@ class GarbageCollector:
                 any_marked = any_marked or bool(orphans)
         return any_marked
 
-    async def _old_objects(self, bucket: Bucket) -> AsyncIterator[list[StoredObject]]:
+    async def _old_objects(self, bucket: Bucket) -> AsyncIterator[list[MarkedObject]]:
         modified_before, after = datetime.now(UTC) - self._orphan_age, ""
         while True:
             listing = await self._store.list_objects(bucket, after, LIST_BATCH)
             old = [item for item in listing if item.modified <= modified_before]
-            yield [StoredObject(bucket, item.key, item.content, item.length) for item in old if item.content]
+            yield [MarkedObject(bucket, item.key, item.content, item.length) for item in old if item.content]
             if len(listing) < LIST_BATCH:
                 return
             after = listing[-1].key

@@ -6,7 +6,7 @@ CatalogError (the command was refused) or ChangeStreamHistoryLost.
 
 from tagify.catalog.change_stream import CatalogChange, ChangeKind, ResumeToken
 from tagify.catalog.client import Catalog, ServerInfo
-from tagify.catalog.deletion_queue import StoredObject
+from tagify.catalog.deletion_queue import MarkedObject
 from tagify.catalog.errors import CatalogError, ChangeStreamHistoryLost, ContentMarkedForDeletion, LeaseLost
 from tagify.catalog.images.commands import ImageCommand, MarkMissing, MoveImage, UpsertImage
 from tagify.catalog.library_status import LibraryStatusWriter
@@ -37,6 +37,7 @@ __all__ = [
     "LeaseLost",
     "LibraryStatusWriter",
     "MarkMissing",
+    "MarkedObject",
     "Miscount",
     "Misspelling",
     "MoveImage",
@@ -45,7 +46,6 @@ __all__ = [
     "ResumeToken",
     "ServerInfo",
     "Sort",
-    "StoredObject",
     "TagChangeResult",
     "TagJobs",
     "TaggedImage",

@@ -28,8 +28,8 @@ Without an exclusive claim a second collector could delete an object that was up
 
 
 @dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object in the store: an original, or a thumbnail by some recipe.
+class MarkedObject:
+    """An object in the deletion queue: an original, or a thumbnail by some recipe.
 
     `length` in bytes, 0 if unknown.
     """
@@ -49,7 +49,7 @@ class ClaimedObjects:
     """Objects of marked contents, and the lease under which one process may delete them."""
 
     lease: Lease
-    objects: Sequence[StoredObject]
+    objects: Sequence[MarkedObject]
 
 
 class DeletionQueue:
@@ -70,7 +70,7 @@ class DeletionQueue:
         return candidates - {Content(doc["_id"]) async for doc in cursor}
 
     @maps_driver_errors
-    async def mark(self, objects: Sequence[StoredObject]) -> None:
+    async def mark(self, objects: Sequence[MarkedObject]) -> None:
         """Mark the contents of these objects, at the server's current time. Raises Unavailable."""
         if objects:
             await self._condemned.bulk_write([_mark(item) for item in objects], ordered=False)
@@ -111,7 +111,7 @@ async def marked_contents(
     return {Content(doc["_id"]) async for doc in cursor} if candidates else set()
 
 
-def _mark(item: StoredObject) -> UpdateOne:
+def _mark(item: MarkedObject) -> UpdateOne:
     return UpdateOne(
         {"_id": item.content},
         {"$currentDate": {"at": True}, "$addToSet": {"objects": item.to_document()}},
@@ -119,8 +119,8 @@ def _mark(item: StoredObject) -> UpdateOne:
     )
 
 
-def _objects_from_doc(doc: dict[str, Any]) -> list[StoredObject]:
+def _objects_from_doc(doc: dict[str, Any]) -> list[MarkedObject]:
     return [
-        StoredObject(Bucket(item["bucket"]), item["key"], Content(doc["_id"]), item.get("length", 0))
+        MarkedObject(Bucket(item["bucket"]), item["key"], Content(doc["_id"]), item.get("length", 0))
         for item in doc["objects"]
     ]

@@ -14,7 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.counters import CounterDeltas
 from tagify.catalog.database import Database
-from tagify.catalog.deletion_queue import StoredObject
+from tagify.catalog.deletion_queue import MarkedObject
 from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.leases import FencingTokens, enforce_fences
 from tagify.catalog.mapping import object_id
@@ -27,7 +27,7 @@ BATCH = 500
 COUNT_TIMEOUT_S = 60.0
 """Deadline of counting a library's images, in seconds."""
 
-ObjectsOf = Callable[[Content, int], Iterable[StoredObject]]
+ObjectsOf = Callable[[Content, int], Iterable[MarkedObject]]
 """Returns the stored objects of a content, given its length in bytes."""
 
 _FIELDS = {"tags": 1, "library_id": 1, "state": 1, "content": 1, "size": 1}
@@ -131,7 +131,7 @@ class LibraryRemovalSteps:
         await self._database.leases.delete_one({"_id": library}, session=session)
 
 
-def _mark(library_id: LibraryId, objects: Sequence[StoredObject]) -> UpdateOne:
+def _mark(library_id: LibraryId, objects: Sequence[MarkedObject]) -> UpdateOne:
     documents = [item.to_document() for item in objects]
     return UpdateOne(
         {"_id": objects[0].content},

@@ -12,7 +12,7 @@ from typing import Any
 from pymongo import UpdateOne
 
 from tagify.catalog.database import Database
-from tagify.catalog.deletion_queue import StoredObject
+from tagify.catalog.deletion_queue import MarkedObject
 from tagify.catalog.errors import maps_driver_errors
 from tagify.model import Bucket, Content, is_content
 
@@ -48,7 +48,7 @@ class PurgeLog:
         self._purges = database.purges
 
     @maps_driver_errors
-    async def append(self, objects: Sequence[StoredObject]) -> None:
+    async def append(self, objects: Sequence[MarkedObject]) -> None:
         """Record that these objects were deleted, at the server's current time. Raises Unavailable."""
         lengths = dict.fromkeys((item.content for item in objects), 0)
         lengths |= {item.content: item.length for item in objects if item.bucket is Bucket.ORIGINALS}

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ingest.library_removal import LibraryRemover
-from tagify.catalog import Catalog, ImageFilter, MarkMissing, StoredObject, UpsertImage
+from tagify.catalog import Catalog, ImageFilter, MarkedObject, MarkMissing, UpsertImage
 from tagify.gc import GarbageCollector, GcResult
 from tagify.model import Bucket, Content, FileFacts, ImageState, Library, Picture
 from tagify.storage.store import ObjectStore
@@ -18,10 +18,10 @@ NONE, DAY = timedelta(), timedelta(days=1)
 PICTURE = Picture("image/jpeg", 1, 1, b"", keywords=("sea",))
 
 
-def sweep(
-    catalog: Catalog, blobs: ObjectStore, *, forget: timedelta = DAY, grace: timedelta = NONE
+def garbage_collector(
+    catalog: Catalog, blobs: ObjectStore, *, missing_for: timedelta = DAY, orphan_age: timedelta = NONE
 ) -> GarbageCollector:
-    return GarbageCollector(catalog, blobs, missing_for=forget, orphan_age=grace, mark_age_s=0)
+    return GarbageCollector(catalog, blobs, missing_for=missing_for, orphan_age=orphan_age, mark_age_s=0)
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ async def test_unreferenced_object_is_deleted_after_its_minimum_age(
     catalog: Catalog, blobs: ObjectStore
 ) -> None:
     await upload_objects(blobs)
-    assert await sweep(catalog, blobs, grace=DAY).run() == GcResult(0, 0)
+    assert await garbage_collector(catalog, blobs, orphan_age=DAY).run() == GcResult(0, 0)
     assert await objects_exist(blobs) == [True, True]
-    assert await sweep(catalog, blobs).run() == GcResult(0, 2)
+    assert await garbage_collector(catalog, blobs).run() == GcResult(0, 2)
     assert await objects_exist(blobs) == [False, False]
 
 
@@ -57,11 +57,11 @@ async def test_objects_of_missing_images_are_kept(
 ) -> None:
     await upload_objects(blobs)
     await catalog.images.write([store(library)])
-    assert await sweep(catalog, blobs).run() == GcResult(0, 0)
+    assert await garbage_collector(catalog, blobs).run() == GcResult(0, 0)
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     await catalog.images.write([MarkMissing(image.id, library.id, "a.jpg")])
-    assert await sweep(catalog, blobs).run() == GcResult(0, 0)
-    assert await sweep(catalog, blobs, forget=NONE).run() == GcResult(1, 2)
+    assert await garbage_collector(catalog, blobs).run() == GcResult(0, 0)
+    assert await garbage_collector(catalog, blobs, missing_for=NONE).run() == GcResult(1, 2)
     assert not await catalog.listing.newest(ImageFilter(state=ImageState.MISSING), limit=1)
 
 
@@ -70,7 +70,7 @@ async def test_restored_image_is_not_deleted(catalog: Catalog, blobs: ObjectStor
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     await catalog.images.write([MarkMissing(image.id, library.id, "a.jpg")])
     await catalog.images.write([store(library, "b.jpg")])
-    assert (await sweep(catalog, blobs, forget=NONE).run()).images_deleted == 0
+    assert (await garbage_collector(catalog, blobs, missing_for=NONE).run()).images_deleted == 0
     assert (await catalog.listing.newest(ImageFilter(), limit=1))[0].tags == ("sea",)
 
 
@@ -79,12 +79,12 @@ async def test_images_of_a_marked_content_are_not_written_until_it_is_unmarked(
 ) -> None:
     await upload_objects(blobs)
     key = blobs.object_key(Bucket.ORIGINALS, CONTENT)
-    await catalog.deletion_queue.mark([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
+    await catalog.deletion_queue.mark([MarkedObject(Bucket.ORIGINALS, key, CONTENT)])
     other = replace(store(library, "b.jpg"), content=Content("cd" * 32))
     assert await catalog.images.write([store(library), other]) == {CONTENT}
     assert [image.file.path for image in await catalog.listing.newest(ImageFilter(), limit=9)] == ["b.jpg"]
     # The next pass finishes an interrupted one, and also deletes the thumbnail.
-    assert (await sweep(catalog, blobs).run()).objects_deleted == 2
+    assert (await garbage_collector(catalog, blobs).run()).objects_deleted == 2
     assert await catalog.images.write([store(library)]) == set()
 
 
@@ -94,8 +94,8 @@ async def test_marked_content_that_is_referenced_again_is_unmarked(
     await upload_objects(blobs)
     await catalog.images.write([store(library)])
     key = blobs.object_key(Bucket.ORIGINALS, CONTENT)
-    await catalog.deletion_queue.mark([StoredObject(Bucket.ORIGINALS, key, CONTENT)])
-    assert await sweep(catalog, blobs).run() == GcResult(0, 0)
+    await catalog.deletion_queue.mark([MarkedObject(Bucket.ORIGINALS, key, CONTENT)])
+    assert await garbage_collector(catalog, blobs).run() == GcResult(0, 0)
     assert await objects_exist(blobs) == [True, True]
     assert await catalog.images.write([store(library)]) == set()
 
@@ -110,4 +110,4 @@ async def test_removed_library_leaves_no_objects(
     await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, lease.token)
     assert await objects_exist(blobs) == [False, False]
     assert await catalog.libraries.list_all() == []
-    assert await sweep(catalog, blobs).run() == GcResult(0, 0)
+    assert await garbage_collector(catalog, blobs).run() == GcResult(0, 0)

@@ -24,7 +24,7 @@ def facts(path: str, number: int) -> FileFacts:
     return FileFacts(path, 1, number, number)
 
 
-class Model:
+class ImagesModel:
     """The expected images: contents and ids by path."""
 
     def __init__(self, library: Library, random: Random) -> None:
@@ -71,7 +71,7 @@ class Model:
 @pytest.mark.parametrize("seed", range(12))
 async def test_sequence_of_batches_matches_the_model(catalog: Catalog, seed: int) -> None:
     library = await catalog.libraries.create("Test", "/srv/test")
-    model = Model(library, Random(seed))
+    model = ImagesModel(library, Random(seed))
     for _ in range(12):
         await catalog.images.write(model.batch())
         listed = await catalog.listing.newest(ImageFilter(), limit=100)

@@ -38,7 +38,7 @@ class TaggedImageModel:
         return next((change_number for key, change_number in reversed(self.log) if key == tag_key(tag)), None)
 
 
-class Model:
+class TagsModel:
     """Images with their tags, and the edits of each change."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ async def test_changes_undos_and_renames_match_the_model(
     ids = await insert_images(catalog, libraries[0], FIRST) + await insert_images(
         catalog, libraries[1], NUMBER - FIRST
     )
-    model, tokens = Model(), list[str]()
+    model, tokens = TagsModel(), list[str]()
     try:
         for kind, *step in sequence:
             if kind == "change":
@@ -142,7 +142,7 @@ async def test_changes_undos_and_renames_match_the_model(
 
 
 async def rename(
-    catalog: Catalog, model: Model, library: Library, source: str, target: str, half: bool
+    catalog: Catalog, model: TagsModel, library: Library, source: str, target: str, half: bool
 ) -> None:
     if not model.rename(source, target, half):
         return
@@ -158,7 +158,7 @@ async def rename(
 
 async def change(
     catalog: Catalog,
-    model: Model,
+    model: TagsModel,
     tokens: list[str],
     ids: list[ImageId],
     images: set[int],

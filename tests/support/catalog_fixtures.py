@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from tagify.catalog import Catalog, ImageFilter, StoredObject, UpsertImage
+from tagify.catalog import Catalog, ImageFilter, MarkedObject, UpsertImage
 from tagify.imaging import decode_original
 from tagify.model import Bucket, Content, FileFacts, Image, ImageId, Library, Picture
 from tagify.storage.store import ObjectStore
@@ -54,8 +54,8 @@ async def remove_library(catalog: Catalog, library: Library) -> None:
     await catalog.library_removal.delete_library(library.id)
 
 
-def _original(content: Content) -> StoredObject:
-    return StoredObject(Bucket.ORIGINALS, f"{content[:2]}/{content}", content)
+def _original(content: Content) -> MarkedObject:
+    return MarkedObject(Bucket.ORIGINALS, f"{content[:2]}/{content}", content)
 
 
 async def tags_of(catalog: Catalog, image: ImageId) -> tuple[str, ...]:
