@@ -83,7 +83,7 @@ class VariantRenderer:
             return CacheEntry(thumb.mime, thumb.data)
         with SharedBuffer() as buffer:
             buffer.append(thumb.data)
-            result = await self._sandbox.run(self._job("enlarge_never", variant), buffer)
+            result = await self._sandbox.run(self._job("variant_unless_narrower", variant), buffer)
         return self._entry(variant, result, "thumb") if result.data else None
 
     async def _render_from_original(self, variant: VariantKey) -> CacheEntry | VariantAlias:

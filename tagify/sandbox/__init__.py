@@ -1,8 +1,8 @@
-"""Decoding files by strangers in processes that may hang, grow or crash without harm to anybody.
+"""Sandbox: untrusted images are decoded in processes that may hang, grow or crash without harm to a service.
 
-A picture that takes minutes, or a decoder that is made to write where it should not, cannot be
-stopped in a thread. Here each decoder is a process of its own with a bound on memory, no
-credentials in its environment, and a deadline after which it is killed and another takes its place.
+A decode in a thread cannot be stopped when it takes minutes, or contained when the decoder is exploited.
+Each decoder is a process with a memory limit, without credentials in its environment, and with a deadline
+after which it is killed and replaced.
 """
 
 from tagify.sandbox.jobs import DecodeJob

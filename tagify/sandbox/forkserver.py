@@ -1,7 +1,7 @@
-"""The processes themselves: `python -m tagify.sandbox.forkserver FD`.
+"""Fork server and decoding workers: `python -m tagify.sandbox.forkserver FD`.
 
-One nursery has all decoders loaded and forks a worker whenever the parent asks for one: in a few
-milliseconds, sharing its memory, where a fresh interpreter would take a third of a second.
+The fork server has loaded all decoders and forks a worker when the parent requests one: that takes a few
+milliseconds and shares its memory, where a fresh interpreter takes a third of a second.
 """
 
 import ctypes
@@ -23,41 +23,45 @@ from tagify.sandbox.shared_memory import SharedBuffer
 
 _PR_SET_PDEATHSIG = 1
 _NICE = 5
-"""Workers yield to the parent: answers that are at hand come before those to be made."""
+"""Workers have a lower priority than the parent: serving cached responses comes before rendering."""
 
-_LONGEST_TEXT = 500
+_ALARM_MARGIN_S = 5
+"""The parent kills a worker at its deadline; this much later a worker without a parent ends itself."""
+
+_MAX_ERROR_LENGTH = 500
+"""Maximum length of an error text, in characters: a reply has to fit in one packet."""
 
 
 def main() -> None:
-    """Fork workers until the parent has gone."""
+    """Fork workers until the parent has ended."""
     control = socket.socket(fileno=int(sys.argv[1]))
     _die_with_parent()
-    from tagify import imaging  # noqa: F401, PLC0415 - loaded once, for all that are forked from here
+    from tagify import imaging  # noqa: F401, PLC0415 - loaded once, and shared by all workers
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
     gc.freeze()
     with suppress(ipc.ProtocolError, OSError):
         while True:
-            message, files = ipc.receive(control)
-            _fork(control, socket.socket(fileno=files[0]), int(message["memory_bytes"]))
+            message, fds = ipc.receive(control)
+            _fork(control, socket.socket(fileno=fds[0]), int(message["memory_bytes"]))
 
 
-def _fork(control: socket.socket, end: socket.socket, memory_bytes: int) -> None:
+def _fork(control: socket.socket, connection: socket.socket, memory_bytes: int) -> None:
     pid = os.fork()
     if pid:
-        end.close()
-        # A number may be another process's by the time it is used; this cannot.
-        handle = os.pidfd_open(pid)
-        ipc.send(control, {"pid": pid}, [handle])
-        os.close(handle)
+        connection.close()
+        # A pidfd, for the pid may belong to another process by the time the parent sends a signal.
+        pidfd = os.pidfd_open(pid)
+        ipc.send(control, {"pid": pid}, [pidfd])
+        os.close(pidfd)
         return
     status = 1
     try:
         control.close()
         _die_with_parent()
         _limit_resources(memory_bytes)
-        _serve(end)
+        _serve(connection)
         status = 0
     finally:
         os._exit(status)
@@ -68,7 +72,7 @@ def _die_with_parent() -> None:
 
 
 def _limit_resources(memory_bytes: int) -> None:
-    """No more memory than this beside what is held already, no core files, and less of the processor."""
+    """Limit memory to what is in use plus `memory_bytes`, disable core files, lower the priority."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -76,32 +80,31 @@ def _limit_resources(memory_bytes: int) -> None:
     os.nice(_NICE)
 
 
-def _serve(end: socket.socket) -> None:
+def _serve(connection: socket.socket) -> None:
     with suppress(ipc.ProtocolError):
         while True:
-            message, files = ipc.receive(end)
+            message, fds = ipc.receive(connection)
             deadline_s = int(message.pop("deadline_s"))
-            # The parent kills before this; where it has died, an endless decode ends itself.
-            signal.alarm(deadline_s + 5)
-            _handle_job(end, DecodeJob(**message), SharedBuffer(files[0]))
+            signal.alarm(deadline_s + _ALARM_MARGIN_S)
+            _handle_job(connection, DecodeJob(**message), SharedBuffer(fds[0]))
             signal.alarm(0)
 
 
-def _handle_job(end: socket.socket, job: DecodeJob, source: SharedBuffer) -> None:
+def _handle_job(connection: socket.socket, job: DecodeJob, source: SharedBuffer) -> None:
     start = time.perf_counter()
-    with source, SharedBuffer() as out:
+    with source, SharedBuffer() as output:
         reply: dict[str, Any] = {}
         try:
-            done = run_job(job, Path(source.path))
+            result = run_job(job, Path(source.path))
         except (Undecodable, OSError, MemoryError) as error:
-            reply["undecodable"] = str(error)[:_LONGEST_TEXT] or type(error).__name__
-            done = 0
+            reply["undecodable"] = str(error)[:_MAX_ERROR_LENGTH] or type(error).__name__
+            result = 0
         reply["seconds"] = time.perf_counter() - start
-        if isinstance(done, bytes):
-            out.append(done)
-            ipc.send(end, reply, [out.fd])
+        if isinstance(result, bytes):
+            output.append(result)
+            ipc.send(connection, reply, [output.fd])
         else:
-            ipc.send(end, reply | {"number": done})
+            ipc.send(connection, reply | {"value": result})
 
 
 if __name__ == "__main__":

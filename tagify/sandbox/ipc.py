@@ -1,6 +1,6 @@
-"""What parent and decoding processes say to each other: one packet of JSON, and files with it.
+"""Messages between the parent, the fork server and the workers: one packet of JSON, with file descriptors.
 
-The parent believes nothing of it but its form: a decoder may have been taken over by its picture.
+The parent trusts nothing in a message: a malicious image may have taken over the decoder that sent it.
 """
 
 import socket
@@ -12,30 +12,33 @@ import orjson
 from tagify.errors import TagifyError
 
 MAX_PACKET_BYTES = 4096
-"""Longest packet, in bytes."""
+"""Maximum size of a packet, in bytes."""
 
 MAX_FDS = 2
-"""Most files that come with one packet."""
+"""Maximum number of file descriptors in a packet."""
 
 
 class ProtocolError(TagifyError):
-    """The other end has gone, or says what nobody should."""
+    """The peer has closed the connection, or sent something that is not a JSON object."""
 
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends of a wire."""
+    """Two connected sockets that keep the boundaries of packets."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def send(wire: socket.socket, message: dict[str, Any], files: Sequence[int] = ()) -> None:
-    """Send a packet. Raises OSError where the other end has gone."""
-    socket.send_fds(wire, [orjson.dumps(message)], list(files))
+def send(connection: socket.socket, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+    """Send a packet. Raises OSError if the peer has closed the connection."""
+    socket.send_fds(connection, [orjson.dumps(message)], list(fds))
 
 
-def receive(wire: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """The next packet. The files are the receiver's to close. Raises BrokenWire; BlockingIOError."""
+def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The next packet; the caller has to close its file descriptors.
+
+    Raises ProtocolError, and BlockingIOError if the socket does not block and no packet has arrived.
+    """
     try:
-        data, files, _, _ = socket.recv_fds(wire, MAX_PACKET_BYTES, MAX_FDS)
+        data, fds, _, _ = socket.recv_fds(connection, MAX_PACKET_BYTES, MAX_FDS)
     except BlockingIOError:
         raise
     except OSError as error:
@@ -45,5 +48,5 @@ def receive(wire: socket.socket) -> tuple[dict[str, Any], list[int]]:
     except orjson.JSONDecodeError:
         message = None
     if not isinstance(message, dict):
-        raise ProtocolError("the process has ended" if not data else "the process talks nonsense")
-    return message, files
+        raise ProtocolError("the process sent an invalid message" if data else "the process has ended")
+    return message, fds

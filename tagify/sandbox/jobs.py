@@ -1,4 +1,4 @@
-"""What a decoding process can be asked to do. Imported there; the parent needs the names alone."""
+"""The jobs of a worker. The parent uses the class only; the decoders are imported in the worker."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,11 +6,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """A piece of work on one file. Fields that its work does not use are left as they are.
+    """One operation on the bytes of one image.
 
-    `work` is one of: `measure` (memory that decoding will take, in bytes), `variant` (the picture at
-    most `width` wide, or as wide as it is where that is 0, as `mime`), `enlarge_never` (the same of a
-    picture that is as wide as that; of a narrower one its width, as a number).
+    `operation` is one of:
+
+    - `measure`: an estimate of the memory that decoding takes, in bytes;
+    - `variant`: the image encoded as `mime`, at most `width` pixels wide (0: its own width);
+    - `variant_unless_narrower`: the same, but only the image's width, as a number, if that is below `width`.
     """
 
     operation: str
@@ -20,16 +22,16 @@ class DecodeJob:
 
 
 def run_job(job: DecodeJob, source: Path) -> int | bytes:
-    """Do it. Raises Undecodable; anything else that decoders come up with."""
-    from tagify import imaging  # noqa: PLC0415 - decoders are loaded where they run
+    """Run a job. Raises Undecodable, and whatever a decoder raises."""
+    from tagify import imaging  # noqa: PLC0415 - decoders are loaded in workers only
 
     match job.operation:
         case "measure":
             return imaging.estimate_decode_bytes(source, max_pixels=job.max_pixels)
-        case "enlarge_never" if (natural := imaging.natural_width(source)) < job.width:
+        case "variant_unless_narrower" if (natural := imaging.natural_width(source)) < job.width:
             return natural
-        case "variant" | "enlarge_never":
+        case "variant" | "variant_unless_narrower":
             return imaging.render_variant(
                 source, width=job.width or None, mime=job.mime, max_pixels=job.max_pixels
             )
-    raise ValueError(f"there is no work named {job.operation}")
+    raise ValueError(f"unknown operation {job.operation}")

@@ -1,4 +1,4 @@
-"""A bounded number of decoding processes, and what becomes of those that fail."""
+"""The sandbox: a bounded pool of decoding workers."""
 
 import asyncio
 import logging
@@ -15,12 +15,12 @@ from tagify.sandbox.worker import DecodeWorker, ForkServer
 logger = logging.getLogger(__name__)
 
 MAX_RESULT_BYTES = 256 << 20
-"""Bytes that a worker may hand back, at most."""
+"""Maximum number of bytes read from the result of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeResult:
-    """What a job came to: bytes or a number, and how long it took in the worker."""
+    """The result of a job, bytes or a number, and the time that it took in the worker."""
 
     data: bytes
     value: int
@@ -28,42 +28,41 @@ class DecodeResult:
 
 
 class Sandbox:
-    """Runs jobs in up to `size` processes; further ones wait their turn.
+    """Runs jobs in up to `size` workers; further jobs wait for one.
 
-    `memory_bytes` is what one job may take, `deadline_s` how long. The processes are started when
-    they are first needed.
+    Each job may take `memory_bytes` and `deadline_s` seconds. Workers are started on demand and reused.
     """
 
     def __init__(self, size: int, *, memory_bytes: int, deadline_s: int) -> None:
         self._permits = asyncio.Semaphore(size)
-        self._memory = memory_bytes
+        self._memory_bytes = memory_bytes
         self._deadline_s = deadline_s
         self._idle: list[DecodeWorker] = []
         self._fork_server: ForkServer | None = None
         self._starting = asyncio.Lock()
         self.killed = 0
-        """Workers that were killed: for taking too long, or since nobody waited any more."""
+        """Workers killed so far: at the deadline, after a crash, or because the caller was cancelled."""
 
     @property
     def idle_pids(self) -> list[int]:
-        """The processes that wait for work."""
+        """The pids of the idle workers."""
         return [worker.pid for worker in self._idle]
 
     async def open(self) -> None:
-        """Start a first process, so that the first job need not wait for it. Raises Unavailable."""
+        """Start a worker, so that the first job does not wait for one. Raises Unavailable."""
         self._idle.append(await self._acquire_worker())
 
     async def run(self, job: DecodeJob, source: SharedBuffer) -> DecodeResult:
-        """Do a job on the source's bytes.
+        """The result of a job on the bytes of `source`.
 
-        Raises Undecodable also where it takes too long, too much memory, or ends its process;
-        Unavailable where no process can be started. Where the caller is cancelled the work ends.
+        Raises Undecodable, also when the job exceeds its time or memory or crashes its worker twice, and
+        Unavailable if no worker can be started. A cancellation kills the worker.
         """
         async with self._permits:
             try:
                 return await self._attempt(job, source)
             except ipc.ProtocolError:
-                # The fault may be another's: the kernel, short of memory, ends whom it likes.
+                # The image may not be the cause: the kernel kills any process when memory is short.
                 self._kill_idle()
             try:
                 return await self._attempt(job, source)
@@ -71,23 +70,23 @@ class Sandbox:
                 raise Undecodable("decoding it crashed the decoder") from error
 
     async def close(self) -> None:
-        """End all processes. No job may run any more."""
+        """End all processes. No job may run."""
         self._kill_idle()
         if self._fork_server is not None:
             await self._fork_server.stop()
             self._fork_server = None
 
     async def _attempt(self, job: DecodeJob, source: SharedBuffer) -> DecodeResult:
-        worker, healthy = await self._acquire_worker(), False
+        worker, is_reusable = await self._acquire_worker(), False
         try:
             async with asyncio.timeout(self._deadline_s):
-                reply, made = await worker.run(job, source, self._deadline_s)
-            healthy = True
-            return _result(reply, made)
+                reply, output = await worker.run(job, source, self._deadline_s)
+            is_reusable = True
+            return _result(reply, output)
         except TimeoutError as error:
             raise Undecodable(f"decoding it takes more than {self._deadline_s} s") from error
         finally:
-            if healthy:
+            if is_reusable:
                 self._idle.append(worker)
             else:
                 self.killed += 1
@@ -95,7 +94,7 @@ class Sandbox:
 
     async def _acquire_worker(self) -> DecodeWorker:
         while not self._idle:
-            # Cut off half way it would leave a worker that nobody knows of.
+            # A cancellation half-way would leave a worker that is in no list.
             await run_to_completion(self._start_worker())
         return self._idle.pop()
 
@@ -104,26 +103,26 @@ class Sandbox:
             for _ in range(2):
                 try:
                     self._fork_server = self._fork_server or await ForkServer.start()
-                    self._idle.append(await self._fork_server.start_worker(self._memory))
+                    self._idle.append(await self._fork_server.start_worker(self._memory_bytes))
                 except (ipc.ProtocolError, OSError, TimeoutError) as error:
-                    logger.warning("no decoding process could be started: %s", error)
+                    logger.warning("cannot start a decoding process: %s", error)
                     if self._fork_server is not None:
                         await self._fork_server.stop()
                     self._fork_server = None
                 else:
                     return
-            raise Unavailable("no decoding process can be started")
+            raise Unavailable("cannot start a decoding process")
 
     def _kill_idle(self) -> None:
         while self._idle:
             self._idle.pop().kill()
 
 
-def _result(reply: dict[str, Any], made: SharedBuffer | None) -> DecodeResult:
+def _result(reply: dict[str, Any], output: SharedBuffer | None) -> DecodeResult:
     data = b""
-    if made is not None:
-        with made:
-            data = made.read(MAX_RESULT_BYTES)
+    if output is not None:
+        with output:
+            data = output.read(MAX_RESULT_BYTES)
     if "undecodable" in reply:
         raise Undecodable(str(reply["undecodable"]))
-    return DecodeResult(data, int(reply.get("number", 0)), float(reply.get("seconds", 0.0)))
+    return DecodeResult(data, int(reply.get("value", 0)), float(reply.get("seconds", 0.0)))

@@ -1,4 +1,4 @@
-"""The parent's side of the nursery and of one worker."""
+"""The parent's handles of the fork server and of its workers."""
 
 import asyncio
 import os
@@ -14,55 +14,55 @@ from tagify.sandbox.jobs import DecodeJob
 from tagify.sandbox.shared_memory import SharedBuffer
 
 START_TIMEOUT_S = 30.0
-"""Longest wait for a process to start, on a machine with much else to do."""
+"""Timeout for the start of a worker, in seconds: enough on a machine under full load."""
 
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "HOME")
-"""What a decoder is told of the outside: no credentials, whatever the service was given."""
+"""Environment variables that are passed to decoders: none that holds a credential."""
 
 
-async def receive_async(end: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """The next packet on a wire that does not block. Raises BrokenWire."""
+async def receive_async(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The next packet of a socket that does not block. Raises ProtocolError."""
     loop = asyncio.get_running_loop()
     while True:
         with suppress(BlockingIOError):
-            return ipc.receive(end)
+            return ipc.receive(connection)
         readable = asyncio.Event()
-        loop.add_reader(end.fileno(), readable.set)
+        loop.add_reader(connection.fileno(), readable.set)
         try:
             await readable.wait()
         finally:
-            loop.remove_reader(end.fileno())
+            loop.remove_reader(connection.fileno())
 
 
 class DecodeWorker:
-    """One process that does one job at a time."""
+    """A process that runs one job at a time."""
 
-    def __init__(self, pid: int, handle: int, end: socket.socket) -> None:
+    def __init__(self, pid: int, pidfd: int, connection: socket.socket) -> None:
         self.pid = pid
-        self._handle = handle
-        self._end = end
+        self._pidfd = pidfd
+        self._connection = connection
 
     async def run(
         self, job: DecodeJob, source: SharedBuffer, deadline_s: int
     ) -> tuple[dict[str, Any], SharedBuffer | None]:
-        """Its reply and the bytes it made. Raises BrokenWire when it has died."""
+        """The reply to a job, and the output if it is bytes. Raises ProtocolError if the worker has died."""
         try:
-            ipc.send(self._end, asdict(job) | {"deadline_s": deadline_s}, [source.fd])
+            ipc.send(self._connection, asdict(job) | {"deadline_s": deadline_s}, [source.fd])
         except OSError as error:
             raise ipc.ProtocolError(str(error)) from error
-        reply, files = await receive_async(self._end)
-        return reply, SharedBuffer(files[0]) if files else None
+        reply, fds = await receive_async(self._connection)
+        return reply, SharedBuffer(fds[0]) if fds else None
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """Kill the process and close its connection."""
         with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-        self._end.close()
-        os.close(self._handle)
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        self._connection.close()
+        os.close(self._pidfd)
 
 
 class ForkServer:
-    """The process that workers are forked from."""
+    """The process from which workers are forked."""
 
     def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
         self._process = process
@@ -70,11 +70,11 @@ class ForkServer:
 
     @classmethod
     async def start(cls) -> Self:
-        """Run it. Raises OSError."""
+        """Start the process. Raises OSError."""
         ours, theirs = ipc.socket_pair()
         ours.setblocking(False)
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        # One arena: what a big picture took is given back when it is done.
+        # With one arena the memory of a large image is returned to the kernel after its job.
         environment |= {"MALLOC_ARENA_MAX": "1"}
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -90,21 +90,21 @@ class ForkServer:
         return cls(process, ours)
 
     async def start_worker(self, memory_bytes: int) -> DecodeWorker:
-        """A new worker that may take so much memory. Raises BrokenWire, OSError, TimeoutError."""
+        """A new worker with this memory limit. Raises ProtocolError, OSError, TimeoutError."""
         ours, theirs = ipc.socket_pair()
         ours.setblocking(False)
         try:
             with theirs:
                 ipc.send(self._control, {"memory_bytes": memory_bytes}, [theirs.fileno()])
             async with asyncio.timeout(START_TIMEOUT_S):
-                reply, files = await receive_async(self._control)
+                reply, fds = await receive_async(self._control)
         except BaseException:
             ours.close()
             raise
-        return DecodeWorker(int(reply["pid"]), files[0], ours)
+        return DecodeWorker(int(reply["pid"]), fds[0], ours)
 
     async def stop(self) -> None:
-        """End it; its workers end with it."""
+        """Kill the process; the kernel kills its workers with it."""
         self._control.close()
         with suppress(ProcessLookupError):
             self._process.kill()

@@ -1,7 +1,7 @@
-"""Pre-signed URLs (AWS Signature Version 4), signed here, hundreds for each list.
+"""Pre-signed URLs (AWS Signature Version 4): a list response holds hundreds of them.
 
-The store's own client takes 70 us for one, most of it for what is the same in all of them: the
-key of the day, the query, the scope. Here that is done once for as long as URLs are signed alike.
+The minio client takes 70 us for each, most of it for parts that all URLs of a list share: the signing key
+of the day, the query, the scope. Here those are computed once per SigningContext.
 """
 
 import hashlib
@@ -13,12 +13,13 @@ from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_LONGEST = timedelta(days=7)
+_LONGEST_LIFETIME = timedelta(days=7)
+"""Upper bound of Signature Version 4."""
 
 
 @dataclass(frozen=True, slots=True)
 class UrlSigner:
-    """Signs URLs of a store (scheme, host and port) with a key of its region."""
+    """Signs URLs of the store at `endpoint` (scheme, host and port)."""
 
     endpoint: str
     region: str
@@ -28,38 +29,38 @@ class UrlSigner:
     def context(
         self, at: datetime, lifetime: timedelta, extra: Mapping[str, str] | None = None, method: str = "GET"
     ) -> "SigningContext":
-        """What all URLs signed for this moment and lifetime have in common.
+        """The context for all URLs that are signed at this time and valid for `lifetime`.
 
-        `extra` are parameters of the query that sort behind `X-Amz`. Raises ValueError when the
-        lifetime is over seven days, the longest that a store honours.
+        `extra`: further query parameters, whose names must sort after `X-Amz`. Raises ValueError if the
+        lifetime is not between a second and seven days.
         """
-        if not timedelta(seconds=1) <= lifetime <= _LONGEST:
-            raise ValueError("a URL is good for a second to seven days")
-        moment = at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        scope = f"{moment[:8]}/{self.region}/s3/aws4_request"
+        if not timedelta(seconds=1) <= lifetime <= _LONGEST_LIFETIME:
+            raise ValueError("the lifetime of a URL must be between one second and seven days")
+        timestamp = at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        scope = f"{timestamp[:8]}/{self.region}/s3/aws4_request"
         query = {
             "X-Amz-Algorithm": _ALGORITHM,
             "X-Amz-Credential": f"{self.access_key}/{scope}",
-            "X-Amz-Date": moment,
+            "X-Amz-Date": timestamp,
             "X-Amz-Expires": str(int(lifetime.total_seconds())),
             "X-Amz-SignedHeaders": "host",
             **(extra or {}),
         }
-        text = "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in query.items())
+        query_string = "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in query.items())
         host = urlsplit(self.endpoint).netloc
         return SigningContext(
             endpoint=self.endpoint,
-            query=text if self.access_key else "",
-            key=_key(self.secret_key, moment[:8], self.region),
+            query=query_string if self.access_key else "",
+            key=_signing_key(self.secret_key, timestamp[:8], self.region),
             request_prefix=f"{method}\n",
-            request_suffix=f"\n{text}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD",
-            string_to_sign_prefix=f"{_ALGORITHM}\n{moment}\n{scope}\n",
+            request_suffix=f"\n{query_string}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD",
+            string_to_sign_prefix=f"{_ALGORITHM}\n{timestamp}\n{scope}\n",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class SigningContext:
-    """All of a signature but the path."""
+    """The parts of a signature that do not depend on the path."""
 
     endpoint: str
     query: str
@@ -69,7 +70,7 @@ class SigningContext:
     string_to_sign_prefix: str
 
     def sign(self, path: str) -> str:
-        """The URL of this path, which begins with a slash; without a key it is not signed."""
+        """The signed URL for this path, which starts with a slash; unsigned if there is no access key."""
         path = quote(path, safe="/-_.~")
         if not self.query:
             return f"{self.endpoint}{path}"
@@ -79,7 +80,7 @@ class SigningContext:
 
 
 @lru_cache(maxsize=8)
-def _key(secret: str, day: str, region: str) -> bytes:
+def _signing_key(secret: str, day: str, region: str) -> bytes:
     key = f"AWS4{secret}".encode()
     for part in (day, region, "s3", "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")

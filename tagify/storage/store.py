@@ -1,7 +1,7 @@
-"""Originals and thumbs in an S3 store, by content.
+"""Client of the S3 object store: originals and thumbs, addressed by content.
 
-The same bytes are stored once, and no object is ever overwritten with other bytes. The
-`minio` client is synchronous; it runs in a few threads.
+The same bytes are stored once, and an object is never overwritten with other bytes. The `minio` client
+blocks, so it runs in a thread pool.
 """
 
 import asyncio
@@ -32,21 +32,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_SINGLE_PUT = 64 << 20
-"""Bytes in memory up to this length go up in one request."""
+"""Maximum number of bytes that are uploaded in one request; more go up in parts."""
 
 PART_SIZE = 16 << 20
-"""Streams longer than this go up in parts of this size; memory for an upload is one part."""
+"""Size of a part of a multipart upload, in bytes; an upload holds one part in memory."""
 
-_GONE = {"NoSuchKey", "NoSuchObject", "NoSuchBucket"}
+_NOT_FOUND = {"NoSuchKey", "NoSuchObject", "NoSuchBucket"}
 _STORED = {200, 412}
-"""Stored now, or there already."""
+"""Status of a conditional PUT: stored now, or an object with this key exists (`If-None-Match: *`)."""
 
 _OWNED = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """The bytes of a whole object and the media type they were stored with."""
+    """The bytes of an object and the media type it was stored with."""
 
     data: bytes
     mime: str
@@ -54,7 +54,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object in a listing, of `length` bytes. `content` is None where its key is none of ours."""
+    """An entry of a listing; `length` in bytes. `content` is None if the key is not one of ours."""
 
     key: str
     modified: datetime
@@ -63,7 +63,7 @@ class ListedObject:
 
 
 class ObjectStore:
-    """The object store of one process."""
+    """The originals and thumbs in the S3 store. Methods that send requests raise Unavailable or Busy."""
 
     def __init__(self, settings: CommonSettings, *, threads: int = 8) -> None:
         parts = urlsplit(settings.s3_endpoint)
@@ -92,31 +92,31 @@ class ObjectStore:
             region=settings.s3_region,
             http_client=self._pool,
         )
-        self._objects = ObjectKeys(settings)
-        self._names = self._objects.bucket_names
-        self._threads = ThreadPool("blobs", threads)
+        self._keys = ObjectKeys(settings)
+        self._buckets = self._keys.bucket_names
+        self._threads = ThreadPool("s3", threads)
 
     def object_key(self, bucket: Bucket, content: Content) -> str:
-        """Where the object of this content lies in its bucket."""
-        return self._objects.object_key(bucket, content)
+        """The key of the object with this content."""
+        return self._keys.object_key(bucket, content)
 
     async def ensure_buckets(self) -> None:
-        """Make the buckets that are not there. Raises Unavailable."""
-        for name in self._names.values():
+        """Create the buckets that do not exist."""
+        for name in self._buckets.values():
             await self._run(self._ensure_bucket, name)
 
     async def ping(self) -> None:
-        """Return when the store answers and the buckets are there. Raises Unavailable otherwise."""
-        for name in self._names.values():
+        """Check that the store answers and the buckets exist. Raises Unavailable otherwise."""
+        for name in self._buckets.values():
             if not await self._run(self._client.bucket_exists, name):
-                raise Unavailable(f"bucket {name} is not there")
+                raise Unavailable(f"bucket {name} does not exist")
 
     async def clock_skew(self) -> timedelta:
-        """How far the store's clock is ahead of this machine's. Raises Unavailable."""
+        """The difference between the clock of the store and that of this machine; positive if it is ahead."""
         return await self._run(self._clock_skew)
 
     async def exists(self, bucket: Bucket, content: Content) -> bool:
-        """Whether the object is stored. Raises Unavailable."""
+        """Whether the object exists."""
         try:
             await self.object_size(bucket, content)
         except NotFound:
@@ -124,31 +124,31 @@ class ObjectStore:
         return True
 
     async def object_size(self, bucket: Bucket, content: Content) -> int:
-        """The object's length in bytes. Raises NotFound, Unavailable."""
+        """The length of the object in bytes. Raises NotFound."""
         stat = await self._run(
-            self._client.stat_object, self._names[bucket], self.object_key(bucket, content)
+            self._client.stat_object, self._buckets[bucket], self.object_key(bucket, content)
         )
         return stat.size or 0
 
     async def upload(self, bucket: Bucket, content: Content, data: bytes, mime: str) -> None:
-        """Store these bytes where none are. Returns once the store has them safe. Raises Unavailable."""
+        """Store the bytes unless the object exists. Returns once the store has acknowledged them."""
         if len(data) > MAX_SINGLE_PUT:
             await self.upload_stream(bucket, content, io.BytesIO(data), len(data), mime)
             return
-        # The bytes of an original have been hashed already: the store checks them by that.
+        # The content is the hash of an original: the store verifies the body against it.
         digest = content if bucket is Bucket.ORIGINALS else hashlib.sha256(data).hexdigest()
-        await self._run(self._put, self._objects.url_path(bucket, content), data, digest, mime)
+        await self._run(self._put, self._keys.url_path(bucket, content), data, digest, mime)
 
     async def upload_stream(
         self, bucket: Bucket, content: Content, stream: BinaryIO, length: int, mime: str
     ) -> None:
-        """Store `length` bytes read from the stream in a thread.
+        """Store `length` bytes, read from the stream in a thread.
 
-        An error raised by the stream's `read` passes through, and nothing is stored. Raises Unavailable.
+        An error raised by the stream's `read` is raised here, and nothing is stored.
         """
         await self._run(
             self._client.put_object,
-            self._names[bucket],
+            self._buckets[bucket],
             self.object_key(bucket, content),
             stream,
             length,
@@ -158,41 +158,41 @@ class ObjectStore:
         )
 
     async def download(self, bucket: Bucket, content: Content) -> StoredObject:
-        """The whole object. Raises NotFound, Unavailable."""
-        return await self._run(self._get, self._names[bucket], self.object_key(bucket, content))
+        """The object with all of its bytes. Raises NotFound."""
+        return await self._run(self._get, self._buckets[bucket], self.object_key(bucket, content))
 
     async def delete(self, bucket: Bucket, content: Content) -> None:
-        """Remove the object; none there is no error. Raises Unavailable."""
-        await self._run(self._client.remove_object, self._names[bucket], self.object_key(bucket, content))
+        """Delete the object, if it exists."""
+        await self._run(self._client.remove_object, self._buckets[bucket], self.object_key(bucket, content))
 
     async def list_objects(self, bucket: Bucket, after: str, limit: int) -> list[ListedObject]:
-        """Up to `limit` objects behind the key `after` (`""`: from the first). Raises Unavailable."""
-        return await self._run(self._listed, self._names[bucket], after, limit)
+        """Up to `limit` objects in order of their keys, after the key `after` (`""`: from the first)."""
+        return await self._run(self._list_page, self._buckets[bucket], after, limit)
 
     async def delete_key(self, bucket: Bucket, key: str) -> None:
-        """Remove an object that a listing told of; none there is no error. Raises Unavailable."""
-        await self._run(self._client.remove_object, self._names[bucket], key)
+        """Delete an object by its key, as a listing returned it, if it exists."""
+        await self._run(self._client.remove_object, self._buckets[bucket], key)
 
     def presign(self, bucket: Bucket, content: Content, lifetime: timedelta, method: str = "GET") -> str:
-        """A URL that anybody may use for that long. Signed here, without asking the store."""
-        stamp = self._signer.context(utcnow(), lifetime, method=method)
-        return stamp.sign(self._objects.url_path(bucket, content))
+        """A pre-signed URL that is valid for `lifetime`. Signed here, without a request to the store."""
+        context = self._signer.context(utcnow(), lifetime, method=method)
+        return context.sign(self._keys.url_path(bucket, content))
 
     async def close(self) -> None:
-        """End the threads and the connections."""
+        """Wait for running calls, and close the connections."""
         await self._threads.close()
         self._pool.clear()
 
-    def _listed(self, bucket: str, after: str, limit: int) -> list[ListedObject]:
+    def _list_page(self, bucket: str, after: str, limit: int) -> list[ListedObject]:
         objects = self._client.list_objects(
-            bucket, prefix=self._objects.prefix or None, recursive=True, start_after=after or None
+            bucket, prefix=self._keys.prefix or None, recursive=True, start_after=after or None
         )
         return [
             ListedObject(
                 item.object_name,
                 item.last_modified,
                 item.size or 0,
-                self._objects.content_of(item.object_name),
+                self._keys.content_of(item.object_name),
             )
             for item in itertools.islice(objects, limit)
             if item.object_name and item.last_modified
@@ -201,8 +201,8 @@ class ObjectStore:
     def _clock_skew(self) -> timedelta:
         response = self._pool.request("GET", self._endpoint, retries=False)
         response.drain_conn()
-        there = parsedate_to_datetime(response.headers["Date"])
-        return there - datetime.now(UTC)
+        server_time = parsedate_to_datetime(response.headers["Date"])
+        return server_time - datetime.now(UTC)
 
     def _ensure_bucket(self, name: str) -> None:
         if self._client.bucket_exists(name):
@@ -210,14 +210,14 @@ class ObjectStore:
         try:
             self._client.make_bucket(name)
         except S3Error as error:
-            # Three services start at once, and one of them is first.
+            # Three services start at the same time, and another one has created it meanwhile.
             if error.code not in _OWNED:
                 raise
 
     def _put(self, path: str, data: bytes, digest: str, mime: str) -> None:
-        """One signed request, refused by the store where there is such an object.
+        """A signed conditional request: the store refuses it if the object exists.
 
-        The client's own `put_object` would hash the bytes once more, and can set no condition.
+        The client's `put_object` would hash the bytes once more, and cannot send a condition.
         """
         url, now = urlsplit(self._endpoint + path), utcnow()
         signed = sign_v4_s3(
@@ -238,7 +238,7 @@ class ObjectStore:
         headers = {name: str(value) for name, value in signed.items()}
         response = self._pool.request("PUT", url.geturl(), body=data, headers=headers)
         if response.status not in _STORED:
-            raise Unavailable(f"the S3 server refused to store: status {response.status}")
+            raise Unavailable(f"the S3 server refused the upload with status {response.status}")
 
     def _get(self, bucket: str, key: str) -> StoredObject:
         response = self._client.get_object(bucket, key)
@@ -252,17 +252,17 @@ class ObjectStore:
 
     async def _run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            # A store may send a byte now and then and never end: the connection's own limits do not see that.
+            # The timeouts of a connection do not end a response that trickles in byte by byte.
             async with asyncio.timeout(self._timeout_s * 12):
                 return await self._threads.run(call, *args, **kwargs)
         except S3Error as error:
-            if error.code in _GONE:
+            if error.code in _NOT_FOUND:
                 raise NotFound("no such object") from error
-            raise Unavailable(f"the S3 server refused: {error.code}") from error
+            raise Unavailable(f"the S3 server refused the request: {error.code}") from error
         except (HTTPError, ServerError, InvalidResponseError, MinioException, TimeoutError) as error:
             raise Unavailable("the S3 server does not answer") from error
 
 
 def as_binary(stream: object) -> BinaryIO:
-    """A reader with `read(size)` alone, as the type that uploads ask for."""
+    """An object with a `read(size)` method, typed as the stream that `upload_stream` takes."""
     return cast(BinaryIO, stream)

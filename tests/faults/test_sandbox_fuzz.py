@@ -1,4 +1,4 @@
-"""Damaged pictures of every format, through a real worker: an answer or a sentence, no hang, no growth."""
+"""Damaged images of every format through a real worker: a result or a reason, no hang, no growth."""
 
 import asyncio
 import io
@@ -14,10 +14,10 @@ from tagify.sandbox import DecodeJob, Sandbox, SharedBuffer
 from tests.support import pictures
 
 MUTANTS = 60
-"""Of each format."""
+"""Number of damaged images of each format."""
 
 GROWTH = 30 << 20
-"""Bytes that a worker may have grown by, after hundreds of pictures."""
+"""Maximum growth of a worker after MUTANTS images, in bytes."""
 
 FORMATS = {
     "jpeg": pictures.jpeg(300, 200),
@@ -33,22 +33,24 @@ FORMATS = {
 
 
 def mutant(data: bytes, random: Random) -> bytes:
-    """A few bytes changed, removed, doubled or set to extremes; the head is hit most."""
-    made = bytearray(data)
+    """The data with a few bytes changed, removed, doubled or set to extremes, most of them near the start."""
+    mutated = bytearray(data)
     for _ in range(random.randint(1, 12)):
-        place = int(len(made) * random.random() ** 3) if made else 0
+        position = int(len(mutated) * random.random() ** 3) if mutated else 0
         match random.randrange(5):
             case 0:
-                made[place : place + 1] = random.randbytes(1)
+                mutated[position : position + 1] = random.randbytes(1)
             case 1:
-                made[place : place + 4] = random.choice((b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff"))
+                mutated[position : position + 4] = random.choice(
+                    (b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff")
+                )
             case 2:
-                del made[place : place + random.randint(1, 40)]
+                del mutated[position : position + random.randint(1, 40)]
             case 3:
-                made[place:place] = made[place : place + random.randint(1, 40)]
+                mutated[position:position] = mutated[position : position + random.randint(1, 40)]
             case _:
-                del made[random.randint(len(made) // 4, len(made)) :]
-    return bytes(made)
+                del mutated[random.randint(len(mutated) // 4, len(mutated)) :]
+    return bytes(mutated)
 
 
 def resident(pid: int) -> int:
@@ -56,11 +58,11 @@ def resident(pid: int) -> int:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-async def test_mutants_are_drawn_or_refused(kind: str) -> None:
+async def test_damaged_images_are_decoded_or_refused(kind: str) -> None:
     random = Random(kind)
     sandbox = Sandbox(1, memory_bytes=1 << 30, deadline_s=20)
-    files = len(os.listdir("/proc/self/fd"))
-    drawn = refused = 0
+    fds = len(os.listdir("/proc/self/fd"))
+    decoded = refused = 0
     try:
         await sandbox.open()
         start = resident(worker := sandbox.idle_pids[0])
@@ -68,22 +70,22 @@ async def test_mutants_are_drawn_or_refused(kind: str) -> None:
             job = DecodeJob(
                 "variant", 20_000_000, width=160, mime=random.choice(("image/webp", "image/jpeg"))
             )
-            with SharedBuffer() as sheet:
-                sheet.append(mutant(FORMATS[kind], random))
+            with SharedBuffer() as source:
+                source.append(mutant(FORMATS[kind], random))
                 try:
                     async with asyncio.timeout(60):
-                        made = await sandbox.run(job, sheet)
+                        result = await sandbox.run(job, source)
                 except Undecodable as error:
                     assert str(error)
                     refused += 1
                 else:
-                    Image.open(io.BytesIO(made.data)).load()
-                    drawn += 1
+                    Image.open(io.BytesIO(result.data)).load()
+                    decoded += 1
         if sandbox.killed == 0:
             assert sandbox.idle_pids == [worker]
             assert resident(worker) - start < GROWTH
     finally:
         await sandbox.close()
     assert refused > 0
-    assert drawn + refused == MUTANTS
-    assert len(os.listdir("/proc/self/fd")) <= files
+    assert decoded + refused == MUTANTS
+    assert len(os.listdir("/proc/self/fd")) <= fds
