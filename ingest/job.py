@@ -12,17 +12,17 @@ class JobResult(Enum):
     """Result of an import job.
 
     `done`: its write is durable, or there was nothing to write. `changed`: the file is not the one that
-    was seen. `refused`: the catalog refused the write.
+    was found. `rejected`: the catalog rejected the write.
     """
 
     DONE = "done"
     CHANGED = "changed"
-    REFUSED = "refused"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
 class ImportJob:
-    """One file to import, with its facts when it was seen. `live`: found by an event, not by a scan."""
+    """One file to import, with its facts when it was found. `live`: found by an event, not by a scan."""
 
     library_id: LibraryId
     root: str

@@ -23,7 +23,7 @@ class LibraryRemover:
     def __init__(self, catalog: Catalog, store: ObjectStore, *, mark_age_s: float) -> None:
         self._catalog = catalog
         self._store = store
-        self._condemned_s = mark_age_s
+        self._mark_age_s = mark_age_s
 
     async def run(self, library: Library, token: int) -> None:
         """Delete everything of the library but its files. Raises LeaseLost."""
@@ -34,13 +34,13 @@ class LibraryRemover:
         ):
             pass
         while await retry_while_unavailable("catalog", lambda: removal.count_objects_left(library.id)):
-            if not await retry_while_unavailable("objects", self._remove_objects):
+            if not await retry_while_unavailable("objects", self._delete_marked_objects):
                 await asyncio.sleep(MARK_CHECK_INTERVAL_S)
         await retry_while_unavailable("catalog", lambda: removal.delete_library(library.id))
         logger.info("library removed", extra=fields(library=library.name, path=library.path))
 
-    async def _remove_objects(self) -> int:
-        return await delete_marked_objects(self._catalog, self._store, self._condemned_s)
+    async def _delete_marked_objects(self) -> int:
+        return await delete_marked_objects(self._catalog, self._store, self._mark_age_s)
 
     def _objects_of(self, content: Content, length: int) -> Iterator[MarkedObject]:
         yield MarkedObject(

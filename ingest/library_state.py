@@ -75,12 +75,12 @@ class LibraryRecord:
             self.scan_requests.request()
 
     async def save_state(self, state: LibraryState, reason: str) -> None:
-        """ImageCommand the state of the root, with the reason of a suspension."""
+        """Write the state of the root, with the reason of a suspension."""
         await retry_while_unavailable("catalog", lambda: self.status.set_state(state, reason))
         self._library = replace(self._library, state=state, scan_error=reason)
 
     async def save_identity(self, identity: RootIdentity) -> None:
-        """ImageCommand the identity that the root is compared with from now on."""
+        """Write the identity that the root is compared with from now on."""
         await retry_while_unavailable("catalog", lambda: self.status.set_identity(identity))
         self._library = replace(self._library, identity=identity)
 

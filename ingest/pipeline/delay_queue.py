@@ -1,9 +1,9 @@
-"""Delays files that were written a moment ago until they reach a minimum age.
+"""Delays recently written files until they reach a minimum age.
 
 The kernel's file times advance in ticks of some milliseconds. A file that is read in the tick in which it
 was written may be written once more in the same tick and look the same ever after: same size, same time,
 other bytes. And a scan may find a file in the middle of its copying. So a file younger than the settle
-time is not read yet, however it was found.
+time is not read yet, whether an event or a scan found it.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ MAX_ORIGINAL_BYTES = 128 << 20
 """Bytes of originals in memory at a time, from their reading to the end of their upload."""
 
 LARGE_SHARE = 0.125
-"""An image that decodes to more than this share of the budget is large: one at a time is processed."""
+"""Images that decode to more than this share of the budget are processed one at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class _QueuedJob:
 class Pipeline:
     """A bounded priority queue of import jobs and the workers that process them.
 
-    Images that decode to a large size are processed one at a time by a worker of their own, so that small
-    ones never queue behind many of them.
+    Images that decode to a large size are processed one at a time by a separate worker, so that small images
+    never queue behind many of them.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Pipeline:
         self._files.add(outcome="failed" if command.error else "ready")
         durable = await self._batch_writer.enqueue(command, live=job.live)
         durable.add_done_callback(
-            lambda done: queued.resolve(JobResult.REFUSED if done.exception() else JobResult.DONE)
+            lambda done: queued.resolve(JobResult.REJECTED if done.exception() else JobResult.DONE)
         )
         return None
 

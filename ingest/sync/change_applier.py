@@ -1,8 +1,8 @@
 """Applies the differences that a scan or an event found: a file to import, a move, or a missing file.
 
-The scanner and the event follower run at the same time, and each may have read the catalog a moment ago.
-So every difference is checked again here, files in the pipeline are left alone, and every write names the
-path that it was decided for.
+The scanner and the event follower run concurrently, and the catalog may have changed since they read it. So
+every difference is checked again here, files in the pipeline are skipped, and every write names the path
+that it was decided for.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class ChangeApplier:
         self._debouncer = debouncer
         self._threads = threads
         self._in_flight: dict[str, bool] = {}
-        """Path of each file in the pipeline → whether something happened at the path since."""
+        """Path of each file in flight → whether an event was reported at the path meanwhile."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -76,14 +76,14 @@ class ChangeApplier:
         await self._idle.wait()
 
     def defer_if_in_flight(self, path: str) -> bool:
-        """Whether the file at this path is in flight; if so, the path is reconciled again afterwards."""
+        """Whether the file at this path is in flight; if so, its path is reconciled again afterwards."""
         if path in self._in_flight:
             self._in_flight[path] = True
             return True
         return False
 
     async def apply_added(self, added: Sequence[Added], *, live: bool) -> None:
-        """ImageCommand moves, and import all other files that are new or changed."""
+        """Write moves, and import all other files that are new or changed."""
         files = {item.file.path: item.file for item in added if not self.defer_if_in_flight(item.file.path)}
         if not files:
             return
@@ -98,7 +98,7 @@ class ChangeApplier:
             await self._import(files[path], live=live)
 
     async def confirm_missing(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
-        """Those whose file is certainly absent and that have not moved, by a second check of both."""
+        """Entries whose file is certainly absent and that have not moved: checks disk and catalog again."""
         idle = [entry for entry in entries if not self.defer_if_in_flight(entry.file.path)]
         absent = await self._threads.run(self._absent, idle)
         missing: list[CatalogEntry] = []
@@ -116,7 +116,7 @@ class ChangeApplier:
         )
 
     async def _write_moves(self, moves: Sequence[MoveImage]) -> None:
-        """ImageCommand moves; reconcile again where another task has moved the image meanwhile."""
+        """Write moves; reconcile again where another task has moved the image meanwhile."""
         await self._batch_writer.write_all(moves)
         entries = await self._entries_at([move.file.path for move in moves])
         for move in moves:
@@ -147,14 +147,14 @@ class ChangeApplier:
             await self._submit(job)
 
     async def _submit(self, job: ImportJob) -> None:
-        """Submit to the pipeline, waiting for capacity; its result is processed when it comes."""
+        """Submit to the pipeline, waiting for capacity; the result is processed when its future resolves."""
         with self._done_if_cancelled(job):
             result = await self._pipeline.submit(job)
         result.add_done_callback(lambda done: self._process_result(job.file.path, done.result()))
 
     @contextmanager
     def _done_if_cancelled(self, job: ImportJob) -> Iterator[None]:
-        """A job that was not handed over because of a cancellation is no longer in flight."""
+        """End the flight of a job that a cancellation kept out of the queue."""
         try:
             yield
         except asyncio.CancelledError:
@@ -162,18 +162,18 @@ class ChangeApplier:
             raise
 
     def _process_result(self, path: str, result: JobResult) -> None:
-        """The file is not in flight any more; reconcile its path again where the result or an event asks."""
-        happened = self._in_flight.pop(path, False)
+        """End the flight of a file; reconcile its path again where the result or an event requires it."""
+        had_event = self._in_flight.pop(path, False)
         if not self._in_flight:
             self._idle.set()
-        if result is JobResult.REFUSED:
-            # The reason of a refusal may take a while to go away: the longest wait.
+        if result is JobResult.REJECTED:
+            # The reason of a rejection may last for a while: use the longest wait.
             self._reconcile_again(path, EventKind.MODIFIED)
         elif result is JobResult.CHANGED:
             self._reconcile_again(path, EventKind.CREATED)
-        elif happened:
+        elif had_event:
             self._reconcile_again(path, EventKind.CLOSED)
 
     def _reconcile_again(self, path: str, kind: EventKind) -> None:
-        """Pass an event of our own to the debouncer. The kind says how long it waits."""
+        """Add an event to the debouncer; its kind determines the wait."""
         self._debouncer.add(PathEvent(path, kind), monotonic())

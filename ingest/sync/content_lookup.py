@@ -1,4 +1,4 @@
-"""Finds images with the same content in the catalog, and tells whether their files have left their paths."""
+"""Finds images with the same content in the catalog, and one of them whose file has moved."""
 
 from ingest.pipeline.content_lookup import ContentMatches
 from ingest.sync.file_presence import FilePresence

@@ -14,7 +14,7 @@ from tagify.metrics import Counter
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 2.0
-"""Longest wait for events before the watch is looked up again: it may have been replaced, in seconds."""
+"""Longest wait for events before the current watch is read again, in seconds: it may have been replaced."""
 
 SHORTEST_WAIT_S = 0.01
 """Shortest wait, in seconds, so that a path that is due at once does not make a busy loop."""
@@ -47,8 +47,8 @@ class EventFollower:
             if paths := self._debouncer.pop_quiet(now):
                 await self._reconcile(paths)
                 continue
-            due = self._debouncer.next_due_at()
-            wait_s = min(LONGEST_WAIT_S, due - now) if due is not None else LONGEST_WAIT_S
+            due_at = self._debouncer.next_due_at()
+            wait_s = min(LONGEST_WAIT_S, due_at - now) if due_at is not None else LONGEST_WAIT_S
             await self._receive(max(SHORTEST_WAIT_S, wait_s))
 
     async def _reconcile(self, paths: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Tells for certain that a file is absent. Blocking: call it in a thread.
+"""Determines whether a file is certainly absent. Blocking: call it in a thread.
 
 A disk that fails, or a root that is not the one that was approved, proves nothing.
 """
@@ -34,7 +34,7 @@ class FilePresence:
             file = stat_file(library.path, entry.file.path)
         except OSError:
             return False
-        # The root is probed last: most files are present, and an absent one may be gone with its mount.
+        # The root is probed last: most files are present, and an absent one may be on a lost mount.
         return (file is None or file.inode != entry.file.inode) and _has_intact_root(library)
 
 

@@ -1,4 +1,4 @@
-"""Tells the type of the file system of a folder."""
+"""Type of the file system that holds a folder."""
 
 from pathlib import Path
 
