@@ -1,0 +1,52 @@
+"""The merge join of folder and catalog."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.sync.diff import Added, Removed, Unchanged, diff
+from ingest.sync.walk import Unreadable, WalkItem
+from tagify.model import CatalogEntry, FileFacts, ImageId, ImageState, LibraryId
+
+PATHS = st.lists(st.sampled_from(["a.jpg", "b.jpg", "c/d.jpg", "c/e.jpg", "f.jpg"]), unique=True).map(sorted)
+
+
+def entry(path: str, size: int) -> CatalogEntry:
+    return CatalogEntry(ImageId("0" * 24), LibraryId("0" * 24), FileFacts(path, size, 0, 0), ImageState.READY)
+
+
+async def stream(items: list[WalkItem]) -> AsyncIterator[WalkItem]:
+    for item in items:
+        yield item
+
+
+async def entries(items: list[CatalogEntry]) -> AsyncIterator[CatalogEntry]:
+    for item in items:
+        yield item
+
+
+@given(PATHS, PATHS, st.sets(st.sampled_from(["a.jpg", "c/d.jpg"])))
+def test_the_diff_has_all_differences(disk: list[str], catalog: list[str], changed: set[str]) -> None:
+    async def collect() -> list[object]:
+        files = stream([FileFacts(path, 2 if path in changed else 1, 0, 0) for path in disk])
+        return [item async for item in diff(files, entries([entry(path, 1) for path in catalog]))]
+
+    differences = asyncio.run(collect())
+    added = {item.file.path for item in differences if isinstance(item, Added)}
+    removed = {item.entry.file.path for item in differences if isinstance(item, Removed)}
+    unchanged = {item.path for item in differences if isinstance(item, Unchanged)}
+    assert removed == set(catalog) - set(disk)
+    assert added == (set(disk) - set(catalog)) | (set(disk) & set(catalog) & changed)
+    assert unchanged == (set(disk) & set(catalog)) - changed
+
+
+async def test_nothing_is_removed_below_an_unreadable_folder() -> None:
+    differences = [
+        item
+        async for item in diff(
+            stream([Unreadable("c", "EIO")]), entries([entry("a.jpg", 1), entry("c/d.jpg", 1)])
+        )
+    ]
+    assert [item.entry.file.path for item in differences if isinstance(item, Removed)] == ["a.jpg"]
