@@ -1,1 +1,1 @@
-"""The service that delivers bytes: thumbs, variants and originals."""
+"""The edge service: delivers thumbs, variants and originals over HTTP."""

@@ -1,4 +1,4 @@
-"""`python -m edge`: the edge."""
+"""`python -m edge`: runs the edge service."""
 
 from edge.app import build
 from tagify.runtime import Address, serve

@@ -1,4 +1,4 @@
-"""Wiring: the edge's parts, each with its lifetime, and its routes."""
+"""Composition root of the edge: builds its objects, each with its lifetime, and adds the routes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,11 +42,11 @@ from tagify.storage.store import ObjectStore
 from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, new_app
 
 STORE_THREADS = 2
-"""The store is asked by Origin; these are for readiness."""
+"""Threads of the S3 client, which only checks readiness here: Upstream reads the objects."""
 
 
 def build(settings: EdgeSettings) -> web.Application:
-    """The edge as an application."""
+    """The application of the edge service."""
     metrics = Metrics()
 
     async def ping_catalog() -> None:
@@ -58,14 +58,14 @@ def build(settings: EdgeSettings) -> web.Application:
     app = new_app(metrics, {"mongo": ping_catalog, "s3": ping_store}, cors_origins=settings.cors_origins)
     app[SETTINGS] = settings
     app[PRESIGNED_REDIRECT] = PresignedRedirect(settings)
-    app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent.")
+    app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent to clients.")
     app[VARIANT_RESPONSES] = metrics.counter(
         "edge_variant_answers_total",
-        "Variants by where they came from: memory, disk, handed (as a file), made, joined or refused.",
+        "Variants served, by origin: memory, disk, handed (NGINX sends the file), made, joined or refused.",
         labelled=True,
     )
-    memory_bytes = metrics.gauge("edge_memory_bytes", "Answers in memory, in bytes.")
-    app[MEMORY_CACHE] = MemoryCache(settings.edge_memory_bytes, memory_bytes)
+    memory_gauge = metrics.gauge("edge_memory_bytes", "Size of the memory cache, in bytes.")
+    app[MEMORY_CACHE] = MemoryCache(settings.edge_memory_bytes, memory_gauge)
     app.cleanup_ctx.extend([_stores, _upstream, _sandbox, _variants, _purge_followers])
     for module in (originals, variants, thumbs):
         app.add_routes(module.routes)
@@ -82,9 +82,11 @@ async def _stores(app: web.Application) -> AsyncIterator[None]:
 
 async def _upstream(app: web.Application) -> AsyncIterator[None]:
     settings, metrics = app[SETTINGS], app[METRICS]
-    state = metrics.gauge("edge_circuit_open", "Whether a server is left alone for failing: 1, by server.")
-    refused = metrics.counter("edge_circuit_refused_total", "Calls refused meanwhile.", labelled=True)
-    transfers = metrics.gauge("edge_transfers", "Transfers from the S3 server that are under way.")
+    state = metrics.gauge("edge_circuit_open", "1 while the circuit breaker is open, by server.")
+    refused = metrics.counter(
+        "edge_circuit_refused_total", "Calls refused by an open circuit.", labelled=True
+    )
+    transfers = metrics.gauge("edge_transfers", "Transfers from the S3 server in progress.")
     async with upstream_session(settings.s3_timeout_s) as session:
         app[UPSTREAM] = Upstream(
             session,
@@ -96,8 +98,10 @@ async def _upstream(app: web.Application) -> AsyncIterator[None]:
                 in_use=transfers,
                 what="transfers from the S3 server",
             ),
-            seconds=metrics.histogram("edge_upstream_seconds", "Time to the S3 server's head, by method."),
-            received=metrics.counter("edge_bytes_in_total", "Bytes from the S3 server."),
+            seconds=metrics.histogram(
+                "edge_upstream_seconds", "Time to the S3 server's response head, by method."
+            ),
+            received=metrics.counter("edge_bytes_in_total", "Bytes received from the S3 server."),
             read_timeout_s=settings.s3_timeout_s,
         )
         app[METADATA_CACHE] = MetadataCache(
@@ -105,7 +109,7 @@ async def _upstream(app: web.Application) -> AsyncIterator[None]:
             app[UPSTREAM],
             CircuitBreaker("MongoDB", state=state, refused=refused),
             timeout_s=settings.mongo_timeout_s,
-            stale=metrics.counter("edge_stale_total", "Images by id as MongoDB had them a while ago."),
+            stale=metrics.counter("edge_stale_total", "Images served from a stale entry of the cache."),
         )
         yield
         await app[METADATA_CACHE].close()
@@ -118,7 +122,7 @@ async def _sandbox(app: web.Application) -> AsyncIterator[None]:
         memory_bytes=settings.edge_decode_mb << 20,
         deadline_s=settings.edge_decode_s,
     )
-    # Loading the decoders takes a moment, and nothing but the first variant waits for it.
+    # Opened in the background: loading the decoders takes a moment, and only variants need them.
     open_task = asyncio.create_task(app[SANDBOX].open())
     yield
     await cancel_and_wait(open_task)
@@ -160,10 +164,10 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _purge_followers(app: web.Application) -> AsyncIterator[None]:
-    settings, purges = app[SETTINGS], app[CATALOG].purge_log
+    settings, purge_log = app[SETTINGS], app[CATALOG].purge_log
     cache_dir, widths = settings.edge_cache_dir, settings.media_widths
     invalidations = app[METRICS].counter(
-        "edge_forgotten_total", "Removed contents that a cache has forgotten, by cache.", labelled=True
+        "edge_forgotten_total", "Removed contents invalidated, by cache.", labelled=True
     )
 
     async def invalidate(purge: PurgeEntry) -> None:
@@ -174,14 +178,16 @@ async def _purge_followers(app: web.Application) -> AsyncIterator[None]:
             session, settings.edge_purge_url, widths=widths, origins=settings.cors_origins
         )
         followers = [
-            PurgeFollower(purges, cache_dir / "edge.purged", invalidate, invalidations, delay_s=PURGE_DELAY_S)
+            PurgeFollower(
+                purge_log, cache_dir / "edge.purged", invalidate, invalidations, delay_s=PURGE_DELAY_S
+            )
         ]
         if settings.edge_purge_url:
-            # NGINX is filled from here: it forgets after every edge has.
+            # NGINX is filled from the edges, so it is purged after all of them.
             nginx_delay_s = 2 * PURGE_DELAY_S
             followers.append(
                 PurgeFollower(
-                    purges,
+                    purge_log,
                     cache_dir / "nginx.purged",
                     nginx_caches.purge,
                     invalidations,

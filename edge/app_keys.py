@@ -1,4 +1,4 @@
-"""What the application holds, by typed keys."""
+"""Typed keys of the objects that the application holds."""
 
 from typing import Final
 

@@ -1,4 +1,7 @@
-"""What the catalog says of images and contents; remembered, so that media go on while it is away."""
+"""Cache of image metadata in front of the catalog: media are served while MongoDB is down.
+
+Implements stale-while-revalidate and stale-if-error (RFC 5861) for images.
+"""
 
 import asyncio
 import time
@@ -20,26 +23,26 @@ from tagify.model import Content, Image, ImageId, OriginalInfo
 T = TypeVar("T")
 
 CATALOG_WAIT_S = 1.0
-"""Longest wait for the catalog where there is another answer, in seconds."""
+"""Timeout of a catalog query where a fallback exists, in seconds."""
 
 IMAGE_CAPACITY = 20_000
-"""Images that are remembered, of some kilobyte each at most."""
+"""Cached images, at most; each takes about a kilobyte."""
 
 FRESH_S = 1.0
-"""How long what was said of an image is taken for granted, in seconds."""
+"""How long a cached image is served without revalidation, in seconds."""
 
 STALE_WHILE_REVALIDATE_S = 30.0
-"""How long it is answered at once and asked about meanwhile (stale-while-revalidate), in seconds."""
+"""How long a stale image is served while it is revalidated in the background, in seconds."""
 
 MAX_REFRESHES = 64
-"""Questions that nobody waits for, at the same time, at most."""
+"""Concurrent background revalidations, at most."""
 
 STALE_IF_ERROR_S = 86_400.0
-"""How long it stands in where the catalog is away (stale-if-error), in seconds."""
+"""How long a stale image is served while the catalog is down, in seconds."""
 
 ORIGINAL_CAPACITY = 20_000
 ORIGINAL_TTL_S = 3600.0
-"""How long what was said of a content is taken for granted, in seconds: its length never changes."""
+"""How long the metadata of a content is cached, in seconds: a content never changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class _CachedImage:
 
 
 class MetadataCache:
-    """Asks the catalog; where it is away or was asked a moment ago, says what it said last."""
+    """Reads images and originals through TTL caches, a single flight and a circuit breaker."""
 
     def __init__(
         self,
@@ -75,10 +78,10 @@ class MetadataCache:
         self._refreshes: dict[ImageId, asyncio.Task[None]] = {}
 
     async def get_image(self, image_id: ImageId, expected_content: str = "") -> Image | None:
-        """The image, as it is or as it was when the catalog last answered. Raises Unavailable.
+        """The image, possibly stale; None where it does not exist. Raises Unavailable.
 
-        Where the client names a content, an image of another one is asked for anew: the client
-        may know of a change that is news here.
+        A cached image of another content than the client expects is read again: the client may have
+        seen a change that this cache has not.
         """
         cached = self._images.get(image_id)
         if (
@@ -87,21 +90,21 @@ class MetadataCache:
             or cached.age_s > STALE_WHILE_REVALIDATE_S
         ):
             return await self._read_through(image_id, cached)
-        if (
-            cached.age_s > FRESH_S
-            and image_id not in self._refreshes
-            and len(self._refreshes) < MAX_REFRESHES
-        ):
-            task = asyncio.create_task(self._refresh(image_id))
-            self._refreshes[image_id] = task
-            task.add_done_callback(lambda _: self._refreshes.pop(image_id, None))
         if cached.age_s > FRESH_S:
+            self._refresh_in_background(image_id)
             self._stale.add()
         return cached.image
 
     async def close(self) -> None:
-        """End the questions that nobody waits for."""
+        """Cancel background revalidations."""
         await cancel_and_wait(*self._refreshes.values())
+
+    def _refresh_in_background(self, image_id: ImageId) -> None:
+        if image_id in self._refreshes or len(self._refreshes) >= MAX_REFRESHES:
+            return
+        task = asyncio.create_task(self._refresh(image_id))
+        self._refreshes[image_id] = task
+        task.add_done_callback(lambda _: self._refreshes.pop(image_id, None))
 
     async def _refresh(self, image_id: ImageId) -> None:
         with suppress(Unavailable):
@@ -116,11 +119,11 @@ class MetadataCache:
             self._stale.add()
             return cached.image
 
-    async def _read_image(self, image_id: ImageId, wait_s: float) -> Image | None:
-        """What the catalog says now; the same question at the same time is asked once."""
+    async def _read_image(self, image_id: ImageId, timeout_s: float) -> Image | None:
+        """Read the image from the catalog and cache it; concurrent reads of one id share a query."""
 
         async def query() -> Image | None:
-            return await self._query(lambda: self._catalog.images.get(image_id), wait_s)
+            return await self._query(lambda: self._catalog.images.get(image_id), timeout_s)
 
         image = await self._flights.run(image_id, query)
         if image is None:
@@ -130,7 +133,7 @@ class MetadataCache:
         return image
 
     async def get_original(self, content: Content) -> OriginalInfo:
-        """What is known of a content, by the catalog, else by the store. Raises NotFound, Unavailable."""
+        """Metadata of a content, from catalog or object store. Raises NotFound, Unavailable."""
         cached = self._originals.get(content)
         if cached is not None:
             return cached
@@ -150,4 +153,4 @@ class MetadataCache:
                 async with asyncio.timeout(timeout_s):
                     return await query()
             except TimeoutError as error:
-                raise Unavailable("MongoDB does not answer in time") from error
+                raise Unavailable("MongoDB does not respond in time") from error

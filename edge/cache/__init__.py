@@ -1,8 +1,8 @@
-"""The disk cache of variants: files by name, and a ledger of them. The only room that knows `diskcache`.
+"""The disk cache of variants: one file per entry, and a size-bounded index. The only user of `diskcache`.
 
-A file is found by its key alone, so a hit asks nobody, and one that the kernel has in memory is
-read at once. The ledger (diskcache) bounds the size and decides what goes, across processes. A fault
-of either costs a miss and a count, never an error to a client.
+The path of a file follows from its key, so a hit needs no lookup in the index, and a file in the
+kernel's page cache is read without a thread. The index (diskcache, SQLite) bounds the size and chooses
+what to evict, across processes. A failure of either is counted as a miss, and is never an error for a client.
 """
 
 from edge.cache.disk_cache import DiskCache

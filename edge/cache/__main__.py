@@ -1,4 +1,4 @@
-"""`python -m edge.cache stats|clear`: looks at the cache folder of the settings, or empties it."""
+"""`python -m edge.cache stats|clear`: prints the size of the configured disk cache, or empties it."""
 
 import sys
 
@@ -8,7 +8,7 @@ from tagify.settings import EdgeSettings, load
 
 
 def main(arguments: list[str]) -> int:
-    """Print what the folder holds or how much was removed; the exit status."""
+    """Run one command and print its result; returns the exit status."""
     if arguments not in (["stats"], ["clear"]):
         print("python -m edge.cache stats|clear", file=sys.stderr)
         return 2
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
         return 2
     root = settings.edge_cache_dir
     if not (root / "cache.db").is_file():
-        print(f"{root}: no cache is there")
+        print(f"{root}: no cache found")
         return 0
     try:
         disk = XAccelDisk if settings.edge_x_accel else KeyedFileDisk

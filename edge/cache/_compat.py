@@ -14,7 +14,7 @@ BINARY = MODE_BINARY
 
 
 class DirectoryDisk(diskcache.Disk):  # type: ignore[misc]
-    """A `Disk` that tells its directory.
+    """A `Disk` with its directory as a public property.
 
     `Disk._directory`: where its files are. `Disk.__init__` takes it, but no public attribute holds it.
     """

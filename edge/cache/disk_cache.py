@@ -1,4 +1,4 @@
-"""The cache as the edge uses it: it never fails, and never makes the event loop wait for a disk."""
+"""The disk cache: never raises an error of the disk, and never blocks the event loop on the disk."""
 
 import logging
 import time
@@ -20,16 +20,16 @@ T = TypeVar("T")
 
 READERS = 4
 WRITE_QUEUE = 256
-"""Values that may wait to be written; further ones are not kept."""
+"""Entries that may wait to be written; further ones are dropped (load shedding)."""
 
 REOPEN_S = 30.0
-"""Time between two attempts to use a folder that cannot be used."""
+"""Time between two attempts to open an index that cannot be opened, in seconds."""
 
 
 class DiskCache:
-    """Values by string keys, bounded in size, kept over restarts.
+    """A persistent cache with string keys, bounded in size.
 
-    `handing_over`: another server may send bodies from their files.
+    `x_accel`: NGINX may send bodies from their files (X-Accel-Redirect).
     """
 
     def __init__(self, root: Path, size_bytes: int, metrics: Metrics, *, x_accel: bool = False) -> None:
@@ -38,32 +38,34 @@ class DiskCache:
         self._x_accel_files = XAccelFiles(root) if x_accel else None
         self._files = self._x_accel_files or CacheFiles(root)
         self._readers = ThreadPool("cache-read", READERS)
-        # One thread has the books, so nothing here waits for a lock but behind another process.
+        # A single thread uses the index, so only another process can hold its lock.
         self._writer = ThreadPool("cache-write", 1, WRITE_QUEUE)
         self._index: CacheIndex | None = None
         self._opened_at = -REOPEN_S
         self._reads = metrics.counter(
             "edge_cache_answers_total",
-            "Questions to the disk cache, by outcome (hit, miss, damaged, error) and how it was read.",
+            "Lookups in the disk cache, by outcome (hit, miss, damaged, error) and how the file was read.",
             labelled=True,
         )
         self._hit = self._reads.bind(outcome="hit", read="at_once")
         self._x_accel_hit = self._reads.bind(outcome="hit", read="elsewhere")
         self._writes = metrics.counter(
-            "edge_cache_writes_total", "Values for the disk cache: kept, dropped or failed.", labelled=True
+            "edge_cache_writes_total",
+            "Writes to the disk cache, by outcome: kept, dropped or failed.",
+            labelled=True,
         )
         self._bytes = metrics.gauge("edge_cache_bytes", "Size of the disk cache, in bytes.")
         self._evicted = metrics.counter("edge_cache_evictions_total", "Values evicted from the disk cache.")
         self._evict_seconds = metrics.histogram("edge_cache_evict_seconds", "Time of one eviction.")
 
     async def open(self) -> None:
-        """Take the folder into use with what it holds. One that cannot be written is read from."""
+        """Open the index. Without write permission the cache is read-only."""
         await self._run_in_writer("open", self._open_index)
 
     def get_nowait(self, key: str) -> CacheEntry | None:
-        """The value where it takes no waiting; None says nothing: `get` knows.
+        """The entry if its file is in the page cache. None is no miss: call `get`.
 
-        None, too, where another server may send the body.
+        Always None with `x_accel`: NGINX sends the body.
         """
         try:
             entry = None if self._x_accel_files else self._files.read(key, wait=False)
@@ -74,7 +76,7 @@ class DiskCache:
         return entry
 
     async def get(self, key: str) -> CacheEntry | None:
-        """The value, or None; None also where the cache is at fault."""
+        """The entry; None on a miss, and on an error of the cache."""
         read_by = "at_once"
         try:
             try:
@@ -92,14 +94,14 @@ class DiskCache:
         return entry
 
     def x_accel_file(self, key: str) -> tuple[str, int] | None:
-        """The name in the folder, and the length in bytes, of a body that another server may send."""
+        """Relative path and length in bytes of a verified body that NGINX may send; else None."""
         file = self._x_accel_files.verified_file(key) if self._x_accel_files else None
         if file is not None:
             self._x_accel_hit(1)
         return file
 
     async def store(self, key: str, entry: CacheEntry) -> None:
-        """Keep a value. One that cannot be kept is made again another time."""
+        """Write an entry, and evict others where the cache is full. Failures are only counted."""
         try:
             stored = await self._run_in_writer("write", self._add, key, entry)
         except Busy:
@@ -108,11 +110,11 @@ class DiskCache:
             self._writes.add(outcome="kept" if stored else "failed")
 
     async def remove(self, keys: Sequence[str]) -> bool:
-        """Keep the values of these keys no longer; whether that is so. Raises Busy."""
-        return bool(await self._run_in_writer("forget", self._remove, keys))
+        """Remove entries; False where the index cannot be written. Raises Busy."""
+        return bool(await self._run_in_writer("remove", self._remove, keys))
 
     async def close(self) -> None:
-        """Let the folder go, once what waits is written."""
+        """Finish pending writes, then close the index and the threads."""
         if self._index is not None:
             await self._writer.run(self._index.close)
         await self._writer.close()
@@ -142,7 +144,7 @@ class DiskCache:
         return True
 
     def _open_index(self) -> CacheIndex | None:
-        """The ledger, opened where it is time to try."""
+        """The index; opened if it is closed and REOPEN_S has passed since the last attempt."""
         if self._index is None and time.monotonic() - self._opened_at >= REOPEN_S:
             self._opened_at = time.monotonic()
             disk = XAccelDisk if self._x_accel_files else KeyedFileDisk
@@ -151,13 +153,13 @@ class DiskCache:
         return self._index
 
     async def _run_in_writer(self, operation: str, call: Callable[..., T], *args: object) -> T | None:
-        """What a call in the writer's thread returns; None where it fails. Raises Busy."""
+        """The result of a call in the writer thread; None where it fails. Raises Busy."""
         try:
             return await self._writer.run(call, *args)
         except Busy:
             raise
         except Exception as error:
-            # Whatever a disk, its file system or another process comes up with: there is no cache then.
+            # Disks, file systems and other processes cause errors of many types: all count as misses.
             logger.warning("the disk cache in %s failed to %s: %s", self._root, operation, error)
             if is_corrupt(error):
                 self._index = None
@@ -168,4 +170,4 @@ class DiskCache:
         self._reads.add(outcome="damaged" if corrupt else "error", read="none")
         logger.warning("the disk cache in %s failed to read: %s", self._root, error)
         if corrupt and self._index is not None:
-            await self._run_in_writer("forget", self._index.remove, key)
+            await self._run_in_writer("remove", self._index.remove, key)

@@ -1,4 +1,4 @@
-"""The files of the cache, each under a name that follows from its key."""
+"""The files of the cache: paths derived from keys, atomic writes, reads that never wait for the disk."""
 
 import hashlib
 import os
@@ -9,15 +9,15 @@ from pathlib import Path
 from edge.cache.entry import HEADER_BYTES, CacheEntry, decode_entry, encode_header
 
 NOWAIT_MAX_BYTES = 512 << 10
-"""The longest file that is read without waiting, in bytes: a third of a millisecond."""
+"""Longest file read on the event loop, in bytes: copying and checking it takes a third of a millisecond."""
 
 _UNFINISHED = "unfinished"
 _UNFINISHED_MAX_AGE_S = 3600.0
-"""An unfinished file of this age, in seconds, is one whose writer has died."""
+"""Age from which an unfinished file is removed, in seconds: its writer was killed."""
 
 
 class CacheFiles:
-    """Reads, writes and removes the files in a folder: a block and a body in each, for this user alone."""
+    """Reads, writes and removes files: header and body in one file, readable by this user only."""
 
     SUFFIX = ".val"
     FILE_MODE = 0o600
@@ -27,23 +27,23 @@ class CacheFiles:
         self._root = str(root)
 
     def relative_path(self, key: str) -> str:
-        """Where the value of a key lies, relative to the folder."""
+        """Path of an entry's file, relative to the cache directory."""
         digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         return f"{digest[:2]}/{digest[2:4]}/{digest[4:]}{self.SUFFIX}"
 
     def absolute_path(self, key: str) -> str:
-        """Where the value of a key lies."""
+        """Absolute path of an entry's file."""
         return f"{self._root}/{self.relative_path(key)}"
 
     def exists(self, key: str) -> bool:
-        """Whether there is a value, sound or not."""
+        """Whether the entry has a file, intact or corrupt."""
         return Path(self.absolute_path(key)).exists()
 
     def read(self, key: str, *, wait: bool) -> CacheEntry | None:
-        """The value, or None where there is none.
+        """The entry, or None where it has no file. Raises CorruptEntry, OSError.
 
-        Raises BlockingIOError where it must not wait and the kernel does not have the file in
-        memory, or copying and checking it takes too long; Damaged; OSError.
+        With `wait` false raises BlockingIOError where the file is not in the page cache, or is longer
+        than NOWAIT_MAX_BYTES.
         """
         try:
             header, body = self._read_split(self.absolute_path(key), HEADER_BYTES, wait=wait)
@@ -52,15 +52,15 @@ class CacheFiles:
         return decode_entry(key, header, body)
 
     def write(self, key: str, entry: CacheEntry) -> int:
-        """Put the value in its place, whole or not at all; its length in bytes. Raises OSError."""
+        """Write the entry's file atomically; returns its length in bytes. Raises OSError."""
         return self._write_atomically(self.absolute_path(key), encode_header(key, entry), entry.body)
 
     def remove(self, key: str) -> None:
-        """Remove a value; none there is no error. Raises OSError."""
+        """Remove an entry's file, if it exists. Raises OSError."""
         Path(self.absolute_path(key)).unlink(missing_ok=True)
 
     def remove_unfinished(self) -> None:
-        """Remove what writers left that died while they wrote. Raises OSError."""
+        """Remove the temporary files of writers that were killed. Raises OSError."""
         with suppress(FileNotFoundError), os.scandir(f"{self._root}/{_UNFINISHED}") as entries:
             for item in entries:
                 with suppress(FileNotFoundError):
@@ -68,7 +68,7 @@ class CacheFiles:
                         Path(item.path).unlink()
 
     def _read_split(self, path: str, split: int, *, wait: bool) -> tuple[bytearray, bytearray]:
-        """The first `split` bytes of a file and the others. Raises as `read`, and FileNotFoundError."""
+        """The first `split` bytes of a file and the rest. Raises BlockingIOError, OSError."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             size = os.fstat(fd).st_size
@@ -81,11 +81,11 @@ class CacheFiles:
         return head, rest
 
     def _write_atomically(self, path: str, *parts: bytes | bytearray) -> int:
-        """Write a file beside its place and move it there; its length in bytes. Raises OSError."""
+        """Write a temporary file and rename it to `path`; its length in bytes. Raises OSError."""
         unfinished = f"{self._root}/{_UNFINISHED}/{os.urandom(12).hex()}"
         Path(unfinished).parent.mkdir(mode=0o700, exist_ok=True)
         try:
-            with open(unfinished, "xb") as file:  # noqa: PTH123 - in the hot path, and it is a string
+            with open(unfinished, "xb") as file:  # noqa: PTH123 - in the hot path; the path is a string
                 os.fchmod(file.fileno(), self.FILE_MODE)
                 size = sum(file.write(part) for part in parts)
             try:
@@ -100,7 +100,7 @@ class CacheFiles:
         return size
 
     def _make_directory(self, directory: Path) -> None:
-        """Make a folder and those above it, with their mode whatever the umask of this process is."""
+        """Create a directory and its parents with DIRECTORY_MODE, whatever the umask."""
         if not directory.exists():
             self._make_directory(directory.parent)
             directory.mkdir(exist_ok=True, mode=self.DIRECTORY_MODE)
@@ -108,14 +108,14 @@ class CacheFiles:
 
 
 def _read_into(fd: int, head: bytearray, rest: bytearray, *, wait: bool) -> None:
-    """Read both, or fail with BlockingIOError where that would take the disk."""
+    """Fill both buffers. Without `wait` raises BlockingIOError where that needs the disk."""
     if not wait:
         try:
             count = os.preadv(fd, [head, rest], 0, os.RWF_NOWAIT)
         except BlockingIOError:
             raise
         except OSError as error:
-            # Not every file system can tell; on those a thread reads.
+            # File systems without RWF_NOWAIT: a thread reads.
             raise BlockingIOError from error
         if count < len(head) + len(rest):
             raise BlockingIOError

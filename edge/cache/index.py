@@ -1,4 +1,4 @@
-"""What lies in the cache, how large it is, and what goes first: kept by diskcache, shared by processes."""
+"""The index of the disk cache: keys, sizes and FIFO eviction, in SQLite by diskcache, shared by processes."""
 
 import shutil
 import sqlite3
@@ -14,19 +14,21 @@ from edge.cache.files import CacheFiles
 from edge.cache.x_accel_files import XAccelFiles
 
 LOCK_TIMEOUT_S = 5.0
-"""Longest wait for another process that writes to the same folder."""
+"""Longest wait for another process's write transaction, in seconds."""
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 CACHE_ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
-"""What a disk, or another process on it, may bring about."""
+"""Errors that a disk, or another process using the cache, can cause."""
 
 
 class KeyedFileDisk(DirectoryDisk):
-    """A Disk whose files are named by their keys. It neither writes nor reads a pickle, nor any value:
-    whoever can write to the folder could have code run by one."""
+    """A Disk that derives file paths from keys, and never reads or writes a pickle.
 
-    files: type[CacheFiles] = CacheFiles
+    Unpickling would let anyone with write access to the directory execute code.
+    """
+
+    files_class: type[CacheFiles] = CacheFiles
 
     def put(self, key: Any) -> Any:
         if not isinstance(key, str):
@@ -35,13 +37,13 @@ class KeyedFileDisk(DirectoryDisk):
 
     def get(self, key: Any, raw: bool) -> Any:
         if not raw or not isinstance(key, str):
-            raise TypeError("a key that is no plain string")
+            raise TypeError("keys are plain strings")
         return key
 
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:  # noqa: ARG002
         if not isinstance(value, CacheEntry):
             raise TypeError("values are entries")
-        files = self.files(self.directory)
+        files = self.files_class(self.directory)
         return files.write(key, value), BINARY, files.relative_path(key), None
 
     def fetch(self, *_: Any) -> Any:
@@ -49,9 +51,9 @@ class KeyedFileDisk(DirectoryDisk):
 
 
 class XAccelDisk(KeyedFileDisk):
-    """The same with bodies in files of their own."""
+    """A KeyedFileDisk with header and body in separate files."""
 
-    files = XAccelFiles
+    files_class = XAccelFiles
 
     def remove(self, file_path: Any) -> None:
         for path in XAccelFiles.paths_of_value(file_path):
@@ -60,7 +62,7 @@ class XAccelDisk(KeyedFileDisk):
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """What a cache folder holds: values, and bytes beside the most it may take."""
+    """Number of entries, size and size limit of a disk cache."""
 
     entries: int
     size_bytes: int
@@ -68,16 +70,16 @@ class CacheStats:
 
 
 class CacheIndex:
-    """The books of one folder; least recently stored goes first. All calls wait for the disk."""
+    """SQLite index of one cache directory; evicts the least recently stored. All methods block."""
 
     def __init__(self, root: Path, size_bytes: int, *, disk: type[KeyedFileDisk] = KeyedFileDisk) -> None:
-        """Open them, with what there is. Books that are ruined are begun anew, without their files.
+        """Open the index. A corrupt one is deleted, with all files, and created again.
 
-        `disk` says how values lie in files; those that lie otherwise stay until they are evicted.
+        `disk` is the file layout; files of the other layout stay until they are evicted.
         """
-        root.mkdir(parents=True, exist_ok=True, mode=disk.files.DIRECTORY_MODE)
-        root.chmod(disk.files.DIRECTORY_MODE)
-        self._files = disk.files(root)
+        root.mkdir(parents=True, exist_ok=True, mode=disk.files_class.DIRECTORY_MODE)
+        root.chmod(disk.files_class.DIRECTORY_MODE)
+        self._files = disk.files_class(root)
         try:
             self._cache = _open_cache(root, size_bytes, disk)
         except sqlite3.DatabaseError as error:
@@ -88,12 +90,12 @@ class CacheIndex:
         self._files.remove_unfinished()
 
     def add(self, key: str, entry: CacheEntry) -> None:
-        """Write the value's file and book it. Raises one of FAULTS, and nothing is left then."""
-        # One transaction: setting what another process has just set would remove the file of both.
+        """Write the entry's file and index it. Raises one of CACHE_ERRORS, without leaving a file."""
+        # In one transaction: setting a key that another process has just set removes the file of both.
         with self._cache.transact():
             if key in self._cache:
                 if self._files.exists(key):
-                    return  # another process was first; the bytes are the same
+                    return  # another process has stored the same bytes
                 self._cache.delete(key)
             try:
                 self._cache.set(key, entry)
@@ -102,34 +104,34 @@ class CacheIndex:
                 raise
 
     def remove(self, key: str) -> None:
-        """Remove a value, booked or not. Raises one of FAULTS."""
+        """Remove an entry and its file, also a file that is not in the index. Raises one of CACHE_ERRORS."""
         self._cache.delete(key)
         self._files.remove(key)
 
     def evict(self) -> int:
-        """Remove values until the size is within its bound; how many. Raises one of FAULTS."""
+        """Evict entries until the size is within its limit; their number. Raises one of CACHE_ERRORS."""
         return int(self._cache.cull()) if self.size_bytes > self._cache.size_limit else 0
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all values and of the books."""
+        """Size of all files and of the database, in bytes."""
         return int(self._cache.volume())
 
     def stats(self) -> CacheStats:
-        """What is held."""
+        """Number of entries and size."""
         return CacheStats(len(self._cache), self.size_bytes, int(self._cache.size_limit))
 
     def clear(self) -> int:
-        """Remove all values; how many."""
+        """Remove all entries; their number."""
         return int(self._cache.clear())
 
     def close(self) -> None:
-        """Let the folder go."""
+        """Close the database."""
         self._cache.close()
 
 
 def is_corrupt(error: Exception) -> bool:
-    """Whether it says that the books themselves are damaged."""
+    """Whether the error means that the database is corrupt."""
     return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) in _CORRUPT
 
 
@@ -140,7 +142,7 @@ def _open_cache(root: Path, size_bytes: int, disk: type[KeyedFileDisk]) -> diskc
         disk=disk,
         size_limit=size_bytes,
         eviction_policy="least-recently-stored",
-        cull_limit=0,  # eviction is called for, timed and counted
+        cull_limit=0,  # evict() is called explicitly, timed and counted
         sqlite_cache_size=1024,
         sqlite_mmap_size=0,
     )

@@ -1,4 +1,4 @@
-"""The files of a cache that another server may send from: each body in a file of its own."""
+"""Cache files for X-Accel-Redirect: the body in a separate file, so that NGINX can send it as it is."""
 
 import os
 from pathlib import Path
@@ -7,19 +7,18 @@ from edge.cache.entry import HEADER_BYTES, CacheEntry, decode_entry, encode_head
 from edge.cache.files import CacheFiles
 
 VERIFIED_CAPACITY = 50_000
-"""Bodies that are known to be sound, at most; all are read once more then."""
+"""Verified bodies that are remembered, at most; then the memory is cleared and each is verified again."""
 
 _HEADER_SUFFIX = ".block"
 
 _FileIdentity = tuple[int, int, int]
-"""Of a file: its inode, the time of its last change in nanoseconds, its length in bytes."""
+"""Inode, modification time in nanoseconds and length in bytes of a file."""
 
 
 class XAccelFiles(CacheFiles):
-    """The block of each value lies beside its body. The group may read a body whose name it knows.
+    """Header and body in two files side by side. The group may read bodies, but not list directories.
 
-    A body may be named to another server once its bytes were read here and found right, for as long
-    as its file is the same.
+    A body is given to NGINX only once its checksum was verified here, and while its file is unchanged.
     """
 
     SUFFIX = ".body"
@@ -28,11 +27,11 @@ class XAccelFiles(CacheFiles):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        # Threads write to it too: nothing but single steps of a dict.
+        # Also written by threads, by single atomic operations of a dict.
         self._verified: dict[str, _FileIdentity] = {}
 
     def verified_file(self, key: str) -> tuple[str, int] | None:
-        """Name and length in bytes of a body that may be handed over; None of one to be read first."""
+        """Relative path and length in bytes of a verified body; None where `read` must verify it first."""
         identity = self._verified.get(key)
         if identity is None or self._identity(key) != identity:
             return None
@@ -42,7 +41,7 @@ class XAccelFiles(CacheFiles):
         return super().exists(key) and Path(self.absolute_path(key) + _HEADER_SUFFIX).exists()
 
     def read(self, key: str, *, wait: bool) -> CacheEntry | None:
-        # Looked at before it is read: what takes its place meanwhile has another identity.
+        # Taken before the read: a file that replaces this one during the read has another identity.
         identity = self._identity(key)
         try:
             header, _ = self._read_split(self.absolute_path(key) + _HEADER_SUFFIX, HEADER_BYTES, wait=wait)
@@ -68,12 +67,12 @@ class XAccelFiles(CacheFiles):
 
     @staticmethod
     def paths_of_value(body_path: str) -> tuple[str, str]:
-        """The files of the value whose body this is, the body last."""
+        """Header path and body path of an entry; the body is last."""
         return body_path + _HEADER_SUFFIX, body_path
 
     def _identity(self, key: str) -> _FileIdentity | None:
         try:
-            stat = os.stat(self.absolute_path(key))  # noqa: PTH116 - in the hot path, and it is a string
+            stat = os.stat(self.absolute_path(key))  # noqa: PTH116 - in the hot path; the path is a string
         except OSError:
             return None
         return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: each module answers one part of the route table and decides nothing."""
+"""HTTP handlers: each module reads requests and sends responses of one group of routes, without decisions."""

@@ -1,4 +1,4 @@
-"""What is sent in place of a picture that cannot be made."""
+"""Error responses for images: an SVG placeholder for `<img>`, problem JSON for other clients."""
 
 from aiohttp import hdrs, web
 
@@ -8,7 +8,7 @@ from tagify.errors import Problem
 from tagify.web import problem_response
 
 ERROR_CACHE_CONTROL = "public, max-age=60"
-"""The same bytes will not decode on the next request either."""
+"""Cached for a minute: the same bytes will not decode on the next request either."""
 
 SEC_FETCH_DEST = "Sec-Fetch-Dest"
 
@@ -18,14 +18,14 @@ ERROR_SVG = (
     b'<path d="M8 9h16v14H8zm0 11 5-5 4 4 3-3 4 4M6 6l20 20" fill="none" stroke="#888" stroke-width="1.5"/>'
     b"</svg>"
 )
-"""A crossed-out picture, in a grey that is seen on light and dark."""
+"""A crossed-out picture, in a grey that is visible on light and dark backgrounds."""
 
 
 def error_image_response(request: web.Request, problem: Problem) -> web.Response:
-    """The problem; for an `<img>` a picture, under the same status.
+    """The problem as JSON; for an `<img>` as an image, with the same status.
 
-    Browsers draw the body of an error where it is an image, so the status can say the truth to
-    caches, scripts and logs, and the page still has no hole.
+    Browsers render the body of an error response if it is an image. So caches, scripts and logs see
+    the right status, and the page shows a placeholder.
     """
     destination = request.headers.get(SEC_FETCH_DEST, "")
     if expects_image(request.headers.get(hdrs.ACCEPT, ""), destination):

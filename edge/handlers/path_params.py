@@ -1,4 +1,4 @@
-"""What a request names: a content by its hash, or an image by its id."""
+"""Path parameters of media routes: a content hash, or the id of an image."""
 
 from aiohttp import web
 
@@ -9,32 +9,30 @@ from tagify.model import Content, Image, ImageId, ImageState, is_content, is_id
 
 
 def content_param(request: web.Request) -> Content:
-    """The content that the path names. Raises NotFound."""
+    """The parameter `content`. Raises NotFound where it is no content hash."""
     text = request.match_info["content"]
     if not is_content(text):
-        raise NotFound("content is named by its SHA-256, 64 hex digits")
+        raise NotFound("the content must be a SHA-256 of 64 hex digits")
     return Content(text)
 
 
 async def requested_image(request: web.Request) -> Image:
-    """The image that the path names. Raises NotFound, Unavailable."""
+    """The image of the parameter `id`. Raises NotFound, Unavailable."""
     text = request.match_info["id"]
-    expected_content = request.query.get("v", "")
-    image = (
-        await request.app[METADATA_CACHE].get_image(ImageId(text), expected_content) if is_id(text) else None
-    )
+    cache, expected_content = request.app[METADATA_CACHE], request.query.get("v", "")
+    image = await cache.get_image(ImageId(text), expected_content) if is_id(text) else None
     if image is None:
-        raise NotFound(f"there is no image {text}")
+        raise NotFound(f"no image {text}")
     return image
 
 
 def ready_content(image: Image) -> Content:
-    """The content of an image that is listed. Raises NotFound."""
+    """The content of an image whose state is ready. Raises NotFound."""
     if image.content is None or image.state is not ImageState.READY:
-        raise NotFound(f"image {image.id} has no media: it is {image.state}")
+        raise NotFound(f"image {image.id} has no media: its state is {image.state}")
     return image.content
 
 
 def cache_control(request: web.Request, content: Content) -> str:
-    """For a URL by id: immutable where it names the content too."""
+    """Cache-Control for a URL by id: immutable where its parameter `v` is the content."""
     return IMMUTABLE if request.query.get("v") == content else REVALIDATE

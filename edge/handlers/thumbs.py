@@ -1,4 +1,4 @@
-"""Thumbs by the id of their image, in the best format that the client names."""
+"""Route of thumbs: by the id of an image, in a format negotiated by the Accept header."""
 
 from http import HTTPStatus
 

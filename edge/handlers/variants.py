@@ -1,4 +1,4 @@
-"""Variants by content, width and format."""
+"""Route of variants: by content, width and format."""
 
 from http import HTTPStatus
 
@@ -19,12 +19,12 @@ routes = web.RouteTableDef()
 
 @routes.get(r"/media/{content}/{width:\d{1,5}}.{ending}")
 async def variant(request: web.Request) -> web.StreamResponse:
-    content, ending = content_param(request), request.match_info["ending"]
+    content, extension = content_param(request), request.match_info["ending"]
     width, widths = int(request.match_info["width"]), request.app[SETTINGS].media_widths
-    if ending not in VARIANT_MIMES or width not in widths:
-        ladder, endings = ", ".join(map(str, widths)), ", ".join(VARIANT_MIMES)
-        raise NotFound(f"variants are made {ladder} wide, as {endings}")
-    key = VariantKey(content, width, ending)
+    if extension not in VARIANT_MIMES or width not in widths:
+        allowed_widths, extensions = ", ".join(map(str, widths)), ", ".join(VARIANT_MIMES)
+        raise NotFound(f"no such variant: widths are {allowed_widths}; formats are {extensions}")
+    key = VariantKey(content, width, extension)
     if not_modified(request.headers, key.etag, None):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=media_headers(key.etag, IMMUTABLE))
     try:
@@ -34,7 +34,7 @@ async def variant(request: web.Request) -> web.StreamResponse:
 
 
 async def variant_response(request: web.Request, key: VariantKey) -> web.Response:
-    """The answer with the variant, counted. Raises what Variants.get does."""
+    """The response with the variant; counts its bytes. Raises as VariantService.get."""
     cached = await request.app[VARIANT_SERVICE].get(key, x_accel=_accepts_x_accel(request))
     if request.method == hdrs.METH_GET:
         request.app[BYTES_OUT].add(cached.size)
@@ -42,9 +42,10 @@ async def variant_response(request: web.Request, key: VariantKey) -> web.Respons
 
 
 def _accepts_x_accel(request: web.Request) -> bool:
-    """Whether NGINX asks, and would send the file whatever else the client says.
+    """Whether NGINX may send the file for this request.
 
-    It knows no ETag of a file and its time is of no account: these two it would decide wrongly.
+    Not with If-Match and If-Unmodified-Since: NGINX would compare them with its own ETag and the
+    file's date, and both are wrong.
     """
     headers = request.headers
     return (

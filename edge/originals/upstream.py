@@ -60,7 +60,7 @@ class Upstream:
         session: aiohttp.ClientSession,
         store: ObjectStore,
         circuit: CircuitBreaker,
-        slots: TimedSemaphore,
+        connections: TimedSemaphore,
         *,
         seconds: Histogram,
         received: Counter,
@@ -69,7 +69,7 @@ class Upstream:
         self._session = session
         self._store = store
         self._circuit = circuit
-        self._slots = slots
+        self._connections = connections
         self._seconds = {method: seconds.bind(method=method) for method in (hdrs.METH_GET, hdrs.METH_HEAD)}
         self._received = received.bind()
         self.read_timeout_s = read_timeout_s
@@ -106,14 +106,14 @@ class Upstream:
     async def _open(
         self, method: str, bucket: Bucket, content: Content, byte_range: ByteRange | None = None
     ) -> Transfer:
-        await self._slots.acquire()
+        await self._connections.acquire()
         try:
             with self._circuit.call():
                 response = await self._request(
                     method, self._presigned_url(method, bucket, content), byte_range
                 )
         except BaseException:
-            self._slots.release()
+            self._connections.release()
             raise
         transfer = Transfer(response, self._on_close)
         if response.status == (HTTPStatus.PARTIAL_CONTENT if byte_range else HTTPStatus.OK):
@@ -125,7 +125,7 @@ class Upstream:
 
     def _on_close(self, received: int) -> None:
         self._received(received)
-        self._slots.release()
+        self._connections.release()
 
     async def _request(self, method: str, url: URL, byte_range: ByteRange | None) -> aiohttp.ClientResponse:
         # The request id correlates the store's log with ours.

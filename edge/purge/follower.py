@@ -1,4 +1,4 @@
-"""Removals followed by a cache: what is stored no more is forgotten there too."""
+"""Follows the purge log: invalidates removed contents in one cache."""
 
 import asyncio
 import contextlib
@@ -14,34 +14,34 @@ from tagify.metrics import Counter
 logger = logging.getLogger(__name__)
 
 PURGE_DELAY_S = 30.0
-"""Age of a removal that is acted upon, in seconds: what was being made of the content then is made by now."""
+"""Age from which a purge is applied, in seconds: variants that were being rendered then are stored by now."""
 
 POLL_S = 5.0
-"""Time between two looks for removals, in seconds."""
+"""Interval of reading the purge log, in seconds."""
 
 MAX_BACKOFF_S = 300.0
-"""Longest time between two attempts at what fails, in seconds."""
+"""Maximum backoff between retries, in seconds."""
 
 BATCH_SIZE = 100
 
 
 class PurgeFollower:
-    """Has one cache forget what was removed, in the order of removals.
+    """Applies the purge log to one cache, in order.
 
-    How far it came is kept in a file beside the cache, so that nothing is left out by a restart.
+    Its offset is saved in a file beside the cache, so that a restart skips no entry.
     """
 
     def __init__(
         self,
-        purges: PurgeLog,
+        purge_log: PurgeLog,
         offset_file: Path,
         invalidate: Callable[[PurgeEntry], Awaitable[None]],
         invalidations: Counter,
         *,
         delay_s: float,
     ) -> None:
-        """`age_s`: how long a removal waits; a cache that is filled from another waits longer than that."""
-        self._purges = purges
+        """`delay_s`: age from which an entry is applied. Longer for a cache that is filled from another."""
+        self._purge_log = purge_log
         self._offset_file = offset_file
         self._invalidate = invalidate
         self._invalidations = invalidations
@@ -49,7 +49,7 @@ class PurgeFollower:
         self._offset = ""
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Apply entries as they are added, until cancelled; failures are retried with backoff."""
         self._offset = await asyncio.to_thread(self._load_offset)
         backoff = Backoff(2 * POLL_S, MAX_BACKOFF_S)
         while True:
@@ -60,11 +60,11 @@ class PurgeFollower:
 
     def _warn_once(self, failures: int, error: Exception) -> None:
         if failures == 1:
-            logger.warning("removed images wait to be forgotten by %s: %s", self._offset_file.stem, error)
+            logger.warning("cache invalidation failed; retrying: %s: %s", self._offset_file.stem, error)
 
     async def _apply_batch(self) -> bool:
-        """Forget some; whether there may be more."""
-        purges = await self._purges.read_after(self._offset, self._delay_s, BATCH_SIZE)
+        """Apply up to BATCH_SIZE entries; whether there may be more."""
+        purges = await self._purge_log.read_after(self._offset, self._delay_s, BATCH_SIZE)
         for purge in purges:
             await self._invalidate(purge)
             self._invalidations.add(cache=self._offset_file.stem)
@@ -79,5 +79,5 @@ class PurgeFollower:
         return ""
 
     def _save_offset(self) -> None:
-        # Not atomic, for several edges may write here: a place that cannot be read is the first one.
+        # Not atomic, and several edges may write it: an offset that cannot be parsed means the start.
         self._offset_file.write_text(self._offset)

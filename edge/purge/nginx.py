@@ -1,4 +1,4 @@
-"""NGINX's caches in front of this edge, purged by the exact keys of its configuration."""
+"""Purges the caches of the NGINX in front of this edge, by the exact cache keys of its configuration."""
 
 import asyncio
 import itertools
@@ -17,21 +17,21 @@ from tagify.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 MAX_CONCURRENT_REQUESTS = 8
-"""Requests to NGINX at the same time."""
+"""Concurrent purge requests."""
 
 TIMEOUT_S = 5.0
 
 _PURGED = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}
-"""Purged, or nothing of this key was there."""
+"""Purged, or not in the cache."""
 
 
 class NginxCachePurger:
-    """The caches of the NGINX that answers at this URL, a site of its own on loopback."""
+    """Sends purge requests to NGINX's purge site, which listens on loopback only."""
 
     def __init__(
         self, session: aiohttp.ClientSession, url: str, *, widths: Sequence[int], origins: Sequence[str]
     ) -> None:
-        """`origins`: those that may see answers, for which NGINX keeps copies of their own."""
+        """`origins`: the CORS origins; NGINX caches a response for each of them."""
         self._session = session
         self._url = url
         self._widths = widths
@@ -39,22 +39,23 @@ class NginxCachePurger:
         self._warned = False
 
     async def purge(self, purge: PurgeEntry) -> None:
-        """Take all that can be there of a content out of them. Raises Unavailable.
+        """Purge every response that a content can have. Raises Unavailable.
 
-        Where NGINX has no such module nothing is done: what it keeps goes with its age.
+        Without the purge module in NGINX does nothing: cached responses expire by their age.
         """
         if await self._request("") != HTTPStatus.NO_CONTENT:
             if not self._warned:
-                logger.info("NGINX at %s keeps what was removed: it has no module to purge", self._url)
+                logger.info("NGINX at %s has no purge module; removed images expire by age", self._url)
                 self._warned = True
             return
         targets = self._targets(purge)
         while batch := list(itertools.islice(targets, MAX_CONCURRENT_REQUESTS)):
             statuses = await asyncio.gather(*(self._request(target) for target in batch))
             if failures := set(statuses) - _PURGED:
-                raise Unavailable(f"NGINX answered {min(failures)} to a purge")
+                raise Unavailable(f"NGINX returned {min(failures)} to a purge request")
 
     def _targets(self, purge: PurgeEntry) -> Iterator[str]:
+        """The cache keys of a content, as paths below /purge."""
         content = purge.content
         for origin in self._origins:
             for variant in all_variant_keys(content, self._widths):
@@ -68,15 +69,15 @@ class NginxCachePurger:
 
     async def _request(self, target: str) -> int:
         try:
-            # As it is written: the keys hold the arguments undecoded.
+            # Sent as written: the cache keys contain the arguments undecoded.
             async with self._session.get(URL(f"{self._url}/purge{target}", encoded=True)) as response:
                 return response.status
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unavailable(f"NGINX does not answer at {self._url}") from error
+            raise Unavailable(f"NGINX does not respond at {self._url}") from error
 
 
 def purge_session() -> aiohttp.ClientSession:
-    """A client for NGINX's site on loopback."""
+    """An HTTP session for NGINX's purge site."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT_REQUESTS),
         timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),

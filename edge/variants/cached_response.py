@@ -1,4 +1,4 @@
-"""Answers that are made once and sent many times: body and head as they go out."""
+"""Responses that are built once and sent many times: body and serialized head."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from tagify.web.x_accel import CACHE_LOCATION, X_ACCEL_REDIRECT
 
 @dataclass(frozen=True, slots=True)
 class CachedResponse:
-    """A whole body, its headers, and its length in bytes.
+    """Body, headers, and length of the body in bytes.
 
-    `head` is that of a prebuilt answer; one whose body NGINX sends has none.
+    `head` is the serialized head for a raw response; empty where NGINX sends the body.
     """
 
     body: bytes | bytearray
@@ -22,28 +22,28 @@ class CachedResponse:
     head: bytes = b""
 
     def to_response(self) -> web.Response:
-        """The answer for one request; headers put on it are that request's alone."""
-        return _BodyReleasingResponse(body=self.body, headers=self.headers)
+        """A response for one request; its headers may be changed."""
+        return _OneShotResponse(body=self.body, headers=self.headers)
 
-    def to_prebuilt(self, header_lines: str) -> RawResponse:
-        """The same, with these lines in its head, for a request that it fits."""
+    def to_raw_response(self, header_lines: str) -> RawResponse:
+        """A raw response with additional header lines, for a request that RawResponse can answer."""
         return RawResponse(self.head, header_lines, self.body)
 
 
 def immutable_response(body: bytes | bytearray, mime: str, etag: str) -> CachedResponse:
-    """The answer for a URL that names the content."""
+    """A response with an immutable URL, its body in memory."""
     headers = _headers(mime, etag)
     return CachedResponse(body, headers, len(body), response_head(headers, len(body)))
 
 
 def x_accel_response(relative_path: str, size: int, mime: str, etag: str) -> CachedResponse:
-    """The same where NGINX sends the body: from a file of the cache, under the name that it has there."""
+    """A response with an immutable URL whose body NGINX sends, from a file of the disk cache."""
     headers = _headers(mime, etag) | {X_ACCEL_REDIRECT: CACHE_LOCATION + relative_path}
     return CachedResponse(b"", headers, size)
 
 
-class _BodyReleasingResponse(web.Response):
-    """An answer that lets its body go once that is sent: the connection holds the answer until the next."""
+class _OneShotResponse(web.Response):
+    """Releases its body once it is sent: an idle connection keeps its last response."""
 
     async def write_eof(self, data: bytes = b"") -> None:
         await super().write_eof(data)

@@ -1,4 +1,4 @@
-"""A variant by what names it."""
+"""Keys of variants: URL path, cache key and ETag follow from content, width and format."""
 
 import re
 from collections.abc import Container, Sequence
@@ -8,17 +8,17 @@ from typing import Self
 from tagify.model import THUMB_RECIPE, THUMB_SIZE, VARIANT_MIMES, Content, is_content
 
 RECIPE = "v2"
-"""How variants are made today; a better encoder is another recipe, under other keys."""
+"""Version of the rendering. Increase it when the encoder changes: it is part of every cache key."""
 
 THUMB = 0
-"""The width that stands for the thumb as it is, in another format."""
+"""Width of the thumb in another format: not scaled."""
 
 _PATH = re.compile(r"/media/([^/]+)/([1-9][0-9]{0,4})\.([^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class VariantKey:
-    """A variant. `width` is one of the ladder's or THUMB, `ending` one of VARIANT_MIMES."""
+    """Identifies a variant. `width` is a configured width or THUMB, `extension` a key of VARIANT_MIMES."""
 
     content: Content
     width: int
@@ -26,42 +26,42 @@ class VariantKey:
 
     @property
     def path(self) -> str:
-        """What the memory knows it by: the path of its URL, where it has one."""
+        """The URL path, which is the key in the memory cache; the cache key where there is no URL."""
         return f"/media/{self.content}/{self.width}.{self.extension}" if self.width else self.cache_key
 
     @property
     def cache_key(self) -> str:
-        """What it is kept under, and its ETag: everything that changes its bytes."""
+        """Key in the disk cache, and the ETag: contains everything that affects the bytes."""
         width = self.width or "thumb"
         return f"{RECIPE}-{THUMB_RECIPE}-{self.content}-{width}-{self.extension}"
 
     @property
     def alias_key(self) -> str:
-        """What the width of another variant is kept under that has the same bytes."""
+        """Key under which the disk cache stores the width of another variant with the same bytes."""
         return f"{self.cache_key}-is"
 
     def with_width(self, width: int) -> Self:
-        """The same in another width."""
+        """The variant of another width."""
         return replace(self, width=width)
 
     @property
     def etag(self) -> str:
-        """Its entity tag, strong."""
+        """Strong entity tag."""
         return f'"{self.cache_key}"'
 
     @property
     def mime(self) -> str:
-        """Its media type."""
+        """Media type."""
         return VARIANT_MIMES[self.extension]
 
     @property
     def may_use_thumb(self) -> bool:
-        """Whether a thumb can be large enough for it."""
+        """Whether a thumb may be wide enough to render from."""
         return self.width <= THUMB_SIZE
 
 
 def parse_path(path: str, widths: Container[int]) -> VariantKey | None:
-    """The variant whose path this is, on a ladder of these widths; None where it is none's."""
+    """The variant of a URL path, among these widths; None for any other path."""
     match = _PATH.fullmatch(path)
     if match is None or not is_content(match[1]) or match[3] not in VARIANT_MIMES:
         return None
@@ -70,7 +70,7 @@ def parse_path(path: str, widths: Container[int]) -> VariantKey | None:
 
 
 def all_variant_keys(content: Content, widths: Sequence[int]) -> list[VariantKey]:
-    """Every variant that there can be of a content, on a ladder of these widths."""
+    """Every variant that a content can have with these widths."""
     return [
         VariantKey(content, width, extension) for width in (THUMB, *widths) for extension in VARIANT_MIMES
     ]

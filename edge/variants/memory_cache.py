@@ -1,49 +1,49 @@
-"""The hottest answers, in memory: what is here is sent without asking anything else."""
+"""LRU cache of responses in memory, bounded in bytes."""
 
 from collections import OrderedDict
 
 from edge.variants.cached_response import CachedResponse
 from tagify.metrics import Gauge
 
-MAX_SHARE = 8
-"""An answer larger than the whole divided by this would push out too many others."""
+MAX_SHARE_DIVISOR = 8
+"""A response larger than the capacity divided by this is not cached: it would evict too many others."""
 
 OVERHEAD_BYTES = 1200
-"""Bytes that an answer takes beside its body, about."""
+"""Approximate memory of a response besides its body, in bytes."""
 
 
 class MemoryCache:
-    """Answers by name, up to a number of bytes; the least recently used goes first."""
+    """Responses by path, up to a number of bytes; evicts the least recently used."""
 
-    def __init__(self, size_bytes: int, held_bytes: Gauge) -> None:
-        self._free = size_bytes
-        self._size = size_bytes
-        self._held_bytes = held_bytes
+    def __init__(self, capacity_bytes: int, size_gauge: Gauge) -> None:
+        self._free_bytes = capacity_bytes
+        self._capacity_bytes = capacity_bytes
+        self._size_gauge = size_gauge
         self._responses: OrderedDict[str, CachedResponse] = OrderedDict()
 
     def get(self, path: str) -> CachedResponse | None:
-        """The answer, or None."""
+        """The response, or None."""
         response = self._responses.get(path)
         if response is not None:
             self._responses.move_to_end(path)
         return response
 
     def store(self, path: str, response: CachedResponse) -> None:
-        """Keep an answer, in place of those that have not been asked for longest."""
+        """Store a response, and evict the least recently used to make space."""
         cost = response.size + OVERHEAD_BYTES
-        if cost > self._size // MAX_SHARE:
+        if cost > self._capacity_bytes // MAX_SHARE_DIVISOR:
             return
         self.remove(path)
         self._responses[path] = response
-        self._free -= cost
-        while self._free < 0:
+        self._free_bytes -= cost
+        while self._free_bytes < 0:
             _, oldest = self._responses.popitem(last=False)
-            self._free += oldest.size + OVERHEAD_BYTES
-        self._held_bytes.set(self._size - self._free)
+            self._free_bytes += oldest.size + OVERHEAD_BYTES
+        self._size_gauge.set(self._capacity_bytes - self._free_bytes)
 
     def remove(self, path: str) -> None:
-        """Keep it no longer."""
+        """Remove a response, if it is cached."""
         response = self._responses.pop(path, None)
         if response is not None:
-            self._free += response.size + OVERHEAD_BYTES
-            self._held_bytes.set(self._size - self._free)
+            self._free_bytes += response.size + OVERHEAD_BYTES
+            self._size_gauge.set(self._capacity_bytes - self._free_bytes)

@@ -1,4 +1,4 @@
-"""What cannot be made, remembered for a while: a page that asks again costs no decode and no fetch."""
+"""Negative cache: remembers why a variant cannot be rendered, so that a repeated request costs no decode."""
 
 from tagify.concurrency.ttl_cache import TTLCache
 from tagify.errors import NotFound, Problem, Unprocessable
@@ -6,24 +6,24 @@ from tagify.errors import NotFound, Problem, Unprocessable
 CAPACITY = 10_000
 
 NOT_FOUND_TTL_S = 5.0
-"""A content that is not there may come in a moment, in seconds."""
+"""How long a missing content is cached, in seconds: short, because it may be stored in a moment."""
 
 UNDECODABLE_TTL_S = 600.0
-"""The same bytes will not decode the next time either; another release may know more, in seconds."""
+"""How long an undecodable content is cached, in seconds: only another release may decode the same bytes."""
 
 SourceKey = tuple[str, bool]
-"""A content, and whether its original is needed or the thumb would do."""
+"""A content, and whether its thumb may be used as the source."""
 
 
 class NegativeCache:
-    """Refusals by what was asked for."""
+    """Problems by content and source."""
 
     def __init__(self) -> None:
         self._not_found: TTLCache[SourceKey, str] = TTLCache(CAPACITY, NOT_FOUND_TTL_S)
         self._undecodable: TTLCache[SourceKey, str] = TTLCache(CAPACITY, UNDECODABLE_TTL_S)
 
     def raise_cached(self, key: SourceKey) -> None:
-        """Raise again what was raised when this was last asked for: NotFound or Unprocessable."""
+        """Raise the cached problem, NotFound or Unprocessable, if there is one."""
         detail = self._undecodable.get(key)
         if detail is not None:
             raise Unprocessable(detail)
@@ -32,7 +32,7 @@ class NegativeCache:
             raise NotFound(detail)
 
     def record(self, key: SourceKey, problem: Problem) -> None:
-        """Remember a refusal; any other problem may be over by the next request."""
+        """Cache NotFound and Unprocessable; other problems are temporary."""
         if isinstance(problem, Unprocessable):
             self._undecodable.put(key, problem.detail)
         elif isinstance(problem, NotFound):

@@ -1,4 +1,4 @@
-"""How a variant is made: what it is made from, and how much of that may go on at a time."""
+"""Renders variants in the sandbox, from thumb or original, within limits of memory and concurrency."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,23 +17,23 @@ from tagify.sandbox import DecodeJob, DecodeResult, Sandbox, SharedBuffer
 from tagify.storage.store import StoredObject
 
 MAX_ORIGINAL_BYTES = 512 << 20
-"""Originals of more bytes than this are not made into variants."""
+"""Maximum size of an original to render from, in bytes; also the memory budget for fetched originals."""
 
 AVIF = "image/avif"
 
 
 @dataclass(frozen=True, slots=True)
 class VariantAlias:
-    """The answer where the picture is no wider than a narrower rung of the ladder: it is that one's."""
+    """Result for a picture that is not wider than a narrower width: the variant of that width is the same."""
 
     width: int
 
 
 class VariantRenderer:
-    """Makes variants in the sandbox's processes.
+    """Renders variants in the sandbox's processes.
 
-    Pixels are admitted by the memory that they take, originals by their length; AVIF, which takes
-    five times the time of others, has `avif_workers` places and no more.
+    Decoding waits for a budget of memory, fetching for a budget of original bytes. At most
+    `avif_workers` encode AVIF at a time: it takes five times as long as other formats.
     """
 
     def __init__(
@@ -56,25 +56,29 @@ class VariantRenderer:
         self._decode_budget = ByteBudget(decode_bytes)
         self._original_budget = ByteBudget(MAX_ORIGINAL_BYTES)
         self._avif_semaphore = asyncio.Semaphore(avif_workers)
-        self._seconds = metrics.histogram("edge_encode_seconds", "Time to make a variant, by format.")
-        self._decoding = metrics.gauge("edge_decode_bytes", "Memory that originals are decoded in, in bytes.")
+        self._seconds = metrics.histogram("edge_encode_seconds", "Time to render a variant, by format.")
+        self._decoding = metrics.gauge(
+            "edge_decode_bytes", "Memory reserved for decoding originals, in bytes."
+        )
         self._decoding.set(0)
         self._sources = metrics.counter(
-            "edge_variant_sources_total", "Variants made, by what from.", labelled=True
+            "edge_variant_sources_total",
+            "Variants rendered, by source: thumb, original or thumb_as_it_is (not decoded).",
+            labelled=True,
         )
 
     async def render(self, variant: VariantKey) -> CacheEntry | VariantAlias:
-        """The variant. Raises NotFound, Unprocessable, Unavailable, Busy."""
+        """Render a variant. Raises NotFound, Unprocessable, Unavailable, Busy."""
         try:
             async with AsyncExitStack() as acquired:
                 if variant.mime == AVIF:
                     await acquired.enter_async_context(self._avif_semaphore)
                 return await self._render_from_thumb(variant) or await self._render_from_original(variant)
         except Undecodable as error:
-            raise Unprocessable(f"no variant can be made: {error}") from error
+            raise Unprocessable(f"cannot render a variant: {error}") from error
 
     async def _render_from_thumb(self, variant: VariantKey) -> CacheEntry | None:
-        """From the stored thumb where that is large enough; a thumb in its own format is what it is."""
+        """Render from the stored thumb, undecoded in its own format; None if missing or too small."""
         thumb = await self._fetch_thumb(variant.content) if variant.may_use_thumb else None
         if thumb is None:
             return None
@@ -83,24 +87,26 @@ class VariantRenderer:
             return CacheEntry(thumb.mime, thumb.data)
         with SharedBuffer() as buffer:
             buffer.append(thumb.data)
-            result = await self._sandbox.run(self._job("variant_unless_narrower", variant), buffer)
-        return self._entry(variant, result, "thumb") if result.data else None
+            result = await self._sandbox.run(self._decode_job("variant_unless_narrower", variant), buffer)
+        return self._to_entry(variant, result, "thumb") if result.data else None
 
     async def _render_from_original(self, variant: VariantKey) -> CacheEntry | VariantAlias:
         original = await self._metadata.get_original(variant.content)
-        narrowest = next((width for width in self._widths if width >= original.width > 0), variant.width)
-        if narrowest < variant.width:
-            return VariantAlias(narrowest)
+        sufficient_width = next(
+            (width for width in self._widths if width >= original.width > 0), variant.width
+        )
+        if sufficient_width < variant.width:
+            return VariantAlias(sufficient_width)
         if original.length > MAX_ORIGINAL_BYTES:
-            raise Undecodable(f"the file has more than {MAX_ORIGINAL_BYTES >> 20} MB")
+            raise Undecodable(f"the original is larger than {MAX_ORIGINAL_BYTES >> 20} MB")
         async with self._original_budget.reserve(original.length):
             with SharedBuffer() as buffer:
                 await self._fetch_original(variant.content, original.length, buffer)
-                cost = await self._sandbox.run(self._job("measure", variant), buffer)
+                cost = await self._sandbox.run(self._decode_job("measure", variant), buffer)
                 async with self._decode_budget.reserve(cost.value):
                     with self._decoding.raised(cost.value):
-                        result = await self._sandbox.run(self._job("variant", variant), buffer)
-        return self._entry(variant, result, "original")
+                        result = await self._sandbox.run(self._decode_job("variant", variant), buffer)
+        return self._to_entry(variant, result, "original")
 
     async def _fetch_original(self, content: Content, length: int, buffer: SharedBuffer) -> None:
         with await self._upstream.open_original(content, length) as transfer:
@@ -113,10 +119,10 @@ class VariantRenderer:
         except NotFound:
             return None
 
-    def _job(self, operation: str, variant: VariantKey) -> DecodeJob:
+    def _decode_job(self, operation: str, variant: VariantKey) -> DecodeJob:
         return DecodeJob(operation, self._max_pixels, variant.width, variant.mime)
 
-    def _entry(self, variant: VariantKey, result: DecodeResult, source: str) -> CacheEntry:
+    def _to_entry(self, variant: VariantKey, result: DecodeResult, source: str) -> CacheEntry:
         self._seconds.observe(result.seconds, format=variant.extension)
         self._sources.add(source=source)
         return CacheEntry(variant.mime, result.data)

@@ -1,4 +1,4 @@
-"""Variants: other widths and formats of an image, made once and kept."""
+"""Variants: other widths and formats of an image, from memory cache, disk cache or renderer."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -15,17 +15,17 @@ from tagify.errors import Busy, Problem, Unavailable
 from tagify.metrics import Counter, Metrics
 
 ALIAS_MIME = "text/plain"
-"""The media type of a value that is no picture, but the width of the variant that has these bytes."""
+"""Media type of a disk cache entry whose body is a width: that of the variant with the same bytes."""
 
 WRITE_BEHIND_S = 5.0
-"""Longest wait at the end of the service for what is still to be written, in seconds."""
+"""Longest wait at shutdown for pending writes to the disk cache, in seconds."""
 
 
 class VariantService:
-    """Looks variants up where they are kept, nearest first, and has those made that are nowhere.
+    """Looks variants up in the caches, fastest first, and renders those that are in none.
 
-    Up to `room` may be made or wait for it; a further one is refused at once. What is kept is
-    answered whatever waits.
+    At most `capacity` variants are rendered or wait for it; a further one is refused at once (load
+    shedding). Cached variants are served whatever the load.
     """
 
     def __init__(
@@ -50,15 +50,12 @@ class VariantService:
         self._flights: SingleFlight[CachedResponse] = SingleFlight()
         self._pending_writes: set[asyncio.Task[None]] = set()
         self._capacity = capacity
-        self._rendering = metrics.gauge(
-            "edge_variants_making", "Variants that are being made or wait for it."
+        self._rendering_gauge = metrics.gauge(
+            "edge_variants_making", "Variants being rendered or queued for it."
         )
 
     def get_nowait(self, path: str) -> CachedResponse | None:
-        """What a plain question for this path is answered with where it takes no waiting at all.
-
-        None leaves it to `get`, which knows better.
-        """
+        """The response for a URL path, if no waiting is needed. None is no miss: call `get`."""
         cached = self._memory_cache.get(path)
         if cached is not None:
             self._from_memory(1)
@@ -71,9 +68,9 @@ class VariantService:
         return self._store_in_memory(variant, entry)
 
     async def get(self, variant: VariantKey, *, x_accel: bool = False) -> CachedResponse:
-        """The variant. Raises NotFound, Unprocessable, Busy when too many wait, Unavailable.
+        """The response with a variant. Raises NotFound, Unprocessable, Unavailable, Busy.
 
-        `may_hand_over`: its body may stay in its file, for NGINX to send it.
+        `x_accel`: NGINX may send the body from its file.
         """
         cached = self._memory_cache.get(variant.path)
         if cached is not None:
@@ -90,42 +87,40 @@ class VariantService:
         return await self._render_once(variant)
 
     async def invalidate(self, variants: Sequence[VariantKey]) -> None:
-        """Keep these no longer. Raises Unavailable where the disk does not let go of them, Busy."""
-        keys = [key for wanted in variants for key in (wanted.cache_key, wanted.alias_key)]
+        """Remove variants from the caches. Raises Busy, and Unavailable where the disk cannot be written."""
+        keys = [key for variant in variants for key in (variant.cache_key, variant.alias_key)]
         if not await self._disk_cache.remove(keys):
             raise Unavailable("the disk cache cannot be written")
         for variant in variants:
             self._memory_cache.remove(variant.path)
 
     async def close(self) -> None:
-        """Write what is still to be written."""
+        """Finish pending writes, for up to WRITE_BEHIND_S."""
         if self._pending_writes:
             await asyncio.wait(self._pending_writes, timeout=WRITE_BEHIND_S)
         await cancel_and_wait(*self._pending_writes)
 
     async def _read_disk_cache(self, variant: VariantKey) -> CachedResponse | None:
-        """What the disk cache holds of it, under its own width or under that which has the same bytes."""
+        """The variant from the disk cache: its own entry, or that of its alias."""
         entry = await self._disk_cache.get(variant.cache_key)
-        if entry is None:
-            width = await self._disk_cache.get(variant.alias_key)
-            entry = (
-                await self._disk_cache.get(variant.with_width(int(width.body)).cache_key) if width else None
-            )
+        if entry is None and (alias := await self._disk_cache.get(variant.alias_key)):
+            entry = await self._disk_cache.get(variant.with_width(int(alias.body)).cache_key)
         return self._store_in_memory(variant, entry) if entry else None
 
     async def _render_once(self, variant: VariantKey) -> CachedResponse:
+        """Render in a single flight, unless the negative cache or the capacity forbids it."""
         if self._flights.is_running(variant.cache_key):
             self._responses.add(layer="joined")
         else:
             self._negative_cache.raise_cached((variant.content, variant.may_use_thumb))
             if len(self._flights) >= self._capacity:
                 self._responses.add(layer="refused")
-                raise Busy(f"{self._capacity} variants are being made already")
+                raise Busy(f"{self._capacity} variants are being rendered already")
             self._responses.add(layer="made")
         return await self._flights.run(variant.cache_key, lambda: self._render(variant))
 
     async def _render(self, variant: VariantKey) -> CachedResponse:
-        with self._rendering.raised():
+        with self._rendering_gauge.raised():
             try:
                 rendered = await self._renderer.render(variant)
             except Problem as problem:
@@ -134,10 +129,10 @@ class VariantService:
         if isinstance(rendered, VariantAlias):
             self._write_behind(variant.alias_key, CacheEntry(ALIAS_MIME, str(rendered.width).encode()))
             narrower = variant.with_width(rendered.width)
-            original = await self._read_disk_cache(narrower)
-            # It is admitted already: making the other is all that there is to making this one.
-            original = original or await self._flights.run(narrower.cache_key, lambda: self._render(narrower))
-            return self._store_in_memory(variant, CacheEntry(variant.mime, original.body))
+            response = await self._read_disk_cache(narrower)
+            # Needs no capacity of its own: this request holds a slot already.
+            response = response or await self._flights.run(narrower.cache_key, lambda: self._render(narrower))
+            return self._store_in_memory(variant, CacheEntry(variant.mime, response.body))
         self._write_behind(variant.cache_key, rendered)
         return self._store_in_memory(variant, rendered)
 

@@ -74,7 +74,7 @@ class Edge:
             lines = (await response.text()).splitlines()
         return (
             not {"edge_transfers 1", "edge_variants_making 1"}.intersection(lines)
-            and self.app[UPSTREAM]._slots._semaphore._value == MAX_TRANSFERS
+            and self.app[UPSTREAM]._connections._semaphore._value == MAX_TRANSFERS
             and not len(self.app[VARIANT_SERVICE]._flights)
             and not any("memfd:tagify" in name for name in open_files())
         )

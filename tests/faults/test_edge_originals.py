@@ -91,7 +91,7 @@ async def at_rest(client: Client) -> None:
     """No transfer is under way, and every slot for one is free."""
     await until(lambda: metric(client, "edge_transfers 0"))
     assert client.app is not None
-    assert client.app[UPSTREAM]._slots._semaphore._value == MAX_TRANSFERS
+    assert client.app[UPSTREAM]._connections._semaphore._value == MAX_TRANSFERS
 
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse", "storm"])

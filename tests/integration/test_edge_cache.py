@@ -251,7 +251,7 @@ async def test_the_command_tells_and_clears(
     folder = tmp_path / "cache"
     monkeypatch.setenv("TAGIFY_EDGE_CACHE_DIR", str(folder))
     assert command(["stats"]) == 0
-    assert "no cache is there" in capsys.readouterr().out
+    assert "no cache found" in capsys.readouterr().out
     async with cache(folder) as (held, _):
         for number in range(3):
             await held.store(probe_key(number), probe_entry(number))

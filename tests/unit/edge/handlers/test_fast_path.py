@@ -83,7 +83,7 @@ CLIENTS, LARGE = 40, 1 << 20
 async def test_a_connection_that_waits_holds_no_answer(way: str) -> None:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         made = immutable_response(bytearray(LARGE), "image/webp", '"one"')
-        return made.to_prebuilt("") if way == "at the door" else made.to_response()
+        return made.to_raw_response("") if way == "at the door" else made.to_response()
 
     async with RawTestServer(answer) as server:
         tracemalloc.start()

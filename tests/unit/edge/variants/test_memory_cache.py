@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edge.http.content_negotiation import FALLBACK, choose_format, expects_image
 from edge.variants.cached_response import CachedResponse, immutable_response
-from edge.variants.memory_cache import MAX_SHARE, OVERHEAD_BYTES, MemoryCache
+from edge.variants.memory_cache import MAX_SHARE_DIVISOR, OVERHEAD_BYTES, MemoryCache
 from edge.variants.negative_cache import NegativeCache
 from tagify.errors import Busy, NotFound, Problem, Unprocessable
 from tagify.metrics import Metrics
@@ -25,7 +25,7 @@ def test_the_memory_has_a_bound_and_keeps_what_was_used_last(puts: list[tuple[st
         memory.store(name, answer(length))
         held = [found for found in map(memory.get, "abcdefgh") if found]
         assert sum(found.size + OVERHEAD_BYTES for found in held) <= size
-        if length + OVERHEAD_BYTES <= size // MAX_SHARE:
+        if length + OVERHEAD_BYTES <= size // MAX_SHARE_DIVISOR:
             found = memory.get(name)
             assert found is not None
             assert found.size == length
