@@ -1,7 +1,7 @@
-"""Decoding and making pictures. The only room that knows Pillow.
+"""Decoding and encoding of images. The only package that imports Pillow.
 
-All functions are synchronous and take CPU: callers run them in threads. What cannot be
-decoded raises Undecodable, whose text is for people; a disk that fails raises OSError.
+All functions block and use the CPU: callers run them in threads or in the sandbox. An image that cannot be
+decoded raises Undecodable with a text for people; a file that cannot be read raises OSError.
 """
 
 from tagify.imaging.decode import FORMATS, ImageSource

@@ -1,4 +1,4 @@
-"""Opening an original: which decoders may run, and what their many complaints mean."""
+"""Opening an original: the allowed decoders, and the translation of their errors to Undecodable."""
 
 import io
 import os
@@ -23,14 +23,14 @@ from PIL import (
 
 from tagify.errors import Undecodable
 
-# Its decoder registers itself on this call; one thread, for ingest decodes several at a time.
+# This call registers the decoder; one thread each, for ingest decodes several images at a time.
 pillow_heif.register_heif_opener(thumbnails=False)
 pillow_heif.options.DECODE_THREADS = 1
 
 ImageSource = bytes | Path
-"""The bytes of an original, or where its file is."""
+"""The bytes of an original, or the path of its file."""
 
-# Imported by name: a decoder registers itself on import, and these are all that shall be.
+# Imported by name: a decoder registers itself on import, and no others are allowed.
 FORMATS: dict[str, str] = {
     JpegImagePlugin.JpegImageFile.format: "image/jpeg",
     MpoImagePlugin.MpoImageFile.format: "image/jpeg",
@@ -42,22 +42,22 @@ FORMATS: dict[str, str] = {
     AvifImagePlugin.AvifImageFile.format: "image/avif",
     "HEIF": "image/heic",
 }
-"""The decoders that may be tried, and the media type of what each reads."""
+"""The allowed decoders, and the media type of the format that each reads."""
 
-# A multi-picture JPEG is found out by the JPEG decoder; it has none of its own to be tried.
+# A multi-picture JPEG is recognized by the JPEG decoder; MPO has no decoder to try.
 _DECODERS = [name for name in FORMATS if name in Image.OPEN]
 
-# Our own limit is checked from the header for each image; Pillow's is a global one, with a
-# warning at half of it, and would speak first.
+# We check the limit of each image from its header. Pillow's limit is global, warns at half of its value and
+# would be checked before ours.
 Image.MAX_IMAGE_PIXELS = None
 
 
 @contextmanager
 def open_image(source: ImageSource, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """The image, its header read and its size checked, its pixels not decoded yet.
+    """The image with its header read and its size checked, but its pixels not decoded yet.
 
-    Errors raised in the block are told as Undecodable too: Pillow decodes late. Raises OSError
-    only where the file itself cannot be read.
+    Raises Undecodable, also for decoder errors raised in the block, since Pillow decodes lazily; OSError
+    only if the file cannot be read.
     """
     if isinstance(source, bytes):
         with (
@@ -82,34 +82,34 @@ def _open_checked(
         width, height = image.size
         if width * height > max_pixels:
             raise Undecodable(
-                f"{width} x {height} pixels are more than the limit of {max_pixels} (TAGIFY_MAX_PIXELS)"
+                f"{width} x {height} pixels exceed the limit of {max_pixels} (TAGIFY_MAX_PIXELS)"
             )
         yield image
 
 
 @contextmanager
 def _decoder_errors_translated() -> Iterator[None]:
-    """Decoders raise whatever their file format made them stumble over; all of it means one thing.
+    """Translate the errors of decoders, which raise almost any exception on damaged data, to Undecodable.
 
-    An OSError with an errno is the disk's; Pillow's own carry none.
+    An OSError with an errno comes from the file system and is raised unchanged; Pillow's have none.
     """
     try:
         yield
     except Undecodable:
         raise
     except UnidentifiedImageError as error:
-        raise Undecodable("it is in no image format that is known") from error
+        raise Undecodable("it is not in a supported image format") from error
     except OSError as error:
         if error.errno is not None:
             raise
         raise Undecodable(_describe(error)) from error
     except (Image.DecompressionBombError, MemoryError) as error:
-        raise Undecodable("decoding it would take more memory than there is") from error
+        raise Undecodable("decoding it takes more memory than available") from error
     except Exception as error:
-        raise Undecodable(f"the picture is damaged ({type(error).__name__})") from error
+        raise Undecodable(f"the image is damaged ({type(error).__name__})") from error
 
 
 def _describe(error: OSError) -> str:
     if "truncated" in str(error):
-        return "the file ends in the middle of the picture"
-    return f"the picture is damaged ({error})"
+        return "the file is truncated"
+    return f"the image is damaged ({error})"

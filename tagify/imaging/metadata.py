@@ -1,4 +1,4 @@
-"""What an original says of itself: when, where and with what it was taken, and its keywords."""
+"""Metadata embedded in an original: time, position, camera and keywords, from EXIF, IPTC and XMP."""
 
 import math
 import re
@@ -16,8 +16,8 @@ from tagify.tagnames import normalize_keywords
 _IPTC_KEYWORDS = (2, 25)
 _EXIF_TIME = "%Y:%m:%d %H:%M:%S"
 _SUBJECTS = ".//{http://purl.org/dc/elements/1.1/}subject//{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
-_LONGEST = 100
-"""Characters of a name that are kept."""
+_MAX_NAME_LENGTH = 100
+"""Maximum length of the name of a camera or lens, in characters; longer ones are cut."""
 _POLE = 90.0
 _SEXAGESIMAL = (1, 60, 3600)
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
@@ -25,7 +25,7 @@ _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
 @dataclass(frozen=True, slots=True)
 class ImageMetadata:
-    """All of it; empty where the original says nothing, or nonsense."""
+    """The metadata of an original; a field is empty if it is absent or invalid."""
 
     taken_at: datetime | None
     keywords: tuple[str, ...]
@@ -35,7 +35,7 @@ class ImageMetadata:
 
 
 def read_metadata(image: ImageFile.ImageFile) -> ImageMetadata:
-    """What an opened image says of itself. A camera that tells no offset is taken to mean UTC."""
+    """The metadata of an opened image. A time without an offset is taken as UTC."""
     exif = image.getexif()
     details = exif.get_ifd(ExifTags.IFD.Exif)
     return ImageMetadata(
@@ -61,14 +61,14 @@ def _taken_at(details: Mapping[int, Any]) -> datetime | None:
 
 
 def _camera(make: str, model: str) -> str:
-    """Many makers put their name before the model themselves."""
+    """Make and model; many models already start with the make."""
     return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         return ""
-    return " ".join("".join(char for char in value if char.isprintable()).split())[:_LONGEST]
+    return " ".join("".join(char for char in value if char.isprintable()).split())[:_MAX_NAME_LENGTH]
 
 
 def _position(gps: Mapping[int, Any]) -> GeoPosition | None:
@@ -80,7 +80,7 @@ def _position(gps: Mapping[int, Any]) -> GeoPosition | None:
 
 
 def _degrees(parts: object, side: object, negative: str) -> float | None:
-    """Degrees from degrees, minutes and seconds, as EXIF's rationals have them."""
+    """Decimal degrees from EXIF's rationals for degrees, minutes and seconds, or None if they are invalid."""
     if not isinstance(parts, tuple) or len(parts) != len(_SEXAGESIMAL):
         return None
     try:
@@ -101,7 +101,7 @@ def _zone(offset: str) -> timezone:
 
 
 def sidecar_keywords(packet: bytes) -> tuple[str, ...]:
-    """The keywords of an XMP sidecar file (`dc:subject`), cleaned as tags; none where it is malformed."""
+    """The keywords (`dc:subject`) of an XMP sidecar file, normalized as tags; none if it is malformed."""
     try:
         root = ElementTree.fromstring(packet)
     except (ElementTree.ParseError, DefusedXmlException, ValueError):
@@ -113,13 +113,13 @@ def _from_xmp(image: Image.Image) -> list[str]:
     try:
         packet = image.getxmp()
     except Exception:
-        # Metadata that is no well-formed XML is no reason to refuse the picture.
+        # Malformed XML in the metadata is no reason to refuse the image.
         return []
     return list(_subjects(packet))
 
 
 def _subjects(node: Any) -> Iterable[str]:
-    """All texts below any `subject`, however the packet nests its bags and lists."""
+    """All texts below a `subject`, at any depth of nested bags and lists."""
     if isinstance(node, dict):
         for name, value in node.items():
             yield from _texts(value) if name == "subject" else _subjects(value)
@@ -148,7 +148,7 @@ def _from_iptc(image: ImageFile.ImageFile) -> list[str]:
 
 
 def _decoded(value: bytes) -> str:
-    """IPTC tells its encoding seldom and wrongly: UTF-8 where it is that, else Latin-1."""
+    """The text as UTF-8 if it is valid, else as Latin-1: the encoding that IPTC declares is often wrong."""
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -1,9 +1,9 @@
-"""ThumbHash: a picture in some 25 bytes, enough to draw a blurred preview with its shape and colours.
+"""ThumbHash: an image in some 25 bytes, enough for a blurred preview with its aspect ratio and colours.
 
 The format is Evan Wallace's (public domain): a cosine transform of luminance (L), two colour
-differences (P, Q) and alpha, quantised to four bits a coefficient. Bits, least first:
+differences (P, Q) and alpha, quantised to four bits per coefficient. Bits, least significant first:
 24 of header (L 6, P 6, Q 6, L's scale 5, alpha flag 1), 16 more (shape 3, P's scale 6, Q's
-scale 6, landscape flag 1), 8 for alpha where there is any, then the coefficients.
+scale 6, landscape flag 1), 8 for alpha if there is any, then the coefficients.
 """
 
 import math
@@ -13,7 +13,7 @@ from operator import mul
 from typing import NamedTuple
 
 MAX_SIDE = 100
-"""Longest side of the input, in pixels. 32 is plenty: no coefficient sees finer detail."""
+"""Longest side of the input, in pixels. 32 suffice: no coefficient represents finer detail."""
 
 
 class _Channel(NamedTuple):
@@ -23,9 +23,9 @@ class _Channel(NamedTuple):
 
 
 def encode(width: int, height: int, rgba: bytes) -> bytes:
-    """The hash of a picture given as rows of 8-bit RGBA, alpha not multiplied in.
+    """The hash of an image, given as rows of 8-bit RGBA with straight (not premultiplied) alpha.
 
-    Raises ValueError when a side is larger than MAX_SIDE or the bytes do not fit the sides.
+    Raises ValueError if a side exceeds MAX_SIDE or the number of bytes does not match the sides.
     """
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE) or len(rgba) != width * height * 4:
         raise ValueError(f"{width} x {height} pixels in {len(rgba)} bytes")
@@ -58,7 +58,7 @@ def encode(width: int, height: int, rgba: bytes) -> bytes:
 
 
 def _lpqa(rgba: bytes) -> tuple[list[float], list[float], list[float], list[float]]:
-    """Luminance, yellow-blue, red-green and alpha, the colours composed over their mean."""
+    """Luminance, yellow-blue, red-green and alpha; transparent pixels are blended with the mean colour."""
     alpha = [value / 255 for value in rgba[3::4]]
     weight = sum(alpha)
     channels = []
@@ -78,18 +78,18 @@ def _lpqa(rgba: bytes) -> tuple[list[float], list[float], list[float], list[floa
 
 
 def _transform(values: Sequence[float], width: int, height: int, nx: int, ny: int) -> _Channel:
-    """The low frequencies of a channel: rows first, then columns, for the transform is separable."""
+    """The low frequencies of a channel: first along rows, then along columns (the transform is separable)."""
     rows = [values[start : start + width] for start in range(0, width * height, width)]
     across = [[sum(map(mul, row, wave)) for row in rows] for wave in _waves(width, nx)]
     down = _waves(height, ny)
     area = width * height
-    found = [
+    coefficients = [
         sum(map(mul, across[cx], down[cy])) / area
         for cy in range(ny)
         for cx in range(nx)
         if cx * ny < nx * (ny - cy)
     ]
-    mean, rest = found[0], found[1:]
+    mean, rest = coefficients[0], coefficients[1:]
     scale = max(map(abs, rest), default=0.0)
     return _Channel(mean, [0.5 + 0.5 * value / scale for value in rest] if scale else rest, scale)
 
@@ -110,5 +110,5 @@ def _pack(values: Sequence[float]) -> bytes:
 
 
 def _round(value: float) -> int:
-    """Halves go up, as in the format's other implementations; Python's round would go to even."""
+    """Round half up, as other implementations of the format do; Python rounds half to even."""
     return math.floor(value + 0.5)

@@ -1,4 +1,4 @@
-"""What ingest makes of an original, from one decode: facts, placeholder and thumb."""
+"""Facts, placeholder and thumb of an original, from one decode."""
 
 import io
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from tagify.model import THUMB_SIZE, Picture
 JPEG_QUALITY = 82
 WEBP_QUALITY = 82
 _PLACEHOLDER_SIDE = 24
-"""Pixels. The placeholder holds seven waves a side at most: more samples than that tell nothing new."""
+"""Longest side of the input of the placeholder, in pixels: it holds at most seven frequencies per side."""
 
 _ANIMATED = {"image/gif", "image/webp", "image/png", "image/avif"}
-"""Formats whose further pictures are frames, and no pages, previews or second eyes."""
+"""Formats whose further images are frames, and not pages, previews or stereo pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedOriginal:
-    """An original's picture and its thumb, as recipe `t1` makes it: JPEG, or WebP where there is alpha."""
+    """The facts of an original and its thumb by recipe `t1`: a JPEG, or a WebP if it has transparency."""
 
     picture: Picture
     thumb: bytes
@@ -29,29 +29,29 @@ class DecodedOriginal:
 
 
 def decode_original(source: ImageSource, *, max_pixels: int) -> DecodedOriginal:
-    """Decode an original once. Raises Undecodable; OSError when its file cannot be read."""
+    """Decode an original. Raises Undecodable; OSError if its file cannot be read."""
     with open_image(source, max_pixels) as image:
         width, height = displayed_size(image)
-        about = metadata.read_metadata(image)
+        embedded = metadata.read_metadata(image)
         mime = FORMATS[image.format or ""]
         small = fit(image, (THUMB_SIZE, THUMB_SIZE))
-        thumb, thumb_mime = _encoded(small)
+        thumb, thumb_mime = _encode(small)
         picture = Picture(
             mime=mime,
             width=width,
             height=height,
             placeholder=_placeholder(small),
-            taken_at=about.taken_at,
-            keywords=about.keywords,
-            camera=about.camera,
-            lens=about.lens,
-            position=about.position,
+            taken_at=embedded.taken_at,
+            keywords=embedded.keywords,
+            camera=embedded.camera,
+            lens=embedded.lens,
+            position=embedded.position,
             frames=getattr(image, "n_frames", 1) if mime in _ANIMATED else 1,
         )
     return DecodedOriginal(picture, thumb, thumb_mime)
 
 
-def _encoded(small: Image.Image) -> tuple[bytes, str]:
+def _encode(small: Image.Image) -> tuple[bytes, str]:
     out = io.BytesIO()
     if small.mode == "RGBA" and small.getchannel("A").getextrema() != (255, 255):
         small.save(out, "WEBP", quality=WEBP_QUALITY, method=4)

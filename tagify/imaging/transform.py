@@ -1,4 +1,4 @@
-"""From an opened image to upright sRGB pixels near a wanted size, with as little work as can be."""
+"""Conversion of an opened image to upright sRGB pixels of a given size, with as little work as possible."""
 
 import io
 
@@ -17,21 +17,21 @@ _TRANSPOSES = {
 _SIDEWAYS = {5, 6, 7, 8}
 
 DRAFT_GAP = 1.55
-"""A JPEG is decoded to at least so many times the wanted size. The decoder's own scaling is a little
-soft: measured over drawn scenes this stays within 0.002 (SSIM) of libvips, which keeps 2 and takes
-twice the time where that makes the difference of a step."""
+"""A JPEG is decoded to at least this multiple of the target size, for the decoder's scaling is slightly soft.
+On rendered scenes the result is within 0.002 (SSIM) of libvips, which uses 2 and takes twice the time where
+that means the next larger scale."""
 
 _SRGB = ImageCms.createProfile("sRGB")
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or nonsense."""
+    """The EXIF orientation, 1 to 8; 1 if it is absent or invalid."""
     value = image.getexif().get(_ORIENTATION, 1)
     return value if isinstance(value, int) and value in _TRANSPOSES else 1
 
 
 def displayed_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height as displayed, that is with the orientation applied."""
+    """Width and height with the orientation applied."""
     width, height = image.size
     return (height, width) if orientation(image) in _SIDEWAYS else (width, height)
 
@@ -42,31 +42,32 @@ def has_alpha(image: Image.Image) -> bool:
 
 
 def fit(image: ImageFile.ImageFile, box: tuple[int, int]) -> Image.Image:
-    """The picture upright, within `box` as displayed (never enlarged), in sRGB.
+    """The image upright, reduced to fit `box` as displayed (never enlarged), in sRGB.
 
-    Modes that come out: YCbCr (a JPEG that needed no RGB), L, RGB, RGBA.
+    The mode of the result is YCbCr (a JPEG that needed no conversion), L, RGB or RGBA.
     """
-    turn = orientation(image)
-    # A draft changes what the image says of itself; its profile and size must be those of the file.
+    exif_orientation = orientation(image)
+    # Read before the draft, which changes the size and the profile of the image object.
     profile = image.info.get("icc_profile")
     width, height = image.size
-    if turn in _SIDEWAYS:
+    if exif_orientation in _SIDEWAYS:
         box = box[1], box[0]
     scale = min(1.0, box[0] / width, box[1] / height)
     target = max(1, round(width * scale)), max(1, round(height * scale))
     _draft(image, target, keep_ycc=not _is_not_srgb(profile))
-    # What the decoder has made smaller is smooth already: there the shortest filter that is no box stays
-    # within 0.0011 (SSIM) of libvips, in less than half of the time that Lanczos takes.
-    kernel = Image.Resampling.LANCZOS if image.size == (width, height) else Image.Resampling.HAMMING
+    # An image that the decoder has reduced is smooth: Hamming, the shortest filter after box, is then within
+    # 0.0011 (SSIM) of libvips, in less than half of the time that Lanczos takes.
+    resample_filter = Image.Resampling.LANCZOS if image.size == (width, height) else Image.Resampling.HAMMING
     pixels = _to_supported_mode(image)
     if pixels.size != target:
-        pixels = _resized(pixels, target, kernel)
+        pixels = _resize(pixels, target, resample_filter)
     pixels = _to_srgb(pixels, profile)
-    return pixels.transpose(_TRANSPOSES[turn]) if turn in _TRANSPOSES else pixels
+    transpose = _TRANSPOSES.get(exif_orientation)
+    return pixels if transpose is None else pixels.transpose(transpose)
 
 
 def _draft(image: ImageFile.ImageFile, target: tuple[int, int], *, keep_ycc: bool) -> None:
-    """Let the JPEG decoder scale by a power of two, and leave the rest to a better filter."""
+    """Let the JPEG decoder reduce by a power of two; a better filter does the rest."""
     if image.format not in ("JPEG", "MPO"):
         return
     mode = "YCbCr" if keep_ycc and image.mode == "RGB" else image.mode
@@ -74,7 +75,7 @@ def _draft(image: ImageFile.ImageFile, target: tuple[int, int], *, keep_ycc: boo
 
 
 def _to_supported_mode(image: Image.Image) -> Image.Image:
-    """One of the modes YCbCr, L, RGB, RGBA, CMYK; the first frame of an animation."""
+    """The image in mode YCbCr, L, RGB, RGBA or CMYK; the first frame of an animation."""
     if image.mode.startswith("I") or image.mode == "F":
         return _deep_grey_to_8_bit(image)
     if has_alpha(image):
@@ -86,7 +87,7 @@ def _to_supported_mode(image: Image.Image) -> Image.Image:
 
 
 def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits; Pillow's own conversion clips at 255 where it should scale."""
+    """16-bit or 32-bit grey scaled to 8 bits; Pillow's conversion clips at 255 instead."""
     deep = image.convert("I") if image.mode != "F" else image
     low, high = deep.getextrema()
     if not isinstance(low, int | float) or not isinstance(high, int | float):
@@ -97,15 +98,15 @@ def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
     return deep.point(lambda value: value * (255.0 / ceiling)).convert("L")
 
 
-def _resized(pixels: Image.Image, target: tuple[int, int], kernel: Image.Resampling) -> Image.Image:
-    """Premultiplied where there is alpha, so that hidden colours do not bleed into edges."""
+def _resize(pixels: Image.Image, target: tuple[int, int], resample_filter: Image.Resampling) -> Image.Image:
+    """Resize; with premultiplied alpha, so that the colours of transparent pixels do not bleed into edges."""
     if pixels.mode == "RGBA":
-        return pixels.convert("RGBa").resize(target, kernel, reducing_gap=3.0).convert("RGBA")
-    return pixels.resize(target, kernel, reducing_gap=3.0)
+        return pixels.convert("RGBa").resize(target, resample_filter, reducing_gap=3.0).convert("RGBA")
+    return pixels.resize(target, resample_filter, reducing_gap=3.0)
 
 
 def _is_not_srgb(profile: bytes | None) -> bool:
-    """Whether a profile says anything but sRGB. Most cameras embed sRGB under one of its names."""
+    """Whether a profile is not sRGB, by its name: most cameras embed one of the sRGB profiles."""
     if not profile:
         return False
     try:
@@ -123,7 +124,7 @@ def _to_srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:
         try:
             converted = ImageCms.profileToProfile(colours, source, _SRGB, outputMode="RGB")
         except ImageCms.PyCMSError:
-            # A profile of another colour space than the pixels': what browsers ignore, we ignore.
+            # The profile is for another colour space than the pixels; browsers ignore such a profile, too.
             converted = None
         if converted is not None:
             if alpha is not None:
@@ -133,8 +134,8 @@ def _to_srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def flatten_on_white(pixels: Image.Image) -> Image.Image:
-    """The picture without transparency, laid on white."""
+    """The image without transparency, on a white background."""
     if pixels.mode != "RGBA":
         return pixels
-    ground = Image.new("RGBA", pixels.size, "white")
-    return Image.alpha_composite(ground, pixels).convert("RGB")
+    background = Image.new("RGBA", pixels.size, "white")
+    return Image.alpha_composite(background, pixels).convert("RGB")

@@ -1,4 +1,4 @@
-"""Other widths and formats of an original, for the edge."""
+"""Variants of an image for the edge: other widths and formats."""
 
 import io
 
@@ -12,18 +12,18 @@ QUALITIES = {
     "image/webp": {320: 82, 1024: 80, 8192: 76},
     "image/avif": {320: 64, 1024: 60, 8192: 55},
 }
-"""Quality by format and by the width up to which it holds. A small picture is looked at pixel by
-pixel and costs few bytes; a large one is mostly shown smaller than it is."""
+"""Encoder quality by format and by the width up to which it applies. Small images are seen pixel by pixel and
+take few bytes; large ones are mostly displayed reduced."""
 
 MAX_HEIGHT = 16_383
-"""Rows of a variant, at most: a WebP has no more."""
+"""Maximum height of a variant, in pixels: the limit of WebP."""
 
 
 def render_variant(source: ImageSource, *, width: int | None, mime: str, max_pixels: int) -> bytes:
-    """The picture at most `width` pixels wide, as displayed, never enlarged, in sRGB, without metadata.
+    """The image upright, at most `width` pixels wide (None: its own width), in sRGB, without metadata.
 
-    Without a width it keeps its size. The first frame of an animation; alpha is kept but in JPEG,
-    where it is laid on white. Raises Undecodable; OSError when the file cannot be read.
+    It is never enlarged. An animation is reduced to its first frame, and in a JPEG transparency becomes
+    white. Raises Undecodable; OSError if the file cannot be read; ValueError for another format.
     """
     with open_image(source, max_pixels) as image:
         natural = displayed_size(image)[0]
@@ -34,25 +34,25 @@ def render_variant(source: ImageSource, *, width: int | None, mime: str, max_pix
 
 
 def natural_width(source: ImageSource) -> int:
-    """The width of an image we made ourselves (a thumb), from its header. Raises Undecodable."""
+    """The displayed width of a thumb of ours, from its header. Raises Undecodable."""
     with open_image(source, MAX_HEIGHT * MAX_HEIGHT) as image:
         return displayed_size(image)[0]
 
 
 def _save(pixels: Image.Image, out: io.BytesIO, mime: str) -> None:
-    # An image remembers its file's profile and EXIF, and Pillow would write the first into the new one.
+    # `info` holds the profile of the source, which Pillow would write to the output.
     pixels.info = {}
     if mime not in QUALITIES:
-        raise ValueError(f"no variants are made as {mime}")
-    quality = next((held for up_to, held in QUALITIES[mime].items() if pixels.width <= up_to), 75)
-    # Each encoder at the step behind which twice the time buys under 1% of bytes (docs/performance.md).
+        raise ValueError(f"variants cannot be encoded as {mime}")
+    quality = next((quality for up_to, quality in QUALITIES[mime].items() if pixels.width <= up_to), 75)
+    # Encoder effort: beyond these values twice the time saves less than 1% of bytes (docs/performance.md).
     match mime:
         case "image/jpeg":
             flatten_on_white(pixels).save(out, "JPEG", quality=quality, optimize=True)
         case "image/webp":
             _to_colour(pixels).save(out, "WEBP", quality=quality, method=2)
         case "image/avif":
-            # One thread: the number of encoders at work is decided elsewhere.
+            # One thread: the sandbox bounds the number of encoders.
             _to_colour(pixels).save(out, "AVIF", quality=quality, speed=9, max_threads=1)
 
 

@@ -167,9 +167,9 @@ async def test_what_changed_while_the_daemon_was_down_is_found(harness: IngestHa
 
 BAD = {
     "empty.jpg": (b"", "empty"),
-    "cut.jpg": (pictures.jpeg()[:-3000], "ends in the middle"),
-    "text.jpg": (b"dear diary", "no image format"),
-    "bomb.png": (pictures.decompression_bomb(), "more than the limit"),
+    "cut.jpg": (pictures.jpeg()[:-3000], "the file is truncated"),
+    "text.jpg": (b"dear diary", "supported image format"),
+    "bomb.png": (pictures.decompression_bomb(), "exceed the limit"),
 }
 
 

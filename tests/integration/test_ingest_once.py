@@ -35,7 +35,7 @@ async def test_a_folder_is_imported_and_what_failed_is_named(harness: IngestHarn
     status, said = await ran(harness, other)
     assert status == 1
     assert "2 images in other, 1 of them new" in said
-    assert "bad.jpg: it is in no image format" in said
+    assert "bad.jpg: it is not in a supported image format" in said
     assert await harness.images_by_path() == {}
     names = [library.name for library in await harness.catalog.libraries.list_all()]
     assert names == ["Test", "other"]

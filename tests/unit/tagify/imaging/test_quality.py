@@ -1,4 +1,4 @@
-"""Thumbs look as good as those of libvips: both beside a full decode and Lanczos, by SSIM."""
+"""Thumbs are as good as those of libvips: both compared with a full decode and Lanczos, by SSIM."""
 
 import io
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from tagify.model import THUMB_SIZE
 from tagify.sample import scenes
 from tests.support import pictures
 
-NEAR = 0.002
-"""SSIM that a thumb may lose beside libvips' own."""
+TOLERANCE = 0.002
+"""SSIM by which a thumb may be worse than that of libvips."""
 
 Scene = Callable[[tuple[int, int], Random], Image.Image]
 SCENES = [scenes.mountains, scenes.sea, scenes.night, scenes.circles, scenes.waves, scenes.tiles]
 SIZES = [(4000, 3000), (1632, 1224), (1920, 1080)]
 
 
-def drawn(scene: Scene, size: tuple[int, int]) -> bytes:
+def rendered(scene: Scene, size: tuple[int, int]) -> bytes:
     return pictures.encoded(scene(size, Random(1)), "JPEG", quality=92)
 
 
@@ -55,19 +55,21 @@ def reference(data: bytes, size: tuple[int, int]) -> Image.Image:
         return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
-def saved(image: pyvips.Image) -> pyvips.Image:
-    """Through the same encoder's work as our thumbs: quality 82, colour at half the resolution."""
+def encoded(image: pyvips.Image) -> pyvips.Image:
+    """The image after JPEG encoding with the settings of our thumbs: quality 82, chroma subsampling."""
     return pyvips.Image.new_from_buffer(image.jpegsave_buffer(Q=82, optimize_coding=True), "")
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scene", SCENES)
-def test_a_thumb_is_as_near_to_the_original_as_that_of_libvips(scene: Scene, size: tuple[int, int]) -> None:
-    data = drawn(scene, size)
-    theirs = saved(pyvips.Image.thumbnail_buffer(data, THUMB_SIZE, height=THUMB_SIZE))
+def test_a_thumb_is_as_similar_to_the_original_as_that_of_libvips(
+    scene: Scene, size: tuple[int, int]
+) -> None:
+    data = rendered(scene, size)
+    theirs = encoded(pyvips.Image.thumbnail_buffer(data, THUMB_SIZE, height=THUMB_SIZE))
     ours = in_vips(Image.open(io.BytesIO(decode_original(data, max_pixels=1 << 30).thumb)))
     ideal = in_vips(reference(data, (theirs.width, theirs.height)))
     assert (ours.width, ours.height) == (theirs.width, theirs.height)
-    assert ssim(ideal, ours) > ssim(ideal, theirs) - NEAR
-    # The measure itself tells pictures apart.
+    assert ssim(ideal, ours) > ssim(ideal, theirs) - TOLERANCE
+    # SSIM distinguishes images.
     assert ssim(ideal, in_vips(Image.new("RGB", (ideal.width, ideal.height)))) < 0.9

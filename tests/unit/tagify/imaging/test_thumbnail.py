@@ -1,4 +1,4 @@
-"""What is made of an original: in every form that originals have, and of files that are none."""
+"""decode_original: every format and mode, metadata, and files that are no image."""
 
 import io
 from datetime import UTC, datetime, timedelta, timezone
@@ -22,7 +22,7 @@ def thumb_of(source: bytes | Path) -> Image.Image:
 
 
 def distance(first: Image.Image, second: Image.Image) -> float:
-    """Mean difference of two pictures' channels, 0 to 255."""
+    """Mean difference of the channels of two images, 0 to 255."""
     other = second.convert("RGB").resize(first.size)
     return sum(ImageStat.Stat(ImageChops.difference(first.convert("RGB"), other)).mean) / 3
 
@@ -40,32 +40,32 @@ def distance(first: Image.Image, second: Image.Image) -> float:
         ("HEIF", "image/heic"),
     ],
 )
-def test_every_format_gives_a_thumb_that_looks_like_it(kind: str, mime: str) -> None:
+def test_every_format_gives_a_thumb_similar_to_the_original(kind: str, mime: str) -> None:
     original = pictures.gradient(1500, 1000)
-    derived = decode_original(pictures.encoded(original, kind), max_pixels=MAX_PIXELS)
-    assert (derived.picture.mime, derived.picture.width, derived.picture.height) == (mime, 1500, 1000)
-    thumb = Image.open(io.BytesIO(derived.thumb))
+    decoded = decode_original(pictures.encoded(original, kind), max_pixels=MAX_PIXELS)
+    assert (decoded.picture.mime, decoded.picture.width, decoded.picture.height) == (mime, 1500, 1000)
+    thumb = Image.open(io.BytesIO(decoded.thumb))
     assert thumb.size == (THUMB_SIZE, 341)
-    assert derived.thumb_mime == "image/jpeg"
+    assert decoded.thumb_mime == "image/jpeg"
     assert distance(thumb, original) < 8
 
 
-def test_several_pictures_in_one_jpeg_are_one_still() -> None:
+def test_a_multi_picture_jpeg_is_one_still_image() -> None:
     first, second = pictures.gradient(900, 600), pictures.gradient(900, 600, seed=5)
     data = pictures.encoded(first, "MPO", save_all=True, append_images=[second])
-    derived = decode_original(data, max_pixels=MAX_PIXELS)
-    assert (derived.picture.mime, derived.picture.frames) == ("image/jpeg", 1)
-    assert distance(Image.open(io.BytesIO(derived.thumb)), first) < 8
+    decoded = decode_original(data, max_pixels=MAX_PIXELS)
+    assert (decoded.picture.mime, decoded.picture.frames) == ("image/jpeg", 1)
+    assert distance(Image.open(io.BytesIO(decoded.thumb)), first) < 8
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_jpeg_in_printers_colours_looks_like_it(progressive: bool) -> None:
+def test_a_cmyk_jpeg_gives_a_similar_thumb(progressive: bool) -> None:
     original = pictures.gradient(900, 600)
     data = pictures.encoded(original.convert("CMYK"), "JPEG", quality=92, progressive=progressive)
     assert distance(thumb_of(data), original) < 10
 
 
-def test_colours_of_16_bits_keep_their_brightness() -> None:
+def test_16_bit_colours_keep_their_brightness() -> None:
     assert ImageStat.Stat(
         thumb_of(pictures.png_16_bit(40, 30, (0x8000, 0x4000, 0xFFFF)))
     ).mean == pytest.approx([128, 64, 255], abs=4)
@@ -86,18 +86,18 @@ def test_every_mode_keeps_its_brightness(mode: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_shows_the_same_picture(orientation: int) -> None:
-    derived = decode_original(pictures.with_orientation(orientation), max_pixels=MAX_PIXELS)
-    assert (derived.picture.width, derived.picture.height) == (300, 200)
-    thumb = Image.open(io.BytesIO(derived.thumb))
+def test_every_orientation_gives_the_same_thumb(orientation: int) -> None:
+    decoded = decode_original(pictures.with_orientation(orientation), max_pixels=MAX_PIXELS)
+    assert (decoded.picture.width, decoded.picture.height) == (300, 200)
+    thumb = Image.open(io.BytesIO(decoded.thumb))
     assert thumb.size == (300, 200)
     assert distance(thumb, pictures.gradient(300, 200)) < 4
 
 
 def test_alpha_is_kept_in_the_thumb() -> None:
-    derived = decode_original(pictures.png(alpha=True), max_pixels=MAX_PIXELS)
-    assert derived.thumb_mime == "image/webp"
-    alpha = Image.open(io.BytesIO(derived.thumb)).getchannel("A")
+    decoded = decode_original(pictures.png(alpha=True), max_pixels=MAX_PIXELS)
+    assert decoded.thumb_mime == "image/webp"
+    alpha = Image.open(io.BytesIO(decoded.thumb)).getchannel("A")
     assert alpha.getpixel((10, 100)) == 0
     assert alpha.getpixel((310, 100)) == 255
 
@@ -109,7 +109,7 @@ def test_an_animation_shows_its_first_frame(kind: str) -> None:
     assert max(green, blue) < 15
 
 
-def test_small_pictures_are_not_enlarged() -> None:
+def test_small_images_are_not_enlarged() -> None:
     assert thumb_of(pictures.png(40, 30)).size == (40, 30)
 
 
@@ -118,12 +118,12 @@ def test_a_profile_that_is_not_srgb_is_converted() -> None:
     assert decode_original(pictures.jpeg(icc_profile=lab_free), max_pixels=MAX_PIXELS).picture.width == 640
 
 
-def test_keywords_come_from_xmp_cleaned_and_once() -> None:
+def test_keywords_from_xmp_are_normalized_and_unique() -> None:
     source = pictures.with_keywords("Sea", " sea ", "sunset", "x" * 101)
     assert decode_original(source, max_pixels=MAX_PIXELS).picture.keywords == ("Sea", "sunset")
 
 
-def test_keywords_come_from_iptc() -> None:
+def test_keywords_are_read_from_iptc() -> None:
     def record(number: int, text: bytes) -> bytes:
         return b"\x1c\x02" + bytes((number,)) + len(text).to_bytes(2, "big") + text
 
@@ -154,11 +154,11 @@ def test_the_time_taken_has_its_offset(offset: str, zone: timezone) -> None:
     details[0x9003] = "2021:06:05 04:03:02"
     if offset:
         details[0x9011] = offset
-    derived = decode_original(pictures.jpeg(exif=exif), max_pixels=MAX_PIXELS)
-    assert derived.picture.taken_at == datetime(2021, 6, 5, 4, 3, 2, tzinfo=zone)
+    decoded = decode_original(pictures.jpeg(exif=exif), max_pixels=MAX_PIXELS)
+    assert decoded.picture.taken_at == datetime(2021, 6, 5, 4, 3, 2, tzinfo=zone)
 
 
-def test_a_time_that_is_none_is_left_out() -> None:
+def test_an_invalid_time_is_ignored() -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "0000:00:00 00:00:00"
     assert decode_original(pictures.jpeg(exif=exif), max_pixels=MAX_PIXELS).picture.taken_at is None
@@ -168,14 +168,14 @@ def test_a_time_that_is_none_is_left_out() -> None:
     ("source", "reason"),
     [
         (b"", "the file is empty"),
-        (b"dear diary, " * 40, "no image format"),
-        (pictures.jpeg()[:-2000], "ends in the middle"),
-        (pictures.png(seed=3)[:-300], "ends in the middle"),
-        (pictures.decompression_bomb(), "60000 x 60000 pixels are more than the limit"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "no image format"),
+        (b"dear diary, " * 40, "supported image format"),
+        (pictures.jpeg()[:-2000], "is truncated"),
+        (pictures.png(seed=3)[:-300], "is truncated"),
+        (pictures.decompression_bomb(), "60000 x 60000 pixels exceed the limit"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "supported image format"),
     ],
 )
-def test_what_is_no_picture_says_why(source: bytes, reason: str) -> None:
+def test_a_file_that_is_no_image_is_refused_with_a_reason(source: bytes, reason: str) -> None:
     with pytest.raises(Undecodable, match=reason):
         decode_original(source, max_pixels=MAX_PIXELS)
 
@@ -185,11 +185,11 @@ def test_a_file_that_cannot_be_opened_is_an_os_error(tmp_path: Path) -> None:
         decode_original(tmp_path / "none.jpg", max_pixels=MAX_PIXELS)
 
 
-def test_a_path_and_its_bytes_give_the_same(tmp_path: Path) -> None:
-    place = tmp_path / "a.jpg"
-    place.write_bytes(pictures.jpeg())
-    assert decode_original(place, max_pixels=MAX_PIXELS) == decode_original(
-        place.read_bytes(), max_pixels=MAX_PIXELS
+def test_a_path_and_its_bytes_give_the_same_result(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(pictures.jpeg())
+    assert decode_original(path, max_pixels=MAX_PIXELS) == decode_original(
+        path.read_bytes(), max_pixels=MAX_PIXELS
     )
 
 
@@ -212,18 +212,18 @@ CORPUS = [
     st.floats(0.05, 1),
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_damaged_files_give_a_picture_or_a_reason(
+def test_damaged_files_give_an_image_or_a_reason(
     whole: bytes, changes: list[tuple[float, int]], kept: float
 ) -> None:
     damaged = bytearray(whole)
-    for place, value in changes:
-        damaged[int(place * len(damaged))] = value
+    for position, value in changes:
+        damaged[int(position * len(damaged))] = value
     try:
-        derived = decode_original(bytes(damaged[: int(len(damaged) * kept)]), max_pixels=1_000_000)
+        decoded = decode_original(bytes(damaged[: int(len(damaged) * kept)]), max_pixels=1_000_000)
     except Undecodable as error:
         assert str(error)
     else:
-        assert derived.thumb
+        assert decoded.thumb
 
 
 def with_exif(latitude: tuple[float, float, float] = (48.0, 51.0, 30.24)) -> bytes:
@@ -242,7 +242,7 @@ def test_camera_lens_and_position_are_read() -> None:
     assert picture.position == GeoPosition(-48.8584, 2.2945)
 
 
-def test_a_position_that_is_none_on_earth_is_none() -> None:
+def test_an_invalid_position_is_ignored() -> None:
     assert decode_original(with_exif((99.0, 0.0, 0.0)), max_pixels=MAX_PIXELS).picture.position is None
 
 
