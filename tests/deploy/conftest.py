@@ -1,4 +1,4 @@
-"""A host with Tagify installed on it, for all tests of a module."""
+"""A throwaway host with Tagify installed, shared by the tests of a module."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from tests.support.throwaway_host import ThrowawayHost, throwaway_host
 
 SITE = "http://127.0.0.1"
 LARGE = 12_000_000
-"""Length of one of the originals, in bytes: more than what sockets hold on the way."""
+"""Size of one of the originals, in bytes: larger than all socket buffers between edge and client."""
 
 
-def make_install(words: str = "--with-servers") -> str:
-    """The command line that installs the working tree, from wheels that lie on the host."""
+def make_install(options: str = "--with-servers") -> str:
+    """The command line that installs the working tree, from wheels on the host."""
     return (
         "cd /usr/src/tagify && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels "
-        f"make install PYTHON=/usr/bin/python3 EXTRAS='[embedded]' INSTALL='{words}'"
+        f"make install PYTHON=/usr/bin/python3 EXTRAS='[embedded]' INSTALL='{options}'"
     )
 
 
@@ -30,7 +30,7 @@ MAKE_INSTALL = make_install()
 
 @contextmanager
 def bare_host(folder: Path, minio: Path | None) -> Iterator[ThrowawayHost]:
-    """A booted box with the working tree and a library of seven images on it, and a MinIO where one is given."""
+    """A booted host with the working tree, a library of seven images and, if given, the MinIO binary."""
     rootfs = folder / "rootfs"
     release.copy_working_tree(rootfs / "usr/src/tagify")
     shutil.copytree(release.build_wheels(), rootfs / "opt/wheels")
@@ -42,13 +42,13 @@ def bare_host(folder: Path, minio: Path | None) -> Iterator[ThrowawayHost]:
     for number in range(7):
         data = pictures.jpeg(800, 600, seed=number)
         (library / f"{number}.jpg").write_bytes(data if number else data.ljust(LARGE, b"\0"))
-    with throwaway_host(folder / "box", rootfs) as booted:
+    with throwaway_host(folder / "host", rootfs) as booted:
         yield booted
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayHost]:
-    """A box where `make install` was run, with a MongoDB and a MinIO of its own."""
+    """A host after `make install`, with embedded MongoDB and MinIO."""
     minio = discovery.find_minio() or skip_or_fail("minio", "make minio")
     with bare_host(tmp_path_factory.mktemp("host"), minio) as booted:
         booted.shell(MAKE_INSTALL, timeout_s=300)

@@ -1,4 +1,4 @@
-"""What NGINX lets through, adds, bounds and hides: our configuration before stand-ins for both services."""
+"""NGINX's configuration in front of stub services: hidden pages, headers, limits, errors, logs, failover."""
 
 import asyncio
 import io
@@ -26,8 +26,8 @@ async def plain(request: web.Request) -> web.Response:
     return web.json_response({"path": request.path, "filler": "x" * 2000})
 
 
-async def test_what_is_internal_stays_inside(tmp_path: Path) -> None:
-    async with stub_service(plain, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
+async def test_internal_pages_are_not_public(tmp_path: Path) -> None:
+    async with stub_service(plain, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as site:
         for path in (
             "/metrics",
             "/readyz",
@@ -37,25 +37,25 @@ async def test_what_is_internal_stays_inside(tmp_path: Path) -> None:
             "/%6detrics",
             "/x/../metrics",
         ):
-            assert b" 404 " in await _raw(front, path), path
+            assert b" 404 " in await _raw(site, path), path
         assert not inner.request_counts
         for path in ("/api/1/metrics", "/api/1/readyz"):
-            async with front.client.get(f"http://127.0.0.1:{front.internal_port}{path}") as answer:
-                assert answer.status == 200
+            async with site.client.get(f"http://127.0.0.1:{site.internal_port}{path}") as response:
+                assert response.status == 200
         assert inner.request_counts == {"/metrics": 1, "/readyz": 1}
 
 
-async def _raw(front: NginxSite, path: str) -> bytes:
-    """The status line for a path just as it is written."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
+async def _raw(site: NginxSite, path: str) -> bytes:
+    """The status line for a path that the client must not normalize."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-    answer = await reader.read()
+    response = await reader.read()
     writer.close()
     await writer.wait_closed()
-    return answer.partition(b"\r\n")[0]
+    return response.partition(b"\r\n")[0]
 
 
-async def test_headers_that_protect_are_on_every_answer_and_not_doubled(tmp_path: Path) -> None:
+async def test_security_headers_are_on_every_response_once(tmp_path: Path) -> None:
     policy = api.static_pages.content_security_policy("")
 
     async def page(_: web.Request) -> web.Response:
@@ -69,43 +69,43 @@ async def test_headers_that_protect_are_on_every_answer_and_not_doubled(tmp_path
     async with (
         stub_service(page, tmp_path / "api.sock"),
         stub_service(safe, tmp_path / "edge.sock"),
-        nginx_site(tmp_path) as front,
+        nginx_site(tmp_path) as site,
     ):
-        answer, _ = await front.get("/")
-        assert answer.headers.getall("Content-Security-Policy") == [policy]
-        assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]
+        response, _ = await site.get("/")
+        assert response.headers.getall("Content-Security-Policy") == [policy]
+        assert response.headers.getall("X-Content-Type-Options") == ["nosniff"]
         variant = f"/media/{'ab' * 32}/320.webp"
         policies = dict.fromkeys(("/media/x", "/metrics"), "default-src 'none'; frame-ancestors 'none'")
-        for path, told in {**policies, variant: SECURITY_HEADERS["Content-Security-Policy"]}.items():
-            answer, _ = await front.get(path)
-            assert answer.headers.getall("Content-Security-Policy") == [told]
-            assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]
-            assert answer.headers["X-Frame-Options"] == "DENY"
-            assert answer.headers["Referrer-Policy"] == "no-referrer"
-            assert answer.headers["Server"] == "nginx"
-            assert "Strict-Transport-Security" not in answer.headers
+        for path, expected in {**policies, variant: SECURITY_HEADERS["Content-Security-Policy"]}.items():
+            response, _ = await site.get(path)
+            assert response.headers.getall("Content-Security-Policy") == [expected]
+            assert response.headers.getall("X-Content-Type-Options") == ["nosniff"]
+            assert response.headers["X-Frame-Options"] == "DENY"
+            assert response.headers["Referrer-Policy"] == "no-referrer"
+            assert response.headers["Server"] == "nginx"
+            assert "Strict-Transport-Security" not in response.headers
 
 
-async def test_a_client_that_asks_too_much_is_told_and_others_are_not(tmp_path: Path) -> None:
+async def test_rate_limit_is_per_client(tmp_path: Path) -> None:
     async with (
         stub_service(plain, tmp_path / "api.sock"),
-        nginx_site(tmp_path, nginx_requests_per_s=5, nginx_trusted_proxies=("127.0.0.1",)) as front,
+        nginx_site(tmp_path, nginx_requests_per_s=5, nginx_trusted_proxies=("127.0.0.1",)) as site,
     ):
 
         async def status(client: str) -> tuple[int, str]:
-            answer, _ = await front.get("/api/tags", headers={"X-Forwarded-For": client})
-            return answer.status, answer.content_type
+            response, _ = await site.get("/api/tags", headers={"X-Forwarded-For": client})
+            return response.status, response.content_type
 
-        answers = await asyncio.gather(*(status("192.0.2.1") for _ in range(40)))
-        assert {code for code, _ in answers} == {200, 429}
-        assert (429, PROBLEM) in answers
+        responses = await asyncio.gather(*(status("192.0.2.1") for _ in range(40)))
+        assert {code for code, _ in responses} == {200, 429}
+        assert (429, PROBLEM) in responses
         assert await status("192.0.2.2") == (200, "application/json")
-        # One of a provider's IPv6 networks is one client.
-        answers = await asyncio.gather(*(status(f"2001:db8:1:2::{n}") for n in range(1, 40)))
-        assert 429 in {code for code, _ in answers}
+        # An IPv6 /64 network is one client.
+        responses = await asyncio.gather(*(status(f"2001:db8:1:2::{n}") for n in range(1, 40)))
+        assert 429 in {code for code, _ in responses}
 
 
-async def test_streams_of_events_are_bounded_and_come_at_once(tmp_path: Path) -> None:
+async def test_event_streams_are_limited_and_unbuffered(tmp_path: Path) -> None:
     async def events(request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await stream.prepare(request)
@@ -115,64 +115,64 @@ async def test_streams_of_events_are_bounded_and_come_at_once(tmp_path: Path) ->
 
     async with (
         stub_service(events, tmp_path / "api.sock"),
-        nginx_site(tmp_path, nginx_streams_per_client=3) as front,
+        nginx_site(tmp_path, nginx_streams_per_client=3) as site,
     ):
-        streams = [await front.client.get("/api/events") for _ in range(3)]
+        streams = [await site.client.get("/api/events") for _ in range(3)]
         for stream in streams:
             assert await asyncio.wait_for(stream.content.readany(), 10) == b"data: 1\n\n"
-        answer, _ = await front.get("/api/events")
-        assert answer.status == 429
+        response, _ = await site.get("/api/events")
+        assert response.status == 429
         for stream in streams:
             stream.close()
 
 
-async def test_bodies_are_bounded_and_errors_are_problems(tmp_path: Path) -> None:
-    async with stub_service(plain, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
-        async with front.client.post("/api/images/tags", data=io.BytesIO(bytes(3 << 20))) as answer:
-            assert (answer.status, answer.content_type) == (413, PROBLEM)
+async def test_large_bodies_and_upstream_failures_are_problems(tmp_path: Path) -> None:
+    async with stub_service(plain, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as site:
+        async with site.client.post("/api/images/tags", data=io.BytesIO(bytes(3 << 20))) as response:
+            assert (response.status, response.content_type) == (413, PROBLEM)
         assert not inner.request_counts
         await inner.stop()
-        answer, body = await front.get("/api/tags")
-        assert (answer.status, answer.content_type) == (503, PROBLEM)
+        response, body = await site.get("/api/tags")
+        assert (response.status, response.content_type) == (503, PROBLEM)
         assert json.loads(body)["type"] == "urn:tagify:problem:unavailable"
 
 
-async def test_text_is_compressed_and_pictures_are_not(tmp_path: Path) -> None:
+async def test_text_is_compressed_and_images_are_not(tmp_path: Path) -> None:
     async def picture(_: web.Request) -> web.Response:
         return web.Response(body=b"x" * 5000, content_type="image/webp")
 
-    wish = {"Accept-Encoding": "gzip"}
+    accept = {"Accept-Encoding": "gzip"}
     async with (
         stub_service(plain, tmp_path / "api.sock"),
         stub_service(picture, tmp_path / "edge.sock"),
-        nginx_site(tmp_path) as front,
+        nginx_site(tmp_path) as site,
     ):
-        answer, body = await front.get("/api/tags", headers=wish)
-        assert answer.headers["Content-Encoding"] == "gzip"
+        response, body = await site.get("/api/tags", headers=accept)
+        assert response.headers["Content-Encoding"] == "gzip"
         assert len(body) < 500
-        answer, _ = await front.get(f"/media/{'ab' * 32}/320.webp", headers=wish)
-        assert "Content-Encoding" not in answer.headers
+        response, _ = await site.get(f"/media/{'ab' * 32}/320.webp", headers=accept)
+        assert "Content-Encoding" not in response.headers
 
 
-async def test_a_request_has_one_id_from_client_to_log(tmp_path: Path) -> None:
-    async with stub_service(plain, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
-        answer, _ = await front.get('/api/tags?prefix=%22"', headers={"X-Request-ID": "from-outside-1"})
-        assert answer.headers.getall("X-Request-ID") == ["from-outside-1"]
+async def test_request_id_is_passed_to_service_and_log(tmp_path: Path) -> None:
+    async with stub_service(plain, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as site:
+        response, _ = await site.get('/api/tags?prefix=%22"', headers={"X-Request-ID": "from-outside-1"})
+        assert response.headers.getall("X-Request-ID") == ["from-outside-1"]
         assert inner.request_headers[0]["x-request-id"] == "from-outside-1"
-        answer, _ = await front.get("/api/tags", headers={"X-Request-ID": "no id\t!"})
-        made = answer.headers["X-Request-ID"]
-        assert len(made) == 32
-        assert inner.request_headers[1]["x-request-id"] == made
-        lines = await _logged(front, 2)
-        assert [line["request_id"] for line in lines] == ["from-outside-1", made]
+        response, _ = await site.get("/api/tags", headers={"X-Request-ID": "no id\t!"})
+        generated = response.headers["X-Request-ID"]
+        assert len(generated) == 32
+        assert inner.request_headers[1]["x-request-id"] == generated
+        lines = await _logged(site, 2)
+        assert [line["request_id"] for line in lines] == ["from-outside-1", generated]
         assert lines[0]["status"] == 200
         assert lines[0]["upstream_s"]
         assert {"cache", "upstream_connect_s", "upstream_header_s", "upstream_status"} <= lines[0].keys()
         assert lines[0]["uri"].startswith("/api/tags?prefix=")
 
 
-async def _logged(front: NginxSite, number: int) -> list[dict[str, Any]]:
-    log = front.folder / "access.log"
+async def _logged(site: NginxSite, number: int) -> list[dict[str, Any]]:
+    log = site.folder / "access.log"
 
     async def written() -> bool:
         return len(log.read_text().splitlines()) >= number
@@ -182,85 +182,85 @@ async def _logged(front: NginxSite, number: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-async def test_a_client_is_whom_a_trusted_proxy_names_and_nobody_else(tmp_path: Path, trusted: bool) -> None:
+async def test_x_forwarded_for_is_trusted_from_configured_proxies_only(tmp_path: Path, trusted: bool) -> None:
     proxies = ("127.0.0.0/8", "10.0.0.0/8") if trusted else ("10.0.0.0/8",)
     async with (
         stub_service(plain, tmp_path / "api.sock") as inner,
-        nginx_site(tmp_path, nginx_trusted_proxies=proxies) as front,
+        nginx_site(tmp_path, nginx_trusted_proxies=proxies) as site,
     ):
-        await front.get("/api/tags", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7, 10.0.0.1"})
+        await site.get("/api/tags", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7, 10.0.0.1"})
         assert inner.request_headers[0]["x-forwarded-for"] == ("192.0.2.7" if trusted else "127.0.0.1")
-        assert (await _logged(front, 1))[0]["client"] == ("192.0.2.7" if trusted else "127.0.0.1")
+        assert (await _logged(site, 1))[0]["client"] == ("192.0.2.7" if trusted else "127.0.0.1")
 
 
-async def test_connections_to_the_services_are_kept(tmp_path: Path) -> None:
-    seen: set[int] = set()
+async def test_upstream_connections_are_reused(tmp_path: Path) -> None:
+    transports: set[int] = set()
 
-    async def noting(request: web.Request) -> web.Response:
-        seen.add(id(request.transport))
+    async def recording(request: web.Request) -> web.Response:
+        transports.add(id(request.transport))
         return await plain(request)
 
     async with (
-        stub_service(noting, tmp_path / "api.sock"),
-        stub_service(noting, tmp_path / "edge.sock"),
-        nginx_site(tmp_path) as front,
+        stub_service(recording, tmp_path / "api.sock"),
+        stub_service(recording, tmp_path / "edge.sock"),
+        nginx_site(tmp_path) as site,
     ):
         for path in ("/api/tags", "/media/x"):
-            seen.clear()
+            transports.clear()
             for _ in range(30):
-                assert (await front.get(path))[0].status == 200
-            # One for each of nginx's workers at most.
-            assert len(seen) <= (os.cpu_count() or 1)
+                assert (await site.get(path))[0].status == 200
+            # At most one per worker of nginx.
+            assert len(transports) <= (os.cpu_count() or 1)
 
 
-async def test_an_answer_that_a_client_has_is_not_sent_again(tmp_path: Path) -> None:
+async def test_conditional_requests_of_compressed_responses_get_304(tmp_path: Path) -> None:
     async def tagged(request: web.Request) -> web.Response:
         if request.headers.get("If-None-Match", "").removeprefix("W/") == '"1"':
             return web.Response(status=304, headers={"ETag": '"1"'})
-        answer = await plain(request)
-        answer.headers["ETag"] = '"1"'
-        return answer
+        response = await plain(request)
+        response.headers["ETag"] = '"1"'
+        return response
 
-    wish = {"Accept-Encoding": "gzip"}
-    async with stub_service(tagged, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
-        answer, _ = await front.get("/api/tags", headers=wish)
-        tag = answer.headers["ETag"]
-        answer, body = await front.get("/api/tags", headers={**wish, "If-None-Match": tag})
-        assert (answer.status, body) == (304, b"")
+    accept = {"Accept-Encoding": "gzip"}
+    async with stub_service(tagged, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as site:
+        response, _ = await site.get("/api/tags", headers=accept)
+        tag = response.headers["ETag"]
+        response, body = await site.get("/api/tags", headers={**accept, "If-None-Match": tag})
+        assert (response.status, body) == (304, b"")
         assert inner.request_counts["/api/tags"] == 2
 
 
-async def test_a_dead_instance_is_unnoticed(tmp_path: Path) -> None:
-    places = tuple(f"unix:{tmp_path}/{name}.sock" for name in ("one", "two"))
+async def test_stopped_instance_causes_no_failed_request(tmp_path: Path) -> None:
+    addresses = tuple(f"unix:{tmp_path}/{name}.sock" for name in ("one", "two"))
     async with (
         stub_service(plain, tmp_path / "one.sock") as one,
         stub_service(plain, tmp_path / "two.sock") as two,
-        nginx_site(tmp_path, nginx_api=places, nginx_edge=places) as front,
+        nginx_site(tmp_path, nginx_api=addresses, nginx_edge=addresses) as site,
     ):
         paths = [f"/api/tags?{n}" for n in range(20)] + [f"/media/{n}" for n in range(20)]
-        for dead, name in ((one, "one"), (two, "two")):
-            await dead.stop()
-            answers = await asyncio.gather(*(front.get(path) for path in paths))
-            assert {answer.status for answer, _ in answers} == {200}
-            async with front.client.post("/api/tags/apply/x", json=["a"]) as answer:
-                assert answer.status == 200
-            await dead.start(tmp_path / f"{name}.sock")
+        for instance, name in ((one, "one"), (two, "two")):
+            await instance.stop()
+            responses = await asyncio.gather(*(site.get(path) for path in paths))
+            assert {response.status for response, _ in responses} == {200}
+            async with site.client.post("/api/tags/apply/x", json=["a"]) as response:
+                assert response.status == 200
+            await instance.start(tmp_path / f"{name}.sock")
 
 
-async def test_the_page_is_there_while_the_api_is_away(tmp_path: Path) -> None:
+async def test_page_is_served_stale_while_the_api_is_down(tmp_path: Path) -> None:
     async def page(_: web.Request) -> web.Response:
         return web.Response(body=b"<p>", headers={"Cache-Control": "no-cache", "ETag": '"1"'})
 
-    async with stub_service(page, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
-        await front.get("/")
+    async with stub_service(page, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as site:
+        await site.get("/")
         await inner.stop()
-        answer, body = await front.get("/")
-        assert (answer.status, body, answer.headers["Cache-Control"]) == (200, b"<p>", "no-cache")
-        answer, _ = await front.get("/", headers={"If-None-Match": '"1"'})
-        assert answer.status == 304
+        response, body = await site.get("/")
+        assert (response.status, body, response.headers["Cache-Control"]) == (200, b"<p>", "no-cache")
+        response, _ = await site.get("/", headers={"If-None-Match": '"1"'})
+        assert response.status == 304
 
 
-FORMS: list[dict[str, Any]] = [
+CONFIGURATIONS: list[dict[str, Any]] = [
     {},
     {"cors_origins": ("*",), "nginx_access_log": ""},
     {"nginx_trusted_proxies": ("10.0.0.0/8", "2001:db8::/32"), "nginx_internal_port": 0},
@@ -272,18 +272,18 @@ FORMS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("values", FORMS)
-async def test_nginx_and_gixy_have_nothing_to_say(tmp_path: Path, values: dict[str, Any]) -> None:
-    async with nginx_site(tmp_path, **values) as front:
+@pytest.mark.parametrize("values", CONFIGURATIONS)
+async def test_nginx_and_gixy_report_no_problem(tmp_path: Path, values: dict[str, Any]) -> None:
+    async with nginx_site(tmp_path, **values) as site:
         config = tmp_path / "nginx" / "nginx.conf"
         assert NGINX_BINARY is not None
-        told = await _run(
+        result = await _run(
             NGINX_BINARY, "-t", "-q", "-c", str(config), "-p", str(config.parent), "-e", "stderr"
         )
-        assert told == (0, "")
-        code, said = await _run(sys.executable, "-m", "gixy", "--format", "json", str(config))
-        assert (code, json.loads(said or "[]")) == (0, [])
-        assert front.process.log_tail() == ""
+        assert result == (0, "")
+        code, output = await _run(sys.executable, "-m", "gixy", "--format", "json", str(config))
+        assert (code, json.loads(output or "[]")) == (0, [])
+        assert site.process.log_tail() == ""
 
 
 async def _run(*command: str) -> tuple[int, str]:
@@ -302,17 +302,17 @@ async def _run(*command: str) -> tuple[int, str]:
         {"nginx_access_log": "relative.log"},
     ],
 )
-def test_a_setting_cannot_write_configuration(values: dict[str, Any]) -> None:
+def test_settings_cannot_inject_directives(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"may contain|must be an absolute path|or neither"):
         NginxSettings(**values)
 
 
-async def test_events_and_api_answers_are_never_kept(tmp_path: Path) -> None:
+async def test_api_responses_are_never_cached(tmp_path: Path) -> None:
     async def cacheable(_: web.Request) -> web.Response:
         return web.Response(body=b"x", headers={"Cache-Control": "public, max-age=100"})
 
-    async with stub_service(cacheable, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as front:
+    async with stub_service(cacheable, tmp_path / "api.sock") as inner, nginx_site(tmp_path) as site:
         for _ in range(2):
             for path in ("/api/tags", "/api/events", "/api/images"):
-                await front.get(path)
+                await site.get(path)
         assert set(inner.request_counts.values()) == {2}

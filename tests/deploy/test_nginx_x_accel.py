@@ -1,4 +1,4 @@
-"""Variants that NGINX sends from the edge's cache itself: the same to every client, and nothing else."""
+"""X-Accel-Redirect: NGINX's responses equal the edge's, and no other file can be read."""
 
 import asyncio
 import os
@@ -27,8 +27,8 @@ from tests.support.waiting import until
 over_minio = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 
 ORIGIN = "https://photos.example.org"
-VARYING = {"Date", "X-Request-ID", "Server-Timing"}
-LONG_AGO, TO_COME = "Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
+IGNORED_HEADERS = {"Date", "X-Request-ID", "Server-Timing"}
+PAST, FUTURE = "Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
 
 
 @pytest.fixture
@@ -37,53 +37,59 @@ async def image(catalog: Catalog, blobs: ObjectStore) -> Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """An nginx that takes files, and the edge behind it."""
+class Deployment:
+    """An nginx that requests X-Accel-Redirect, and the edge behind it."""
 
-    front: NginxSite
+    site: NginxSite
     cache: Path
     app: web.Application
 
-    async def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self.front.client.request(method, path, headers=named) as answer:
-            said = {name: value for name, value in answer.headers.items() if name not in VARYING}
-            return answer.status, said, await answer.read()
+    async def request(
+        self, path: str, method: str = "GET", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.site.client.request(method, path, headers=sent) as response:
+            received = {
+                name: value for name, value in response.headers.items() if name not in IGNORED_HEADERS
+            }
+            return response.status, received, await response.read()
 
-    def handed(self) -> float:
-        """Answers so far whose body NGINX sent."""
+    def redirect_count(self) -> float:
+        """Number of responses whose body NGINX sent."""
         lines = self.app[METRICS].exposition()[0].decode().splitlines()
-        named = 'edge_variant_answers_total{layer="handed"} '
-        return sum(float(line.removeprefix(named)) for line in lines if line.startswith(named))
+        series = 'edge_variant_answers_total{layer="handed"} '
+        return sum(float(line.removeprefix(series)) for line in lines if line.startswith(series))
 
 
 @asynccontextmanager
-async def side(values: dict[str, Any], folder: Path, *, handing_over: bool) -> AsyncIterator[Side]:
-    """An edge behind nginx. Its nginx always asks for files; the edge names them where it is told to."""
+async def deployment(values: dict[str, Any], folder: Path, *, x_accel: bool) -> AsyncIterator[Deployment]:
+    """An edge behind nginx. NGINX always permits X-Accel-Redirect; the edge uses it if `x_accel`."""
     folder.mkdir()
     cache = folder / "edge-cache"
     settings = EdgeSettings(
-        **values, edge_cache_dir=cache, edge_x_accel=handing_over, edge_memory_bytes=0, cors_origins=(ORIGIN,)
+        **values, edge_cache_dir=cache, edge_x_accel=x_accel, edge_memory_bytes=0, cors_origins=(ORIGIN,)
     )
     app = build(settings)
     runner = web.AppRunner(app)
-    async with AsyncExitStack() as held:
+    async with AsyncExitStack() as stack:
         await runner.setup()
-        held.push_async_callback(runner.cleanup)
+        stack.push_async_callback(runner.cleanup)
         await web.UnixSite(runner, str(folder / "edge.sock")).start()
-        made = nginx_site(folder, edge_x_accel=True, edge_cache_dir=cache, cors_origins=(ORIGIN,))
-        yield Side(await held.enter_async_context(made), cache, app)
+        site = nginx_site(folder, edge_x_accel=True, edge_cache_dir=cache, cors_origins=(ORIGIN,))
+        yield Deployment(await stack.enter_async_context(site), cache, app)
 
 
 @pytest.fixture
-async def sides(mongo_values: Values, s3_values: Values, tmp_path: Path) -> AsyncIterator[tuple[Side, Side]]:
-    """One that hands over, and one that never does."""
+async def deployments(
+    mongo_values: Values, s3_values: Values, tmp_path: Path
+) -> AsyncIterator[tuple[Deployment, Deployment]]:
+    """One with X-Accel-Redirect, and one without."""
     values = {**mongo_values, **s3_values}
     async with (
-        side(values, tmp_path / "one", handing_over=True) as handing,
-        side(values, tmp_path / "other", handing_over=False) as plain,
+        deployment(values, tmp_path / "accelerated", x_accel=True) as accelerated,
+        deployment(values, tmp_path / "plain", x_accel=False) as plain,
     ):
-        yield handing, plain
+        yield accelerated, plain
 
 
 def paths(image: Image) -> list[str]:
@@ -91,14 +97,14 @@ def paths(image: Image) -> list[str]:
     return [f"{media}/320.jpg", f"{media}/768.webp", f"{thumb}?v={image.content}", thumb]
 
 
-async def warmed(handing: Side, image: Image) -> None:
-    """Every path was made, then read and found right: the next answer may be handed over."""
+async def warm_up(accelerated: Deployment, image: Image) -> None:
+    """Request every path until its file is rendered, cached and verified: the next response may redirect."""
     for path in paths(image):
         for _ in range(3):
-            assert (await handing.ask(path, Accept="image/webp"))[0] == 200
+            assert (await accelerated.request(path, Accept="image/webp"))[0] == 200
 
 
-QUESTIONS: list[dict[str, str]] = [
+REQUEST_HEADERS: list[dict[str, str]] = [
     {},
     {"Origin": ORIGIN},
     {"Origin": "https://elsewhere.example.org"},
@@ -109,77 +115,87 @@ QUESTIONS: list[dict[str, str]] = [
     {"If_None_Match": "*"},
     {"If_Match": "*"},
     {"If_Match": '"another"'},
-    {"If_Modified_Since": TO_COME},
-    {"If_Unmodified_Since": LONG_AGO},
-    {"If_Unmodified_Since": TO_COME},
+    {"If_Modified_Since": FUTURE},
+    {"If_Unmodified_Since": PAST},
+    {"If_Unmodified_Since": FUTURE},
     {"Accept_Encoding": "gzip, br"},
     {"X_Sendfile_Type": "none"},
 ]
 
 
 @over_minio
-async def test_every_answer_is_the_same(sides: tuple[Side, Side], image: Image) -> None:
-    handing, plain = sides
-    await warmed(handing, image)
+async def test_responses_equal_those_of_the_edge(
+    deployments: tuple[Deployment, Deployment], image: Image
+) -> None:
+    accelerated, plain = deployments
+    await warm_up(accelerated, image)
     for path in paths(image):
         for method in ("GET", "HEAD"):
-            for headers in QUESTIONS:
-                asked = {"Accept": "image/webp", **headers}
-                before = handing.handed()
-                answer = await handing.ask(path, method, **asked)
-                assert answer == await plain.ask(path, method, **asked), (path, method, headers)
+            for headers in REQUEST_HEADERS:
+                sent = {"Accept": "image/webp", **headers}
+                before = accelerated.redirect_count()
+                response = await accelerated.request(path, method, **sent)
+                assert response == await plain.request(path, method, **sent), (path, method, headers)
                 if not headers or "Range" in headers:
-                    assert handing.handed() == before + 1, (path, method, headers)
-        _, said, _ = await handing.ask(path, Accept="image/webp")
-        status, _, body = await handing.ask(path, Accept="image/webp", If_None_Match=said[hdrs.ETAG])
+                    assert accelerated.redirect_count() == before + 1, (path, method, headers)
+        _, received, _ = await accelerated.request(path, Accept="image/webp")
+        status, _, body = await accelerated.request(
+            path, Accept="image/webp", If_None_Match=received[hdrs.ETAG]
+        )
         assert (status, body) == (304, b"")
-    assert plain.handed() == 0
+    assert plain.redirect_count() == 0
 
 
-def held(cache: Path, ending: str) -> list[Path]:
-    """Files of the cache now. Folders that the edge removes meanwhile are passed over, as `rglob` does not."""
-    found = (Path(folder, name) for folder, _, names in os.walk(cache) for name in names)
-    return [place for place in found if place.name.endswith(ending)]
-
-
-@over_minio
-async def test_what_is_gone_from_the_cache_is_made_again(sides: tuple[Side, Side], image: Image) -> None:
-    handing, _ = sides
-    await warmed(handing, image)
-    path = paths(image)[1]
-    right = await handing.ask(path)
-    for ending in (".body", ".block"):
-        for place in held(handing.cache, ending):
-            place.unlink(missing_ok=True)
-        assert await handing.ask(path) == right
-    for place in held(handing.cache, ".body"):
-        place.write_bytes(bytes(place.stat().st_size))
-    assert await handing.ask(path) == right
+def cache_files(cache: Path, suffix: str) -> list[Path]:
+    """Files of the cache. Folders that the edge deletes meanwhile are skipped, which `rglob` does not do."""
+    files = (Path(folder, name) for folder, _, names in os.walk(cache) for name in names)
+    return [path for path in files if path.name.endswith(suffix)]
 
 
 @over_minio
-async def test_the_cache_is_open_to_its_group_alone(sides: tuple[Side, Side], image: Image) -> None:
-    handing, plain = sides
-    for one in sides:
-        assert (await one.ask(paths(image)[0]))[0] == 200
+async def test_missing_or_corrupt_cache_files_are_rendered_again(
+    deployments: tuple[Deployment, Deployment], image: Image
+) -> None:
+    accelerated, _ = deployments
+    await warm_up(accelerated, image)
+    url_path = paths(image)[1]
+    expected = await accelerated.request(url_path)
+    for suffix in (".body", ".block"):
+        for file in cache_files(accelerated.cache, suffix):
+            file.unlink(missing_ok=True)
+        assert await accelerated.request(url_path) == expected
+    for file in cache_files(accelerated.cache, ".body"):
+        file.write_bytes(bytes(file.stat().st_size))
+    assert await accelerated.request(url_path) == expected
 
-    async def written() -> bool:
-        return any(handing.cache.rglob("*.block"))
 
-    await until(written)
-    (body,) = handing.cache.rglob("*.body")
+@over_minio
+async def test_cache_is_readable_by_its_group_only(
+    deployments: tuple[Deployment, Deployment], image: Image
+) -> None:
+    accelerated, plain = deployments
+    for each in deployments:
+        assert (await each.request(paths(image)[0]))[0] == 200
+
+    async def is_written() -> bool:
+        return any(accelerated.cache.rglob("*.block"))
+
+    await until(is_written)
+    (body,) = accelerated.cache.rglob("*.body")
     assert body.stat().st_mode & 0o777 == 0o640
-    folders = [body.parent, body.parent.parent, handing.cache]
+    folders = [body.parent, body.parent.parent, accelerated.cache]
     assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o710}
     assert plain.cache.stat().st_mode & 0o777 == 0o700
 
 
 @over_minio
-async def test_no_client_names_a_file(sides: tuple[Side, Side], image: Image) -> None:
-    handing, _ = sides
-    await warmed(handing, image)
-    (body, *_) = handing.cache.rglob("*.body")
-    name = str(body.relative_to(handing.cache))
+async def test_clients_cannot_request_cache_files(
+    deployments: tuple[Deployment, Deployment], image: Image
+) -> None:
+    accelerated, _ = deployments
+    await warm_up(accelerated, image)
+    (body, *_) = accelerated.cache.rglob("*.body")
+    name = str(body.relative_to(accelerated.cache))
     for path in (
         CACHE_LOCATION + name,
         "/" + CACHE_LOCATION + name,
@@ -193,60 +209,60 @@ async def test_no_client_names_a_file(sides: tuple[Side, Side], image: Image) ->
         CACHE_LOCATION,
     ):
         for headers in ({}, {SENDFILE_TYPE: X_ACCEL_REDIRECT, X_ACCEL_REDIRECT: CACHE_LOCATION + name}):
-            status = await raw(handing.front, path, headers)
-            # What leads elsewhere is passed on to the API, which does not run here.
+            status = await raw_status(accelerated.site, path, headers)
+            # Other paths are proxied to the API, which does not run here: 503.
             assert status in (b"404", b"400", b"503"), (path, status)
 
 
-async def raw(front: NginxSite, path: str, headers: dict[str, str]) -> bytes:
-    """The status for a path just as it is written."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
+async def raw_status(site: NginxSite, path: str, headers: dict[str, str]) -> bytes:
+    """The status for a path that the client must not normalize."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n".encode())
-    answer = await reader.read()
+    response = await reader.read()
     writer.close()
     await writer.wait_closed()
-    return answer.split(b" ")[1]
+    return response.split(b" ")[1]
 
 
-async def test_an_edge_that_is_not_itself_can_name_bodies_of_the_cache_alone(tmp_path: Path) -> None:
-    """Whatever it names, the client gets what it says when it is asked for bytes."""
+async def test_compromised_edge_can_redirect_to_cache_bodies_only(tmp_path: Path) -> None:
+    """For any other name the client gets the bytes that the edge sends without X-Accel-Redirect."""
     cache, secret = tmp_path / "cache", tmp_path / "secret"
-    place = cache / "aa" / "bb"
-    place.mkdir(parents=True)
+    folder = cache / "aa" / "bb"
+    folder.mkdir(parents=True)
     secret.write_bytes(b"secret")
     name = "aa/bb/" + "c" * 28 + ".body"
     (cache / "cache.db").write_bytes(b"secret")
-    (place / ("d" * 28 + ".block")).write_bytes(b"secret")
+    (folder / ("d" * 28 + ".block")).write_bytes(b"secret")
     (cache / name).symlink_to(secret)
-    named = [name, "cache.db", "../secret", "aa/bb/" + "d" * 28 + ".block", "aa/bb/" + "e" * 28 + ".body"]
+    redirects = [name, "cache.db", "../secret", "aa/bb/" + "d" * 28 + ".block", "aa/bb/" + "e" * 28 + ".body"]
 
     async def edge(request: web.Request) -> web.Response:
         if request.headers.get(SENDFILE_TYPE) != X_ACCEL_REDIRECT:
             return web.Response(body=b"bytes")
-        return web.Response(headers={X_ACCEL_REDIRECT: CACHE_LOCATION + named[int(request.path[-5])]})
+        return web.Response(headers={X_ACCEL_REDIRECT: CACHE_LOCATION + redirects[int(request.path[-5])]})
 
     async with (
         stub_service(edge, tmp_path / "edge.sock"),
-        nginx_site(tmp_path, edge_x_accel=True, edge_cache_dir=cache) as front,
+        nginx_site(tmp_path, edge_x_accel=True, edge_cache_dir=cache) as site,
     ):
-        for number in range(len(named)):
-            answer, body = await front.get(f"/media/{'0' * 64}/16{number}.jpg")
+        for number in range(len(redirects)):
+            response, body = await site.get(f"/media/{'0' * 64}/16{number}.jpg")
             assert b"secret" not in body
-            assert (answer.status, body) == (200, b"bytes") or answer.status == 404, named[number]
-        # A file that went away between the edge's look and NGINX's costs a second question, no error.
-        answer, body = await front.get(f"/media/{'0' * 64}/164.jpg")
-        assert (answer.status, body) == (200, b"bytes")
-        (place / ("e" * 28 + ".body")).write_bytes(b"file")
-        answer, body = await front.get(f"/media/{'0' * 64}/164.jpg")
-        assert (answer.status, body) == (200, b"file")
+            assert (response.status, body) == (200, b"bytes") or response.status == 404, redirects[number]
+        # A file deleted between the edge's check and NGINX's open costs a second request, no error.
+        response, body = await site.get(f"/media/{'0' * 64}/164.jpg")
+        assert (response.status, body) == (200, b"bytes")
+        (folder / ("e" * 28 + ".body")).write_bytes(b"file")
+        response, body = await site.get(f"/media/{'0' * 64}/164.jpg")
+        assert (response.status, body) == (200, b"file")
 
 
-async def test_nginx_asks_for_files_only_where_the_setting_is_on(tmp_path: Path) -> None:
+async def test_x_accel_is_off_by_default(tmp_path: Path) -> None:
     async def edge(request: web.Request) -> web.Response:
         return web.Response(text=request.headers.get(SENDFILE_TYPE, "none"))
 
-    async with stub_service(edge, tmp_path / "edge.sock"), nginx_site(tmp_path) as front:
+    async with stub_service(edge, tmp_path / "edge.sock"), nginx_site(tmp_path) as site:
         for path in (f"/media/{'0' * 64}/160.jpg", f"/media/{'0' * 64}/original", "/media/else"):
-            _, body = await front.get(path, headers={SENDFILE_TYPE: X_ACCEL_REDIRECT})
+            _, body = await site.get(path, headers={SENDFILE_TYPE: X_ACCEL_REDIRECT})
             assert body == b"none"
