@@ -1,7 +1,7 @@
-"""`python -m tests.support.cache_probe FOLDER FIRST NUMBER`: uses a cache folder as an edge does.
+"""`python -m tests.support.cache_probe DIRECTORY FIRST NUMBER`: uses a disk cache as an edge does.
 
-Asks for values of 30 kB, puts those that are not there, asks again. Prints as JSON how many were
-there before and after; a value that is not what was put ends it. Run in processes and namespaces.
+Reads entries of 30 kB, stores the missing ones, and reads them again. Prints as JSON how many were cached
+before and after; a wrong entry fails an assertion. Run by tests in processes and mount namespaces.
 """
 
 import asyncio
@@ -13,21 +13,21 @@ from pathlib import Path
 from edge.cache import CacheEntry, DiskCache
 from tagify.metrics import Metrics
 
-LIMIT = 100_000_000
+CAPACITY_BYTES = 100_000_000
 
 
 def probe_entry(number: int) -> CacheEntry:
-    """The value under `key(number)`."""
+    """The entry of `probe_key(number)`."""
     return CacheEntry("image/webp", random.Random(number).randbytes(30_000))
 
 
 def probe_key(number: int) -> str:
-    """A key."""
+    """The cache key of a variant."""
     return f"v2-t1-{number:064x}-512-webp"
 
 
 async def is_cached(cache: DiskCache, number: int) -> bool:
-    """Whether the value is there, and right."""
+    """Whether the entry is cached; fails if it is wrong."""
     entry = await cache.get(probe_key(number))
     assert entry is None or entry == probe_entry(number)
     return entry is not None
@@ -35,7 +35,7 @@ async def is_cached(cache: DiskCache, number: int) -> bool:
 
 async def main(folder: Path, first: int, number: int) -> None:
     metrics = Metrics()
-    cache = DiskCache(folder, LIMIT, metrics)
+    cache = DiskCache(folder, CAPACITY_BYTES, metrics)
     await cache.open()
     before = after = 0
     for index in range(first, first + number):

@@ -1,4 +1,4 @@
-"""Cancellation at a chosen await: a call is driven to its n-th suspension and cancelled there."""
+"""Cancels a coroutine at a chosen await: at its n-th suspension, counted through all nested awaits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
@@ -9,16 +9,16 @@ T = TypeVar("T")
 
 
 class CancelAtAwait(Generic[T]):
-    """An awaitable that passes on what another waits for, and cancels it at its n-th wait.
+    """An awaitable that drives another one and cancels it at its n-th suspension.
 
-    Whatever it awaits itself, however deep, is one of its waits; what other tasks do is not.
+    Suspensions of nested awaits count; those of other tasks do not.
     """
 
     def __init__(self, inner: Awaitable[T], nth: int) -> None:
         self._inner = inner
         self._remaining = nth
         self.reached = False
-        """Whether there was such a wait."""
+        """Whether there were n suspensions."""
 
     def __await__(self) -> Generator[Any, Any, T]:
         steps = self._inner.__await__()
@@ -36,19 +36,19 @@ class CancelAtAwait(Generic[T]):
                     pending = steps.throw(error)
                 else:
                     pending = steps.send(sent)
-        except StopIteration as end:
-            result: T = end.value
+        except StopIteration as stop:
+            result: T = stop.value
             return result
 
     @staticmethod
     def _cancel(pending: Any) -> None:
-        """As a task does with the future it waits for."""
+        """Cancel the awaited future, as asyncio.Task does."""
         if isinstance(pending, asyncio.Future):
             pending.cancel()
 
 
 class AwaitCanceller:
-    """Calls of one coroutine function, each of which may be cancelled at the same wait. 0 for never."""
+    """Wraps a coroutine function: calls are cancelled at the n-th suspension; never with `nth` 0."""
 
     def __init__(self) -> None:
         self.nth = 0

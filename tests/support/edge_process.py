@@ -1,4 +1,4 @@
-"""The edge as a process of its own, as systemd runs it."""
+"""Runs the edge in a separate process, as systemd does."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 @dataclass(frozen=True, slots=True)
 class RunningEdge:
-    """Where it listens, and its number."""
+    """URL, port and process id."""
 
     url: str
     port: int
@@ -25,7 +25,7 @@ class RunningEdge:
 
 @asynccontextmanager
 async def edge_process(values: dict[str, Any], folder: Path) -> AsyncIterator[RunningEdge]:
-    """An edge with these settings, ended with the block; its cache and its log lie in the folder."""
+    """An edge with these settings, terminated with the block; cache and log are in the folder."""
     port = free_ports()
     settings = {"edge_port": port, "edge_cache_dir": folder / "cache", **values}
     env = {f"TAGIFY_{name.upper()}": str(value) for name, value in settings.items()}

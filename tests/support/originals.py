@@ -1,4 +1,4 @@
-"""An original of any bytes, stored and listed as ingest leaves it, and an edge over it."""
+"""Stores and lists originals of random bytes as ingest does, and runs an edge in this process."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -17,14 +17,14 @@ from tagify.storage.store import ObjectStore
 
 Client = TestClient[Any, Any]
 LINGERING_S = 10.0
-"""How long aiohttp waits for the rest of a body that nobody reads, in seconds."""
+"""How long aiohttp waits for the rest of an unread request body, in seconds."""
 
 FILE_NAME = 'sea "side" – Küste.jpg'
 
 
 @dataclass(frozen=True, slots=True)
 class ListedOriginal:
-    """An image, its bytes and what names them."""
+    """An image, its bytes and their content hash."""
 
     image: Image
     data: bytes = field(repr=False)
@@ -47,7 +47,7 @@ async def list_original(
     mime: str = "image/jpeg",
     catalog_length: int | None = None,
 ) -> ListedOriginal:
-    """A listed image of random bytes; `told` is the length that the catalog is told, where it is another."""
+    """Store and list an original of random bytes; `catalog_length` is a wrong length in the catalog."""
     data = Random(length).randbytes(length)
     content = Content(hashlib.sha256(data).hexdigest())
     await blobs.upload(Bucket.ORIGINALS, content, data, mime)
@@ -62,7 +62,7 @@ async def list_original(
 async def running_edge(
     settings: EdgeSettings, *, lingering_time: float = LINGERING_S, **changes: Any
 ) -> AsyncIterator[Client]:
-    """An edge in this process, served as the runtime serves it."""
+    """A client of an edge in this process, served as by the runtime; `changes` are settings."""
     server = TestServer(build(settings.model_copy(update=changes)))
     client: Client = TestClient(server)
     await server.start_server(lingering_time=lingering_time)

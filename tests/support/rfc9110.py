@@ -1,6 +1,6 @@
-"""A plain model of RFC 9110, sections 13 and 14: what a GET or HEAD of one representation answers.
+"""A simple model of RFC 9110, sections 13 and 14: the response to a GET or HEAD of one representation.
 
-It works on lists of positions and on the parts of headers, never on the text that carries them.
+It works on lists of byte positions and on header fields in parsed form, never on header text.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ MAX_RANGES = 8
 
 @dataclass(frozen=True, slots=True)
 class EntityTag:
-    """An entity tag; None as its value is `*`."""
+    """An entity tag; the value None means `*`."""
 
     value: str | None
     weak: bool = False
@@ -24,7 +24,7 @@ class EntityTag:
 
 @dataclass(frozen=True, slots=True)
 class RangeSpec:
-    """A range as asked: the first alone is open, the last alone a suffix."""
+    """A requested range: open without `last`, a suffix without `first`."""
 
     first: int | None
     last: int | None
@@ -47,7 +47,7 @@ class RangeSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """A request. Dates are whole seconds."""
+    """A conditional range request. Dates are whole seconds."""
 
     method: str = "GET"
     ranges: tuple[RangeSpec, ...] = ()
@@ -75,14 +75,14 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelResponse:
-    """A status, and the positions of the bytes of each part; one part for the whole."""
+    """A status, and the byte positions of each range; a whole body is one range."""
 
     status: int
     ranges: tuple[tuple[int, ...], ...] = ()
 
 
 def expected_response(request: ModelRequest, length: int, etag: str, modified: datetime) -> ModelResponse:
-    """What section 13.2.2 says, step by step."""
+    """Evaluates the steps of section 13.2.2 in order."""
     if not _preconditions_hold(request, etag, modified):
         return ModelResponse(412)
     if _not_modified(request, etag, modified):
@@ -99,14 +99,14 @@ def expected_response(request: ModelRequest, length: int, etag: str, modified: d
 
 
 def _preconditions_hold(request: ModelRequest, etag: str, modified: datetime) -> bool:
-    """Steps 1 and 2."""
+    """Steps 1 and 2: If-Match, If-Unmodified-Since."""
     if request.if_match:
         return any(tag.value is None or (tag.value == etag and not tag.weak) for tag in request.if_match)
     return request.if_unmodified_since is None or modified <= request.if_unmodified_since
 
 
 def _not_modified(request: ModelRequest, etag: str, modified: datetime) -> bool:
-    """Steps 3 and 4."""
+    """Steps 3 and 4: If-None-Match, If-Modified-Since."""
     if request.if_none_match:
         return any(tag.value in (None, etag) for tag in request.if_none_match)
     return request.if_modified_since is not None and modified <= request.if_modified_since
@@ -118,16 +118,16 @@ def _if_range_holds(condition: EntityTag | datetime | None, etag: str, modified:
     return condition is None or condition == modified
 
 
-def _coalesced(parts: Sequence[list[int]]) -> tuple[tuple[int, ...], ...]:
-    """Any two that share a position or have neighbours become one, in the place of the first."""
-    found = [set(part) for part in parts]
-    again = True
-    while again:
-        again = False
-        for one in range(len(found)):
-            for other in range(len(found) - 1, one, -1):
-                near = found[one] | {place + 1 for place in found[one]} | {place - 1 for place in found[one]}
-                if near & found[other]:
-                    found[one] |= found.pop(other)
-                    again = True
-    return tuple(tuple(sorted(part)) for part in found)
+def _coalesced(ranges: Sequence[list[int]]) -> tuple[tuple[int, ...], ...]:
+    """Ranges that overlap or touch are merged into the first of them."""
+    merged = [set(positions) for positions in ranges]
+    changed = True
+    while changed:
+        changed = False
+        for index in range(len(merged)):
+            for later in range(len(merged) - 1, index, -1):
+                touching = {position + step for position in merged[index] for step in (-1, 0, 1)}
+                if touching & merged[later]:
+                    merged[index] |= merged.pop(later)
+                    changed = True
+    return tuple(tuple(sorted(positions)) for positions in merged)

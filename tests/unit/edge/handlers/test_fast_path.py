@@ -1,4 +1,4 @@
-"""What is answered before a route is looked for, what is left to the routes, and what an answer leaves behind."""
+"""Fast path: which requests it handles, what it counts, and that an idle connection holds no body."""
 
 import asyncio
 import tracemalloc
@@ -20,27 +20,28 @@ PATH = "/media/abc/320.webp"
 BODY = bytes(1000)
 
 
-class Held:
-    """Variants that have one answer at hand."""
+class OneVariant:
+    """A VariantService with a single cached variant."""
 
     def __init__(self) -> None:
-        self.answer = immutable_response(BODY, "image/webp", '"one"')
+        self.response = immutable_response(BODY, "image/webp", '"one"')
 
     def get_nowait(self, path: str) -> CachedResponse | None:
-        return self.answer if path == PATH else None
+        return self.response if path == PATH else None
 
 
-class Front:
-    """A door, and what it counts."""
+class CountedFastPath:
+    """A fast path with its metrics."""
 
     def __init__(self) -> None:
         self.metrics = Metrics()
         seconds = self.metrics.histogram("seconds", "")
-        sent = self.metrics.counter("sent_total", "")
-        self.door: FastPathHandler = build_fast_path(cast(VariantService, Held()), seconds, sent, cors=False)
+        bytes_out = self.metrics.counter("sent_total", "")
+        service = cast(VariantService, OneVariant())
+        self.handle: FastPathHandler = build_fast_path(service, seconds, bytes_out, cors=False)
 
     def counted(self) -> tuple[float, float]:
-        """Bytes and answers."""
+        """Bytes sent and requests handled."""
         lines = self.metrics.exposition()[0].decode().splitlines()
         totals = [sum(float(line.split()[-1]) for line in lines if line.startswith(name)) for name in NAMES]
         return totals[0], totals[1]
@@ -49,13 +50,13 @@ class Front:
 NAMES = ("sent_total ", "seconds_count")
 
 
-def test_a_plain_question_is_answered_and_counted_once() -> None:
-    front = Front()
-    assert isinstance(front.door(make_mocked_request("GET", PATH)), RawResponse)
-    assert front.counted() == (len(BODY), 1)
+def test_plain_get_is_handled_and_counted_once() -> None:
+    fast_path = CountedFastPath()
+    assert isinstance(fast_path.handle(make_mocked_request("GET", PATH)), RawResponse)
+    assert fast_path.counted() == (len(BODY), 1)
 
 
-OTHERS: dict[str, dict[str, Any]] = {
+OTHER_REQUESTS: dict[str, dict[str, Any]] = {
     "HEAD": {"method": "HEAD"},
     "POST": {"method": "POST"},
     "another path": {"path": PATH + "?x=1"},
@@ -64,28 +65,29 @@ OTHERS: dict[str, dict[str, Any]] = {
     "another origin": {"headers": {"Origin": "https://pages.example"}},
     "an expectation": {"headers": {"Expect": "100-continue"}},
     "HTTP/1.0": {"version": HttpVersion10},
-    "a connection that ends": {"closing": True},
+    "Connection: close": {"closing": True},
     "a body": {"payload": StreamReader(cast(BaseProtocol, None), 1, loop=cast(Any, object()))},
 }
 
 
-@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-def test_anything_else_is_left_to_the_routes(other: dict[str, Any]) -> None:
-    front, asked = Front(), {"method": "GET", "path": PATH, **other}
-    assert front.door(make_mocked_request(asked.pop("method"), asked.pop("path"), **asked)) is None
-    assert front.counted() == (0, 0)
+@pytest.mark.parametrize("changes", OTHER_REQUESTS.values(), ids=OTHER_REQUESTS)
+def test_other_requests_are_left_to_the_routes(changes: dict[str, Any]) -> None:
+    fast_path, request = CountedFastPath(), {"method": "GET", "path": PATH, **changes}
+    mocked = make_mocked_request(request.pop("method"), request.pop("path"), **request)
+    assert fast_path.handle(mocked) is None
+    assert fast_path.counted() == (0, 0)
 
 
 CLIENTS, LARGE = 40, 1 << 20
 
 
-@pytest.mark.parametrize("way", ["at the door", "by a route"])
-async def test_a_connection_that_waits_holds_no_answer(way: str) -> None:
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        made = immutable_response(bytearray(LARGE), "image/webp", '"one"')
-        return made.to_raw_response("") if way == "at the door" else made.to_response()
+@pytest.mark.parametrize("responder", ["fast path", "route"])
+async def test_idle_connection_holds_no_body(responder: str) -> None:
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
+        cached = immutable_response(bytearray(LARGE), "image/webp", '"one"')
+        return cached.to_raw_response("") if responder == "fast path" else cached.to_response()
 
-    async with RawTestServer(answer) as server:
+    async with RawTestServer(respond) as server:
         tracemalloc.start()
         clients = []
         for _ in range(CLIENTS):
@@ -95,10 +97,10 @@ async def test_a_connection_that_waits_holds_no_answer(way: str) -> None:
             assert b"200 OK" in head
             await reader.readexactly(LARGE)
             clients.append(writer)
-        held, _ = tracemalloc.get_traced_memory()
+        held_bytes, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         for writer in clients:
             writer.close()
             await writer.wait_closed()
-    # Which answer is the last one's, and what clients read into, is not let go of at once.
-    assert held < CLIENTS * LARGE / 4
+    # The last response and the clients' read buffers are not released at once.
+    assert held_bytes < CLIENTS * LARGE / 4

@@ -1,4 +1,4 @@
-"""Bytes that the kernel passes on: all of them and in order, whatever either side does."""
+"""Splice: copies all bytes in order, and reports a slow, closed or failing side."""
 
 import asyncio
 import os
@@ -16,14 +16,14 @@ Pair = tuple[socket.socket, socket.socket]
 
 @pytest.fixture
 def pairs() -> Iterator[tuple[Pair, Pair]]:
-    """Two connections, as the middle sees them: the far end, then the near one."""
+    """Two connections; of each the remote socket, then the local one given to Splice."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         made = []
         for _ in range(2):
             far = socket.create_connection(server.getsockname())
             near, _ = server.accept()
-            for end in (far, near):
-                end.setblocking(False)
+            for side in (far, near):
+                side.setblocking(False)
             made.append((far, near))
     yield made[0], made[1]
     for far, near in made:
@@ -31,14 +31,14 @@ def pairs() -> Iterator[tuple[Pair, Pair]]:
         near.close()
 
 
-async def read(end: socket.socket, length: int) -> bytes:
-    got = bytearray()
-    while len(got) < length and (data := await asyncio.get_running_loop().sock_recv(end, 1 << 16)):
-        got += data
-    return bytes(got)
+async def read(side: socket.socket, length: int) -> bytes:
+    received = bytearray()
+    while len(received) < length and (data := await asyncio.get_running_loop().sock_recv(side, 1 << 16)):
+        received += data
+    return bytes(received)
 
 
-async def test_all_bytes_are_passed_on_and_no_more(pairs: tuple[Pair, Pair]) -> None:
+async def test_copies_exactly_the_requested_bytes(pairs: tuple[Pair, Pair]) -> None:
     (source, inlet), (sink, outlet) = pairs
     before = len(os.listdir("/proc/self/fd"))
     sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(source, DATA + b"next"))
@@ -51,7 +51,7 @@ async def test_all_bytes_are_passed_on_and_no_more(pairs: tuple[Pair, Pair]) -> 
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-async def test_a_source_that_ends_or_is_silent_is_an_end(pairs: tuple[Pair, Pair]) -> None:
+async def test_closed_or_silent_source_raises_eof(pairs: tuple[Pair, Pair]) -> None:
     (source, inlet), (_, outlet) = pairs
     with Splice(inlet.fileno(), outlet.fileno()) as splice:
         with pytest.raises(EOFError):
@@ -62,19 +62,19 @@ async def test_a_source_that_ends_or_is_silent_is_an_end(pairs: tuple[Pair, Pair
             await splice.copy(9, read_timeout_s=10, write_timeout_s=10)
 
 
-async def test_a_sink_that_is_full_is_told_by_what_it_took(pairs: tuple[Pair, Pair]) -> None:
+async def test_full_sink_ends_the_copy_with_the_bytes_written(pairs: tuple[Pair, Pair]) -> None:
     (source, inlet), (sink, outlet) = pairs
     outlet.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
     sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
     sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(source, DATA))
     with Splice(inlet.fileno(), outlet.fileno()) as splice:
-        passed = await splice.copy(len(DATA), read_timeout_s=10, write_timeout_s=0.05)
-    assert passed < len(DATA)
-    assert await read(sink, passed) == DATA[:passed]
+        written = await splice.copy(len(DATA), read_timeout_s=10, write_timeout_s=0.05)
+    assert written < len(DATA)
+    assert await read(sink, written) == DATA[:written]
     sending.cancel()
 
 
-async def test_a_sink_that_has_left_is_an_error(pairs: tuple[Pair, Pair]) -> None:
+async def test_closed_sink_raises(pairs: tuple[Pair, Pair]) -> None:
     (source, inlet), (sink, outlet) = pairs
     sink.close()
     sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(source, DATA))

@@ -1,4 +1,4 @@
-"""A variant's path names it and nothing else does."""
+"""Variant keys: URL paths and keys correspond one to one."""
 
 import pytest
 from hypothesis import given
@@ -11,9 +11,9 @@ WIDTHS = (160, 320, 3072)
 CONTENT = Content("ab" * 32)
 
 
-def test_every_path_of_the_ladder_names_its_variant() -> None:
-    for wanted in all_variant_keys(CONTENT, WIDTHS):
-        assert parse_path(wanted.path, WIDTHS) == (None if wanted.width == THUMB else wanted)
+def test_path_of_every_variant_is_parsed_to_its_key() -> None:
+    for key in all_variant_keys(CONTENT, WIDTHS):
+        assert parse_path(key.path, WIDTHS) == (None if key.width == THUMB else key)
 
 
 @given(
@@ -21,15 +21,15 @@ def test_every_path_of_the_ladder_names_its_variant() -> None:
     st.integers(-1, 99_999).map(str) | st.sampled_from(["0320", "\u0663\u0662\u0660", "320 ", ""]),
     st.sampled_from([*VARIANT_MIMES, "JPG", "png", "jpg\n", ""]),
 )
-def test_what_is_named_has_this_path(content: str, width: str, ending: str) -> None:
-    path = f"/media/{content}/{width}.{ending}"
-    wanted = parse_path(path, WIDTHS)
-    assert wanted is None or (wanted.path == path and wanted.width in WIDTHS)
+def test_parsed_key_has_the_parsed_path(content: str, width: str, extension: str) -> None:
+    path = f"/media/{content}/{width}.{extension}"
+    key = parse_path(path, WIDTHS)
+    assert key is None or (key.path == path and key.width in WIDTHS)
 
 
-@pytest.mark.parametrize("more", ["?x=1", "#x", "/", " "])
-def test_a_path_with_more_names_none(more: str) -> None:
+@pytest.mark.parametrize("addition", ["?x=1", "#x", "/", " "])
+def test_path_with_an_addition_is_no_variant(addition: str) -> None:
     path = VariantKey(CONTENT, 320, "webp").path
     assert parse_path(path, WIDTHS)
-    assert parse_path(path + more, WIDTHS) is None
-    assert parse_path(more + path, WIDTHS) is None
+    assert parse_path(path + addition, WIDTHS) is None
+    assert parse_path(addition + path, WIDTHS) is None
