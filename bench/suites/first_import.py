@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.support import pictures
-from tests.support.up_process import Up, running
+from tests.support.up_process import UpProcess, run_up
 from tests.support.waiting import until
 
 LATENCIES = 50
@@ -22,12 +22,12 @@ WALK = 1000
 TWO_MP = (1632, 1224)
 
 
-async def count(up: Up) -> int:
-    libraries = await up.get("/api/libraries")
+async def count(up: UpProcess) -> int:
+    libraries = await up.get_json("/api/libraries")
     return int(libraries[0]["indexed_count"]) if libraries else 0
 
 
-async def latency(up: Up, library: Path, number: int) -> float:
+async def latency(up: UpProcess, library: Path, number: int) -> float:
     (library / f"live-{number}.jpg").write_bytes(pictures.jpeg(*TWO_MP, seed=number))
     closed = time.monotonic()
     async with aiohttp.ClientSession(up.url) as session:
@@ -46,7 +46,7 @@ async def first_walk(folder: Path) -> tuple[float, dict[str, int]]:
     for number in range(WALK):
         # A few bytes behind the end of image make each file a content of its own.
         (library / f"{number:04}.jpg").write_bytes(data[number % 25] + number.to_bytes(4, "big"))
-    async with running(folder / "second", "--library", str(library)) as up:
+    async with run_up(folder / "second", "--library", str(library)) as up:
         await until(lambda: says(up, "Tagify is at"), timeout_s=60)
         start = time.monotonic()
 
@@ -59,14 +59,14 @@ async def first_walk(folder: Path) -> tuple[float, dict[str, int]]:
         return WALK / seconds, memory(up)
 
 
-async def says(up: Up, text: str) -> bool:
-    return text in up.said()
+async def says(up: UpProcess, text: str) -> bool:
+    return text in up.output_text()
 
 
-def memory(up: Up) -> dict[str, int]:
+def memory(up: UpProcess) -> dict[str, int]:
     """Proportional set size of each child, in MB."""
     found = {}
-    for name, pid in up.children().items():
+    for name, pid in up.child_pids().items():
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         found[name] = int(rollup.split("Pss:")[1].split()[0]) // 1024
     return found
@@ -77,7 +77,7 @@ async def main() -> None:
         folder = Path(text)
         library = folder / "live"
         library.mkdir()
-        async with running(folder / "first", "--library", str(library)) as up:
+        async with run_up(folder / "first", "--library", str(library)) as up:
             await until(lambda: says(up, "images are indexed"), timeout_s=60)
             found = [await latency(up, library, number) for number in range(LATENCIES)]
         print(f"close to listed: median {statistics.median(found):.2f} s, worst {max(found):.2f} s")

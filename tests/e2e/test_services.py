@@ -12,7 +12,7 @@ from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 
-async def start(name: str, **values: str) -> asyncio.subprocess.Process:
+async def start_service(name: str, **values: str) -> asyncio.subprocess.Process:
     environment = {**os.environ, **{f"TAGIFY_{key.upper()}": value for key, value in values.items()}}
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -24,7 +24,7 @@ async def start(name: str, **values: str) -> asyncio.subprocess.Process:
     )
 
 
-AWAY = {
+MONGODB_DOWN = {
     "mongo_uri": "mongodb://127.0.0.1:1/?directConnection=true",
     "mongo_timeout_s": "0.3",
     "log_format": "text",
@@ -32,11 +32,13 @@ AWAY = {
 
 
 @pytest.mark.parametrize("name", ["ingest", "api", "edge"])
-async def test_a_port_in_use_is_one_line_and_status_1(name: str) -> None:
+async def test_a_port_in_use_gives_a_one_line_error_and_status_1(name: str) -> None:
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        process = await start(name, **AWAY, **{f"{name}_port": str(port), "edge_cache_dir": "/proc/none"})
+        process = await start_service(
+            name, **MONGODB_DOWN, **{f"{name}_port": str(port), "edge_cache_dir": "/proc/none"}
+        )
         out, _ = await asyncio.wait_for(process.communicate(), 20)
     finally:
         server.close()
@@ -46,17 +48,19 @@ async def test_a_port_in_use_is_one_line_and_status_1(name: str) -> None:
     assert "Traceback" not in out.decode()
 
 
-async def test_a_misspelt_setting_is_one_line_and_status_2() -> None:
-    process = await start("edge", mongo_uir="x")
+async def test_a_misspelt_setting_gives_a_one_line_error_and_status_2() -> None:
+    process = await start_service("edge", mongo_uir="x")
     out, _ = await process.communicate()
     assert process.returncode == 2
     assert out.decode().strip() == "edge: TAGIFY_MONGO_UIR: unknown setting; did you mean TAGIFY_MONGO_URI?"
 
 
 @pytest.mark.parametrize("name", ["ingest", "api"])
-async def test_a_service_starts_without_its_servers_and_ends_when_told(name: str) -> None:
+async def test_a_service_starts_without_its_servers_and_stops_on_sigterm(name: str) -> None:
     port = free_ports()
-    process = await start(name, **AWAY, s3_endpoint="http://127.0.0.1:1", **{f"{name}_port": str(port)})
+    process = await start_service(
+        name, **MONGODB_DOWN, s3_endpoint="http://127.0.0.1:1", **{f"{name}_port": str(port)}
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         assert await until(lambda: http_responds(f"{url}/livez"))

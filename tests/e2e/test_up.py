@@ -14,7 +14,7 @@ from tagify.servers.s3 import S3Server
 from tests.support import pictures
 from tests.support.browser import browser_page
 from tests.support.servers import Servers, skip_or_fail
-from tests.support.up_process import COMMAND, Up, alive, running
+from tests.support.up_process import COMMAND, UpProcess, is_alive, run_up
 from tests.support.waiting import until
 
 
@@ -32,8 +32,8 @@ async def test_new_file_appears_in_a_browser_without_reload(
     if use_nginx and not shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
         skip_or_fail("nginx", "sudo apt-get install nginx")
     arguments = ["--library", str(library)] + ([] if use_nginx else ["--no-nginx"])
-    async with running(tmp_path / "run", *arguments) as up, browser_page() as (page, troubles):
-        await up.indexed(0)
+    async with run_up(tmp_path / "run", *arguments) as up, browser_page() as (page, troubles):
+        await up.wait_for_images(0)
         await page.goto(up.url)
         await page.get_by_text("No images here yet").wait_for()
         (library / "first <b>.jpg").write_bytes(pictures.with_keywords("Sea"))
@@ -50,7 +50,7 @@ async def test_new_file_appears_in_a_browser_without_reload(
         await tile.wait_for()
         # An empty library is suspended and nothing is deleted from it, so a second file remains.
         (library / "second.jpg").write_bytes(pictures.jpeg(seed=2))
-        await up.indexed(2)
+        await up.wait_for_images(2)
         (library / "first <b>.jpg").unlink()
         await tile.wait_for(state="detached")
         assert troubles == []
@@ -58,14 +58,14 @@ async def test_new_file_appears_in_a_browser_without_reload(
 
 async def test_second_run_uses_the_same_data(tmp_path: Path, library: Path) -> None:
     (library / "a.jpg").write_bytes(pictures.jpeg())
-    async with running(tmp_path / "run", "--library", str(library)) as up:
-        before = await up.indexed(1)
-        children = up.children()
+    async with run_up(tmp_path / "run", "--library", str(library)) as up:
+        before = await up.wait_for_images(1)
+        children = up.child_pids()
         assert {"mongod", "ingest", "api", "edge"} <= children.keys()
         assert await up.interrupt() == 0
-        assert not [name for name, pid in children.items() if alive(pid)]
-    async with running(tmp_path / "run", "--library", str(library)) as up:
-        assert await up.indexed(1) == before
+        assert not [name for name, pid in children.items() if is_alive(pid)]
+    async with run_up(tmp_path / "run", "--library", str(library)) as up:
+        assert await up.wait_for_images(1) == before
 
 
 async def test_external_servers_are_used_instead_of_embedded_ones(
@@ -77,34 +77,34 @@ async def test_external_servers_are_used_instead_of_embedded_ones(
     monkeypatch.setenv("TAGIFY_S3_KEY_PREFIX", "own/")
     monkeypatch.setenv("TAGIFY_MONGO_DATABASE", f"own-{s3.kind}")
     arguments = ("--library", str(library), "--mongo-uri", servers.mongo_uri(), "--s3-endpoint", s3.endpoint)
-    async with running(tmp_path / "run", *arguments) as up:
-        listed = (await up.indexed(1))[0]
-        item = await up.get(f"/api/images/{listed['_id']}")
-        assert up.children().keys().isdisjoint({"mongod", "minio", "weed"})
+    async with run_up(tmp_path / "run", *arguments) as up:
+        listed = (await up.wait_for_images(1))[0]
+        item = await up.get_json(f"/api/images/{listed['_id']}")
+        assert up.child_pids().keys().isdisjoint({"mongod", "minio", "weed"})
         original = item["original"] if item["original"].startswith("http") else up.url + item["original"]
         assert await http_responds(original)
 
 
 async def test_killed_child_is_reported_and_restarted(tmp_path: Path, library: Path) -> None:
-    async with running(tmp_path / "run", "--library", str(library)) as up:
-        await up.indexed(0)
+    async with run_up(tmp_path / "run", "--library", str(library)) as up:
+        await up.wait_for_images(0)
         await until(lambda: _says(up, "images are indexed"))
-        os.kill(up.children()["api"], signal.SIGKILL)
+        os.kill(up.child_pids()["api"], signal.SIGKILL)
         await until(lambda: _says(up, "api restarted"))
-        assert "api was killed by SIGKILL" in up.said()
+        assert "api was killed by SIGKILL" in up.output_text()
         (library / "a.jpg").write_bytes(pictures.jpeg())
-        await up.indexed(1)
+        await up.wait_for_images(1)
 
 
 async def test_kill_leaves_no_process(tmp_path: Path, library: Path) -> None:
-    async with running(tmp_path / "run", "--library", str(library)) as up:
-        await up.indexed(0)
-        children = up.children()
+    async with run_up(tmp_path / "run", "--library", str(library)) as up:
+        await up.wait_for_images(0)
+        children = up.child_pids()
         up.process.kill()
         await up.process.wait()
 
         async def all_exited() -> bool:
-            return not any(alive(pid) for pid in children.values())
+            return not any(is_alive(pid) for pid in children.values())
 
         await until(all_exited, timeout_s=30)
 
@@ -113,10 +113,11 @@ async def test_port_in_use_is_a_one_line_error(tmp_path: Path, library: Path) ->
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        async with running(tmp_path / "run", "--library", str(library), "--port", str(port)) as up:
+        async with run_up(tmp_path / "run", "--library", str(library), "--port", str(port)) as up:
             assert await up.process.wait() == 1
             assert (
-                up.said().strip() == f"tagify: port {port} of 127.0.0.1 is in use: choose another with --port"
+                up.output_text().strip()
+                == f"tagify: port {port} of 127.0.0.1 is in use: choose another with --port"
             )
     finally:
         server.close()
@@ -124,14 +125,14 @@ async def test_port_in_use_is_a_one_line_error(tmp_path: Path, library: Path) ->
 
 
 async def test_second_process_on_a_data_folder_is_refused(tmp_path: Path, library: Path) -> None:
-    async with running(tmp_path / "run", "--library", str(library)) as up:
-        await up.indexed(0)
-        async with running(
+    async with run_up(tmp_path / "run", "--library", str(library)) as up:
+        await up.wait_for_images(0)
+        async with run_up(
             tmp_path / "other", "--library", str(library), "--data-dir", str(up.data)
         ) as second:
             assert await second.process.wait() == 1
-            assert "another `tagify up` uses" in second.said()
-            assert "Traceback" not in second.said()
+            assert "another `tagify up` uses" in second.output_text()
+            assert "Traceback" not in second.output_text()
 
 
 async def test_unusable_folders_are_one_line_errors(tmp_path: Path, library: Path) -> None:
@@ -141,11 +142,11 @@ async def test_unusable_folders_are_one_line_errors(tmp_path: Path, library: Pat
         (("--data-dir", "/proc/tagify"), "choose another with --data-dir"),
         (("--library", str(tmp_path / "none")), "is not a folder"),
     ):
-        async with running(tmp_path / "run", "--library", str(library), *arguments) as up:
+        async with run_up(tmp_path / "run", "--library", str(library), *arguments) as up:
             assert await up.process.wait() == 1
-            lines = up.said().strip().splitlines()
+            lines = up.output_text().strip().splitlines()
             assert reason in lines[-1]
-            assert "Traceback" not in up.said()
+            assert "Traceback" not in up.output_text()
 
 
 async def test_full_disk_is_a_one_line_error(tmp_path: Path, library: Path) -> None:
@@ -162,5 +163,5 @@ async def test_full_disk_is_a_one_line_error(tmp_path: Path, library: Path) -> N
     assert b"MB free and needs 500" in out
 
 
-async def _says(up: Up, text: str) -> bool:
-    return text in up.said()
+async def _says(up: UpProcess, text: str) -> bool:
+    return text in up.output_text()

@@ -9,7 +9,7 @@ from tests.support import pictures
 from tests.support.chaos_proxy import chaos_proxy
 from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import process
-from tests.support.ops_pages import Pages
+from tests.support.ops_pages import OpsPages
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 
@@ -86,10 +86,12 @@ async def test_memory_stays_bounded_while_the_store_is_away(harness: IngestHarne
 
             async def waits() -> bool:
                 look()
-                return await Pages.at(port).metric('ingest_waiting{what="objects"}') >= 4
+                return await OpsPages.for_port(port).metric('ingest_waiting{what="objects"}') >= 4
 
             await until(waits, timeout_s=120)
-            assert await Pages.at(port).metric("ingest_queue_files") <= 2 * settings.ingest_queue_size
+            assert (
+                await OpsPages.for_port(port).metric("ingest_queue_files") <= 2 * settings.ingest_queue_size
+            )
             proxy.clear_faults()
             await import_all(harness, FILES, look)
     print(f"resident after {FIRST} images: {base >> 10} MB, at most later: {most >> 10} MB")

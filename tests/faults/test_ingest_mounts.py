@@ -15,7 +15,7 @@ from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import COMMAND, process
 from tests.support.mounts import MountNamespace, mount_namespace
-from tests.support.ops_pages import Pages
+from tests.support.ops_pages import OpsPages
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 
@@ -31,15 +31,15 @@ def fill(folder: Path, names: list[str] = MANY, seed: int = 0) -> None:
 
 
 @asynccontextmanager
-async def daemon(harness: IngestHarness, mounts: MountNamespace, log: Path) -> AsyncIterator[Pages]:
+async def daemon(harness: IngestHarness, mounts: MountNamespace, log: Path) -> AsyncIterator[OpsPages]:
     port = free_ports()
     settings = harness.settings.model_copy(update={"ingest_port": port})
     async with process(settings, log, mounts.command_inside(*COMMAND)):
         await until(harness.is_scanned)
-        yield Pages.at(port)
+        yield OpsPages.for_port(port)
 
 
-async def suspended(harness: IngestHarness, pages: Pages, log: Path, reason: str) -> None:
+async def suspended(harness: IngestHarness, pages: OpsPages, log: Path, reason: str) -> None:
     """It is told everywhere, once in the log, however often it is looked at."""
     await until(lambda: harness.has_state(LibraryState.SUSPENDED))
     await harness.catalog.libraries.request_rescan(harness.library.id)
@@ -53,7 +53,7 @@ async def suspended(harness: IngestHarness, pages: Pages, log: Path, reason: str
     assert log.read_text().count("library suspended") == 1
 
 
-async def back(harness: IngestHarness, pages: Pages, place: Path, *paths: str) -> None:
+async def back(harness: IngestHarness, pages: OpsPages, place: Path, *paths: str) -> None:
     """Active by itself, complete, and followed again."""
     await until(lambda: harness.has_state(LibraryState.ACTIVE))
     fill(place, ["new.jpg"], seed=500)
@@ -61,7 +61,7 @@ async def back(harness: IngestHarness, pages: Pages, place: Path, *paths: str) -
     await until(lambda: none_suspended(pages))
 
 
-async def none_suspended(pages: Pages) -> bool:
+async def none_suspended(pages: OpsPages) -> bool:
     return await pages.metric("ingest_libraries_suspended") == 0
 
 

@@ -21,7 +21,7 @@ from tests.support.content_history import ContentHistory
 from tests.support.ingest_harness import IngestHarness
 from tests.support.killable_process import KillableProcess, killable_process
 from tests.support.mounts import mount_namespace
-from tests.support.ops_pages import Pages
+from tests.support.ops_pages import OpsPages
 from tests.support.ports import free_ports
 from tests.support.servers import find_binary
 from tests.support.waiting import until
@@ -107,14 +107,14 @@ async def test_a_server_that_goes_is_waited_for(
 ) -> None:
     history = ContentHistory(harness.settings)
     async with behind(harness, server) as proxy, harness.running_ingest() as running:
-        pages = Pages.of(running)
+        pages = OpsPages.for_server(running)
         write(harness, 0, FILES // 2)
         await indexed(harness, 5)
         await fault(proxy)
         write(harness, FILES // 2, FILES)
 
         async def told() -> bool:
-            status, body = await pages.ready()
+            status, body = await pages.readiness()
             waiting = await pages.metric(f'ingest_waiting{{what="{server}"}}')
             return status == 503 and server in body["checks"]["progress"] and waiting >= 1
 
@@ -124,7 +124,7 @@ async def test_a_server_that_goes_is_waited_for(
         await indexed(harness, FILES)
 
         async def well() -> bool:
-            status, _ = await pages.ready()
+            status, _ = await pages.readiness()
             return status == 200 and await pages.metric(f'ingest_waiting{{what="{server}"}}') == 0
 
         await until(well, timeout_s=60)
@@ -171,7 +171,7 @@ async def test_a_store_whose_disk_is_full_is_waited_for_until_it_has_room(
                     (harness.root / f"{number:03}.jpg").write_bytes(data)
 
                 async def told() -> bool:
-                    _, body = await Pages.of(daemon).ready()
+                    _, body = await OpsPages.for_server(daemon).readiness()
                     return "objects" in body["checks"]["progress"]
 
                 await until(told, timeout_s=60)
@@ -226,7 +226,7 @@ async def test_a_mongod_that_dies_of_a_full_disk_is_waited_for_until_it_runs_aga
                 await until_it_dies(mongod, server.uri)
 
                 async def told() -> bool:
-                    status, body = await Pages.of(daemon).ready()
+                    status, body = await OpsPages.for_server(daemon).readiness()
                     return status == 503 and "catalog" in body["checks"]["progress"]
 
                 await until(told, timeout_s=60)

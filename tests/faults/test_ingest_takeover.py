@@ -11,7 +11,7 @@ from tests.support import pictures
 from tests.support.content_history import ContentHistory
 from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import COMMAND, process
-from tests.support.ops_pages import Pages
+from tests.support.ops_pages import OpsPages
 from tests.support.ports import free_ports
 from tests.support.servers import skip_or_fail
 from tests.support.waiting import until
@@ -54,14 +54,14 @@ async def test_a_daemon_that_is_killed_is_followed_by_the_one_that_waits(
         await until(lambda: has(harness, 1))
         async with process(waiting, second_log, command):
             await until(lambda: says(second_log, "another daemon holds the lease of this library"))
-            assert await Pages.at(port).metric('ingest_waiting{what="lease"}') == 1
+            assert await OpsPages.for_port(port).metric('ingest_waiting{what="lease"}') == 1
             first.send_signal(number)
             await first.wait()
             write(harness, 1, 2)
             start = time.monotonic()
             await until(lambda: has(harness, 2), timeout_s=60)
             assert time.monotonic() - start < TAKEN_OVER_S
-            assert await Pages.at(port).metric('ingest_waiting{what="lease"}') == 0
+            assert await OpsPages.for_port(port).metric('ingest_waiting{what="lease"}') == 0
 
 
 @pytest.mark.slow

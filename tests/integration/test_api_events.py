@@ -36,7 +36,7 @@ from tests.conftest import Values
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
-Told = dict[str, str]
+EventBlock = dict[str, str]
 
 
 def image(library: Library, number: int) -> UpsertImage:
@@ -51,69 +51,71 @@ async def library(catalog: Catalog) -> Library:
 
 
 @asynccontextmanager
-async def running(values: Values, **more: Any) -> AsyncIterator[Client]:
+async def run_api(values: Values, **more: Any) -> AsyncIterator[Client]:
     """An api on its own port, until the block ends."""
     async with TestClient(TestServer(build(ApiSettings(**values, **more)))) as client:
         yield client
 
 
 @asynccontextmanager
-async def listening(client: Client, last: str | None = None) -> AsyncIterator[AsyncGenerator[Told, None]]:
+async def open_stream(
+    client: Client, last: str | None = None
+) -> AsyncIterator[AsyncGenerator[EventBlock, None]]:
     """What a client is told, block by block, from the moment it has been greeted."""
     headers = {"Last-Event-ID": last} if last is not None else {}
     async with asyncio.timeout(30), client.get("/api/events", headers=headers) as response:
-        blocks = _blocks(response.content)
+        blocks = _read_blocks(response.content)
         yield blocks
         await blocks.aclose()
 
 
-async def _blocks(content: Any) -> AsyncGenerator[Told, None]:
-    told: Told = {}
+async def _read_blocks(content: Any) -> AsyncGenerator[EventBlock, None]:
+    block: EventBlock = {}
     async for raw in content:
         name, _, value = raw.decode().rstrip("\n").partition(": ")
         if name:
-            told[name] = value
-        elif told:
-            yield told
-            told = {}
+            block[name] = value
+        elif block:
+            yield block
+            block = {}
 
 
-async def paths(blocks: AsyncGenerator[Told, None], number: int) -> list[str]:
+async def next_paths(blocks: AsyncGenerator[EventBlock, None], number: int) -> list[str]:
     """The paths of the next images that are told of."""
-    found: list[str] = []
-    while len(found) < number:
-        told = await anext(blocks)
-        if told.get("event", "").startswith("image."):
-            found.append(json.loads(told["data"])["path"])
-    return found
+    paths: list[str] = []
+    while len(paths) < number:
+        block = await anext(blocks)
+        if block.get("event", "").startswith("image."):
+            paths.append(json.loads(block["data"])["path"])
+    return paths
 
 
-async def test_one_who_comes_back_misses_nothing_also_after_a_restart(
+async def test_a_reconnecting_client_misses_no_event_even_after_a_restart(
     catalog: Catalog, library: Library, mongo_values: Values
 ) -> None:
-    async with running(mongo_values) as client, listening(client) as blocks:
+    async with run_api(mongo_values) as client, open_stream(client) as blocks:
         assert (await anext(blocks))["retry"]
         await catalog.images.write([image(library, 0)])
         told = await anext(blocks)
         while told.get("event") != "image.added":
             told = await anext(blocks)
     await catalog.images.write([image(library, 1)])
-    async with running(mongo_values) as client:
-        async with listening(client, told["id"]) as blocks:
+    async with run_api(mongo_values) as client:
+        async with open_stream(client, told["id"]) as blocks:
             hello = await anext(blocks)
             assert hello["id"] == told["id"]
-            assert await paths(blocks, 1) == ["00001.jpg"]
+            assert await next_paths(blocks, 1) == ["00001.jpg"]
             await catalog.images.write([image(library, 2)])
-            assert await paths(blocks, 1) == ["00002.jpg"]
-        async with listening(client, told["id"]) as blocks:
-            assert await paths(blocks, 2) == ["00001.jpg", "00002.jpg"]
+            assert await next_paths(blocks, 1) == ["00002.jpg"]
+        async with open_stream(client, told["id"]) as blocks:
+            assert await next_paths(blocks, 2) == ["00001.jpg", "00002.jpg"]
 
 
-async def test_a_client_that_was_told_of_nothing_moves_on_all_the_same(
+async def test_heartbeats_advance_the_last_event_id_without_events(
     catalog: Catalog, library: Library, mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api.events.hub, "HEARTBEAT_S", 0.1)
-    async with running(mongo_values) as client, listening(client) as blocks:
+    async with run_api(mongo_values) as client, open_stream(client) as blocks:
         start = (await anext(blocks))["id"]
 
         async def moved() -> str:
@@ -125,21 +127,21 @@ async def test_a_client_that_was_told_of_nothing_moves_on_all_the_same(
 
         last = await until(moved)
         await catalog.images.write([image(library, 1)])
-    async with running(mongo_values) as client, listening(client, last) as blocks:
-        assert await paths(blocks, 1) == ["00001.jpg"]
+    async with run_api(mongo_values) as client, open_stream(client, last) as blocks:
+        assert await next_paths(blocks, 1) == ["00001.jpg"]
 
 
-async def test_many_who_come_back_share_one_look_into_the_past(
+async def test_many_reconnecting_clients_share_one_replay(
     catalog: Catalog, library: Library, mongo_values: Values
 ) -> None:
-    async with running(mongo_values) as client, listening(client) as blocks:
+    async with run_api(mongo_values) as client, open_stream(client) as blocks:
         last = (await anext(blocks))["id"]
     await catalog.images.write([image(library, number) for number in range(5)])
-    async with running(mongo_values) as client:
+    async with run_api(mongo_values) as client:
 
         async def back() -> list[str]:
-            async with listening(client, last) as blocks:
-                return await paths(blocks, 5)
+            async with open_stream(client, last) as blocks:
+                return await next_paths(blocks, 5)
 
         hub = client.app[EVENT_HUB]
         opened = []
@@ -156,10 +158,10 @@ async def test_many_who_come_back_share_one_look_into_the_past(
     assert len(opened) <= 2
 
 
-async def test_any_number_of_clients_listens_to_one_stream_of_changes(mongo_values: Values) -> None:
-    async with running(mongo_values) as client, AsyncExitStack() as clients:
+async def test_all_clients_share_one_change_stream(mongo_values: Values) -> None:
+    async with run_api(mongo_values) as client, AsyncExitStack() as clients:
         for _ in range(30):
-            await anext(await clients.enter_async_context(listening(client)))
+            await anext(await clients.enter_async_context(open_stream(client)))
         async with client.get("/metrics") as response:
             page = await response.text()
     assert "api_event_clients 30" in page
@@ -168,50 +170,50 @@ async def test_any_number_of_clients_listens_to_one_stream_of_changes(mongo_valu
 
 
 @pytest.mark.parametrize("last", ["nonsense", "8200000000000000", "82" + "0" * 60, "x" * 5000])
-async def test_a_place_that_is_none_is_told_to_reload_and_can_go_on_from_there(
+async def test_an_invalid_last_event_id_gets_reload_and_a_valid_token(
     mongo_values: Values, last: str
 ) -> None:
-    async with running(mongo_values) as client:
-        async with listening(client, last) as blocks:
+    async with run_api(mongo_values) as client:
+        async with open_stream(client, last) as blocks:
             told = [block async for block in blocks]
         assert [block.get("event") for block in told][-1] == "reload"
-        async with listening(client, told[-1]["id"]) as blocks:
+        async with open_stream(client, told[-1]["id"]) as blocks:
             assert (await anext(blocks))["retry"]
 
 
-async def test_more_clients_than_admitted_are_refused(mongo_values: Values) -> None:
-    async with running(mongo_values, api_event_clients=1) as client, listening(client) as blocks:
+async def test_clients_above_the_limit_are_rejected(mongo_values: Values) -> None:
+    async with run_api(mongo_values, api_event_clients=1) as client, open_stream(client) as blocks:
         await anext(blocks)
         async with client.get("/api/events") as response:
             assert response.status == 503
             assert int(response.headers["Retry-After"]) > 0
 
 
-class Scripted:
+class ScriptedChanges:
     """A stream of changes that a test writes."""
 
     def __init__(self) -> None:
         self.number = 0
-        self.changes: asyncio.Queue[CatalogChange | ResumeToken | Exception] = asyncio.Queue()
+        self.queue: asyncio.Queue[CatalogChange | ResumeToken | Exception] = asyncio.Queue()
 
     def add(self, number: int, size: int) -> None:
         for _ in range(number):
             self.number += 1
             token = f"82{self.number:030X}"
-            self.changes.put_nowait(CatalogChange(token, ChangeKind.IMAGE_REMOVED, ImageId("f" * size)))
+            self.queue.put_nowait(CatalogChange(token, ChangeKind.IMAGE_REMOVED, ImageId("f" * size)))
 
     async def follow(self, after: str | None = None) -> AsyncGenerator[CatalogChange | ResumeToken, None]:
         yield ResumeToken(after or "82" + "0" * 30)
         while True:
-            change = await self.changes.get()
+            change = await self.queue.get()
             if isinstance(change, Exception):
                 raise change
             yield change
 
 
 @asynccontextmanager
-async def scripted() -> AsyncIterator[tuple[Client, Scripted]]:
-    changes, app = Scripted(), web.Application()
+async def run_scripted_api() -> AsyncIterator[tuple[Client, ScriptedChanges]]:
+    changes, app = ScriptedChanges(), web.Application()
     app[EVENT_HUB] = hub = EventHub(changes, Serializer("", (320,)), Metrics(), max_clients=100)
     app.add_routes(api.handlers.events.routes)
     following = asyncio.create_task(hub.run())
@@ -222,7 +224,7 @@ async def scripted() -> AsyncIterator[tuple[Client, Scripted]]:
         await asyncio.gather(following, return_exceptions=True)
 
 
-async def deaf(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect_without_reading(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A client that asks for events and reads its greeting, no more for now."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -235,14 +237,14 @@ async def deaf(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
     return reader, writer
 
 
-async def test_one_that_is_overtaken_finds_as_the_last_that_it_has_to_reload(
+async def test_a_slow_client_gets_reload_as_its_last_event(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(api.events.hub, "MAX_EVENTS", 20)
     monkeypatch.setattr(api.handlers.events, "STALL_TIMEOUT_S", 60.0)
-    async with scripted() as (client, changes):
-        reader, writer = await deaf(client)
-        async with listening(client) as blocks:
+    async with run_scripted_api() as (client, changes):
+        reader, writer = await connect_without_reading(client)
+        async with open_stream(client) as blocks:
             for _ in range(100):
                 changes.add(10, 10_000)
                 for _ in range(10):
@@ -255,11 +257,11 @@ async def test_one_that_is_overtaken_finds_as_the_last_that_it_has_to_reload(
         assert b"event: reload" in rest[-200:]
 
 
-async def test_one_that_never_reads_again_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_stops_reading_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.handlers.events, "STALL_TIMEOUT_S", 0.2)
-    async with scripted() as (client, changes):
+    async with run_scripted_api() as (client, changes):
         hub = client.app[EVENT_HUB]
-        _, writer = await deaf(client)
+        _, writer = await connect_without_reading(client)
         assert hub._clients == 1
 
         async def gone() -> bool:
@@ -270,21 +272,21 @@ async def test_one_that_never_reads_again_is_cut_off(monkeypatch: pytest.MonkeyP
         writer.close()
 
 
-async def test_when_the_history_is_lost_all_are_told_to_reload() -> None:
-    async with scripted() as (client, changes), listening(client) as blocks:
+async def test_all_clients_get_reload_when_the_change_stream_history_is_lost() -> None:
+    async with run_scripted_api() as (client, changes), open_stream(client) as blocks:
         await anext(blocks)
-        changes.changes.put_nowait(ChangeStreamHistoryLost("gone"))
+        changes.queue.put_nowait(ChangeStreamHistoryLost("gone"))
         assert [block["event"] async for block in blocks] == ["reload"]
 
 
-async def test_too_much_to_catch_up_with_is_a_reload_and_is_looked_for_once(
+async def test_too_many_missed_events_cause_a_reload(
     catalog: Catalog, library: Library, mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api.events.replay, "MAX_REPLAYED", 3)
-    async with running(mongo_values) as client, listening(client) as blocks:
+    async with run_api(mongo_values) as client, open_stream(client) as blocks:
         last = (await anext(blocks))["id"]
     await catalog.images.write([image(library, number) for number in range(10)])
-    async with running(mongo_values) as client:
+    async with run_api(mongo_values) as client:
         for _ in range(2):
-            async with listening(client, last) as blocks:
+            async with open_stream(client, last) as blocks:
                 assert [block.get("event") async for block in blocks][-1] == "reload"

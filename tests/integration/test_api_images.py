@@ -23,11 +23,11 @@ MakeClient = Callable[..., Awaitable[Client]]
 @pytest.fixture
 async def client(aiohttp_client: MakeClient, mongo_values: Values) -> Client:
     made = await aiohttp_client(build(ApiSettings(**mongo_values, media_base_url="http://edge.test")))
-    await until(lambda: _ready(made))
+    await until(lambda: _is_ready(made))
     return made
 
 
-async def _ready(client: Client) -> bool:
+async def _is_ready(client: Client) -> bool:
     async with client.get("/readyz") as response:
         return response.status == 200
 
@@ -52,32 +52,34 @@ async def library(catalog: Catalog) -> Library:
     return await catalog.libraries.create("Test", "/srv/test")
 
 
-async def answer(client: Client, path: str, status: int = 200) -> Any:
+async def get_json(client: Client, path: str, status: int = 200) -> Any:
     async with client.get(path) as response:
         body = await response.json(content_type=None)
         assert response.status == status, body
         return body
 
 
-async def test_walking_all_pages_gives_every_image_once_both_ways(
+async def test_pagination_returns_every_image_once_in_both_directions(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     await fill(catalog, library, 25)
-    page = await answer(client, "/api/images?limit=10")
+    page = await get_json(client, "/api/images?limit=10")
     assert page["prev_cursor"] is None
     pages = [page]
     while page["next_cursor"]:
-        page = await answer(client, f"/api/images?limit=10&after={page['next_cursor']}")
+        page = await get_json(client, f"/api/images?limit=10&after={page['next_cursor']}")
         pages.append(page)
     paths = [item["path"] for page in pages for item in page["items"]]
     assert paths == [f"{number:05}.jpg" for number in reversed(range(25))]
-    back = await answer(client, f"/api/images?limit=10&before={pages[-1]['prev_cursor']}")
+    back = await get_json(client, f"/api/images?limit=10&before={pages[-1]['prev_cursor']}")
     assert back["items"] == pages[-2]["items"]
 
 
-async def test_an_item_has_what_a_grid_needs(client: Client, catalog: Catalog, library: Library) -> None:
+async def test_list_items_have_the_members_that_a_grid_needs(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
     await fill(catalog, library, 1, "Sea")
-    page = await answer(client, "/api/images")
+    page = await get_json(client, "/api/images")
     item = page["items"][0]
     base = f"http://edge.test/media/{item['content']}"
     assert item == {
@@ -89,7 +91,7 @@ async def test_an_item_has_what_a_grid_needs(client: Client, catalog: Catalog, l
         "content": hashlib.sha256(f"{library.id}0".encode()).hexdigest(),
     }
     assert page["media"]["widths"] == [160, 320, 512, 768, 1024, 1600, 2048, 3072]
-    whole = await answer(client, f"/api/images/{item['_id']}")
+    whole = await get_json(client, f"/api/images/{item['_id']}")
     for name in ("thumb", "original"):
         assert page["media"][name].format(**item) == whole[name]
     assert page["media"]["variant"].format(**item, w=320) == f"{base}/320.webp"
@@ -110,7 +112,9 @@ async def test_an_item_has_what_a_grid_needs(client: Client, catalog: Catalog, l
         )
 
 
-async def test_filters_by_tags_library_and_none(client: Client, catalog: Catalog, library: Library) -> None:
+async def test_filters_by_tags_by_library_and_without_tags(
+    client: Client, catalog: Catalog, library: Library
+) -> None:
     other = await catalog.libraries.create("Other", "/srv/other")
     await fill(catalog, library, 2, "sea", "sun")
     await fill(catalog, library, 3, "sea", start=10)
@@ -118,12 +122,12 @@ async def test_filters_by_tags_library_and_none(client: Client, catalog: Catalog
     await fill(catalog, other, 4, "sun")
 
     async def number(query: str) -> int:
-        return len((await answer(client, f"/api/images?{query}"))["items"])
+        return len((await get_json(client, f"/api/images?{query}"))["items"])
 
     assert await number("tags=sea&tags=sun") == 2
     assert await number("tags=SEA&tags=sun&logic=or") == 9
     assert await number("no_tags=1") == 1
-    assert len(await answer(client, "/api/images?no_tags=1&tags=sea&offset=0")) == 1
+    assert len(await get_json(client, "/api/images?no_tags=1&tags=sea&offset=0")) == 1
     assert await number(f"library_id={other.id}&tags=sun") == 4
     assert await number("tags=unknown") == 0
     assert await number("state=failed") == 0
@@ -146,13 +150,13 @@ async def test_filters_by_tags_library_and_none(client: Client, catalog: Catalog
         "after=a&before=b",
     ],
 )
-async def test_every_mistake_is_a_problem_that_says_which(client: Client, query: str) -> None:
-    problem = await answer(client, f"/api/images?{query}", 400)
+async def test_every_invalid_parameter_gives_a_problem_with_the_reason(client: Client, query: str) -> None:
+    problem = await get_json(client, f"/api/images?{query}", 400)
     assert problem["type"] == "urn:tagify:problem:bad-request"
     assert problem["detail"]
 
 
-async def test_the_deprecated_form_is_a_bare_array(
+async def test_the_deprecated_offset_form_returns_a_bare_array(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     await fill(catalog, library, 5)
@@ -168,7 +172,7 @@ async def test_the_deprecated_form_is_a_bare_array(
         assert "api_offset_lists_total 2" in await response.text()
 
 
-async def test_a_folder_is_walked_by_path_and_nothing_beside_it(
+async def test_a_folder_filter_returns_only_that_folder_sorted_by_path(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     paths = ["b.jpg", "a/2.jpg", "a/1.jpg", "a/b/c.jpg", "a0/x.jpg", "ä/é.jpg", "a/3.jpg", "a.jpg"]
@@ -191,7 +195,7 @@ async def test_a_folder_is_walked_by_path_and_nothing_beside_it(
         query = f"/api/images?library_id={library.id}&{asked}&limit=2"
         found, cursor = [], ""
         while cursor is not None:
-            page = await answer(client, f"{query}&after={cursor}" if cursor else query)
+            page = await get_json(client, f"{query}&after={cursor}" if cursor else query)
             found += [item["path"] for item in page["items"]]
             cursor = page["next_cursor"]
         assert found == expected, asked
@@ -213,35 +217,35 @@ async def test_a_folder_is_walked_by_path_and_nothing_beside_it(
         ("library_id=000000000000000000000000&path=../x", "folder"),
     ],
 )
-async def test_what_no_index_serves_is_refused_with_the_reason(
+async def test_a_filter_and_sort_without_an_index_is_rejected_with_the_reason(
     client: Client, query: str, reason: str
 ) -> None:
-    assert reason in (await answer(client, f"/api/images?{query}", 400))["detail"]
+    assert reason in (await get_json(client, f"/api/images?{query}", 400))["detail"]
 
 
-async def test_unknown_things_are_404_problems(client: Client) -> None:
+async def test_unknown_images_routes_and_files_are_404_problems(client: Client) -> None:
     for path in (
         "/api/images/000000000000000000000000",
         "/api/images/nonsense",
         "/api/nothing",
         "/gallery/..%2fapp.py",
     ):
-        problem = await answer(client, path, 404)
+        problem = await get_json(client, path, 404)
         assert problem["type"] == "urn:tagify:problem:not-found"
 
 
-async def test_tags_are_applied_and_removed_idempotently_with_exact_counts(
+async def test_tags_are_added_and_removed_idempotently_with_exact_counts(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     await fill(catalog, library, 1)
-    image = (await answer(client, "/api/images"))["items"][0]["_id"]
+    image = (await get_json(client, "/api/images"))["items"][0]["_id"]
     for expected in (["Sea", "sun"], []):
         async with client.post(f"/api/tags/apply/{image}", json=["Sea", " sun "]) as response:
             told = await response.json()
         assert (told["tags"], told["added"]) == (["Sea", "sun"], expected)
     async with client.post(f"/api/tags/remove/{image}", json=["SEA"]) as response:
         assert (await response.json())["tags"] == ["sun"]
-    assert await answer(client, "/api/tags") == [{"_id": "sun", "count": 1}]
+    assert await get_json(client, "/api/tags") == [{"_id": "sun", "count": 1}]
     async with client.post(f"/api/tags/apply/{image}", json=["x" * 101]) as response:
         assert response.status == 400
     async with client.post("/api/tags/apply/000000000000000000000000", json=["a"]) as response:
@@ -250,11 +254,11 @@ async def test_tags_are_applied_and_removed_idempotently_with_exact_counts(
         assert response.status == 400
 
 
-async def test_concurrent_changes_leave_counts_equal_to_a_recount(
+async def test_concurrent_tag_changes_keep_counts_exact(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     await fill(catalog, library, 12)
-    ids = [item["_id"] for item in (await answer(client, "/api/images"))["items"]]
+    ids = [item["_id"] for item in (await get_json(client, "/api/images"))["items"]]
 
     async def storm(seed: int) -> None:
         for turn in range(6):
@@ -271,51 +275,49 @@ async def test_concurrent_changes_leave_counts_equal_to_a_recount(
     for image in await catalog.listing.newest(ImageFilter(), limit=100):
         for tag in image.tags:
             recount[tag] = recount.get(tag, 0) + 1
-    stored = {tag["_id"]: tag["count"] for tag in await answer(client, "/api/tags")}
+    stored = {tag["_id"]: tag["count"] for tag in await get_json(client, "/api/tags")}
     assert stored == recount
-    in_library = await answer(client, f"/api/tags?library_id={library.id}")
+    in_library = await get_json(client, f"/api/tags?library_id={library.id}")
     assert {tag["_id"]: tag["count"] for tag in in_library} == recount
 
 
-async def test_events_tell_of_images_and_resume_without_a_gap(
-    client: Client, catalog: Catalog, library: Library
-) -> None:
-    first = asyncio.create_task(_events(client, 1))
-    await until(lambda: _listening(client))
+async def test_image_events_resume_without_a_gap(client: Client, catalog: Catalog, library: Library) -> None:
+    first = asyncio.create_task(_read_events(client, 1))
+    await until(lambda: _is_connected(client))
     await fill(catalog, library, 1)
     added = (await first)[0]
     assert (added["event"], added["data"]["path"]) == ("image.added", "00000.jpg")
     image = ImageId(added["data"]["_id"])
     await catalog.tags.change([image], ["new"], [])
     await fill(catalog, library, 1, start=7)
-    rest = await _events(client, 2, added["id"])
+    rest = await _read_events(client, 2, added["id"])
     names = [(event["event"], event["data"]["path"]) for event in rest]
     assert names == [("image.changed", "00000.jpg"), ("image.added", "00007.jpg")]
 
 
-async def test_a_moved_image_is_one_that_changed_not_a_new_one(
+async def test_a_moved_image_gives_image_changed_not_image_added(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     await fill(catalog, library, 1)
-    image = (await answer(client, "/api/images"))["items"][0]
-    listening = asyncio.create_task(_events(client, 1))
-    await until(lambda: _listening(client))
+    image = (await get_json(client, "/api/images"))["items"][0]
+    listening = asyncio.create_task(_read_events(client, 1))
+    await until(lambda: _is_connected(client))
     seen = (await catalog.images.by_paths(library.id, [image["path"]]))[image["path"]]
     await catalog.images.write([MoveImage(seen, library.id, FileFacts("moved.jpg", 100, 0, 1))])
     event = (await listening)[0]
     assert (event["event"], event["data"]["path"]) == ("image.changed", "moved.jpg")
 
 
-async def test_a_place_in_the_stream_that_is_none_asks_for_a_reload(client: Client) -> None:
-    assert (await _events(client, 1, "nonsense"))[0]["event"] == "reload"
+async def test_an_invalid_last_event_id_gets_reload(client: Client) -> None:
+    assert (await _read_events(client, 1, "nonsense"))[0]["event"] == "reload"
 
 
-async def _listening(client: Client) -> bool:
+async def _is_connected(client: Client) -> bool:
     async with client.get("/metrics") as response:
         return "api_event_clients 1" in await response.text()
 
 
-async def _events(client: Client, number: int, last: str | None = None) -> list[dict[str, Any]]:
+async def _read_events(client: Client, number: int, last: str | None = None) -> list[dict[str, Any]]:
     """The first events about images (or a reload) that a client is told."""
     found: list[dict[str, Any]] = []
     event: dict[str, Any] = {}
@@ -334,7 +336,7 @@ async def _events(client: Client, number: int, last: str | None = None) -> list[
     return found
 
 
-async def test_without_mongodb_it_starts_and_says_so_quickly(aiohttp_client: MakeClient) -> None:
+async def test_the_api_starts_without_mongodb_and_reports_it_quickly(aiohttp_client: MakeClient) -> None:
     values: dict[str, Any] = {
         "mongo_uri": "mongodb://127.0.0.1:1/?directConnection=true",
         "mongo_timeout_s": 0.3,
@@ -350,7 +352,7 @@ async def test_without_mongodb_it_starts_and_says_so_quickly(aiohttp_client: Mak
         assert response.status == 200
 
 
-async def test_the_page_comes_with_a_strict_policy(client: Client) -> None:
+async def test_the_page_has_a_strict_content_security_policy(client: Client) -> None:
     async with client.get("/") as response:
         assert response.status == 200
         assert "script-src 'self'" in response.headers["Content-Security-Policy"]
@@ -360,7 +362,7 @@ async def test_the_page_comes_with_a_strict_policy(client: Client) -> None:
         assert response.status == 304
 
 
-async def test_a_list_has_an_entity_tag_that_changes_with_it(
+async def test_the_etag_of_a_list_changes_with_the_list(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     await fill(catalog, library, 60)

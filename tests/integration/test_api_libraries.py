@@ -26,15 +26,15 @@ async def client(aiohttp_client: MakeClient, mongo_values: Values, tmp_path: Pat
     return made
 
 
-async def add(client: Client, path: object, **more: object) -> tuple[int, Any]:
+async def add_library(client: Client, path: object, **more: object) -> tuple[int, Any]:
     async with client.post("/api/libraries", json={"path": path, **more}) as response:
         return response.status, await response.json(content_type=None)
 
 
-async def test_a_library_lives_and_goes(client: Client, tmp_path: Path) -> None:
+async def test_a_library_is_added_renamed_rescanned_and_removed(client: Client, tmp_path: Path) -> None:
     folder = tmp_path / "roots" / "photos"
     folder.mkdir()
-    status, library = await add(client, str(folder))
+    status, library = await add_library(client, str(folder))
     assert (status, library["name"], library["path"]) == (201, "photos", str(folder))
     assert {"scanning", "indexed_count", "last_scanned", "state", "scan_error"} <= library.keys()
     place = f"/api/libraries/{library['_id']}"
@@ -55,13 +55,13 @@ async def test_a_library_lives_and_goes(client: Client, tmp_path: Path) -> None:
         assert response.status == 304
 
 
-async def test_paths_that_are_no_library_are_refused_with_the_reason(client: Client, tmp_path: Path) -> None:
+async def test_invalid_library_paths_are_rejected_with_the_reason(client: Client, tmp_path: Path) -> None:
     roots = tmp_path / "roots"
     (roots / "file.txt").write_text("x")
     (tmp_path / "outside").mkdir()
     (roots / "escape").symlink_to(tmp_path / "outside")
     (roots / "taken" / "inner").mkdir(parents=True)
-    assert (await add(client, str(roots / "taken")))[0] == 201
+    assert (await add_library(client, str(roots / "taken")))[0] == 201
     for path, status, reason in (
         ("relative/path", 400, "absolute"),
         (str(roots / "none"), 400, "no folder"),
@@ -74,16 +74,16 @@ async def test_paths_that_are_no_library_are_refused_with_the_reason(client: Cli
         (str(roots), 409, "overlaps"),
         (7, 400, "path must be"),
     ):
-        got, problem = await add(client, path)
+        got, problem = await add_library(client, path)
         assert got == status, (path, problem)
         assert reason in problem["detail"]
 
 
-async def test_of_nested_paths_added_at_once_one_becomes_a_library(client: Client, tmp_path: Path) -> None:
+async def test_concurrent_adds_of_nested_paths_create_one_library(client: Client, tmp_path: Path) -> None:
     for number in range(5):
         folders = [tmp_path / "roots" / str(number) / Path(*"abc"[:depth]) for depth in range(4)]
         folders[-1].mkdir(parents=True)
-        answers = await asyncio.gather(*(add(client, str(folder)) for folder in folders))
+        answers = await asyncio.gather(*(add_library(client, str(folder)) for folder in folders))
         assert sorted(status for status, _ in answers) == [201, 409, 409, 409], answers
         assert all("overlaps the library at" in body["detail"] for status, body in answers if status == 409)
 

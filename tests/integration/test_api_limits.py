@@ -24,7 +24,7 @@ VISITOR = {"X-Forwarded-For": "198.51.100.1"}
 
 
 @asynccontextmanager
-async def running(values: Values, **more: Any) -> AsyncIterator[Client]:
+async def run_api(values: Values, **more: Any) -> AsyncIterator[Client]:
     server = TestServer(build(ApiSettings(**values, media_base_url="http://edge.test", **more)))
     await server.start_server(max_line_size=MAX_REQUEST_LINE_BYTES)
     async with TestClient(server) as client:
@@ -38,15 +38,15 @@ async def running(values: Values, **more: Any) -> AsyncIterator[Client]:
         yield client
 
 
-async def problem(response: aiohttp.ClientResponse) -> str:
+async def problem_type(response: aiohttp.ClientResponse) -> str:
     assert response.content_type == "application/problem+json"
     body = await response.json(content_type=None)
     assert body["status"] == response.status
     return str(body["type"]).removeprefix("urn:tagify:problem:")
 
 
-async def test_a_client_is_told_what_is_left_and_refused_when_nothing_is(mongo_values: Values) -> None:
-    async with running(mongo_values, api_rate=0.01, api_burst=3) as client:
+async def test_rate_limit_headers_count_down_and_excess_requests_get_429(mongo_values: Values) -> None:
+    async with run_api(mongo_values, api_rate=0.01, api_burst=3) as client:
         left = []
         for _ in range(3):
             async with client.get("/api/health", headers=VISITOR) as response:
@@ -55,7 +55,7 @@ async def test_a_client_is_told_what_is_left_and_refused_when_nothing_is(mongo_v
                 left.append(response.headers["RateLimit"].partition(";t=")[0])
         assert left == ['"client";r=2', '"client";r=1', '"client";r=0']
         async with client.get("/api/health", headers=VISITOR) as response:
-            assert (response.status, await problem(response)) == (429, "too-many-requests")
+            assert (response.status, await problem_type(response)) == (429, "too-many-requests")
             assert 0 < int(response.headers["Retry-After"]) <= 100
             assert response.headers["RateLimit"].startswith('"client";r=0;t=')
         async with client.get("/api/health", headers={"X-Forwarded-For": "198.51.100.2"}) as response:
@@ -64,8 +64,8 @@ async def test_a_client_is_told_what_is_left_and_refused_when_nothing_is(mongo_v
             assert 'api_requests_refused_total{reason="rate"} 1' in await response.text()
 
 
-async def test_media_and_this_hosts_own_processes_have_no_limit(mongo_values: Values) -> None:
-    async with running(mongo_values, api_rate=0.01, api_burst=1) as client:
+async def test_media_routes_and_local_processes_have_no_rate_limit(mongo_values: Values) -> None:
+    async with run_api(mongo_values, api_rate=0.01, api_burst=1) as client:
         for _ in range(3):
             path = f"/api/images/{'0' * 24}/thumb"
             async with client.get(path, headers=VISITOR, allow_redirects=False) as response:
@@ -76,26 +76,26 @@ async def test_media_and_this_hosts_own_processes_have_no_limit(mongo_values: Va
 
 
 @pytest.mark.parametrize("length", [8_000, 20_000, 60_000])
-async def test_a_url_that_is_too_long_is_a_problem(mongo_values: Values, length: int) -> None:
+async def test_a_url_that_is_too_long_gives_a_problem(mongo_values: Values, length: int) -> None:
     async with (
-        running(mongo_values) as client,
+        run_api(mongo_values) as client,
         client.get(f"/api/images?tags={'x' * length}") as response,
     ):
-        assert (response.status, await problem(response)) == (414, "url-too-long")
+        assert (response.status, await problem_type(response)) == (414, "url-too-long")
 
 
 @pytest.mark.parametrize("declared", [True, False])
-async def test_a_body_that_is_too_large_is_a_problem(mongo_values: Values, declared: bool) -> None:
+async def test_a_body_that_is_too_large_gives_a_problem(mongo_values: Values, declared: bool) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield b" " * (1 << 20)
 
     body: Any = io.BytesIO(b" " * (3 << 20)) if declared else chunks()
-    async with running(mongo_values) as client, client.post("/api/images/tags", data=body) as response:
-        assert (response.status, await problem(response)) == (413, "too-large")
+    async with run_api(mongo_values) as client, client.post("/api/images/tags", data=body) as response:
+        assert (response.status, await problem_type(response)) == (413, "too-large")
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(
+async def test_a_body_that_does_not_arrive_gives_408(
     mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tagify.web.json, "BODY_TIMEOUT_S", 0.1)
@@ -105,16 +105,16 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         yield b"{"
         await release.wait()
 
-    async with running(mongo_values) as client, client.post("/api/images/tags", data=never()) as response:
-        assert (response.status, await problem(response)) == (408, "request-timeout")
+    async with run_api(mongo_values) as client, client.post("/api/images/tags", data=never()) as response:
+        assert (response.status, await problem_type(response)) == (408, "request-timeout")
         release.set()
 
 
-async def test_costly_requests_wait_for_each_other_and_cheap_ones_do_not(
+async def test_expensive_requests_are_limited_and_cheap_ones_are_not(
     mongo_values: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_TIMEOUT_S", 0.2)
-    async with running(mongo_values, api_costly=1) as client:
+    async with run_api(mongo_values, api_costly=1) as client:
         free, begun = asyncio.Event(), asyncio.Event()
 
         async def slow(*_: Any, **__: Any) -> tuple[()]:
@@ -126,7 +126,7 @@ async def test_costly_requests_wait_for_each_other_and_cheap_ones_do_not(
 
         async def by_offset() -> tuple[int, str]:
             async with client.get("/api/images?offset=5") as response:
-                return response.status, await problem(response) if response.status != 200 else ""
+                return response.status, await problem_type(response) if response.status != 200 else ""
 
         first = asyncio.create_task(by_offset())
         await begun.wait()

@@ -44,7 +44,7 @@ async def post(client: Client, path: str, body: object, status: int = 200) -> An
         return answer
 
 
-async def test_a_change_tells_what_it_did_and_is_taken_back(
+async def test_a_change_returns_its_result_and_can_be_undone(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     ids = await insert_images(catalog, library, 4, "old")
@@ -62,9 +62,7 @@ async def test_a_change_tells_what_it_did_and_is_taken_back(
     await assert_counts_exact(catalog)
 
 
-async def test_only_what_nobody_changed_since_is_taken_back(
-    client: Client, catalog: Catalog, library: Library
-) -> None:
+async def test_undo_skips_tags_changed_later(client: Client, catalog: Catalog, library: Library) -> None:
     ids = await insert_images(catalog, library, 3)
     answer = await post(client, "/api/images/tags", {"ids": ids, "add": ["sea", "sun"]})
     await post(client, f"/api/tags/remove/{ids[0]}", ["sea"])
@@ -74,12 +72,12 @@ async def test_only_what_nobody_changed_since_is_taken_back(
     assert [await tags_of(catalog, name) for name in ids] == [("sea",), ("other",), ()]
 
 
-async def test_what_cannot_be_taken_back_says_so(client: Client) -> None:
+async def test_an_invalid_undo_token_gives_a_problem(client: Client) -> None:
     for body, status in (({"undo": "nonsense"}, 404), ({}, 400), ([], 400), ({"undo": "x" * 101}, 400)):
         assert (await post(client, "/api/tags/undo", body, status))["detail"]
 
 
-async def test_after_an_hour_nothing_is_taken_back(
+async def test_undo_expires_after_an_hour(
     client: Client, catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await insert_images(catalog, library, 1)
@@ -90,7 +88,7 @@ async def test_after_an_hour_nothing_is_taken_back(
     assert await tags_of(catalog, ids[0]) == ("sea",)
 
 
-async def test_a_change_that_is_broken_off_tells_how_far_it_came(
+async def test_an_interrupted_change_reports_its_progress(
     client: Client, catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagify.catalog.tags.repository.BATCH", 2)
@@ -113,7 +111,7 @@ async def test_a_change_that_is_broken_off_tells_how_far_it_came(
     assert (await post(client, "/api/tags/undo", {"undo": problem["undo"]}))["changed"] == 4
 
 
-async def test_the_counts_have_an_entity_tag_that_changes_with_them(
+async def test_the_etag_of_the_counts_changes_with_the_counts(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     ids = await insert_images(catalog, library, 2, "sea")
@@ -133,7 +131,7 @@ async def test_the_counts_have_an_entity_tag_that_changes_with_them(
     assert (await ask())[1] == etag
 
 
-async def test_completion_is_by_any_case_and_most_used_first(
+async def test_autocomplete_ignores_case_and_returns_most_used_first(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     ids = await insert_images(catalog, library, 3)
@@ -151,7 +149,7 @@ async def test_completion_is_by_any_case_and_most_used_first(
     assert await complete("shore") == []
 
 
-async def test_more_than_may_be_changed_at_once_is_refused(client: Client) -> None:
+async def test_too_many_images_or_tags_in_one_change_are_rejected(client: Client) -> None:
     body = {"ids": [f"{number:024x}" for number in range(10_001)], "add": ["sea"]}
     assert "at most 10000 images" in (await post(client, "/api/images/tags", body, 400))["detail"]
     body = {"ids": [], "add": [f"t{number}" for number in range(101)]}
@@ -159,7 +157,7 @@ async def test_more_than_may_be_changed_at_once_is_refused(client: Client) -> No
 
 
 @pytest.mark.slow
-async def test_ten_thousand_images_change_at_once_and_back(
+async def test_ten_thousand_images_change_in_one_request_and_undo(
     client: Client, catalog: Catalog, library: Library
 ) -> None:
     ids = await insert_images(catalog, library, 10_000, "old")

@@ -12,11 +12,11 @@ from tagify.settings import ApiSettings
 from tests.conftest import Values
 
 Client = TestClient[Any, Any]
-PAGE = {"Origin": "https://photos.example.org"}
+ORIGIN_HEADER = {"Origin": "https://photos.example.org"}
 
 
 @asynccontextmanager
-async def running(values: Values, *origins: str) -> AsyncIterator[Client]:
+async def run_api(values: Values, *origins: str) -> AsyncIterator[Client]:
     settings = ApiSettings(**values, cors_origins=origins)
     async with TestClient(TestServer(build(settings))) as client:
         yield client
@@ -24,17 +24,20 @@ async def running(values: Values, *origins: str) -> AsyncIterator[Client]:
 
 @pytest.mark.parametrize("origin", ["https://photos.example.org", "*"])
 @pytest.mark.parametrize("path", ["/api/tags", "/api/events", "/api/nothing", "/api/images?limit=x"])
-async def test_a_page_of_a_named_origin_may_read_it(mongo_values: Values, origin: str, path: str) -> None:
-    async with running(mongo_values, origin) as client, client.get(path, headers=PAGE) as response:
+async def test_an_allowed_origin_may_read_responses(mongo_values: Values, origin: str, path: str) -> None:
+    async with run_api(mongo_values, origin) as client, client.get(path, headers=ORIGIN_HEADER) as response:
         assert response.headers["Access-Control-Allow-Origin"] == "https://photos.example.org"
         assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
         assert "Origin" in ",".join(response.headers.getall("Vary"))
 
 
-async def test_a_browser_is_told_before_what_it_may_send(mongo_values: Values) -> None:
-    asks = PAGE | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+async def test_a_preflight_request_returns_allowed_methods_and_headers(mongo_values: Values) -> None:
+    asks = ORIGIN_HEADER | {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
     async with (
-        running(mongo_values, "https://photos.example.org") as client,
+        run_api(mongo_values, "https://photos.example.org") as client,
         client.options("/api/images/tags", headers=asks) as response,
     ):
         assert response.status == 204
@@ -45,12 +48,12 @@ async def test_a_browser_is_told_before_what_it_may_send(mongo_values: Values) -
 
 @pytest.mark.parametrize("origins", [(), ("https://else.example.org",)])
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
-async def test_a_page_of_another_origin_may_not(
+async def test_other_origins_get_no_cors_headers(
     mongo_values: Values, origins: tuple[str, ...], method: str
 ) -> None:
-    asks = PAGE | {"Access-Control-Request-Method": "POST"}
+    asks = ORIGIN_HEADER | {"Access-Control-Request-Method": "POST"}
     async with (
-        running(mongo_values, *origins) as client,
+        run_api(mongo_values, *origins) as client,
         client.request(method, "/api/tags", headers=asks) as response,
     ):
         assert "Access-Control-Allow-Origin" not in response.headers

@@ -7,7 +7,7 @@ from ingest.watch.debounce import PathEvent
 from ingest.watch.event_buffer import EventBuffer
 from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
-from tests.support.ops_pages import Pages
+from tests.support.ops_pages import OpsPages
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
@@ -30,7 +30,7 @@ async def test_more_events_than_can_be_held_lead_to_a_comparison(
         # The loop that would take the notes is held up meanwhile.
         names = write(harness)
         await harness.wait_for_images(*names)
-        assert await Pages.of(running).metric("ingest_events_lost_total") >= 1
+        assert await OpsPages.for_server(running).metric("ingest_events_lost_total") >= 1
 
 
 async def test_events_that_the_kernel_lost_lead_to_a_comparison(
@@ -51,7 +51,7 @@ async def test_events_that_the_kernel_lost_lead_to_a_comparison(
         await until(something_came)
         inboxes[0].mark_lost()
         await harness.wait_for_images(*names)
-        assert await Pages.of(running).metric("ingest_events_lost_total") == 1
+        assert await OpsPages.for_server(running).metric("ingest_events_lost_total") == 1
 
 
 async def test_a_file_system_of_other_hosts_is_polled(

@@ -9,7 +9,7 @@ import pytest
 from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import process
-from tests.support.ops_pages import Pages
+from tests.support.ops_pages import OpsPages
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 
@@ -45,7 +45,7 @@ async def test_an_import_that_was_killed_reads_only_what_is_not_in(
     done = (await harness.load_library()).indexed_count
     async with process(settings, tmp_path / "ingest.log"):
         await until(lambda: has(harness, FILES))
-        read = await Pages.at(port).metric('ingest_files_total{outcome="ready"}')
+        read = await OpsPages.for_port(port).metric('ingest_files_total{outcome="ready"}')
     assert done + read == FILES
 
 
@@ -62,7 +62,9 @@ async def test_nothing_that_is_unchanged_is_read_again(harness: IngestHarness) -
 
         await until(scanned_again)
         for outcome in ("ready", "failed", "unsettled", "gone"):
-            assert await Pages.of(running).metric(f'ingest_files_total{{outcome="{outcome}"}}') == 0
+            assert (
+                await OpsPages.for_server(running).metric(f'ingest_files_total{{outcome="{outcome}"}}') == 0
+            )
 
 
 async def test_what_just_happened_goes_before_a_backlog(harness: IngestHarness) -> None:

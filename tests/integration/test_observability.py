@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.usefixtures("garbage_collected"),
 ]
-NOWHERE: Values = {
+ALL_SERVERS_DOWN: Values = {
     "mongo_uri": "mongodb://127.0.0.1:1/?directConnection=true",
     "mongo_timeout_s": 0.3,
     "s3_endpoint": "http://127.0.0.1:1",
@@ -44,7 +44,7 @@ NOWHERE: Values = {
 }
 
 
-def service(name: str, values: Values, folder: Path) -> web.Application:
+def build_service(name: str, values: Values, folder: Path) -> web.Application:
     if name == "edge":
         return edge.app.build(EdgeSettings(**values, edge_cache_dir=folder))
     if name == "ingest":
@@ -53,8 +53,8 @@ def service(name: str, values: Values, folder: Path) -> web.Application:
 
 
 @asynccontextmanager
-async def running(name: str, values: Values, folder: Path) -> AsyncIterator[Client]:
-    async with TestClient(TestServer(service(name, values, folder))) as client:
+async def run_service(name: str, values: Values, folder: Path) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(build_service(name, values, folder))) as client:
         yield client
 
 
@@ -65,22 +65,22 @@ async def client(
     """Each of the three, with nothing behind it: what is shown here does not need it."""
     # The indexes that nobody makes are waited for at the end.
     monkeypatch.setattr("tagify.catalog.client.CLOSE_TIMEOUT_S", 0.2)
-    async with running(request.param, NOWHERE, tmp_path) as made:
+    async with run_service(request.param, ALL_SERVERS_DOWN, tmp_path) as made:
         yield made
     gc.collect()
 
 
-async def text(client: Client, path: str) -> str:
+async def get_text(client: Client, path: str) -> str:
     async with client.get(path) as response:
         return await response.text()
 
 
-async def series(client: Client) -> set[str]:
-    lines = (await text(client, "/metrics")).splitlines()
+async def metric_series(client: Client) -> set[str]:
+    lines = (await get_text(client, "/metrics")).splitlines()
     return {line.rpartition(" ")[0] for line in lines if line and not line.startswith("#")}
 
 
-async def checked(page: str) -> tuple[int | None, str]:
+async def promtool_check(page: str) -> tuple[int | None, str]:
     """What promtool says of a page of metrics."""
     promtool = shutil.which("promtool") or skip_or_fail("promtool", "sudo apt-get install prometheus")
     check = await asyncio.create_subprocess_exec(
@@ -90,21 +90,21 @@ async def checked(page: str) -> tuple[int | None, str]:
     return check.returncode, said.decode()
 
 
-async def test_promtool_finds_nothing_to_mend(client: Client) -> None:
-    await asyncio.gather(*(text(client, path) for path in ("/livez", "/readyz", "/nothing", "/api/images")))
-    assert await checked(await text(client, "/metrics")) == (0, "")
+async def test_promtool_accepts_the_metrics(client: Client) -> None:
+    await asyncio.gather(
+        *(get_text(client, path) for path in ("/livez", "/readyz", "/nothing", "/api/images"))
+    )
+    assert await promtool_check(await get_text(client, "/metrics")) == (0, "")
 
 
-async def test_promtool_finds_nothing_to_mend_in_what_is_told_of_mongodb(
-    mongo_values: Values, tmp_path: Path
-) -> None:
-    async with running("api", mongo_values, tmp_path) as client:
+async def test_promtool_accepts_the_metrics_of_mongodb_commands(mongo_values: Values, tmp_path: Path) -> None:
+    async with run_service("api", mongo_values, tmp_path) as client:
         for path in ("/readyz", "/api/images?tags=sea", "/api/images?offset=1", "/api/tags", "/metrics"):
-            await text(client, path)
+            await get_text(client, path)
         async with client.get("/api/events") as events:
             await events.content.readuntil(b"\n\n")
-            page = await text(client, "/metrics")
-    assert await checked(page) == (0, "")
+            page = await get_text(client, "/metrics")
+    assert await promtool_check(page) == (0, "")
     for name in (
         'http_request_seconds_bucket{le="0.005",route="/api/images",status="2xx"}',
         'mongo_command_seconds_count{collection="tags",command="find",outcome="ok"}',
@@ -115,7 +115,7 @@ async def test_promtool_finds_nothing_to_mend_in_what_is_told_of_mongodb(
         assert name in page
 
 
-async def test_a_storm_of_odd_urls_makes_no_new_series(client: Client) -> None:
+async def test_random_urls_create_no_new_metric_series(client: Client) -> None:
     async def storm(start: int) -> None:
         for number in range(start, start + 20):
             for path in (f"/odd/{number}", f"/api/images/{number:024x}", f"/media/{number:064x}/original"):
@@ -123,14 +123,14 @@ async def test_a_storm_of_odd_urls_makes_no_new_series(client: Client) -> None:
                     await response.read()
 
     await storm(0)
-    await series(client)  # so that this page's own are there
-    before = await series(client)
+    await metric_series(client)  # so that this page's own are there
+    before = await metric_series(client)
     await storm(1000)
-    assert await series(client) == before
+    assert await metric_series(client) == before
 
 
 @pytest.mark.parametrize("path", ["/livez", "/nothing"])
-async def test_a_request_keeps_its_id_or_gets_one(client: Client, path: str) -> None:
+async def test_a_valid_request_id_is_kept_and_an_invalid_one_is_replaced(client: Client, path: str) -> None:
     async with client.get(path, headers={"X-Request-ID": "from-the-proxy-1"}) as response:
         assert response.headers["X-Request-ID"] == "from-the-proxy-1"
     given = set()
@@ -141,7 +141,7 @@ async def test_a_request_keeps_its_id_or_gets_one(client: Client, path: str) -> 
     assert all(re.fullmatch(r"[\w.-]{8,64}", name) for name in given)
 
 
-async def test_the_store_is_told_the_id_of_the_request(tmp_path: Path) -> None:
+async def test_the_request_id_is_sent_to_the_s3_server(tmp_path: Path) -> None:
     asked: list[str | None] = []
 
     async def note(request: web.Request) -> web.Response:
@@ -151,23 +151,23 @@ async def test_the_store_is_told_the_id_of_the_request(tmp_path: Path) -> None:
     store = web.Application()
     store.router.add_route("*", "/{path:.*}", note)
     async with TestServer(store) as server:
-        values = NOWHERE | {"s3_endpoint": str(server.make_url("")).rstrip("/")}
-        async with running("edge", values, tmp_path) as client:
+        values = ALL_SERVERS_DOWN | {"s3_endpoint": str(server.make_url("")).rstrip("/")}
+        async with run_service("edge", values, tmp_path) as client:
             path = f"/media/{'0' * 64}/original"
             async with client.get(path, headers={"X-Request-ID": "from-the-proxy-1"}) as response:
                 assert response.status == 404
     assert "from-the-proxy-1" in asked
 
 
-async def test_a_stream_names_its_request_too(mongo_values: Values, tmp_path: Path) -> None:
+async def test_an_event_stream_has_the_request_id_header(mongo_values: Values, tmp_path: Path) -> None:
     async with (
-        running("api", mongo_values, tmp_path) as client,
+        run_service("api", mongo_values, tmp_path) as client,
         client.get("/api/events", headers={"X-Request-ID": "from-the-proxy-1"}) as response,
     ):
         assert response.headers["X-Request-ID"] == "from-the-proxy-1"
 
 
-async def test_a_slow_query_is_logged_with_its_shape_its_request_and_no_value(
+async def test_a_slow_query_is_logged_with_shape_and_request_id_but_no_values(
     mongo_values: Values, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(
@@ -194,7 +194,7 @@ async def test_a_slow_query_is_logged_with_its_shape_its_request_and_no_value(
     assert re.search(r"mongo_slow_commands_total [1-9]", page)
 
 
-def test_where_all_is_slow_only_some_of_it_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_slow_query_log_is_rate_limited(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
     watch = CommandMonitor(0.0, metrics)
     for number in range(1000):
@@ -205,7 +205,7 @@ def test_where_all_is_slow_only_some_of_it_is_logged(caplog: pytest.LogCaptureFi
     assert b"mongo_slow_commands_total 1000" in metrics.exposition()[0]
 
 
-def test_a_shape_is_bounded() -> None:
+def test_a_query_shape_is_bounded() -> None:
     deep: Any = "value"
     for _ in range(100):
         deep = {"$and": [deep, deep]}
@@ -213,14 +213,14 @@ def test_a_shape_is_bounded() -> None:
     assert len(str(query_shape({"_id": {"$in": list(range(10_000))}}))) < 100
 
 
-def test_the_names_of_commands_and_collections_are_bounded() -> None:
+def test_command_and_collection_labels_are_bounded() -> None:
     watch = CommandMonitor(1.0)
     found = {watch._label(f"name-{number}") for number in range(1000)}
     assert len(found) < 50
     assert "other" in found
 
 
-def test_a_line_is_json_with_the_requests_id() -> None:
+def test_a_log_line_is_json_with_the_request_id() -> None:
     request_id.set("from-the-proxy-1")
     record = logging.LogRecord("a.b", logging.WARNING, __file__, 1, "told %s", ("\udcff",), None)
     line = json.loads(JsonFormatter("api").format(record))

@@ -62,12 +62,12 @@ def url(client: Client) -> str:
     return str(client.make_url("")).rstrip("/")
 
 
-async def test_the_running_service_does_what_its_document_says(client: Client) -> None:
+async def test_the_running_service_conforms_to_its_document(client: Client) -> None:
     assert "\n".join(await _failures(client, 5)) == ""
 
 
 @pytest.mark.slow
-async def test_the_running_service_does_what_its_document_says_at_length(client: Client) -> None:
+async def test_the_running_service_conforms_to_its_document_with_many_examples(client: Client) -> None:
     assert await _failures(client, 60) == []
 
 
@@ -75,7 +75,7 @@ async def _failures(client: Client, examples: int) -> list[str]:
     return await asyncio.to_thread(failures, url(client), examples)
 
 
-async def test_answers_about_what_is_there_are_as_the_document_says(client: Client) -> None:
+async def test_responses_for_existing_objects_conform_to_the_document(client: Client) -> None:
     image = (await (await client.get("/api/images")).json())["items"][0]["_id"]
     library = (await (await client.get("/api/libraries")).json())[0]["_id"]
     bodies = {
@@ -94,7 +94,7 @@ async def test_answers_about_what_is_there_are_as_the_document_says(client: Clie
     assert await asyncio.to_thread(check) == []
 
 
-async def test_the_page_shows_every_operation_under_a_strict_policy(client: Client) -> None:
+async def test_the_reference_page_shows_every_operation_under_a_strict_policy(client: Client) -> None:
     async with browser_page() as (page, troubles):
         await page.goto(str(client.make_url("/api/docs")))
         await page.wait_for_selector("details")

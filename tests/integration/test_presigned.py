@@ -23,8 +23,8 @@ from tests.conftest import Values
 from tests.support.browser import browser_page
 from tests.support.pictures import jpeg
 
-DATA = b"the bytes of a picture"
-CONTENT = Content(hashlib.sha256(DATA).hexdigest())
+IMAGE_BYTES = b"the bytes of a picture"
+CONTENT = Content(hashlib.sha256(IMAGE_BYTES).hexdigest())
 TEXTS = st.text("abzAZ019/+=_-. ~", min_size=1, max_size=20)
 
 
@@ -37,7 +37,7 @@ TEXTS = st.text("abzAZ019/+=_-. ~", min_size=1, max_size=20)
     extra=st.sampled_from([{}, {"response-cache-control": "private, max-age=60"}]),
     method=st.sampled_from(["GET", "HEAD"]),
 )
-def test_a_signature_is_the_one_of_the_stores_own_client(
+def test_signatures_equal_those_of_the_minio_client(
     key: str,
     secret: str,
     region: str,
@@ -57,10 +57,10 @@ def test_a_signature_is_the_one_of_the_stores_own_client(
     assert dict(URL(ours).query) == dict(URL(theirs).query)
 
 
-async def test_both_stores_take_a_listed_url_and_let_browsers_keep_it(
+async def test_both_s3_servers_accept_list_urls_and_allow_browser_caching(
     blobs: ObjectStore, s3_values: Values
 ) -> None:
-    await blobs.upload(Bucket.ORIGINALS, CONTENT, DATA, "image/jpeg")
+    await blobs.upload(Bucket.ORIGINALS, CONTENT, IMAGE_BYTES, "image/jpeg")
     urls = PresignedUrls(CommonSettings(**s3_values))
     listed, (single, expires) = (
         urls.list_url(Bucket.ORIGINALS, CONTENT),
@@ -69,17 +69,17 @@ async def test_both_stores_take_a_listed_url_and_let_browsers_keep_it(
     assert expires > datetime.now(UTC)
     async with aiohttp.ClientSession() as session:
         async with session.get(URL(listed, encoded=True)) as response:
-            assert (response.status, await response.read()) == (200, DATA)
+            assert (response.status, await response.read()) == (200, IMAGE_BYTES)
             assert response.headers["Cache-Control"].startswith("private, max-age=")
             assert response.content_type == "image/jpeg"
         async with session.get(URL(single, encoded=True)) as response:
-            assert (response.status, await response.read()) == (200, DATA)
+            assert (response.status, await response.read()) == (200, IMAGE_BYTES)
         forged = listed.replace(CONTENT, "0" * 64)
         async with session.get(URL(forged, encoded=True)) as response:
             assert response.status == 403
 
 
-def test_a_listed_url_is_the_same_for_hours_and_always_good_for_hours_more() -> None:
+def test_a_list_url_is_stable_for_six_hours_and_valid_for_at_least_six_more() -> None:
     now = datetime(2026, 3, 1, 5, 59, 59, tzinfo=UTC)
     urls = PresignedUrls(CommonSettings(s3_access_key="key", s3_secret_key="secret"), lambda: now)
     seen = set()
@@ -110,7 +110,7 @@ async def _get(values: Values, path: str, **settings: Any) -> tuple[Any, str]:
 
 
 @pytest.mark.usefixtures("listed")
-async def test_lists_carry_signed_urls_of_the_public_host_where_that_is_the_mode(
+async def test_lists_have_presigned_urls_of_the_public_host_in_presigned_mode(
     mongo_values: Values,
 ) -> None:
     public = {
@@ -133,7 +133,7 @@ async def test_lists_carry_signed_urls_of_the_public_host_where_that_is_the_mode
 
 
 @pytest.mark.usefixtures("listed")
-async def test_a_url_by_itself_is_for_the_public_host_in_both_modes(mongo_values: Values) -> None:
+async def test_single_urls_use_the_public_host_in_both_modes(mongo_values: Values) -> None:
     page, _ = await _get(mongo_values, "/api/images")
     path = f"/api/images/{page['items'][0]['_id']}/url?kind=original"
     answer, _ = await _get(mongo_values, path, s3_public_endpoint="https://media.example.org")
@@ -141,7 +141,7 @@ async def test_a_url_by_itself_is_for_the_public_host_in_both_modes(mongo_values
     assert datetime.fromisoformat(answer["expires_at"]) > datetime.now(UTC)
 
 
-async def test_the_page_shows_pictures_of_the_store_itself(
+async def test_the_page_loads_images_from_the_s3_server(
     catalog: Catalog, blobs: ObjectStore, mongo_values: Values, s3_values: Values
 ) -> None:
     data = jpeg(400, 300)

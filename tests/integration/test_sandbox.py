@@ -14,7 +14,7 @@ from PIL import Image
 from tagify.errors import Undecodable
 from tagify.sandbox import DecodeJob, Sandbox, SharedBuffer
 from tests.support import pictures
-from tests.support.up_process import alive
+from tests.support.up_process import is_alive
 from tests.support.waiting import until
 
 VARIANT = DecodeJob("variant", 250_000_000, width=320, mime="image/webp")
@@ -128,7 +128,7 @@ async def test_close_leaves_no_process_and_no_file_descriptor() -> None:
         await sandbox.close()
 
     async def have_ended() -> bool:
-        return not any(alive(pid) for pid in started)
+        return not any(is_alive(pid) for pid in started)
 
     await until(have_ended)
     assert len(os.listdir("/proc/self/fd")) == fds

@@ -26,10 +26,13 @@ async def browser_page() -> AsyncIterator[tuple[Page, list[str]]]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
         page = await browser.new_page()
-        troubles: list[str] = []
-        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+        console_errors: list[str] = []
+        page.on(
+            "console",
+            lambda message: console_errors.append(message.text) if message.type == "error" else None,
+        )
+        page.on("pageerror", lambda error: console_errors.append(str(error)))
         try:
-            yield page, troubles
+            yield page, console_errors
         finally:
             await browser.close()

@@ -9,20 +9,20 @@ from yarl import URL
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
+class OpsPages:
     """The pages of the service at this address."""
 
     base: URL
 
     @classmethod
-    def of(cls, server: TestServer) -> "Pages":
+    def for_server(cls, server: TestServer) -> "OpsPages":
         return cls(server.make_url("/"))
 
     @classmethod
-    def at(cls, port: int) -> "Pages":
+    def for_port(cls, port: int) -> "OpsPages":
         return cls(URL(f"http://127.0.0.1:{port}/"))
 
-    async def ready(self) -> tuple[int, dict[str, Any]]:
+    async def readiness(self) -> tuple[int, dict[str, Any]]:
         """The status and the body of `/readyz`."""
         async with aiohttp.ClientSession() as session, session.get(self.base / "readyz") as response:
             return response.status, await response.json()
@@ -31,5 +31,5 @@ class Pages:
         """The value of a metric, named with its labels as the page has it; 0 where it has none yet."""
         async with aiohttp.ClientSession() as session, session.get(self.base / "metrics") as response:
             text = await response.text()
-        found = (float(each.split()[-1]) for each in text.splitlines() if each.startswith(f"{line} "))
-        return next(found, 0.0)
+        values = (float(each.split()[-1]) for each in text.splitlines() if each.startswith(f"{line} "))
+        return next(values, 0.0)

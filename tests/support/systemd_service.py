@@ -13,28 +13,28 @@ from typing import Any
 from tests.support.waiting import until
 
 
-class Listener:
+class NotifySocket:
     """The socket that systemd would listen on for notes of a service."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(str(path))
         self._path = path
-        self._notes: list[str] = []
+        self._messages: list[str] = []
 
-    def notes(self) -> list[str]:
+    def messages(self) -> list[str]:
         """All lines that came so far."""
         while True:
             try:
-                self._notes += self._socket.recv(4096).decode().split("\n")
+                self._messages += self._socket.recv(4096).decode().split("\n")
             except BlockingIOError:
-                return list(self._notes)
+                return list(self._messages)
 
-    async def heard(self, note: str) -> bool:
+    async def wait_for(self, message: str) -> bool:
         """True once the note came."""
 
         async def probe() -> bool:
-            return note in self.notes()
+            return message in self.messages()
 
         return await until(probe, timeout_s=30)
 
@@ -43,20 +43,20 @@ class Listener:
         self._path.unlink()
 
 
-class Service:
+class ServiceProcess:
     """A running service."""
 
-    def __init__(self, process: asyncio.subprocess.Process, listener: Listener, log: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, notify_socket: NotifySocket, log: Path) -> None:
         self.process = process
-        self.listener = listener
+        self.notify_socket = notify_socket
         self._log = log
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self._log.read_text()
 
-    async def says(self, text: str) -> bool:
+    async def wait_for_log(self, text: str) -> bool:
         async def probe() -> bool:
-            return text in self.said()
+            return text in self.log_text()
 
         return await until(probe, timeout_s=30)
 
@@ -66,28 +66,33 @@ class Service:
             return await self.process.wait()
 
 
-def variables(values: dict[str, Any]) -> dict[str, str]:
+def as_environ(values: dict[str, Any]) -> dict[str, str]:
     """Settings as environment variables."""
     return {f"TAGIFY_{name.upper()}": str(value) for name, value in values.items()}
 
 
 @asynccontextmanager
-async def service(
+async def run_service(
     name: str,
     folder: Path,
     values: dict[str, Any],
     *,
-    passed: socket.socket | None = None,
-    more: dict[str, str] | None = None,
-) -> AsyncIterator[Service]:
+    inherited_socket: socket.socket | None = None,
+    extra_environ: dict[str, str] | None = None,
+) -> AsyncIterator[ServiceProcess]:
     """The service with these settings, ended with the block. `passed`: a socket that systemd would hold."""
-    listener = Listener(folder / "notify")
-    environment = {**os.environ, **variables(values), "NOTIFY_SOCKET": str(folder / "notify"), **(more or {})}
+    notify_socket = NotifySocket(folder / "notify")
+    environment = {
+        **os.environ,
+        **as_environ(values),
+        "NOTIFY_SOCKET": str(folder / "notify"),
+        **(extra_environ or {}),
+    }
     command: tuple[str, ...] = (sys.executable, "-m", name)
-    if passed is not None:
+    if inherited_socket is not None:
         environment["LISTEN_FDS"] = "1"
         # The shell becomes the service: its pid is the one that the sockets are meant for.
-        moved = f'exec 3<&{passed.fileno()}; export LISTEN_PID=$$; exec "$@"'
+        moved = f'exec 3<&{inherited_socket.fileno()}; export LISTEN_PID=$$; exec "$@"'
         command = ("bash", "-c", moved, "bash", *command)
     log = folder / f"{name}.log"
     with log.open("ab") as out:
@@ -96,12 +101,12 @@ async def service(
             env=environment,
             stdout=out,
             stderr=out,
-            pass_fds=(passed.fileno(),) if passed is not None else (),
+            pass_fds=(inherited_socket.fileno(),) if inherited_socket is not None else (),
         )
     try:
-        yield Service(process, listener, log)
+        yield ServiceProcess(process, notify_socket, log)
     finally:
-        listener.close()
+        notify_socket.close()
         if process.returncode is None:
             process.send_signal(signal.SIGCONT)
             process.kill()

@@ -17,7 +17,7 @@ from tests.support.waiting import until
 COMMAND = (sys.executable, "-m", "tagify.cli.main", "up")
 
 
-class Up:
+class UpProcess:
     """A running `tagify up`."""
 
     def __init__(self, process: asyncio.subprocess.Process, data: Path, port: int, output: Path) -> None:
@@ -30,43 +30,43 @@ class Up:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def said(self) -> str:
+    def output_text(self) -> str:
         return self.output.read_text()
 
-    async def get(self, path: str) -> Any:
+    async def get_json(self, path: str) -> Any:
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
             return await response.json(content_type=None)
 
-    async def indexed(self, number: int) -> list[dict[str, Any]]:
+    async def wait_for_images(self, number: int) -> list[dict[str, Any]]:
         """The images, once there are so many."""
 
         async def probe() -> tuple[list[dict[str, Any]]] | None:
-            assert self.process.returncode is None, self.said()
+            assert self.process.returncode is None, self.output_text()
             try:
-                items: list[dict[str, Any]] = (await self.get("/api/images?limit=200"))["items"]
+                items: list[dict[str, Any]] = (await self.get_json("/api/images?limit=200"))["items"]
             except (aiohttp.ClientError, KeyError):
                 return None
             return (items,) if len(items) == number else None
 
-        found = await until(probe, timeout_s=60)
-        assert found is not None
-        return found[0]
+        images = await until(probe, timeout_s=60)
+        assert images is not None
+        return images[0]
 
-    def children(self) -> dict[str, int]:
+    def child_pids(self) -> dict[str, int]:
         """Its children's pids by a word of their command."""
-        found = {}
-        for place in Path("/proc").glob("[0-9]*"):
+        pids = {}
+        for folder in Path("/proc").glob("[0-9]*"):
             try:
-                parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-                command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except (OSError, IndexError):
                 continue
             if parent == self.process.pid:
                 name = next(
                     (n for n in ("mongod", "minio", "weed", "nginx") if n in command.split()[0]), None
                 )
-                found[name or command.split()[-1]] = int(place.name)
-        return found
+                pids[name or command.split()[-1]] = int(folder.name)
+        return pids
 
     async def interrupt(self) -> int:
         """What Ctrl-C on its terminal does: the signal goes to the whole foreground group."""
@@ -76,7 +76,7 @@ class Up:
 
 
 @asynccontextmanager
-async def running(folder: Path, *arguments: str, command: Sequence[str] = COMMAND) -> AsyncIterator[Up]:
+async def run_up(folder: Path, *arguments: str, command: Sequence[str] = COMMAND) -> AsyncIterator[UpProcess]:
     """`tagify up` with a data folder and a port of its own, ended with the block whatever happens."""
     folder.mkdir(parents=True, exist_ok=True)
     data, port, output = folder / "data", free_ports(), folder / "output.txt"
@@ -92,7 +92,7 @@ async def running(folder: Path, *arguments: str, command: Sequence[str] = COMMAN
             stderr=out,
             start_new_session=True,
         )
-    up = Up(process, data, port, output)
+    up = UpProcess(process, data, port, output)
     try:
         yield up
     finally:
@@ -106,7 +106,7 @@ async def running(folder: Path, *arguments: str, command: Sequence[str] = COMMAN
                 await process.wait()
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     try:
         os.kill(pid, 0)

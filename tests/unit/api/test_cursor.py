@@ -26,29 +26,29 @@ FILTERS = st.builds(ImageFilter, tags=TAGS, exclude=TAGS, no_tags=st.booleans(),
 LISTS = st.builds(CursorCodec, FILTERS, st.sampled_from(Sort))
 
 
-def places(cursors: CursorCodec) -> st.SearchStrategy[KeysetPosition]:
+def positions(cursors: CursorCodec) -> st.SearchStrategy[KeysetPosition]:
     return st.builds(KeysetPosition, VALUES[cursors.sort], IDS)
 
 
 @given(LISTS, st.data())
-def test_a_cursor_comes_back_as_it_went(cursors: CursorCodec, data: st.DataObject) -> None:
-    place = data.draw(places(cursors))
+def test_a_cursor_decodes_to_its_position(cursors: CursorCodec, data: st.DataObject) -> None:
+    place = data.draw(positions(cursors))
     assert cursors.decode(cursors.encode(place)) == place
 
 
 @given(LISTS, LISTS, st.data())
-def test_a_cursor_of_another_filter_or_sort_is_refused(
+def test_a_cursor_of_another_filter_or_sort_is_rejected(
     cursors: CursorCodec, other: CursorCodec, data: st.DataObject
 ) -> None:
-    text = cursors.encode(data.draw(places(cursors)))
+    text = cursors.encode(data.draw(positions(cursors)))
     if other != cursors:
         with pytest.raises(BadRequest, match="another filter or sort"):
             other.decode(text)
 
 
 @given(LISTS, st.data())
-def test_a_cursor_that_was_changed_is_refused(cursors: CursorCodec, data: st.DataObject) -> None:
-    text = cursors.encode(data.draw(places(cursors)))
+def test_a_changed_cursor_is_rejected(cursors: CursorCodec, data: st.DataObject) -> None:
+    text = cursors.encode(data.draw(positions(cursors)))
     place = data.draw(st.integers(0, len(text) - 1))
     letter = data.draw(st.characters(codec="ascii").filter(lambda char: char != text[place]))
     for changed in (text[:place] + letter + text[place + 1 :], text[:place], text + letter):
@@ -57,20 +57,20 @@ def test_a_cursor_that_was_changed_is_refused(cursors: CursorCodec, data: st.Dat
 
 
 @pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
-def test_any_time_can_be_a_place(moment: datetime) -> None:
+def test_any_time_can_be_a_position(moment: datetime) -> None:
     cursors = CursorCodec(ImageFilter(), Sort.TAKEN_AT)
     place = KeysetPosition(moment, ImageId("0" * 24))
     assert cursors.decode(cursors.encode(place)) == place
 
 
-def test_an_older_version_is_told_as_such() -> None:
+def test_an_older_version_is_rejected_with_the_reason() -> None:
     with pytest.raises(BadRequest, match="another version"):
         CursorCodec(ImageFilter(), Sort.NEWEST).decode("AQ")
 
 
 @pytest.mark.parametrize("sort", Sort)
 @given(st.binary(min_size=12, max_size=12), st.binary(max_size=20))
-def test_a_cursor_that_somebody_made_is_a_place_or_refused(sort: Sort, name: bytes, value: bytes) -> None:
+def test_a_forged_cursor_is_a_position_or_rejected(sort: Sort, name: bytes, value: bytes) -> None:
     cursors = CursorCodec(ImageFilter(), sort)
     raw = b"\x02" + cursors._checksum(name + value) + name + value
     try:

@@ -29,7 +29,7 @@ class Clock:
     burst=st.integers(1, 20),
     pauses=st.lists(st.sampled_from([0.0, 0.01, 0.3, 1.0, 7.0]), min_size=1, max_size=80),
 )
-def test_no_client_gets_more_than_a_burst_and_its_rate_and_is_told_the_truth(
+def test_a_client_gets_at_most_its_burst_and_rate_and_correct_headers(
     rate: float, burst: int, pauses: list[float]
 ) -> None:
     clock = Clock()
@@ -50,7 +50,7 @@ def test_no_client_gets_more_than_a_burst_and_its_rate_and_is_told_the_truth(
             assert more <= burst + rate * (last - first) + 1e-6
 
 
-def test_who_waits_as_long_as_told_is_let_in() -> None:
+def test_a_retry_after_the_given_time_is_allowed() -> None:
     clock = Clock()
     buckets = TokenBuckets(0.4, 3, clock)
     assert [buckets.acquire("a").remaining for _ in range(3)] == [2, 1, 0]
@@ -60,7 +60,7 @@ def test_who_waits_as_long_as_told_is_let_in() -> None:
     assert buckets.acquire("a").allowed
 
 
-def test_the_clients_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_buckets_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.rate_limit.token_bucket, "MAX_CLIENTS", 100)
     buckets = TokenBuckets(1, 1, Clock())
     for number in range(10_000):
@@ -87,18 +87,20 @@ def test_the_clients_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyP
         ("fe80::1%eth0", [], "fe80::/64"),
     ],
 )
-def test_only_what_a_trusted_proxy_wrote_is_believed(
+def test_only_entries_of_trusted_proxies_count(
     peer: str | None, forwarded: list[str], client: str | None
 ) -> None:
     assert client_address(peer, forwarded, TRUSTED) == client
 
 
 @given(st.text(), st.lists(st.text(), max_size=4))
-def test_no_header_breaks_it(peer: str, forwarded: list[str]) -> None:
+def test_any_header_is_parsed_without_error(peer: str, forwarded: list[str]) -> None:
     client_address(peer, forwarded, TRUSTED)
 
 
-async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_concurrency_limiter_queues_requests_and_rejects_when_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_PER_SLOT", 1)
     gate, inside, free = ConcurrencyLimiter(2), [], asyncio.Event()
 
@@ -117,7 +119,7 @@ async def test_a_gate_lets_some_in_some_wait_and_turns_the_rest_away(monkeypatch
     assert inside == [0, 1, 2, 3]
 
 
-async def test_nobody_waits_at_a_gate_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_queue_of_the_concurrency_limiter_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_TIMEOUT_S", 0.05)
     gate = ConcurrencyLimiter(1)
     async with gate.slot():

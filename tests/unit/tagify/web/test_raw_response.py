@@ -28,7 +28,7 @@ async def port() -> AsyncIterator[int]:
         yield server.port
 
 
-async def read(reader: asyncio.StreamReader) -> tuple[dict[str, str], bytes]:
+async def read_response(reader: asyncio.StreamReader) -> tuple[dict[str, str], bytes]:
     """Status and headers by name, and the body."""
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {"": lines[0]} | dict(line.split(": ", 1) for line in lines[1:-2])
@@ -37,11 +37,11 @@ async def read(reader: asyncio.StreamReader) -> tuple[dict[str, str], bytes]:
     return headers, await reader.readexactly(int(headers["Content-Length"]))
 
 
-async def test_heads_and_bodies_are_the_same(port: int) -> None:
+async def test_raw_responses_equal_ordinary_ones(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for path in ("/prebuilt", "/usual", "/prebuilt"):
         writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    first, usual, again = [await read(reader) for _ in range(3)]
+    first, usual, again = [await read_response(reader) for _ in range(3)]
     assert first == usual == again
     writer.close()
     await writer.wait_closed()
@@ -55,14 +55,14 @@ async def test_heads_and_bodies_are_the_same(port: int) -> None:
         ("1.0", "Connection: keep-alive\r\n", True),
     ],
 )
-async def test_connections_that_end_and_old_ones_are_told_so(
+async def test_other_connection_types_get_ordinary_responses(
     port: int, version: str, more: str, kept: bool
 ) -> None:
     answers = []
     for path in ("/prebuilt", "/usual"):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"GET {path} HTTP/{version}\r\nHost: x\r\n{more}\r\n".encode())
-        answers.append(await read(reader))
+        answers.append(await read_response(reader))
         if not kept:
             assert await reader.read() == b""
         writer.close()
@@ -72,6 +72,6 @@ async def test_connections_that_end_and_old_ones_are_told_so(
 
 @pytest.mark.parametrize("text", ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "\r\n", "a\0b"])
 @pytest.mark.parametrize("place", ["name", "value"])
-def test_a_header_is_one_line(text: str, place: str) -> None:
+def test_a_header_with_a_control_character_is_rejected(text: str, place: str) -> None:
     with pytest.raises(ValueError, match="control character"):
         response_head({text: "x"} if place == "name" else {"ETag": text}, 1)
