@@ -34,7 +34,7 @@ async def upload_objects(blobs: ObjectStore) -> None:
     await blobs.upload(Bucket.THUMBS, CONTENT, b"thumb", "image/jpeg")
 
 
-def store(library: Library, path: str = "a.jpg") -> UpsertImage:
+def upsert(library: Library, path: str = "a.jpg") -> UpsertImage:
     return UpsertImage(library.id, FileFacts(path, 1, 1, 1), CONTENT, PICTURE)
 
 
@@ -56,7 +56,7 @@ async def test_objects_of_missing_images_are_kept(
     catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
     await upload_objects(blobs)
-    await catalog.images.write([store(library)])
+    await catalog.images.write([upsert(library)])
     assert await garbage_collector(catalog, blobs).run() == GcResult(0, 0)
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     await catalog.images.write([MarkMissing(image.id, library.id, "a.jpg")])
@@ -66,10 +66,10 @@ async def test_objects_of_missing_images_are_kept(
 
 
 async def test_restored_image_is_not_deleted(catalog: Catalog, blobs: ObjectStore, library: Library) -> None:
-    await catalog.images.write([store(library)])
+    await catalog.images.write([upsert(library)])
     image = (await catalog.listing.newest(ImageFilter(), limit=1))[0]
     await catalog.images.write([MarkMissing(image.id, library.id, "a.jpg")])
-    await catalog.images.write([store(library, "b.jpg")])
+    await catalog.images.write([upsert(library, "b.jpg")])
     assert (await garbage_collector(catalog, blobs, missing_for=NONE).run()).images_deleted == 0
     assert (await catalog.listing.newest(ImageFilter(), limit=1))[0].tags == ("sea",)
 
@@ -80,31 +80,31 @@ async def test_images_of_a_marked_content_are_not_written_until_it_is_unmarked(
     await upload_objects(blobs)
     key = blobs.object_key(Bucket.ORIGINALS, CONTENT)
     await catalog.deletion_queue.mark([MarkedObject(Bucket.ORIGINALS, key, CONTENT)])
-    other = replace(store(library, "b.jpg"), content=Content("cd" * 32))
-    assert await catalog.images.write([store(library), other]) == {CONTENT}
+    other = replace(upsert(library, "b.jpg"), content=Content("cd" * 32))
+    assert await catalog.images.write([upsert(library), other]) == {CONTENT}
     assert [image.file.path for image in await catalog.listing.newest(ImageFilter(), limit=9)] == ["b.jpg"]
     # The next pass finishes an interrupted one, and also deletes the thumbnail.
     assert (await garbage_collector(catalog, blobs).run()).objects_deleted == 2
-    assert await catalog.images.write([store(library)]) == set()
+    assert await catalog.images.write([upsert(library)]) == set()
 
 
 async def test_marked_content_that_is_referenced_again_is_unmarked(
     catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
     await upload_objects(blobs)
-    await catalog.images.write([store(library)])
+    await catalog.images.write([upsert(library)])
     key = blobs.object_key(Bucket.ORIGINALS, CONTENT)
     await catalog.deletion_queue.mark([MarkedObject(Bucket.ORIGINALS, key, CONTENT)])
     assert await garbage_collector(catalog, blobs).run() == GcResult(0, 0)
     assert await objects_exist(blobs) == [True, True]
-    assert await catalog.images.write([store(library)]) == set()
+    assert await catalog.images.write([upsert(library)]) == set()
 
 
 async def test_removed_library_leaves_no_objects(
     catalog: Catalog, blobs: ObjectStore, library: Library
 ) -> None:
     await upload_objects(blobs)
-    await catalog.images.write([store(library)])
+    await catalog.images.write([upsert(library)])
     await catalog.libraries.begin_removal(library.id)
     lease = await catalog.leases.acquire(library.id, "test", 60)
     await LibraryRemover(catalog, blobs, mark_age_s=0).run(library, lease.token)

@@ -39,11 +39,11 @@ DEADLINE_S = 5.0
 
 
 @asynccontextmanager
-async def behind_chaos(values: Values, **more: Any) -> AsyncIterator[tuple[Client, ChaosProxy]]:
+async def client_via_proxy(values: Values, **more: Any) -> AsyncIterator[tuple[Client, ChaosProxy]]:
     uri = values["mongo_uri"]
     async with chaos_proxy(uri) as proxy:
-        through = uri.replace(f":{urlsplit(uri).port}/", f":{proxy.port}/")
-        settings = ApiSettings(**{**values, "mongo_uri": through}, mongo_timeout_s=DEADLINE_S, **more)
+        proxy_uri = uri.replace(f":{urlsplit(uri).port}/", f":{proxy.port}/")
+        settings = ApiSettings(**{**values, "mongo_uri": proxy_uri}, mongo_timeout_s=DEADLINE_S, **more)
         async with TestClient(TestServer(build(settings))) as client:
             await until(lambda: _status(client, "/readyz", 200))
             yield client, proxy
@@ -72,7 +72,7 @@ async def _seconds_to_503(client: Client) -> float:
 async def test_requests_fail_immediately_once_the_outage_is_detected(
     mongo_values: Values, fault: str
 ) -> None:
-    async with behind_chaos(mongo_values) as (client, proxy):
+    async with client_via_proxy(mongo_values) as (client, proxy):
         setattr(proxy, fault, True)
         if fault == "refuse":
             await proxy.drop_connections()
@@ -90,7 +90,7 @@ async def test_requests_fail_immediately_once_the_outage_is_detected(
 
 
 async def test_readiness_waits_at_most_a_second_for_a_silent_server(mongo_values: Values) -> None:
-    async with behind_chaos(mongo_values) as (client, proxy):
+    async with client_via_proxy(mongo_values) as (client, proxy):
         proxy.blackhole = True
         start = time.perf_counter()
         assert await _status(client, "/readyz", 503)
@@ -182,7 +182,7 @@ async def test_event_client_survives_a_silent_server_and_gets_the_missed_events(
     mongo_values: Values, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tagify.catalog.client, "SOCKET_TIMEOUT_MS", 2000)
-    async with behind_chaos(mongo_values) as (client, proxy), client.get("/api/events") as events:
+    async with client_via_proxy(mongo_values) as (client, proxy), client.get("/api/events") as events:
         await events.content.readuntil(b"\n\n")
         proxy.blackhole = True
         await until(lambda: _status(client, "/readyz", 503))
