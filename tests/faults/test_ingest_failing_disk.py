@@ -1,4 +1,4 @@
-"""A disk that answers EIO: nothing is removed on its word, what could not be read is tried again, the daemon lives on."""
+"""A disk that fails with EIO: no image is deleted, unreadable files are retried, the daemon keeps running."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,8 +29,8 @@ def write(harness: IngestHarness, *names: str) -> None:
         (harness.root / name).write_bytes(pictures.jpeg(64, 48, seed=hash(name) % 1000))
 
 
-async def rescanned(harness: IngestHarness) -> None:
-    """A scan that was begun after this call has ended."""
+async def rescan(harness: IngestHarness) -> None:
+    """Request a scan and wait until it has ended."""
     before = await harness.load_library()
     await harness.catalog.libraries.request_rescan(harness.library.id)
 
@@ -44,7 +44,7 @@ async def rescanned(harness: IngestHarness) -> None:
     await until(probe)
 
 
-async def test_a_file_that_cannot_be_read_is_failed_until_it_can(
+async def test_an_unreadable_file_is_failed_until_it_is_readable(
     harness: IngestHarness, disk: FailingDisk
 ) -> None:
     async with harness.running_ingest():
@@ -56,50 +56,50 @@ async def test_a_file_that_cannot_be_read_is_failed_until_it_can(
         assert {image.error for image in failed.values()} == {"the file cannot be read: Input/output error"}
         disk.set_fault("")
         await harness.catalog.libraries.request_rescan(harness.library.id)
-        found = await harness.wait_for_images(*NAMES)
-    assert {name: found[name].id for name in NAMES} == {
+        images = await harness.wait_for_images(*NAMES)
+    assert {name: images[name].id for name in NAMES} == {
         name: image.id for name, image in (known | failed).items()
     }
 
 
-@pytest.mark.parametrize("what", ["stat", "list"])
-async def test_a_disk_that_tells_nothing_takes_nothing_away(
-    harness: IngestHarness, disk: FailingDisk, what: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("fault", ["stat", "list"])
+async def test_no_image_is_deleted_while_the_disk_fails(
+    harness: IngestHarness, disk: FailingDisk, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with harness.running_ingest():
         write(harness, *NAMES)
         known = await harness.wait_for_images(*NAMES)
-        disk.set_fault(what)
+        disk.set_fault(fault)
         await harness.catalog.libraries.request_rescan(harness.library.id)
 
-        async def told() -> bool:
+        async def has_scan_error() -> bool:
             return (await harness.load_library()).scan_error != ""
 
-        await until(told)
+        await until(has_scan_error)
         assert await harness.images_by_path() == known
         disk.set_fault("")
         write(harness, "new.jpg")
-        found = await harness.wait_for_images("new.jpg", *NAMES)
-        await rescanned(harness)
-    assert {name: found[name].id for name in NAMES} == {name: known[name].id for name in NAMES}
+        images = await harness.wait_for_images("new.jpg", *NAMES)
+        await rescan(harness)
+    assert {name: images[name].id for name in NAMES} == {name: known[name].id for name in NAMES}
     assert "library worker failed" not in caplog.text
 
 
-async def test_an_event_of_a_file_that_cannot_be_looked_at_ends_nothing(
+async def test_an_event_for_a_file_without_stat_does_not_stop_the_worker(
     harness: IngestHarness, disk: FailingDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with harness.running_ingest():
         write(harness, "a.jpg")
         await harness.wait_for_images("a.jpg")
-        place = harness.root / "a.jpg"
-        with place.open("ab") as out:
+        file = harness.root / "a.jpg"
+        with file.open("ab") as out:
             out.write(b"more")
             disk.set_fault("stat")
 
-        async def told() -> bool:
+        async def is_logged() -> bool:
             return "a.jpg cannot be read" in caplog.text
 
-        await until(told)
+        await until(is_logged)
         disk.set_fault("")
         write(harness, "b.jpg")
         await harness.wait_for_images("a.jpg", "b.jpg")

@@ -1,4 +1,4 @@
-"""The mount that vanishes: nothing is removed, it is said once, and the library goes on by itself."""
+"""A lost mount: no image is deleted, it is logged once, and the library resumes by itself."""
 
 import asyncio
 import subprocess
@@ -39,24 +39,24 @@ async def daemon(harness: IngestHarness, mounts: MountNamespace, log: Path) -> A
         yield OpsPages.for_port(port)
 
 
-async def suspended(harness: IngestHarness, pages: OpsPages, log: Path, reason: str) -> None:
-    """It is told everywhere, once in the log, however often it is looked at."""
+async def check_suspended(harness: IngestHarness, pages: OpsPages, log: Path, reason: str) -> None:
+    """The suspension is visible in catalog and metrics, and in the log once."""
     await until(lambda: harness.has_state(LibraryState.SUSPENDED))
     await harness.catalog.libraries.request_rescan(harness.library.id)
 
-    async def counted() -> bool:
+    async def is_counted() -> bool:
         return await pages.metric("ingest_libraries_suspended") == 1
 
-    await until(counted)
-    await asyncio.sleep(3)  # a look and a half
+    await until(is_counted)
+    await asyncio.sleep(3)  # one and a half checks of the root
     assert reason in (await harness.load_library()).scan_error
     assert log.read_text().count("library suspended") == 1
 
 
-async def back(harness: IngestHarness, pages: OpsPages, place: Path, *paths: str) -> None:
-    """Active by itself, complete, and followed again."""
+async def check_resumed(harness: IngestHarness, pages: OpsPages, folder: Path, *paths: str) -> None:
+    """Wait until the library is active, complete and followed again."""
     await until(lambda: harness.has_state(LibraryState.ACTIVE))
-    fill(place, ["new.jpg"], seed=500)
+    fill(folder, ["new.jpg"], seed=500)
     await harness.wait_for_images("new.jpg", *paths)
     await until(lambda: none_suspended(pages))
 
@@ -65,7 +65,7 @@ async def none_suspended(pages: OpsPages) -> bool:
     return await pages.metric("ingest_libraries_suspended") == 0
 
 
-async def test_a_bind_mount_that_goes_and_comes_back(harness: IngestHarness, tmp_path: Path) -> None:
+async def test_a_bind_mount_that_is_removed_and_restored(harness: IngestHarness, tmp_path: Path) -> None:
     disk, log = tmp_path / "disk", tmp_path / "ingest.log"
     fill(disk)
     async with mount_namespace() as mounts:
@@ -73,10 +73,10 @@ async def test_a_bind_mount_that_goes_and_comes_back(harness: IngestHarness, tmp
         async with daemon(harness, mounts, log) as pages:
             before = await harness.wait_for_images(*MANY)
             await mounts.unmount(harness.root)
-            await suspended(harness, pages, log, MARKER)
+            await check_suspended(harness, pages, log, MARKER)
             assert (await harness.images_by_path()).keys() == set(MANY)
             await mounts.bind(disk, harness.root)
-            await back(harness, pages, disk, *MANY)
+            await check_resumed(harness, pages, disk, *MANY)
             after = await harness.images_by_path()
     assert {name: after[name].id for name in MANY} == {name: before[name].id for name in MANY}
 
@@ -90,14 +90,14 @@ async def test_another_file_system_over_the_root(harness: IngestHarness, tmp_pat
         await mounts.run("mount", "-t", "tmpfs", "tmpfs", harness.root)
         fill(tmp_path / "others", ["other.jpg"], seed=300)
         await mounts.run("cp", tmp_path / "others" / "other.jpg", harness.root)
-        await suspended(harness, pages, log, MARKER)
+        await check_suspended(harness, pages, log, MARKER)
         assert (await harness.images_by_path()).keys() == set(MANY)
         await mounts.unmount(harness.root)
-        await back(harness, pages, harness.root, *MANY)
+        await check_resumed(harness, pages, harness.root, *MANY)
 
 
 @pytest.mark.slow
-async def test_a_library_without_a_marker_is_known_by_its_file_system(
+async def test_a_library_without_a_marker_is_identified_by_its_file_system(
     harness: IngestHarness, tmp_path: Path
 ) -> None:
     log = tmp_path / "ingest.log"
@@ -107,16 +107,16 @@ async def test_a_library_without_a_marker_is_known_by_its_file_system(
         await harness.wait_for_images(*MANY)
         await mounts.run("mount", "-t", "tmpfs", "tmpfs", harness.root)
         await mounts.run("mkdir", harness.root / "any")
-        await suspended(harness, pages, log, "another folder or file system")
+        await check_suspended(harness, pages, log, "another folder or file system")
         await mounts.unmount(harness.root)
-        await back(harness, pages, harness.root, *MANY)
+        await check_resumed(harness, pages, harness.root, *MANY)
 
 
 @pytest.mark.parametrize("quick", [pytest.param(False, marks=pytest.mark.slow), True])
 async def test_a_disk_that_is_unmounted_and_mounted_is_watched_again(
     harness: IngestHarness, tmp_path: Path, quick: bool
 ) -> None:
-    """Also when nobody looked meanwhile: the watches went with the file system."""
+    """Also between two checks of the root: the unmount has removed the watches."""
     image, log = tmp_path / "disk.img", tmp_path / "ingest.log"
     with image.open("wb") as out:
         out.truncate(32 << 20)
@@ -131,7 +131,7 @@ async def test_a_disk_that_is_unmounted_and_mounted_is_watched_again(
                 await mounts.run("sh", "-c", f"umount '{harness.root}' && {mounted}")
             else:
                 await mounts.run("umount", harness.root)
-                await suspended(harness, pages, log, MARKER)
+                await check_suspended(harness, pages, log, MARKER)
                 await mounts.run("sh", "-c", mounted)
             await until(lambda: none_suspended(pages))
             for number in range(3):
@@ -139,25 +139,25 @@ async def test_a_disk_that_is_unmounted_and_mounted_is_watched_again(
                 await harness.wait_for_images(*MANY, *(f"new{each}.jpg" for each in range(number + 1)))
 
 
-async def test_a_marker_that_is_removed_and_put_back(harness: IngestHarness, tmp_path: Path) -> None:
+async def test_a_marker_that_is_removed_and_restored(harness: IngestHarness, tmp_path: Path) -> None:
     log = tmp_path / "ingest.log"
     fill(harness.root)
     async with mount_namespace() as mounts, daemon(harness, mounts, log) as pages:
         await harness.wait_for_images(*MANY)
         (harness.root / MARKER).rename(tmp_path / "marker")
-        await suspended(harness, pages, log, MARKER)
+        await check_suspended(harness, pages, log, MARKER)
         (tmp_path / "marker").rename(harness.root / MARKER)
-        await back(harness, pages, harness.root, *MANY)
+        await check_resumed(harness, pages, harness.root, *MANY)
 
 
-async def test_a_root_that_is_emptied_keeps_its_images(harness: IngestHarness, tmp_path: Path) -> None:
+async def test_an_emptied_root_keeps_its_images(harness: IngestHarness, tmp_path: Path) -> None:
     log = tmp_path / "ingest.log"
     fill(harness.root)
     async with mount_namespace() as mounts, daemon(harness, mounts, log) as pages:
         await harness.wait_for_images(*MANY)
         for name in MANY:
             (harness.root / name).unlink()
-        await suspended(harness, pages, log, "is empty though it had")
+        await check_suspended(harness, pages, log, "is empty though it had")
         assert (await harness.images_by_path()).keys() == set(MANY)
         fill(harness.root)
-        await back(harness, pages, harness.root, *MANY)
+        await check_resumed(harness, pages, harness.root, *MANY)

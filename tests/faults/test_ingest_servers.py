@@ -1,4 +1,4 @@
-"""S3 or MongoDB goes in the middle of an import: the daemon waits, says so, and goes on; nothing is dropped."""
+"""An outage of S3 or MongoDB during an import: the daemon reports it, retries, and drops nothing."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ from tests.support.ports import free_ports
 from tests.support.servers import find_binary
 from tests.support.waiting import until
 
-# The driver leaves a connection whose making it gave up to the garbage collector.
+# The driver leaves a connection that it stopped opening to the garbage collector.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.usefixtures("garbage_collected"),
@@ -41,25 +41,26 @@ FULL = b"HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 0\r\n\r\n"
 
 
 @asynccontextmanager
-async def behind(harness: IngestHarness, server: str) -> AsyncIterator[ChaosProxy]:
-    """The daemon will find one of its servers behind a proxy."""
+async def proxied(harness: IngestHarness, server: str) -> AsyncIterator[ChaosProxy]:
+    """The daemon connects to one of its servers through a proxy."""
     settings = harness.settings
     uri = settings.mongo_uri.get_secret_value()
     async with chaos_proxy(settings.s3_endpoint if server == "objects" else uri) as proxy:
-        there = uri.rpartition("@")[2].partition("/")[0]
-        way = (
+        address = uri.rpartition("@")[2].partition("/")[0]
+        override = (
             {"s3_endpoint": proxy.endpoint}
             if server == "objects"
-            else {"mongo_uri": SecretStr(uri.replace(there, f"127.0.0.1:{proxy.port}"))}
+            else {"mongo_uri": SecretStr(uri.replace(address, f"127.0.0.1:{proxy.port}"))}
         )
         harness.settings = settings.model_copy(
-            update=way | {"s3_timeout_s": TIMEOUT_S, "mongo_timeout_s": TIMEOUT_S, "ingest_queue_size": QUEUE}
+            update=override
+            | {"s3_timeout_s": TIMEOUT_S, "mongo_timeout_s": TIMEOUT_S, "ingest_queue_size": QUEUE}
         )
         yield proxy
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tagify.concurrency.retry.LONGEST_WAIT_S", 0.5)
     monkeypatch.setattr("tagify.catalog.images.repository.BATCH_TIMEOUT_S", 3 * TIMEOUT_S)
 
@@ -69,26 +70,26 @@ def write(harness: IngestHarness, start: int, end: int) -> None:
         (harness.root / f"{number:03}.jpg").write_bytes(pictures.jpeg(48, 32, seed=number))
 
 
-async def indexed(harness: IngestHarness, least: int) -> None:
+async def indexed(harness: IngestHarness, count: int) -> None:
     async def probe() -> bool:
-        return (await harness.load_library()).indexed_count >= least
+        return (await harness.load_library()).indexed_count >= count
 
     await until(probe, timeout_s=90)
 
 
 async def refuse(proxy: ChaosProxy) -> None:
-    """As a server that was killed does."""
+    """Refuse connections, as a killed server does."""
     proxy.refuse = True
     await proxy.drop_connections()
 
 
 async def hang(proxy: ChaosProxy) -> None:
-    """As behind a firewall that drops all."""
+    """Never answer, as behind a firewall that drops packets."""
     proxy.blackhole = True
 
 
 async def fill(proxy: ChaosProxy) -> None:
-    """As a store without room."""
+    """Answer as a store without free space."""
     proxy.canned_response = FULL
 
 
@@ -102,32 +103,32 @@ async def fill(proxy: ChaosProxy) -> None:
         ("catalog", hang),
     ],
 )
-async def test_a_server_that_goes_is_waited_for(
+async def test_an_import_resumes_after_an_outage(
     harness: IngestHarness, server: str, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     history = ContentHistory(harness.settings)
-    async with behind(harness, server) as proxy, harness.running_ingest() as running:
+    async with proxied(harness, server) as proxy, harness.running_ingest() as running:
         pages = OpsPages.for_server(running)
         write(harness, 0, FILES // 2)
         await indexed(harness, 5)
         await fault(proxy)
         write(harness, FILES // 2, FILES)
 
-        async def told() -> bool:
+        async def is_reported() -> bool:
             status, body = await pages.readiness()
             waiting = await pages.metric(f'ingest_waiting{{what="{server}"}}')
             return status == 503 and server in body["checks"]["progress"] and waiting >= 1
 
-        await until(told, timeout_s=60)
+        await until(is_reported, timeout_s=60)
         assert await pages.metric("ingest_queue_files") <= 2 * QUEUE
         proxy.clear_faults()
         await indexed(harness, FILES)
 
-        async def well() -> bool:
+        async def is_ready() -> bool:
             status, _ = await pages.readiness()
             return status == 200 and await pages.metric(f'ingest_waiting{{what="{server}"}}') == 0
 
-        await until(well, timeout_s=60)
+        await until(is_ready, timeout_s=60)
     history.consume()
     history.close()
     assert (history.added_count, len(history.contents)) == (FILES, FILES)
@@ -135,11 +136,9 @@ async def test_a_server_that_goes_is_waited_for(
 
 
 @pytest.mark.parametrize("server", ["objects", "catalog"])
-async def test_a_server_that_is_slow_slows_the_import_and_nothing_else(
-    harness: IngestHarness, server: str
-) -> None:
+async def test_an_import_with_a_slow_server_completes(harness: IngestHarness, server: str) -> None:
     history = ContentHistory(harness.settings)
-    async with behind(harness, server) as proxy, harness.running_ingest():
+    async with proxied(harness, server) as proxy, harness.running_ingest():
         proxy.latency_s = 0.1
         write(harness, 0, FILES // 2)
         await indexed(harness, FILES // 2)
@@ -148,7 +147,7 @@ async def test_a_server_that_is_slow_slows_the_import_and_nothing_else(
     assert history.added_count == FILES // 2
 
 
-async def test_a_store_whose_disk_is_full_is_waited_for_until_it_has_room(
+async def test_an_import_resumes_when_a_full_store_has_space_again(
     harness: IngestHarness, tmp_path: Path
 ) -> None:
     server = minio_server(find_binary("minio"), tmp_path / "small", free_ports(), tmp_path / "minio.log")
@@ -170,19 +169,19 @@ async def test_a_store_whose_disk_is_full_is_waited_for_until_it_has_room(
                     data = pictures.jpeg(48, 32, seed=number) + os.urandom(1 << 20)
                     (harness.root / f"{number:03}.jpg").write_bytes(data)
 
-                async def told() -> bool:
+                async def is_reported() -> bool:
                     _, body = await OpsPages.for_server(daemon).readiness()
                     return "objects" in body["checks"]["progress"]
 
-                await until(told, timeout_s=60)
+                await until(is_reported, timeout_s=60)
                 assert 0 < (await harness.load_library()).indexed_count < FILES // 2
                 await mounts.run("mount", "-o", "remount,size=512m", disk)
                 await indexed(harness, FILES // 2)
 
 
 @asynccontextmanager
-async def elsewhere(harness: IngestHarness, uri: str) -> AsyncIterator[IngestHarness]:
-    """The same folder, kept in another MongoDB."""
+async def with_other_mongod(harness: IngestHarness, uri: str) -> AsyncIterator[IngestHarness]:
+    """The same folder as a library in another MongoDB."""
     settings = harness.settings.model_copy(update={"mongo_uri": SecretStr(uri)})
     catalog = Catalog(settings)
     try:
@@ -193,8 +192,8 @@ async def elsewhere(harness: IngestHarness, uri: str) -> AsyncIterator[IngestHar
         await catalog.close()
 
 
-async def until_it_dies(mongod: KillableProcess, uri: str) -> None:
-    """A mongod ends where it finds no room for a checkpoint, which it makes when asked to."""
+async def wait_until_exited_by_full_disk(mongod: KillableProcess, uri: str) -> None:
+    """A mongod without free space exits at a checkpoint, which fsync triggers."""
     async with AsyncMongoClient[dict[str, object]](uri, timeoutMS=5_000) as client:
 
         async def has_died() -> bool:
@@ -209,7 +208,7 @@ async def until_it_dies(mongod: KillableProcess, uri: str) -> None:
         await until(has_died, timeout_s=90)
 
 
-async def test_a_mongod_that_dies_of_a_full_disk_is_waited_for_until_it_runs_again(
+async def test_an_import_resumes_after_a_mongod_with_a_full_disk_is_restarted(
     harness: IngestHarness, tmp_path: Path
 ) -> None:
     server = mongo_server(find_binary("mongod"), tmp_path / "small", free_ports(), tmp_path / "mongod.log")
@@ -217,19 +216,19 @@ async def test_a_mongod_that_dies_of_a_full_disk_is_waited_for_until_it_runs_aga
     async with mount_namespace() as mounts:
         await mounts.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)
         program = replace(server.program, argv=mounts.command_inside(*server.program.argv))
-        async with killable_process(program) as mongod, elsewhere(harness, server.uri) as small:
+        async with killable_process(program) as mongod, with_other_mongod(harness, server.uri) as small:
             async with small.running_ingest() as daemon:
                 write(harness, 0, FILES // 2)
                 await indexed(small, 5)
                 await mounts.run("sh", "-c", f"cat /dev/zero > {disk}/ballast 2> /dev/null || true")
                 write(harness, FILES // 2, FILES)
-                await until_it_dies(mongod, server.uri)
+                await wait_until_exited_by_full_disk(mongod, server.uri)
 
-                async def told() -> bool:
+                async def is_reported() -> bool:
                     status, body = await OpsPages.for_server(daemon).readiness()
                     return status == 503 and "catalog" in body["checks"]["progress"]
 
-                await until(told, timeout_s=60)
+                await until(is_reported, timeout_s=60)
                 await mounts.run("rm", disk / "ballast")
                 await mongod.start()
                 await indexed(small, FILES)

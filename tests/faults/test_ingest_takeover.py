@@ -1,4 +1,4 @@
-"""A second daemon waits, says so, and takes over from one that died or stands still, which then writes nothing more."""
+"""A second daemon waits for the lease, and takes over from a dead or stopped one, which then writes nothing."""
 
 import shutil
 import signal
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 TAKEN_OVER_S = 30
 FILES = 300
 
-ELSEWHERE = ("unshare", "-U", "-r", "-p", "-f", "--mount-proc", "--kill-child", *COMMAND)
-"""A daemon that cannot see whether the other's process lives, as on another host."""
+OTHER_NAMESPACE = ("unshare", "-U", "-r", "-p", "-f", "--mount-proc", "--kill-child", *COMMAND)
+"""A daemon that cannot see the other one's process, as on another host."""
 
 
 def write(harness: IngestHarness, start: int, end: int) -> None:
@@ -34,15 +34,15 @@ async def has(harness: IngestHarness, number: int) -> bool:
     return (await harness.load_library()).indexed_count >= number
 
 
-async def says(log: Path, text: str) -> bool:
+async def has_logged(log: Path, text: str) -> bool:
     return text in log.read_text()
 
 
 @pytest.mark.parametrize(
     ("command", "number"),
-    [(COMMAND, signal.SIGKILL), pytest.param(ELSEWHERE, signal.SIGKILL, marks=pytest.mark.slow)],
+    [(COMMAND, signal.SIGKILL), pytest.param(OTHER_NAMESPACE, signal.SIGKILL, marks=pytest.mark.slow)],
 )
-async def test_a_daemon_that_is_killed_is_followed_by_the_one_that_waits(
+async def test_a_waiting_daemon_takes_over_from_a_killed_one(
     harness: IngestHarness, tmp_path: Path, command: tuple[str, ...], number: int
 ) -> None:
     if shutil.which(command[0]) is None:
@@ -53,7 +53,7 @@ async def test_a_daemon_that_is_killed_is_followed_by_the_one_that_waits(
         write(harness, 0, 1)
         await until(lambda: has(harness, 1))
         async with process(waiting, second_log, command):
-            await until(lambda: says(second_log, "another daemon holds the lease of this library"))
+            await until(lambda: has_logged(second_log, "another daemon holds the lease of this library"))
             assert await OpsPages.for_port(port).metric('ingest_waiting{what="lease"}') == 1
             first.send_signal(number)
             await first.wait()
@@ -65,7 +65,9 @@ async def test_a_daemon_that_is_killed_is_followed_by_the_one_that_waits(
 
 
 @pytest.mark.slow
-async def test_a_daemon_that_stood_still_writes_nothing_more(harness: IngestHarness, tmp_path: Path) -> None:
+async def test_a_daemon_stopped_for_longer_than_its_lease_writes_nothing(
+    harness: IngestHarness, tmp_path: Path
+) -> None:
     first_log, second_log = tmp_path / "first.log", tmp_path / "second.log"
     history = ContentHistory(harness.settings)
     async with process(harness.settings, first_log) as first:
@@ -87,8 +89,8 @@ async def test_a_daemon_that_stood_still_writes_nothing_more(harness: IngestHarn
             await until(scanned_again)
             settled = await harness.load_library()
             first.send_signal(signal.SIGCONT)
-            await until(lambda: says(first_log, "lease of the library lost to another daemon"))
-            await until(lambda: says(first_log, "another daemon holds the lease of this library"))
+            await until(lambda: has_logged(first_log, "lease of the library lost to another daemon"))
+            await until(lambda: has_logged(first_log, "another daemon holds the lease of this library"))
             assert await harness.load_library() == settled
             write(harness, FILES, FILES + 1)
             await until(lambda: has(harness, FILES + 1))

@@ -1,4 +1,4 @@
-"""Too few watches: said once with its remedy, and what is not watched is polled."""
+"""The limit of inotify watches: logged once with the remedy; folders without a watch are polled."""
 
 import asyncio
 import shutil
@@ -17,7 +17,7 @@ from tests.support.waiting import until
 WATCHES = 20
 
 STOPPED_S = 30.0
-"""How long the daemon is stopped, in seconds, while files are written."""
+"""Time for which the daemon is stopped while files are written, in seconds."""
 
 
 async def test_folders_beyond_the_limit_are_polled(harness: IngestHarness, tmp_path: Path) -> None:
@@ -34,11 +34,11 @@ async def test_folders_beyond_the_limit_are_polled(harness: IngestHarness, tmp_p
         for number, path in enumerate(paths):
             (harness.root / path).write_bytes(pictures.jpeg(16, 12, seed=number))
         await harness.wait_for_images(*paths)
-    said = log.read_text()
-    assert said.count("fs.inotify.max_user_watches") == 1
+    logged = log.read_text()
+    assert logged.count("fs.inotify.max_user_watches") == 1
 
 
-async def test_excluded_folders_cost_no_watch(harness: IngestHarness, tmp_path: Path) -> None:
+async def test_excluded_folders_have_no_watch(harness: IngestHarness, tmp_path: Path) -> None:
     unshare = shutil.which("unshare") or skip_or_fail("unshare", "sudo apt-get install util-linux")
     for number in range(WATCHES + 10):
         (harness.root / "@eaDir" / f"{number:02}").mkdir(parents=True)
@@ -53,7 +53,7 @@ async def test_excluded_folders_cost_no_watch(harness: IngestHarness, tmp_path: 
     assert "max_user_watches" not in log.read_text()
 
 
-# One store is enough: what is tested here comes before it.
+# With one store only: this test does not depend on the store.
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 async def test_events_lost_while_the_daemon_was_stopped_lose_no_file(
@@ -65,9 +65,9 @@ async def test_events_lost_while_the_daemon_was_stopped_lose_no_file(
         daemon.send_signal(signal.SIGSTOP)
         stopped = time.monotonic()
         for number in range(50_000):
-            # 50 contents: the store is not what is tested here.
+            # 50 contents keep the uploads few: the store is not tested here.
             (harness.root / f"{number:05}.jpg").write_bytes(data[number % 20] + bytes((number % 50,)))
-        # The stop is what is tested, and is long by itself: as a machine's is that was put to sleep.
+        # As long as the suspension of a machine.
         await asyncio.sleep(max(0.0, stopped + STOPPED_S - time.monotonic()))
         daemon.send_signal(signal.SIGCONT)
 

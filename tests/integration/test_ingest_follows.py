@@ -1,4 +1,4 @@
-"""The daemon over a real folder, a real mongod and both S3 servers: the folder is the truth."""
+"""The daemon with a real folder, a real mongod and both S3 servers: the catalog follows the folder."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ async def test_a_file_is_stored_listed_and_fetchable(harness: IngestHarness, blo
     ]
 
 
-async def test_what_was_there_before_is_found_by_the_first_walk(harness: IngestHarness) -> None:
+async def test_existing_files_are_imported_by_the_first_scan(harness: IngestHarness) -> None:
     (harness.root / "deep" / "er").mkdir(parents=True)
     (harness.root / "deep" / "er" / "a.png").write_bytes(pictures.png())
     (harness.root / "b.jpg").write_bytes(pictures.jpeg())
@@ -44,11 +44,11 @@ async def test_what_was_there_before_is_found_by_the_first_walk(harness: IngestH
 
 async def test_overwriting_keeps_id_and_tags_with_new_content(harness: IngestHarness) -> None:
     async with harness.running_ingest():
-        place = harness.root / "a.jpg"
-        place.write_bytes(pictures.jpeg(seed=1))
+        file = harness.root / "a.jpg"
+        file.write_bytes(pictures.jpeg(seed=1))
         before = (await harness.wait_for_images("a.jpg"))["a.jpg"]
         await harness.catalog.tags.change([before.id], ["kept"], [])
-        place.write_bytes(pictures.jpeg(320, 200, seed=2))
+        file.write_bytes(pictures.jpeg(320, 200, seed=2))
 
         async def changed() -> Image | None:
             image = (await harness.images_by_path()).get("a.jpg")
@@ -74,7 +74,7 @@ async def test_renames_and_moves_keep_id_and_tags(harness: IngestHarness) -> Non
     assert (after.id, after.tags) == (before.id, ("kept",))
 
 
-async def test_files_that_swap_names_swap_places(harness: IngestHarness) -> None:
+async def test_images_follow_files_that_swap_names(harness: IngestHarness) -> None:
     async with harness.running_ingest():
         first, second, aside = (harness.root / name for name in ("a.jpg", "b.jpg", "aside"))
         first.write_bytes(pictures.jpeg(seed=1))
@@ -94,15 +94,15 @@ async def test_files_that_swap_names_swap_places(harness: IngestHarness) -> None
         await until(swapped)
 
 
-async def test_a_file_that_is_moved_onto_one_that_is_about_to_be_read_keeps_its_id(
+async def test_a_file_moved_over_another_before_that_is_read_keeps_its_id(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edited, moved = harness.root / "a.jpg", harness.root / "b.jpg"
 
-    def read_late(place: str, path: str) -> FileSnapshot:
+    def read_late(absolute_path: str, path: str) -> FileSnapshot:
         if path == "a.jpg" and moved.exists():
             moved.rename(edited)
-        return file_reader.read_file(place, path)
+        return file_reader.read_file(absolute_path, path)
 
     async with harness.running_ingest():
         edited.write_bytes(pictures.jpeg(seed=1))
@@ -119,7 +119,7 @@ async def test_a_file_that_is_moved_onto_one_that_is_about_to_be_read_keeps_its_
         await until(moved_there)
 
 
-async def test_deleted_files_and_folders_are_hidden_and_come_back_with_their_tags(
+async def test_images_of_deleted_files_are_hidden_and_return_with_their_tags(
     harness: IngestHarness,
 ) -> None:
     async with harness.running_ingest():
@@ -149,7 +149,7 @@ async def test_a_copy_is_a_second_image(harness: IngestHarness) -> None:
     assert both["a.jpg"].content == both["b.jpg"].content
 
 
-async def test_what_changed_while_the_daemon_was_down_is_found(harness: IngestHarness) -> None:
+async def test_changes_made_while_the_daemon_was_down_are_applied(harness: IngestHarness) -> None:
     for number in range(4):
         (harness.root / f"{number}.jpg").write_bytes(pictures.jpeg(seed=number))
     async with harness.running_ingest():
@@ -173,7 +173,7 @@ BAD = {
 }
 
 
-async def test_bad_files_are_kept_as_failed_with_their_reason_and_tried_again(harness: IngestHarness) -> None:
+async def test_bad_files_are_stored_as_failed_with_a_reason_and_retried(harness: IngestHarness) -> None:
     for name, (data, _) in BAD.items():
         (harness.root / name).write_bytes(data)
     (harness.root / "good.jpg").write_bytes(pictures.jpeg())
@@ -199,18 +199,18 @@ NAMES = [
 ]
 
 
-async def test_hostile_names_and_symlink_loops_are_taken_for_what_they_are(harness: IngestHarness) -> None:
+async def test_hostile_names_are_imported_and_symlink_loops_skipped(harness: IngestHarness) -> None:
     for number, name in enumerate(NAMES):
         (harness.root / name).write_bytes(pictures.jpeg(64, 48, seed=number))
     (harness.root / "loop").symlink_to(harness.root)
     async with harness.running_ingest():
-        found = await harness.wait_for_images(*(to_catalog(name) for name in NAMES))
+        images = await harness.wait_for_images(*(to_catalog(name) for name in NAMES))
         (harness.root / NAMES[-1]).unlink()
         await harness.wait_for_images(*(to_catalog(name) for name in NAMES[:-1]))
-    assert len(found) == len(NAMES)
+    assert len(images) == len(NAMES)
 
 
-async def test_a_removed_library_takes_its_documents_and_counts_along(
+async def test_removing_a_library_deletes_its_documents_and_counts(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.container.MARK_AGE_S", 0)
@@ -219,16 +219,16 @@ async def test_a_removed_library_takes_its_documents_and_counts_along(
         await harness.wait_for_images("a.jpg")
         await harness.catalog.libraries.begin_removal(harness.library.id)
 
-        async def gone() -> bool:
+        async def is_removed() -> bool:
             return await harness.catalog.libraries.get(harness.library.id) is None
 
-        await until(gone)
+        await until(is_removed)
     assert await harness.images_by_path() == {}
     assert await harness.catalog.tags.most_used(limit=10) == []
     assert (harness.root / "a.jpg").exists()
 
 
-async def test_a_large_original_goes_up_in_parts_with_its_own_bytes(
+async def test_a_large_original_is_uploaded_in_parts_unchanged(
     harness: IngestHarness, blobs: ObjectStore
 ) -> None:
     data = pictures.jpeg() + bytes(range(256)) * (34 << 12)
@@ -240,16 +240,16 @@ async def test_a_large_original_goes_up_in_parts_with_its_own_bytes(
     assert (await blobs.download(Bucket.ORIGINALS, image.content)).data == data
 
 
-async def test_a_file_that_cannot_be_read_is_failed_and_tried_again_at_every_scan(
+async def test_an_unreadable_file_is_stored_as_failed_and_retried_at_every_scan(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The tests may run as root, whom no permission stops: the refusal is made where the file is opened.
-    refused = True
+    # The tests may run as root, which may read every file: the error is raised where the file is opened.
+    is_locked = True
 
-    def read(place: str, path: str) -> FileSnapshot:
-        if refused and path == "locked.jpg":
-            raise PermissionError(errno.EACCES, "Permission denied", place)
-        return file_reader.read_file(place, path)
+    def read(absolute_path: str, path: str) -> FileSnapshot:
+        if is_locked and path == "locked.jpg":
+            raise PermissionError(errno.EACCES, "Permission denied", absolute_path)
+        return file_reader.read_file(absolute_path, path)
 
     monkeypatch.setattr("ingest.pipeline.importer.read_file", read)
     (harness.root / "locked.jpg").write_bytes(pictures.jpeg())
@@ -258,7 +258,7 @@ async def test_a_file_that_cannot_be_read_is_failed_and_tried_again_at_every_sca
         failed = (await harness.wait_for_images("locked.jpg", state=ImageState.FAILED))["locked.jpg"]
         assert failed.error == "the file cannot be read: Permission denied"
         await harness.wait_for_images("open.jpg")
-        refused = False
+        is_locked = False
         await harness.catalog.libraries.request_rescan(harness.library.id)
         assert (await harness.wait_for_images("locked.jpg", "open.jpg"))["locked.jpg"].id == failed.id
 
@@ -280,23 +280,23 @@ async def test_the_keywords_of_a_sidecar_become_tags_once(harness: IngestHarness
         assert (await harness.images_by_path())["a.jpg"].tags == ("sea",)
 
 
-async def test_a_keyword_is_a_tag_once_its_picture_is_seen_and_never_again(harness: IngestHarness) -> None:
-    whole, place = pictures.with_keywords("sea", "beach"), harness.root / "a.jpg"
+async def test_a_keyword_becomes_a_tag_when_its_image_is_first_decoded_only(harness: IngestHarness) -> None:
+    whole, file = pictures.with_keywords("sea", "beach"), harness.root / "a.jpg"
     async with harness.running_ingest():
-        place.write_bytes(whole[:-3000])
+        file.write_bytes(whole[:-3000])
         broken = (await harness.wait_for_images("a.jpg", state=ImageState.FAILED))["a.jpg"]
         assert broken.tags == ()
-        place.write_bytes(whole)
+        file.write_bytes(whole)
         image = (await harness.wait_for_images("a.jpg"))["a.jpg"]
         assert (image.id, image.tags) == (broken.id, ("sea", "beach"))
         await harness.catalog.tags.change([image.id], [], ["beach"])
-        place.write_bytes(whole[:-3000])
+        file.write_bytes(whole[:-3000])
         await harness.wait_for_images("a.jpg", state=ImageState.FAILED)
-        place.write_bytes(whole)
+        file.write_bytes(whole)
         assert (await harness.wait_for_images("a.jpg"))["a.jpg"].tags == ("sea",)
         (harness.root / "keep.jpg").write_bytes(pictures.jpeg(seed=9))
         await harness.wait_for_images("a.jpg", "keep.jpg")
-        place.unlink()
+        file.unlink()
         await harness.wait_for_images("keep.jpg")
         (harness.root / "b.jpg").write_bytes(whole)
         assert (await harness.wait_for_images("b.jpg", "keep.jpg"))["b.jpg"].tags == ("sea",)
@@ -305,7 +305,7 @@ async def test_a_keyword_is_a_tag_once_its_picture_is_seen_and_never_again(harne
         ]
 
 
-async def test_what_says_no_time_was_taken_when_its_file_was_written(harness: IngestHarness) -> None:
+async def test_an_image_without_a_date_was_taken_when_its_file_was_written(harness: IngestHarness) -> None:
     (harness.root / "a.jpg").write_bytes(pictures.jpeg())
     os.utime(harness.root / "a.jpg", (1_600_000_000, 1_600_000_000))
     async with harness.running_ingest():

@@ -1,4 +1,4 @@
-"""What the daemon refuses to remove: roots that are not what they were, and too much at once."""
+"""Root guard and mass-deletion guard: no deletion below a wrong root, or of too many images at once."""
 
 import asyncio
 import shutil
@@ -18,7 +18,7 @@ from tests.support.ingest_harness import IngestHarness
 from tests.support.waiting import until
 
 MANY = [f"{number:03}.jpg" for number in range(2 * ALWAYS_ALLOWED + 10)]
-"""Where events come in two lots and the first may go, the rest is more than may go after a restart too."""
+"""So many that the rest exceeds the limit even where a first batch of events is within it."""
 
 
 def fill(folder: Path) -> None:
@@ -26,7 +26,7 @@ def fill(folder: Path) -> None:
         (folder / name).write_bytes(pictures.jpeg(32, 24, seed=number))
 
 
-async def test_a_root_that_vanishes_suspends_and_comes_back_by_itself(
+async def test_a_missing_root_suspends_the_library_until_it_is_back(
     harness: IngestHarness, tmp_path: Path
 ) -> None:
     (harness.root / "a.jpg").write_bytes(pictures.jpeg())
@@ -46,7 +46,7 @@ async def test_a_root_that_vanishes_suspends_and_comes_back_by_itself(
     assert after["a.jpg"].id == before["a.jpg"].id
 
 
-async def test_another_folder_in_its_place_suspends_until_it_is_approved(
+async def test_another_folder_at_the_root_suspends_the_library_until_approved(
     harness: IngestHarness, tmp_path: Path
 ) -> None:
     (harness.root / "a.jpg").write_bytes(pictures.jpeg())
@@ -65,7 +65,7 @@ async def test_another_folder_in_its_place_suspends_until_it_is_approved(
         await harness.wait_for_images("b.jpg", "c.jpg")
 
 
-async def test_a_root_that_is_made_again_with_its_marker_is_watched_again(
+async def test_a_root_recreated_with_its_marker_is_watched_again(
     harness: IngestHarness, tmp_path: Path
 ) -> None:
     (harness.root / "a.jpg").write_bytes(pictures.jpeg())
@@ -82,7 +82,9 @@ async def test_a_root_that_is_made_again_with_its_marker_is_watched_again(
     assert after["a.jpg"].id == before["a.jpg"].id
 
 
-async def test_an_unmarked_root_is_known_by_its_place(harness: IngestHarness, tmp_path: Path) -> None:
+async def test_an_unmarked_root_is_identified_by_file_system_and_inode(
+    harness: IngestHarness, tmp_path: Path
+) -> None:
     (harness.root / MARKER).mkdir()
     (harness.root / "a.jpg").write_bytes(pictures.jpeg())
     async with harness.running_ingest():
@@ -99,7 +101,7 @@ async def test_an_unmarked_root_is_known_by_its_place(harness: IngestHarness, tm
 
 
 @pytest.mark.parametrize("offline", [False, True])
-async def test_a_large_removal_waits_for_approval(
+async def test_a_mass_deletion_waits_for_approval(
     harness: IngestHarness, offline: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fill(harness.root)
@@ -109,22 +111,22 @@ async def test_a_large_removal_waits_for_approval(
         if not offline:
             for name in MANY:
                 (harness.root / name).unlink()
-            await until(lambda: waits(harness))
+            await until(lambda: has_pending_deletion(harness))
     for name in MANY:
         (harness.root / name).unlink(missing_ok=True)
     async with harness.running_ingest():
-        await until(lambda: waits(harness))
+        await until(lambda: has_pending_deletion(harness))
         assert not offline or len(await harness.images_by_path()) == len(MANY) + 1
         settings = harness.settings
         monkeypatch.setenv("TAGIFY_MONGO_URI", settings.mongo_uri.get_secret_value())
         monkeypatch.setenv("TAGIFY_MONGO_DATABASE", settings.mongo_database)
-        await run_in_thread(tmp_path, harness.library.name)
+        await approve(tmp_path, harness.library.name)
         after = await harness.wait_for_images("keep.jpg")
-        await until(lambda: waits_no_more(harness))
+        await until(lambda: has_no_pending_deletion(harness))
     assert after["keep.jpg"].id == before["keep.jpg"].id
 
 
-async def test_files_that_come_back_while_their_removal_waits_are_what_they_were(
+async def test_files_that_return_while_their_deletion_waits_keep_their_ids(
     harness: IngestHarness, tmp_path: Path
 ) -> None:
     fill(harness.root)
@@ -135,16 +137,16 @@ async def test_files_that_come_back_while_their_removal_waits_are_what_they_were
         (harness.root / name).rename(tmp_path / "aside" / name)
     (harness.root / "other.jpg").write_bytes(pictures.jpeg(seed=999))
     async with harness.running_ingest():
-        await until(lambda: waits(harness))
+        await until(lambda: has_pending_deletion(harness))
         for name in MANY:
             (tmp_path / "aside" / name).rename(harness.root / name)
         await harness.catalog.libraries.request_rescan(harness.library.id)
-        await until(lambda: waits_no_more(harness))
+        await until(lambda: has_no_pending_deletion(harness))
         after = await harness.wait_for_images("other.jpg", *MANY)
     assert {name: after[name].id for name in MANY} == {name: before[name].id for name in MANY}
 
 
-async def test_a_large_removal_goes_ahead_after_its_time(harness: IngestHarness, tmp_path: Path) -> None:
+async def test_a_mass_deletion_proceeds_after_its_time(harness: IngestHarness, tmp_path: Path) -> None:
     (harness.root / "many").mkdir()
     fill(harness.root / "many")
     many = [f"many/{name}" for name in MANY]
@@ -155,13 +157,13 @@ async def test_a_large_removal_goes_ahead_after_its_time(harness: IngestHarness,
     async with harness.running_ingest():
         await harness.wait_for_images("keep.jpg", *many)
         (harness.root / "many").rename(tmp_path / "aside")
-        await until(lambda: waits(harness))
+        await until(lambda: has_pending_deletion(harness))
         assert len(await harness.images_by_path()) == len(MANY) + 1
         await harness.wait_for_images("keep.jpg")
-        await until(lambda: waits_no_more(harness))
+        await until(lambda: has_no_pending_deletion(harness))
 
 
-async def test_a_large_removal_is_approved_through_the_api(harness: IngestHarness, tmp_path: Path) -> None:
+async def test_a_mass_deletion_is_approved_through_the_api(harness: IngestHarness, tmp_path: Path) -> None:
     (harness.root / "many").mkdir()
     fill(harness.root / "many")
     many = [f"many/{name}" for name in MANY]
@@ -178,15 +180,15 @@ async def test_a_large_removal_is_approved_through_the_api(harness: IngestHarnes
     async with harness.running_ingest(), TestClient(TestServer(build(api))) as client:
         before = await harness.wait_for_images("keep.jpg", *many)
         (harness.root / "many").rename(tmp_path / "aside")
-        await until(lambda: waits(harness))
-        place = f"/api/libraries/{harness.library.id}"
+        await until(lambda: has_pending_deletion(harness))
+        url = f"/api/libraries/{harness.library.id}"
         async with client.get("/api/libraries") as response:
             assert (await response.json())[0]["removal_waiting"] == len(MANY)
-        async with client.post(f"{place}/approve") as response:
+        async with client.post(f"{url}/approve") as response:
             assert response.status < 300
         await harness.wait_for_images("keep.jpg")
-        await until(lambda: waits_no_more(harness))
-        # What was removed is missing, not forgotten: it is itself when it comes back.
+        await until(lambda: has_no_pending_deletion(harness))
+        # The images are missing, not deleted: they keep their ids when the files return.
         (tmp_path / "aside").rename(harness.root / "many")
         after = await harness.wait_for_images("keep.jpg", *many)
     assert {name: image.id for name, image in after.items()} == {
@@ -194,7 +196,7 @@ async def test_a_large_removal_is_approved_through_the_api(harness: IngestHarnes
     }
 
 
-async def test_few_or_a_small_share_go_at_once(harness: IngestHarness) -> None:
+async def test_few_deletions_need_no_approval(harness: IngestHarness) -> None:
     names = [f"few{number:02}.jpg" for number in range(ALWAYS_ALLOWED)]
     for number, name in enumerate(names):
         (harness.root / name).write_bytes(pictures.jpeg(32, 24, seed=number))
@@ -204,17 +206,17 @@ async def test_few_or_a_small_share_go_at_once(harness: IngestHarness) -> None:
         for name in names:
             (harness.root / name).unlink()
         await harness.wait_for_images("keep.jpg")
-        assert not await waits(harness)
+        assert not await has_pending_deletion(harness)
 
 
-async def waits(harness: IngestHarness) -> bool:
+async def has_pending_deletion(harness: IngestHarness) -> bool:
     return (await harness.load_library()).pending_deletions > 0
 
 
-async def waits_no_more(harness: IngestHarness) -> bool:
+async def has_no_pending_deletion(harness: IngestHarness) -> bool:
     library = await harness.load_library()
     return not library.pending_deletions and library.approvals == library.approvals_used
 
 
-async def run_in_thread(data_dir: Path, name: str) -> None:
+async def approve(data_dir: Path, name: str) -> None:
     assert await asyncio.to_thread(libraries.approve, data_dir, name) == 0

@@ -1,4 +1,4 @@
-"""Events are hints: where they are too many, or do not come, the folder is looked at."""
+"""Events are hints: when events are lost or there are none, the folder is scanned."""
 
 import pytest
 
@@ -22,43 +22,43 @@ def write(harness: IngestHarness) -> list[str]:
     return names
 
 
-async def test_more_events_than_can_be_held_lead_to_a_comparison(
+async def test_an_overflow_of_the_event_buffer_leads_to_a_rescan(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.watch.event_buffer.MAX_EVENTS", 50)
     async with harness.running_ingest() as running:
-        # The loop that would take the notes is held up meanwhile.
+        # This blocks the event loop, which would drain the buffer.
         names = write(harness)
         await harness.wait_for_images(*names)
         assert await OpsPages.for_server(running).metric("ingest_events_lost_total") >= 1
 
 
-async def test_events_that_the_kernel_lost_lead_to_a_comparison(
+async def test_events_lost_by_the_kernel_lead_to_a_rescan(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inboxes: list[EventBuffer] = []
+    buffers: list[EventBuffer] = []
 
-    def deaf(inbox: EventBuffer, note: PathEvent) -> None:
-        inboxes.append(inbox)
+    def drop(buffer: EventBuffer, event: PathEvent) -> None:
+        buffers.append(buffer)
 
     async with harness.running_ingest() as running:
-        monkeypatch.setattr(EventBuffer, "add", deaf)
+        monkeypatch.setattr(EventBuffer, "add", drop)
         names = write(harness)
 
-        async def something_came() -> bool:
-            return bool(inboxes)
+        async def has_event() -> bool:
+            return bool(buffers)
 
-        await until(something_came)
-        inboxes[0].mark_lost()
+        await until(has_event)
+        buffers[0].mark_lost()
         await harness.wait_for_images(*names)
         assert await OpsPages.for_server(running).metric("ingest_events_lost_total") == 1
 
 
-async def test_a_file_system_of_other_hosts_is_polled(
+async def test_a_network_file_system_is_polled(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No event tells of what another host writes."""
-    monkeypatch.setattr(EventBuffer, "add", lambda inbox, note: None)
+    """The kernel reports no event for a write of another host."""
+    monkeypatch.setattr(EventBuffer, "add", lambda buffer, event: None)
     kind = file_system_type(str(harness.root))
     assert kind
     harness.settings = harness.settings.model_copy(

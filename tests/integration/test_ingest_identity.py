@@ -1,4 +1,4 @@
-"""An image is its file, wherever that goes: what moves keeps its id and its tags, and is not sent again."""
+"""A moved file keeps its image's id and tags, and is not uploaded again."""
 
 import shutil
 from collections import Counter
@@ -23,8 +23,8 @@ Identity = dict[str, tuple[str, tuple[str, ...]]]
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    """Counts what goes up to the store."""
+def uploads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+    """Counts uploads to the store."""
     counts: Counter[str] = Counter()
     for name in ("upload", "upload_stream"):
         original = getattr(ObjectStore, name)
@@ -62,7 +62,7 @@ async def tag_each(harness: IngestHarness, images: Identity) -> Identity:
     return {path: (name, (*tags, f"of {path}")) for path, (name, tags) in images.items()}
 
 
-async def comes_to_be(harness: IngestHarness, expected: Identity, timeout_s: float = 30) -> None:
+async def wait_for_identities(harness: IngestHarness, expected: Identity, timeout_s: float = 30) -> None:
     async def probe() -> bool:
         return identities(harness, harness.library) == expected
 
@@ -77,8 +77,8 @@ def moved(images: Identity, source: str, target: str) -> Identity:
 
 
 @pytest.mark.parametrize("offline", [False, True])
-async def test_files_that_move_between_libraries(
-    harness: IngestHarness, tmp_path: Path, sent: Counter[str], offline: bool
+async def test_files_that_move_between_libraries_keep_their_images(
+    harness: IngestHarness, tmp_path: Path, uploads: Counter[str], offline: bool
 ) -> None:
     second = await second_library(harness, tmp_path)
     (harness.root / "keep.jpg").write_bytes(pictures.jpeg(16, 12, seed=99))
@@ -90,10 +90,10 @@ async def test_files_that_move_between_libraries(
         await second.wait_for_images("resident.jpg")
         here = await tag_each(harness, identities(harness, harness.library))
         there = identities(harness, second.library)
-        before = Counter(sent)
+        before = Counter(uploads)
         if not offline:
             (harness.root / "trip").rename(second.root / "journey")
-            await comes_to_be(
+            await wait_for_identities(
                 second,
                 there
                 | {
@@ -105,17 +105,17 @@ async def test_files_that_move_between_libraries(
     if offline:
         (harness.root / "trip").rename(second.root / "journey")
     async with harness.running_ingest():
-        await comes_to_be(
+        await wait_for_identities(
             second,
             there
             | {path: image for path, image in moved(here, "trip/", "journey/").items() if path != "keep.jpg"},
         )
-        await comes_to_be(harness, {"keep.jpg": here["keep.jpg"]})
-    assert sent == before
+        await wait_for_identities(harness, {"keep.jpg": here["keep.jpg"]})
+    assert uploads == before
 
 
-async def test_offline_moves_are_found_by_content(harness: IngestHarness, sent: Counter[str]) -> None:
-    """As after a restore, or a move to another disk: other inodes and times, the same bytes."""
+async def test_offline_moves_are_detected_by_content(harness: IngestHarness, uploads: Counter[str]) -> None:
+    """As after a restore or a move to another disk: other inodes and times, the same bytes."""
     names = [f"{number:03}.jpg" for number in range(ALWAYS_ALLOWED + 20)]
     (harness.root / "old").mkdir()
     for number, name in enumerate(names):
@@ -123,33 +123,33 @@ async def test_offline_moves_are_found_by_content(harness: IngestHarness, sent: 
     async with harness.running_ingest():
         await harness.wait_for_images(*(f"old/{name}" for name in names))
         known = await tag_each(harness, identities(harness, harness.library))
-    before = Counter(sent)
+    before = Counter(uploads)
     (harness.root / "new").mkdir()
     for name in names:
         shutil.copyfile(harness.root / "old" / name, harness.root / "new" / name)
     shutil.rmtree(harness.root / "old")
     async with harness.running_ingest():
-        await comes_to_be(harness, moved(known, "old/", "new/"))
+        await wait_for_identities(harness, moved(known, "old/", "new/"))
         assert (await harness.load_library()).pending_deletions == 0
-    assert sent == before
+    assert uploads == before
 
 
-async def test_names_that_change_in_case_only(harness: IngestHarness, sent: Counter[str]) -> None:
+async def test_renames_that_change_the_case_only(harness: IngestHarness, uploads: Counter[str]) -> None:
     (harness.root / "a.jpg").write_bytes(pictures.jpeg(seed=1))
     (harness.root / "folder").mkdir()
     (harness.root / "folder" / "b.jpg").write_bytes(pictures.jpeg(seed=2))
     async with harness.running_ingest():
         await harness.wait_for_images("a.jpg", "folder/b.jpg")
         known = await tag_each(harness, identities(harness, harness.library))
-        before = Counter(sent)
+        before = Counter(uploads)
         (harness.root / "a.jpg").rename(harness.root / "A.JPG")
         (harness.root / "folder").rename(harness.root / "Folder")
-        await comes_to_be(harness, {"A.JPG": known["a.jpg"], "Folder/b.jpg": known["folder/b.jpg"]})
-    assert sent == before
+        await wait_for_identities(harness, {"A.JPG": known["a.jpg"], "Folder/b.jpg": known["folder/b.jpg"]})
+    assert uploads == before
 
 
-async def test_a_folder_that_is_renamed_never_waits_for_approval(
-    harness: IngestHarness, sent: Counter[str], caplog: pytest.LogCaptureFixture
+async def test_a_renamed_folder_needs_no_approval(
+    harness: IngestHarness, uploads: Counter[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     names = [f"{number:03}.jpg" for number in range(ALWAYS_ALLOWED + 20)]
     (harness.root / "old").mkdir()
@@ -158,18 +158,18 @@ async def test_a_folder_that_is_renamed_never_waits_for_approval(
     async with harness.running_ingest():
         await harness.wait_for_images(*(f"old/{name}" for name in names))
         known = await tag_each(harness, identities(harness, harness.library))
-        before = Counter(sent)
+        before = Counter(uploads)
         for source, target in (("old", "young"), ("young", "elder")):
             (harness.root / source).rename(harness.root / target)
             known = moved(known, f"{source}/", f"{target}/")
-            await comes_to_be(harness, known)
-    assert sent == before
+            await wait_for_identities(harness, known)
+    assert uploads == before
     assert "mass deletion held" not in caplog.text
 
 
 @pytest.mark.slow
-async def test_a_folder_of_ten_thousand_files_goes_everywhere_and_is_never_sent_again(
-    harness: IngestHarness, tmp_path: Path, sent: Counter[str], monkeypatch: pytest.MonkeyPatch
+async def test_a_folder_of_ten_thousand_files_is_moved_without_an_upload(
+    harness: IngestHarness, tmp_path: Path, uploads: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.sync.scanner.RECHECK_S", 3)
     harness.settings = harness.settings.model_copy(update={"ingest_workers": 8})
@@ -177,10 +177,10 @@ async def test_a_folder_of_ten_thousand_files_goes_everywhere_and_is_never_sent_
     (harness.root / "keep.jpg").write_bytes(pictures.jpeg(16, 12, seed=1 << 21))
     data = pictures.jpeg(32, 24)
     for number in range(10_000):
-        place = harness.root / "trip" / f"{number // 100:03}" / f"{number:05}.jpg"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # 50 contents: it is by their places and inodes that these are told apart.
-        place.write_bytes(data + bytes((number % 50,)))
+        file = harness.root / "trip" / f"{number // 100:03}" / f"{number:05}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # 50 contents: the files are distinguished by path and inode.
+        file.write_bytes(data + bytes((number % 50,)))
     async with harness.running_ingest(scanned=False):
 
         async def all_in() -> bool:
@@ -194,28 +194,28 @@ async def test_a_folder_of_ten_thousand_files_goes_everywhere_and_is_never_sent_
             await harness.catalog.tags.change(ids[start : start + 1000], ["kept"], [])  # type: ignore[arg-type]
         known = identities(harness, harness.library)
         resident = identities(harness, second.library)
-        before = Counter(sent)
+        before = Counter(uploads)
         (harness.root / "trip").rename(harness.root / "a-trip")
         known = moved(known, "trip/", "a-trip/")
-        await comes_to_be(harness, known, timeout_s=300)
+        await wait_for_identities(harness, known, timeout_s=300)
         (harness.root / "a-trip").rename(second.root / "trip")
         there = moved(
             {path: image for path, image in known.items() if path != "keep.jpg"}, "a-trip/", "trip/"
         )
-        await comes_to_be(second, resident | there, timeout_s=300)
-        await comes_to_be(harness, {"keep.jpg": known["keep.jpg"]}, timeout_s=180)
+        await wait_for_identities(second, resident | there, timeout_s=300)
+        await wait_for_identities(harness, {"keep.jpg": known["keep.jpg"]}, timeout_s=180)
     (second.root / "trip").rename(harness.root / "back")
     async with harness.running_ingest(scanned=False):
         home = moved(there, "trip/", "back/")
-        await comes_to_be(harness, {"keep.jpg": known["keep.jpg"]} | home, timeout_s=300)
-        await comes_to_be(second, resident, timeout_s=180)
-        # What leaves one library is seen to be gone before it is seen in the other.
-        await until(lambda: nothing_waits(harness, second), timeout_s=180)
-    assert sent == before
+        await wait_for_identities(harness, {"keep.jpg": known["keep.jpg"]} | home, timeout_s=300)
+        await wait_for_identities(second, resident, timeout_s=180)
+        # One library may report the files as deleted before the other one imports them.
+        await until(lambda: no_deletion_is_pending(harness, second), timeout_s=180)
+    assert uploads == before
     assert [(count.name, count.count) for count in await harness.catalog.tags.most_used(limit=5)] == [
         ("kept", 10_001)
     ]
 
 
-async def nothing_waits(*houses: IngestHarness) -> bool:
-    return not any([(await harness.load_library()).pending_deletions for harness in houses])
+async def no_deletion_is_pending(*harnesses: IngestHarness) -> bool:
+    return not any([(await harness.load_library()).pending_deletions for harness in harnesses])

@@ -1,4 +1,4 @@
-"""One writer for each library: who holds its lease, who waits, and who writes nothing more."""
+"""Leases: one daemon writes a library, another waits, and one that lost its lease writes nothing."""
 
 import subprocess
 from functools import partial
@@ -23,7 +23,9 @@ def store(library: Library) -> UpsertImage:
     return UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), Content("0" * 64), picture)
 
 
-async def test_a_lease_is_one_owner_s_until_it_ends(catalog: Catalog, library: Library) -> None:
+async def test_a_lease_has_one_owner_until_it_expires_or_is_released(
+    catalog: Catalog, library: Library
+) -> None:
     first = await catalog.leases.acquire(library.id, "a", 30)
     assert first.owner == "a"
     assert await catalog.leases.acquire(library.id, "b", 30) == first
@@ -37,7 +39,7 @@ async def test_a_lease_is_one_owner_s_until_it_ends(catalog: Catalog, library: L
     assert (await catalog.leases.acquire(library.id, "a", 30)).owner == "a"
 
 
-async def test_a_writer_that_lost_its_lease_writes_nothing_more(catalog: Catalog, library: Library) -> None:
+async def test_a_batch_under_a_lost_lease_is_rejected(catalog: Catalog, library: Library) -> None:
     old = await catalog.leases.acquire(library.id, "a", 0)
     new = await catalog.leases.acquire(library.id, "b", 30)
     with pytest.raises(LeaseLost):
@@ -47,9 +49,7 @@ async def test_a_writer_that_lost_its_lease_writes_nothing_more(catalog: Catalog
     assert await catalog.listing.newest(ImageFilter(), limit=1)
 
 
-async def test_a_keeper_that_lost_its_lease_tells_nothing_more_of_the_library(
-    catalog: Catalog, library: Library
-) -> None:
+async def test_a_status_under_a_lost_lease_is_not_written(catalog: Catalog, library: Library) -> None:
     tokens = [(await catalog.leases.acquire(library.id, owner, 0)).token for owner in ("a", "b")]
     old, new = (catalog.library_status(library.id, partial(int, token)) for token in tokens)
     await old.fence_older_leases()
@@ -61,21 +61,19 @@ async def test_a_keeper_that_lost_its_lease_tells_nothing_more_of_the_library(
     await old.set_state(LibraryState.SUSPENDED, "it was away, long ago")
     await old.set_pending_deletions(7)
     await old.end_scan()
-    found = await catalog.libraries.get(library.id)
-    assert found is not None
-    assert (found.scanning, found.scan_total, found.scan_done) == (True, 10, 5)
-    assert (found.state, found.pending_deletions) == (LibraryState.ACTIVE, 0)
+    current = await catalog.libraries.get(library.id)
+    assert current is not None
+    assert (current.scanning, current.scan_total, current.scan_done) == (True, 10, 5)
+    assert (current.state, current.pending_deletions) == (LibraryState.ACTIVE, 0)
     await new.end_scan()
-    found = await catalog.libraries.get(library.id)
-    assert found is not None and not found.scanning and found.last_scanned
+    current = await catalog.libraries.get(library.id)
+    assert current is not None and not current.scanning and current.last_scanned
 
 
-async def test_the_lease_of_a_process_that_has_died_is_taken_over_at_once(
-    catalog: Catalog, library: Library
-) -> None:
+async def test_the_lease_of_a_dead_process_is_taken_over_at_once(catalog: Catalog, library: Library) -> None:
     child = subprocess.Popen(["sleep", "60"])
-    place, _, _, number = lease.new_owner_id().split("/")
-    owner = f"{place}/{child.pid}/{lease.process_start_time(child.pid)}/{number}"
+    host, _, _, number = lease.new_owner_id().split("/")
+    owner = f"{host}/{child.pid}/{lease.process_start_time(child.pid)}/{number}"
     try:
         held = await catalog.leases.acquire(library.id, owner, 600)
         assert not lease.is_dead_process(owner)
@@ -95,7 +93,7 @@ async def test_a_second_daemon_waits_and_takes_over(
         await harness.wait_for_images("a.jpg")
         second = harness.running_ingest()
         await second.__aenter__()
-        await until(lambda: _says(caplog, "another daemon holds the lease of this library"))
+        await until(lambda: _has_logged(caplog, "another daemon holds the lease of this library"))
         (harness.root / "b.jpg").write_bytes(pictures.jpeg(seed=2))
         await harness.wait_for_images("a.jpg", "b.jpg")
     try:
@@ -105,5 +103,5 @@ async def test_a_second_daemon_waits_and_takes_over(
         await second.__aexit__(None, None, None)
 
 
-async def _says(caplog: pytest.LogCaptureFixture, text: str) -> bool:
+async def _has_logged(caplog: pytest.LogCaptureFixture, text: str) -> bool:
     return text in caplog.text

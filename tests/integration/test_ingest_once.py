@@ -14,42 +14,44 @@ from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import environment
 
 
-async def ran(harness: IngestHarness, folder: Path) -> tuple[int | None, str]:
+async def import_once(harness: IngestHarness, folder: Path) -> tuple[int | None, str]:
     command = (sys.executable, "-m", "tagify.cli.main", "ingest", "--once", str(folder))
     process = await asyncio.create_subprocess_exec(
         *command, env=environment(harness.settings), stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(30):
-        _, said = await process.communicate()
-    return process.returncode, said.decode()
+        _, output = await process.communicate()
+    return process.returncode, output.decode()
 
 
-async def test_a_folder_is_imported_and_what_failed_is_named(harness: IngestHarness, tmp_path: Path) -> None:
+async def test_a_folder_is_imported_and_failed_files_are_listed(
+    harness: IngestHarness, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "a.jpg").write_bytes(pictures.jpeg())
-    assert (await ran(harness, other))[0] == 0
+    assert (await import_once(harness, other))[0] == 0
     (other / "bad.jpg").write_bytes(b"no picture")
     (other / "b.jpg").write_bytes(pictures.jpeg(seed=2))
     (harness.root / "c.jpg").write_bytes(pictures.jpeg(seed=3))
-    status, said = await ran(harness, other)
+    status, output = await import_once(harness, other)
     assert status == 1
-    assert "2 images in other, 1 of them new" in said
-    assert "bad.jpg: it is not in a supported image format" in said
+    assert "2 images in other, 1 of them new" in output
+    assert "bad.jpg: it is not in a supported image format" in output
     assert await harness.images_by_path() == {}
     names = [library.name for library in await harness.catalog.libraries.list_all()]
     assert names == ["Test", "other"]
 
 
-async def test_mistakes_are_one_line(harness: IngestHarness, tmp_path: Path) -> None:
-    status, said = await ran(harness, tmp_path / "nowhere")
-    assert (status, said.count("\n"), "is no folder" in said) == (1, 1, True)
-    status, said = await ran(harness, tmp_path)
-    assert (status, said.count("\n"), "lies in" in said) == (1, 1, True)
+async def test_an_error_is_one_line(harness: IngestHarness, tmp_path: Path) -> None:
+    status, output = await import_once(harness, tmp_path / "nowhere")
+    assert (status, output.count("\n"), "is not a folder" in output) == (1, 1, True)
+    status, output = await import_once(harness, tmp_path)
+    assert (status, output.count("\n"), "contains the library at" in output) == (1, 1, True)
 
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
-async def test_a_terminal_sees_how_fast_it_goes_and_how_long_it_takes(
+async def test_a_terminal_shows_a_progress_bar_with_rate_and_time_left(
     harness: IngestHarness, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
@@ -62,24 +64,24 @@ async def test_a_terminal_sees_how_fast_it_goes_and_how_long_it_takes(
         *command, env=environment(harness.settings), stderr=theirs, stdout=theirs
     )
     os.close(theirs)
-    said = await asyncio.to_thread(read_all, ours)
+    output = await asyncio.to_thread(read_all, ours)
     assert await process.wait() == 0
-    bars = re.findall(r"importing, (\d+) images/s, (\d+) s left \[(█*) *\] (\d+) of 150", said)
-    assert bars, said
+    bars = re.findall(r"importing, (\d+) images/s, (\d+) s left \[(█*) *\] (\d+) of 150", output)
+    assert bars, output
     assert sorted(int(done) for *_, done in bars) == [int(done) for *_, done in bars]
-    assert any(int(rate) > 0 and 0 < len(bar) < 24 for rate, _, bar, _ in bars), said
-    assert "150 images in other, 150 of them new" in said
+    assert any(int(rate) > 0 and 0 < len(bar) < 24 for rate, _, bar, _ in bars), output
+    assert "150 images in other, 150 of them new" in output
 
 
 def read_all(terminal: int) -> str:
-    """What is written to it until its last writer has left."""
-    said = b""
+    """The output of a terminal until its last writer has closed it."""
+    output = b""
     with open(terminal, "rb", buffering=0) as stream:
         while True:
             try:
                 data = stream.read(4096)
-            except OSError:  # a terminal that nobody holds any more answers EIO
-                return said.decode()
+            except OSError:  # reading a terminal without a writer fails with EIO
+                return output.decode()
             if not data:
-                return said.decode()
-            said += data
+                return output.decode()
+            output += data

@@ -1,4 +1,4 @@
-"""A move that is written after another one of the same image, which was seen later or earlier."""
+"""Two moves of one image that are written in an order other than that of their events."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 
 
 def on_disk(root: Path, name: str) -> FileFacts:
-    found = stat_file(str(root), name)
-    assert found is not None
-    return found
+    file = stat_file(str(root), name)
+    assert file is not None
+    return file
 
 
 @pytest.mark.parametrize("moved_on", [True, False], ids=["of one that moved on", "after a late one"])
-async def test_the_catalog_ends_where_the_file_is(
+async def test_the_catalog_ends_with_the_path_of_the_file(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch, moved_on: bool
 ) -> None:
     (harness.root / "a.jpg").write_bytes(pictures.jpeg(40, 30))
     begun, written = asyncio.Event(), asyncio.Event()
-    move, take = ChangeApplier._write_moves, EventBuffer.drain
+    write_moves, drain = ChangeApplier._write_moves, EventBuffer.drain
 
-    async def overtaken(intake: ChangeApplier, moves: Sequence[MoveImage]) -> None:
+    async def write_late(applier: ChangeApplier, moves: Sequence[MoveImage]) -> None:
         if begun.is_set():
-            await move(intake, moves)
+            await write_moves(applier, moves)
             return
         begun.set()
         file = moves[0].file
@@ -42,14 +42,14 @@ async def test_the_catalog_ends_where_the_file_is(
             file = on_disk(harness.root, "c.jpg")
         else:
             file = FileFacts("late.jpg", file.size, file.mtime_ns, file.inode)
-        # What the other of the two tasks of a library does, which both look and write.
+        # The other of the two tasks of a library, scanner and event follower, writes its move here.
         await harness.catalog.images.write([MoveImage(moves[0].entry, harness.library.id, file)])
-        await move(intake, moves)
+        await write_moves(applier, moves)
         written.set()
 
-    monkeypatch.setattr(ChangeApplier, "_write_moves", overtaken)
-    # The events of the second move have been dealt with by then.
-    monkeypatch.setattr(EventBuffer, "drain", lambda inbox: ([], False) if begun.is_set() else take(inbox))
+    monkeypatch.setattr(ChangeApplier, "_write_moves", write_late)
+    # The events of the second move were processed before.
+    monkeypatch.setattr(EventBuffer, "drain", lambda buffer: ([], False) if begun.is_set() else drain(buffer))
     async with harness.running_ingest():
         before = (await harness.wait_for_images("a.jpg"))["a.jpg"]
         (harness.root / "a.jpg").rename(harness.root / "b.jpg")

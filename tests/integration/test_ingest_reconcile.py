@@ -1,4 +1,4 @@
-"""Comparisons: broken off they go on without doing again what is done, and they make way for what just happened."""
+"""Scans: an interrupted one does not repeat its work, and live events have priority over its backlog."""
 
 import os
 import time
@@ -19,20 +19,20 @@ FILES = 300
 
 
 def fill(harness: IngestHarness) -> None:
-    """A backlog of files that have been quiet for long."""
-    then = time.time() - 3600
+    """A backlog of files that have not changed for an hour."""
+    an_hour_ago = time.time() - 3600
     for number in range(FILES):
-        place = harness.root / f"{number % 10}" / f"{number:03}.jpg"
-        place.parent.mkdir(exist_ok=True)
-        place.write_bytes(pictures.jpeg(400, 300, seed=number))
-        os.utime(place, (then, then))
+        file = harness.root / f"{number % 10}" / f"{number:03}.jpg"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(pictures.jpeg(400, 300, seed=number))
+        os.utime(file, (an_hour_ago, an_hour_ago))
 
 
 async def has(harness: IngestHarness, number: int) -> bool:
     return (await harness.load_library()).indexed_count >= number
 
 
-async def test_an_import_that_was_killed_reads_only_what_is_not_in(
+async def test_an_import_after_a_kill_reads_only_files_without_an_image(
     harness: IngestHarness, tmp_path: Path
 ) -> None:
     fill(harness)
@@ -49,7 +49,7 @@ async def test_an_import_that_was_killed_reads_only_what_is_not_in(
     assert done + read == FILES
 
 
-async def test_nothing_that_is_unchanged_is_read_again(harness: IngestHarness) -> None:
+async def test_unchanged_files_are_not_read_again(harness: IngestHarness) -> None:
     fill(harness)
     async with harness.running_ingest():
         await until(lambda: has(harness, FILES))
@@ -67,7 +67,7 @@ async def test_nothing_that_is_unchanged_is_read_again(harness: IngestHarness) -
             )
 
 
-async def test_what_just_happened_goes_before_a_backlog(harness: IngestHarness) -> None:
+async def test_a_live_file_is_imported_before_the_backlog(harness: IngestHarness) -> None:
     fill(harness)
     async with harness.running_ingest(scanned=False):
         await until(lambda: has(harness, 1))

@@ -1,4 +1,4 @@
-"""Any sequence of file operations, with events lost, doubled and reordered, ends with catalog = folder."""
+"""After any sequence of file operations, with lost, doubled and reordered events, catalog equals folder."""
 
 import hashlib
 import itertools
@@ -20,20 +20,20 @@ from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
 from tests.support.waiting import until
 
-PLACES = ["a.jpg", "b.jpg", "B.jpg", "one/a.jpg", "one/b.jpg", "two/a.jpg", "two/deep/c.jpg"]
+PATHS = ["a.jpg", "b.jpg", "B.jpg", "one/a.jpg", "one/b.jpg", "two/a.jpg", "two/deep/c.jpg"]
 FOLDERS = ["one", "two", "two/deep", "three"]
 KEEP = "keep.jpg"
 
-place, folder = st.sampled_from(PLACES), st.sampled_from(FOLDERS)
+path, folder = st.sampled_from(PATHS), st.sampled_from(FOLDERS)
 operation = st.one_of(
-    st.tuples(st.just("create"), place, place),
-    st.tuples(st.just("append"), place, place),
-    st.tuples(st.just("delete"), place, place),
-    st.tuples(st.just("rename"), place, place),
-    st.tuples(st.just("swap"), place, place),
-    st.tuples(st.just("copy"), place, place),
-    st.tuples(st.just("link"), place, place),
-    st.tuples(st.just("symlink"), place, place),
+    st.tuples(st.just("create"), path, path),
+    st.tuples(st.just("append"), path, path),
+    st.tuples(st.just("delete"), path, path),
+    st.tuples(st.just("rename"), path, path),
+    st.tuples(st.just("swap"), path, path),
+    st.tuples(st.just("copy"), path, path),
+    st.tuples(st.just("link"), path, path),
+    st.tuples(st.just("symlink"), path, path),
     st.tuples(st.just("rename"), folder, folder),
     st.tuples(st.just("delete"), folder, folder),
 )
@@ -41,7 +41,7 @@ operations = st.lists(operation, min_size=1, max_size=10)
 
 
 class Disk:
-    """A folder, and which of its files have been moved and nothing else since the last look."""
+    """A folder, and the original paths of files that were moved, and not changed, since `begin`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -71,7 +71,7 @@ class Disk:
             at.unlink()
         at.parent.mkdir(parents=True, exist_ok=True)
         at.write_bytes(pictures.jpeg(16, 12, seed=next(self._number)))
-        self._take_place_of(path)
+        self._forget_overwritten(path)
 
     def _append(self, path: str, _: str) -> None:
         with (self.root / path).open("ab") as stream:
@@ -113,14 +113,14 @@ class Disk:
             (self.root / target).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.root / source, self.root / target)
             self._forget_links(source)
-            self._take_place_of(target)
+            self._forget_overwritten(target)
 
     def _link(self, source: str, target: str) -> None:
         if not (self.root / target).exists() and not (self.root / target).is_symlink():
             (self.root / target).parent.mkdir(parents=True, exist_ok=True)
             os.link(self.root / source, self.root / target, follow_symlinks=False)
             self._forget_links(source)
-            self._take_place_of(target)
+            self._forget_overwritten(target)
 
     def _symlink(self, source: str, target: str) -> None:
         if not (self.root / target).exists() and not (self.root / target).is_symlink():
@@ -132,12 +132,12 @@ class Disk:
             name: was for name, was in self.origin.items() if not (name + "/").startswith(path + "/")
         }
 
-    def _take_place_of(self, path: str) -> None:
-        """Other bytes under a name are an edit of what was there, unless its move is seen before them."""
+    def _forget_overwritten(self, path: str) -> None:
+        """Other bytes at a path may be taken for an edit of its image: its identity is not defined."""
         self.origin = {name: was for name, was in self.origin.items() if path not in (name, was)}
 
     def _forget_links(self, path: str) -> None:
-        """Of two files with one inode, or with the same bytes, either may be taken for the one that was."""
+        """Of two files with the same inode or bytes, either may keep the image: its identity is not defined."""
         at = self.root / path
         same = hashlib.sha256(at.read_bytes()).digest()
         for name in list(self.origin):
@@ -146,21 +146,21 @@ class Disk:
                 del self.origin[name]
 
 
-def disturb(monkeypatch: pytest.MonkeyPatch, random: Random) -> None:
-    """Events on their way to the loop are lost, doubled and reordered."""
-    take = EventBuffer.drain
+def disturb_events(monkeypatch: pytest.MonkeyPatch, random: Random) -> None:
+    """Lose, double and reorder events between buffer and event loop."""
+    drain = EventBuffer.drain
 
-    def disturbed(inbox: EventBuffer) -> tuple[list[PathEvent], bool]:
-        notes, lost = take(inbox)
-        notes = [note for note in notes for _ in range(random.choice((0, 1, 1, 2)))]
-        random.shuffle(notes)
-        return notes, lost
+    def disturbed(buffer: EventBuffer) -> tuple[list[PathEvent], bool]:
+        events, lost = drain(buffer)
+        events = [event for event in events for _ in range(random.choice((0, 1, 1, 2)))]
+        random.shuffle(events)
+        return events, lost
 
     monkeypatch.setattr(EventBuffer, "drain", disturbed)
 
 
-async def equal(harness: IngestHarness, disk: Disk) -> dict[str, Image]:
-    """The images, once they are what the folder holds; else what differs, and whether a scan still runs."""
+async def wait_until_equal(harness: IngestHarness, disk: Disk) -> dict[str, Image]:
+    """Wait until the images equal the files of the folder; on failure, show the state of the library."""
 
     async def contents() -> dict[str, str | None]:
         return {path: image.content for path, image in (await harness.images_by_path()).items()}
@@ -178,12 +178,12 @@ async def equal(harness: IngestHarness, disk: Disk) -> dict[str, Image]:
 @settings(
     max_examples=8,
     deadline=None,
-    # An example takes seconds, and what fails may do so once in many runs: shrinking it leads nowhere.
+    # No shrinking: an example takes seconds, and a failure may need many runs to occur again.
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(before=operations, after=operations, offline=operations, seed=st.integers(0, 1 << 16))
-async def test_the_catalog_is_the_folder_and_what_moved_keeps_id_and_tags(
+async def test_the_catalog_equals_the_folder_and_moved_files_keep_id_and_tags(
     harness: IngestHarness,
     before: list[tuple[str, str, str]],
     after: list[tuple[str, str, str]],
@@ -196,35 +196,35 @@ async def test_the_catalog_is_the_folder_and_what_moved_keeps_id_and_tags(
     (harness.root / KEEP).write_bytes(pictures.jpeg(16, 12))
     disk = Disk(harness.root)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        disturb(monkeypatch, Random(seed))
+        disturb_events(monkeypatch, Random(seed))
         async with harness.running_ingest():
             disk.apply(before)
-            known = await equal(harness, disk)
+            known = await wait_until_equal(harness, disk)
             for steps in (after, None):
                 await tag(harness, known)
                 disk.begin()
                 if steps is None:
                     break
                 disk.apply(steps)
-                known = await moved(harness, disk, known)
+                known = await check_moves(harness, disk, known)
         disk.apply(offline)
         async with harness.running_ingest():
-            await moved(harness, disk, known)
+            await check_moves(harness, disk, known)
 
 
-async def moved(harness: IngestHarness, disk: Disk, known: dict[str, Image]) -> dict[str, Image]:
-    """What is there now; what only moved is the image that it was, with its tags."""
-    found = await equal(harness, disk)
+async def check_moves(harness: IngestHarness, disk: Disk, known: dict[str, Image]) -> dict[str, Image]:
+    """Check that moved files kept their id and tags; the images by path."""
+    images = await wait_until_equal(harness, disk)
     for path, was in disk.origin.items():
-        assert (path, found[path].id) == (path, known[was].id)
-        assert f"tag {known[was].id}" in found[path].tags
+        assert (path, images[path].id) == (path, known[was].id)
+        assert f"tag {known[was].id}" in images[path].tags
     counts = {count.name: count.count for count in await harness.catalog.tags.most_used(limit=1000)}
     recount: dict[str, int] = {}
-    for image in found.values():
+    for image in images.values():
         for name in image.tags:
             recount[name] = recount.get(name, 0) + 1
     assert counts == recount
-    return found
+    return images
 
 
 async def tag(harness: IngestHarness, images: dict[str, Image]) -> None:

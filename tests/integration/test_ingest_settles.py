@@ -1,4 +1,4 @@
-"""However a file comes into being: it is exactly one image, and never a part of one."""
+"""However a file is created, it becomes exactly one image, never from a part of its bytes."""
 
 import asyncio
 import hashlib
@@ -19,17 +19,17 @@ from tests.support.ingest_harness import IngestHarness
 from tests.support.servers import skip_or_fail
 from tests.support.waiting import until
 
-# One store is enough: what is tested here comes before it.
+# With one store only: these tests do not depend on the store.
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 
 GIF = pictures.animated("GIF", [f"#{number:02x}{number * 7 % 256:02x}40" for number in range(200)])
-"""Its first frame is a whole picture, long before the file is whole."""
+"""Its first frame is decodable long before the file is complete."""
 
 SETTLE_S = 0.3
 
 
 @pytest.fixture
-def slow_house(harness: IngestHarness) -> IngestHarness:
+def slow_harness(harness: IngestHarness) -> IngestHarness:
     harness.settings = harness.settings.model_copy(update={"ingest_settle_s": SETTLE_S})
     return harness
 
@@ -53,78 +53,78 @@ async def run(*command: str | Path) -> None:
     assert await process.wait() == 0
 
 
-async def ends_as(
+async def wait_for_contents(
     harness: IngestHarness, history: ContentHistory, files: dict[str, bytes], added: int | None = None
 ) -> dict[str, Image]:
-    """These images and no others, of these contents and never of any other."""
+    """Wait for exactly these images; no other content was ever stored."""
 
-    async def whole() -> bool:
-        found = await harness.images_by_path()
-        return {path: image.content for path, image in found.items()} == {
+    async def has_contents() -> bool:
+        images = await harness.images_by_path()
+        return {path: image.content for path, image in images.items()} == {
             path: content(data) for path, data in files.items()
         }
 
-    await until(whole, timeout_s=60)
+    await until(has_contents, timeout_s=60)
     history.consume()
     assert history.contents <= {content(data) for data in files.values()}
     assert history.added_count == (len(files) if added is None else added)
     return await harness.images_by_path()
 
 
-async def write_slowly(place: Path, data: bytes, pieces: int, pause_s: float) -> None:
-    """As a slow disk or a network does it."""
+async def write_slowly(file: Path, data: bytes, pieces: int, pause_s: float) -> None:
+    """Write as a slow disk or network does."""
     size = -(-len(data) // pieces)
-    with place.open("wb", buffering=0) as out:
+    with file.open("wb", buffering=0) as out:
         for start in range(0, len(data), size):
             out.write(data[start : start + size])
             await asyncio.sleep(pause_s)
 
 
-async def test_a_slow_copy_in_small_writes(slow_house: IngestHarness, history: ContentHistory) -> None:
-    async with slow_house.running_ingest():
-        await write_slowly(slow_house.root / "a.gif", GIF, 60, 0.02)
-        await ends_as(slow_house, history, {"a.gif": GIF})
+async def test_a_slow_copy_in_small_writes(slow_harness: IngestHarness, history: ContentHistory) -> None:
+    async with slow_harness.running_ingest():
+        await write_slowly(slow_harness.root / "a.gif", GIF, 60, 0.02)
+        await wait_for_contents(slow_harness, history, {"a.gif": GIF})
 
 
-async def test_a_download_that_grows_with_pauses(slow_house: IngestHarness, history: ContentHistory) -> None:
-    """Pauses longer than the settle time: it is not closed, so it is not taken."""
-    async with slow_house.running_ingest():
-        await write_slowly(slow_house.root / "a.gif", GIF, 5, SETTLE_S * 2)
-        await ends_as(slow_house, history, {"a.gif": GIF})
-
-
-async def test_a_copy_that_was_under_way_when_the_daemon_began(
-    slow_house: IngestHarness, history: ContentHistory
+async def test_a_download_that_grows_with_pauses(
+    slow_harness: IngestHarness, history: ContentHistory
 ) -> None:
-    copy = asyncio.create_task(write_slowly(slow_house.root / "a.gif", GIF, 60, 0.05))
+    """The pauses exceed the settle time, but a file that was not closed has a longer quiet time."""
+    async with slow_harness.running_ingest():
+        await write_slowly(slow_harness.root / "a.gif", GIF, 5, SETTLE_S * 2)
+        await wait_for_contents(slow_harness, history, {"a.gif": GIF})
+
+
+async def test_a_copy_in_progress_when_the_daemon_starts(
+    slow_harness: IngestHarness, history: ContentHistory
+) -> None:
+    copy = asyncio.create_task(write_slowly(slow_harness.root / "a.gif", GIF, 60, 0.05))
     await asyncio.sleep(0.2)
-    async with slow_house.running_ingest():
+    async with slow_harness.running_ingest():
         await copy
-        await ends_as(slow_house, history, {"a.gif": GIF})
+        await wait_for_contents(slow_harness, history, {"a.gif": GIF})
 
 
-async def test_a_copy_that_is_under_way_when_the_library_is_scanned(
-    slow_house: IngestHarness, history: ContentHistory
-) -> None:
-    async with slow_house.running_ingest():
-        copy = asyncio.create_task(write_slowly(slow_house.root / "a.gif", GIF, 5, SETTLE_S * 2))
+async def test_a_copy_in_progress_during_scans(slow_harness: IngestHarness, history: ContentHistory) -> None:
+    async with slow_harness.running_ingest():
+        copy = asyncio.create_task(write_slowly(slow_harness.root / "a.gif", GIF, 5, SETTLE_S * 2))
         while not copy.done():
-            await slow_house.catalog.libraries.request_rescan(slow_house.library.id)
+            await slow_harness.catalog.libraries.request_rescan(slow_harness.library.id)
             await asyncio.sleep(0.3)
-        await ends_as(slow_house, history, {"a.gif": GIF})
+        await wait_for_contents(slow_harness, history, {"a.gif": GIF})
 
 
 async def test_a_slow_copy_into_a_folder_that_is_polled(
-    slow_house: IngestHarness, history: ContentHistory, monkeypatch: pytest.MonkeyPatch
+    slow_harness: IngestHarness, history: ContentHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def add(watcher: Watcher, watch: Watch) -> None:
         raise WatchRefused(f"{watch.root}: not here")
 
     monkeypatch.setattr(Watcher, "add_watch", add)
-    slow_house.settings = slow_house.settings.model_copy(update={"ingest_poll_s": 0.2})
-    async with slow_house.running_ingest():
-        await write_slowly(slow_house.root / "a.gif", GIF, 60, 0.05)
-        await ends_as(slow_house, history, {"a.gif": GIF})
+    slow_harness.settings = slow_harness.settings.model_copy(update={"ingest_poll_s": 0.2})
+    async with slow_harness.running_ingest():
+        await write_slowly(slow_harness.root / "a.gif", GIF, 60, 0.05)
+        await wait_for_contents(slow_harness, history, {"a.gif": GIF})
 
 
 async def test_rsync(harness: IngestHarness, history: ContentHistory, tmp_path: Path) -> None:
@@ -135,12 +135,12 @@ async def test_rsync(harness: IngestHarness, history: ContentHistory, tmp_path: 
         (source / name).write_bytes(data)
     async with harness.running_ingest():
         await run("rsync", "-a", "--bwlimit=2000", f"{source}/", harness.root)
-        before = await ends_as(harness, history, files)
+        before = await wait_for_contents(harness, history, files)
         files["3.jpg"] = pictures.jpeg(seed=33)
         (source / "3.jpg").write_bytes(files["3.jpg"])
         history.contents.clear()
         await run("rsync", "-a", f"{source}/", harness.root)
-        after = await ends_as(harness, history, files, added=20)
+        after = await wait_for_contents(harness, history, files, added=20)
     assert {path: image.id for path, image in after.items()} == {
         path: image.id for path, image in before.items()
     }
@@ -152,29 +152,29 @@ async def test_a_copy_by_reference(harness: IngestHarness, history: ContentHisto
     async with harness.running_ingest():
         await run("cp", "--reflink=auto", "--preserve=all", tmp_path / "a.jpg", harness.root / "a.jpg")
         await run("cp", "--reflink=auto", harness.root / "a.jpg", harness.root / "b.jpg")
-        await ends_as(harness, history, {"a.jpg": data, "b.jpg": data})
+        await wait_for_contents(harness, history, {"a.jpg": data, "b.jpg": data})
 
 
 @pytest.mark.parametrize("sibling", [".a.jpg.swp", "a.jpg~", "a.jpg.tmp"])
 async def test_an_editor_that_writes_a_sibling_and_renames_it(
     harness: IngestHarness, history: ContentHistory, sibling: str
 ) -> None:
-    place, first, second = harness.root / "a.jpg", pictures.jpeg(seed=1), pictures.jpeg(seed=2)
+    file, first, second = harness.root / "a.jpg", pictures.jpeg(seed=1), pictures.jpeg(seed=2)
     async with harness.running_ingest():
-        place.write_bytes(first)
-        before = (await ends_as(harness, history, {"a.jpg": first}))["a.jpg"]
+        file.write_bytes(first)
+        before = (await wait_for_contents(harness, history, {"a.jpg": first}))["a.jpg"]
         await harness.catalog.tags.change([before.id], ["kept"], [])
         history.contents.clear()
         await write_slowly(harness.root / sibling, second, 5, 0.1)
-        (harness.root / sibling).replace(place)
-        after = (await ends_as(harness, history, {"a.jpg": second}))["a.jpg"]
+        (harness.root / sibling).replace(file)
+        after = (await wait_for_contents(harness, history, {"a.jpg": second}))["a.jpg"]
     assert (after.id, after.tags) == (before.id, ("kept",))
 
 
-async def test_a_camera_is_emptied_into_the_library(
+async def test_folders_of_a_memory_card_are_copied_and_moved_in(
     harness: IngestHarness, history: ContentHistory, tmp_path: Path
 ) -> None:
-    """Folders moved in whole send one event each; copied ones are filled while they are found."""
+    """A folder that is moved in causes one event; a copied one is filled while it is scanned."""
     files: dict[str, bytes] = {}
     for folder in ("DCIM/100", "DCIM/101", "DCIM/101/best"):
         (tmp_path / "card" / folder).mkdir(parents=True)
@@ -186,11 +186,11 @@ async def test_a_camera_is_emptied_into_the_library(
         await run("cp", "-r", tmp_path / "card", harness.root / "copied")
         (tmp_path / "card").rename(harness.root / "moved")
         both = {f"{top}/{path}": data for top in ("copied", "moved") for path, data in files.items()}
-        await ends_as(harness, history, both)
+        await wait_for_contents(harness, history, both)
 
 
 @pytest.mark.slow
-async def test_ten_thousand_small_files_out_of_an_archive(
+async def test_ten_thousand_small_files_are_unpacked(
     harness: IngestHarness, history: ContentHistory, tmp_path: Path
 ) -> None:
     data = pictures.jpeg(32, 24)
@@ -213,17 +213,17 @@ async def test_ten_thousand_small_files_out_of_an_archive(
 def test_a_file_that_changes_while_it_is_read_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: object
 ) -> None:
-    place, later = tmp_path / "a.jpg", pictures.jpeg(seed=2)
-    place.write_bytes(pictures.jpeg(seed=1))
+    file, later = tmp_path / "a.jpg", pictures.jpeg(seed=2)
+    file.write_bytes(pictures.jpeg(seed=1))
     sha256 = hashlib.sha256
 
     def change(data: bytes) -> object:
         monkeypatch.setattr(hashlib, "sha256", sha256)
-        place.write_bytes(later)
+        file.write_bytes(later)
         return sha256(data)
 
     monkeypatch.setattr(hashlib, "sha256", change)
-    reading = read_file(str(place), "a.jpg")
-    status = os.stat(place)
-    assert reading.content == content(later)
-    assert (reading.file.size, reading.file.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    snapshot = read_file(str(file), "a.jpg")
+    status = os.stat(file)
+    assert snapshot.content == content(later)
+    assert (snapshot.file.size, snapshot.file.mtime_ns) == (status.st_size, status.st_mtime_ns)

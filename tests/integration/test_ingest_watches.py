@@ -1,4 +1,4 @@
-"""Folders made, renamed and removed faster than they can be watched: in the end each is watched."""
+"""Folders created, renamed and deleted faster than they can be watched are all watched in the end."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 
 def churn(root: Path, random: Random) -> None:
-    """Some hundred operations on folders, as fast as the disk goes."""
+    """Hundreds of operations on folders, as fast as the disk allows."""
     for _ in range(300):
         folders = [Path(folder) for folder, _, _ in os.walk(root)]
         folder, choice = random.choice(folders), random.random()
@@ -31,7 +31,9 @@ def churn(root: Path, random: Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_folders_that_are_renamed_at_once_are_watched_in_the_end(tmp_path: Path, seed: int) -> None:
+async def test_folders_renamed_before_they_are_watched_are_watched_in_the_end(
+    tmp_path: Path, seed: int
+) -> None:
     watcher = Watcher()
     await watcher.start()
     try:
@@ -39,9 +41,9 @@ async def test_folders_that_are_renamed_at_once_are_watched_in_the_end(tmp_path:
         await watcher.add_watch(watch)
         await asyncio.to_thread(churn, tmp_path, Random(seed))
         folders = [Path(folder) for folder, _, _ in os.walk(tmp_path)]
-        heard: set[str] = set()
+        reported: set[str] = set()
 
-        async def all_heard() -> bool:
+        async def has_all_events() -> bool:
             nonlocal watch
             await watcher.add_missing_watches(watch)
             if not watcher.is_intact(watch):
@@ -50,9 +52,9 @@ async def test_folders_that_are_renamed_at_once_are_watched_in_the_end(tmp_path:
                 await watcher.add_watch(watch)
             for folder in folders:
                 (folder / "a.jpg").write_bytes(b"")
-            heard.update(note.path for note in watch.drain()[0])
-            return heard >= {str((folder / "a.jpg").relative_to(tmp_path)) for folder in folders}
+            reported.update(event.path for event in watch.drain()[0])
+            return reported >= {str((folder / "a.jpg").relative_to(tmp_path)) for folder in folders}
 
-        await until(all_heard, every_s=0.2)
+        await until(has_all_events, every_s=0.2)
     finally:
         await watcher.close()

@@ -1,4 +1,4 @@
-"""Batches: what the catalog refuses costs itself, and not those that it came with."""
+"""Batches: a write that the catalog rejects does not reject the others of its batch."""
 
 import asyncio
 import hashlib
@@ -42,9 +42,9 @@ def store(library: Library, number: int, size: int) -> UpsertImage:
     return UpsertImage(library.id, FileFacts(f"{number:03}.jpg", size, 1, number), content, picture)
 
 
-async def outcomes(writer: BatchWriter, writes: list[UpsertImage]) -> list[BaseException | None]:
-    waiting = [await writer.enqueue(write) for write in writes]
-    return await asyncio.gather(*waiting, return_exceptions=True)
+async def write_results(writer: BatchWriter, writes: list[UpsertImage]) -> list[BaseException | None]:
+    pending = [await writer.enqueue(write) for write in writes]
+    return await asyncio.gather(*pending, return_exceptions=True)
 
 
 async def counts(catalog: Catalog, library: Library) -> tuple[int, int]:
@@ -53,45 +53,47 @@ async def counts(catalog: Catalog, library: Library) -> tuple[int, int]:
     return fresh.indexed_count, (await catalog.tags.most_used(limit=1))[0].count
 
 
-async def test_a_document_that_cannot_be_costs_one_write(
+async def test_an_invalid_document_rejects_one_write(
     catalog: Catalog, library: Library, writer: BatchWriter
 ) -> None:
     writes = [store(library, number, TOO_LARGE if number == 17 else 1) for number in range(NUMBER)]
-    found = await outcomes(writer, writes)
-    assert [number for number, error in enumerate(found) if error] == [17]
+    results = await write_results(writer, writes)
+    assert [number for number, error in enumerate(results) if error] == [17]
     assert await counts(catalog, library) == (NUMBER - 1, NUMBER - 1)
 
 
-async def test_a_file_time_that_no_calendar_has_is_no_date(
+async def test_a_file_time_out_of_range_is_stored_without_a_date(
     catalog: Catalog, library: Library, writer: BatchWriter
 ) -> None:
     write = store(library, 1, 1)
-    assert await outcomes(writer, [replace(write, file=replace(write.file, mtime_ns=(1 << 63) - 1))]) == [
-        None
-    ]
+    assert await write_results(
+        writer, [replace(write, file=replace(write.file, mtime_ns=(1 << 63) - 1))]
+    ) == [None]
     strange = replace(write, file=FileFacts("b.jpg", 1, -(1 << 63), 2))
-    assert await outcomes(writer, [strange]) == [None]
+    assert await write_results(writer, [strange]) == [None]
     entry = (await catalog.images.by_paths(library.id, ["b.jpg"]))["b.jpg"]
     image = await catalog.images.get(entry.id)
     assert image is not None
     assert image.file.mtime_ns == -(1 << 63)
 
 
-async def test_a_duplicate_key_costs_one_write(
+async def test_a_duplicate_key_rejects_one_write(
     catalog: Catalog, library: Library, writer: BatchWriter, mongo_values: dict[str, str]
 ) -> None:
-    # No two files have one path: the key that is there twice is one that is made for this test.
+    # Paths are unique: the duplicate key is of an index that is created for this test.
     with MongoClient[dict[str, object]](mongo_values["mongo_uri"]) as client:
         client[mongo_values["mongo_database"]].images.create_index("size", unique=True)
     writes = [store(library, number, min(number, 40)) for number in range(42)]
-    found = await outcomes(writer, writes)
-    assert [type(error) for error in found if error] == [CatalogError]
+    results = await write_results(writer, writes)
+    assert [type(error) for error in results if error] == [CatalogError]
     assert await counts(catalog, library) == (41, 41)
 
 
-async def test_a_write_conflict_costs_none(catalog: Catalog, library: Library, writer: BatchWriter) -> None:
-    """Changes of tags go for the same counts at the same time."""
-    await outcomes(writer, [store(library, 1000, 1)])
+async def test_a_write_conflict_rejects_no_write(
+    catalog: Catalog, library: Library, writer: BatchWriter
+) -> None:
+    """Concurrent changes of tags write to the same counts."""
+    await write_results(writer, [store(library, 1000, 1)])
     image = next(iter((await catalog.images.by_paths(library.id, ["1000.jpg"])).values()))
 
     async def tag() -> None:
@@ -101,7 +103,7 @@ async def test_a_write_conflict_costs_none(catalog: Catalog, library: Library, w
             )
 
     tagging = asyncio.create_task(tag())
-    found = await outcomes(writer, [store(library, number, 1) for number in range(NUMBER)])
+    results = await write_results(writer, [store(library, number, 1) for number in range(NUMBER)])
     await tagging
-    assert not any(found)
+    assert not any(results)
     assert await counts(catalog, library) == (NUMBER + 1, NUMBER + 1)

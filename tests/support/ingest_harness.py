@@ -1,4 +1,4 @@
-"""A library on disk, a daemon over it, and what the catalog holds."""
+"""A library on disk, its images in the catalog, and an ingest daemon in this process."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 
 class IngestHarness:
-    """A library on disk and what the catalog holds of it."""
+    """A library on disk and its images in the catalog."""
 
     def __init__(self, root: Path, catalog: Catalog, library: Library, settings: IngestSettings) -> None:
         self.root = root
@@ -23,9 +23,9 @@ class IngestHarness:
         self.settings = settings
 
     async def images_by_path(self, state: ImageState = ImageState.READY) -> dict[str, Image]:
-        which = ImageFilter(library_id=self.library.id, state=state)
-        found = await self.catalog.listing.newest(which, limit=1000)
-        return {image.file.path: image for image in found}
+        filter_ = ImageFilter(library_id=self.library.id, state=state)
+        images = await self.catalog.listing.newest(filter_, limit=1000)
+        return {image.file.path: image for image in images}
 
     async def wait_for_images(self, *paths: str, state: ImageState = ImageState.READY) -> dict[str, Image]:
         async def probe() -> bool:
@@ -45,7 +45,7 @@ class IngestHarness:
 
     @asynccontextmanager
     async def running_ingest(self, *, scanned: bool = True) -> AsyncIterator[TestServer]:
-        """A daemon in this process, on demand once it has made its first scan; yields its pages."""
+        """Run the daemon in this process; `scanned` waits for its first scan. Yields its HTTP server."""
         server = TestServer(build(self.settings))
         await server.start_server()
         try:

@@ -1,4 +1,4 @@
-"""The daemon as a process of its own, which can be killed."""
+"""The ingest daemon as a separate process, which tests can kill."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ COMMAND = (sys.executable, "-m", "ingest")
 
 
 def environment(settings: IngestSettings) -> dict[str, str]:
-    """The variables that make these settings where they are not the defaults."""
+    """Environment variables for the settings that differ from the defaults."""
     values = {f"TAGIFY_{name.upper()}": _text(getattr(settings, name)) for name in settings.model_fields_set}
     return {**os.environ, "TAGIFY_INGEST_PORT": "0", "TAGIFY_LOG_FORMAT": "text", **values}
 
@@ -31,7 +31,7 @@ def _text(value: object) -> str:
 async def process(
     settings: IngestSettings, log: Path, command: Sequence[str] = COMMAND
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A running daemon, ended with the block; its log is appended to a file."""
+    """Run the daemon until the end of the block; its log is appended to a file."""
     with log.open("ab") as out:
         started = await asyncio.create_subprocess_exec(
             *command, env=environment(settings), stdout=out, stderr=out
