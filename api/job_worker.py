@@ -43,4 +43,4 @@ class JobWorker:
                 pass
         except CatalogError as error:
             logger.exception("job failed", extra=fields(job=claim.job.id))
-            await self._jobs.fail(claim, str(error))
+            await self._jobs.mark_failed(claim, str(error))

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tagify.catalog import Catalog, MarkedObject
-from tagify.catalog.deletion_queue import CLAIM_S
+from tagify.catalog import CLAIM_S, Catalog, MarkedObject
 from tagify.model import Bucket
 from tagify.storage.store import ObjectStore
 

@@ -6,7 +6,7 @@ CatalogError (the command was refused) or ChangeStreamHistoryLost.
 
 from tagify.catalog.change_stream import CatalogChange, ChangeKind, ResumeToken
 from tagify.catalog.client import Catalog, ServerInfo
-from tagify.catalog.deletion_queue import MarkedObject
+from tagify.catalog.deletion_queue import CLAIM_S, MarkedObject
 from tagify.catalog.errors import CatalogError, ChangeStreamHistoryLost, ContentMarkedForDeletion, LeaseLost
 from tagify.catalog.images.commands import ImageCommand, MarkMissing, MoveImage, UpsertImage
 from tagify.catalog.library_status import LibraryStatusWriter
@@ -20,6 +20,7 @@ from tagify.catalog.tags.repository import TagChangeResult
 from tagify.catalog.tags.verify import Discrepancy, Miscount, Misspelling
 
 __all__ = [
+    "CLAIM_S",
     "MAX_OFFSET_SCAN",
     "Catalog",
     "CatalogChange",

@@ -116,7 +116,7 @@ class TagJobs:
                 return await self._transactions.run(lambda session: self._run_step(claimed, session))
 
     @maps_driver_errors
-    async def fail(self, claimed: ClaimedJob, reason: str) -> None:
+    async def mark_failed(self, claimed: ClaimedJob, reason: str) -> None:
         """Mark the job as failed, so that the next one can run. Raises Unavailable."""
         await self._jobs.update_one(
             _held_by(claimed),
