@@ -1,1 +1,1 @@
-"""What the measurements share: load, photos, catalogs, servers."""
+"""Shared by the benchmarks: load generators, test photos, catalogs, servers, results."""

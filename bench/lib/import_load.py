@@ -1,7 +1,7 @@
-"""An import, as the database sees one: batches of new images with their tags, in transactions.
+"""The database load of an import: batches of new images with tags, in transactions.
 
-`python -m bench.lib.import_load URI` writes 100 images a second until it ends. Decoding is left out: it would
-measure the processor, and how much of it an import takes is a setting.
+`python -m bench.lib.import_load URI` writes 100 images a second until it is terminated. Nothing is decoded:
+that would load the processor, and how much of it an import uses is a setting.
 """
 
 import asyncio
@@ -11,16 +11,16 @@ import os
 import sys
 
 from bench.lib import million_images
-from bench.lib.servers import opened
+from bench.lib.servers import open_catalog
 from tagify.catalog import UpsertImage
 from tagify.model import Content, FileFacts, LibraryId, Picture
 
 BATCH = 25
-EVERY_S = 0.25
+INTERVAL_S = 0.25
 
 
-def batch(first: int, run: str) -> list[UpsertImage]:
-    """Images that were never there before."""
+def new_images(first: int, run: str) -> list[UpsertImage]:
+    """New images."""
     library = LibraryId(str(million_images.library_id(0)))
     return [
         UpsertImage(
@@ -35,9 +35,11 @@ def batch(first: int, run: str) -> list[UpsertImage]:
 
 async def main(uri: str) -> None:
     run = os.urandom(4).hex()
-    async with opened(uri) as catalog:
+    async with open_catalog(uri) as catalog:
         for first in itertools.count(0, BATCH):
-            _, _ = await asyncio.gather(catalog.images.write(batch(first, run)), asyncio.sleep(EVERY_S))
+            _, _ = await asyncio.gather(
+                catalog.images.write(new_images(first, run)), asyncio.sleep(INTERVAL_S)
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Load on a server, and what it costs there."""
+"""HTTP load on a server, and the CPU and memory that the server uses for it."""
 
 import asyncio
 import os
@@ -13,89 +13,89 @@ import aiohttp
 
 from tagify.concurrency.tasks import cancel_and_wait
 
-WATCH_S = 0.2
+SAMPLE_S = 0.2
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Requests a second, CPU of the server for each in milliseconds, bytes of one answer."""
+    """Requests per second, CPU of the server per request in ms, and mean size of a response in bytes."""
 
     rps: float
     cpu_ms: float
     size: int
 
 
-def tree(pid: int) -> set[int]:
-    """The process and all that come from it."""
+def process_tree(pid: int) -> set[int]:
+    """The process and its descendants."""
     parents: dict[int, int] = {}
-    for place in Path("/proc").glob("[0-9]*/stat"):
+    for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parents[int(place.parent.name)] = int(place.read_text().rpartition(")")[2].split()[1])
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
+    tree = {pid}
+    while more := {child for child, parent in parents.items() if parent in tree} - tree:
+        tree |= more
+    return tree
 
 
 def cpu_s(pid: int) -> float:
-    """CPU that a process, its children and those it has buried have taken, in seconds."""
+    """CPU time of a process, its descendants and its reaped children, in seconds."""
     total = 0
-    for one in tree(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        total += sum(map(int, fields[11:15] if one == pid else fields[11:13]))
+    for member in process_tree(pid):
+        fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+        total += sum(map(int, fields[11:15] if member == pid else fields[11:13]))
     return total / TICKS
 
 
 def memory_mb(pid: int) -> float:
-    """Proportional set size of a process and all that come from it."""
-    rollups = (Path(f"/proc/{one}/smaps_rollup").read_text() for one in tree(pid))
+    """Proportional set size of a process and its descendants."""
+    rollups = (Path(f"/proc/{member}/smaps_rollup").read_text() for member in process_tree(pid))
     return sum(int(text.split("Pss:")[1].split()[0]) for text in rollups) / 1024
 
 
 @asynccontextmanager
 async def peak_mb(pid: int) -> AsyncIterator[list[float]]:
-    """The most memory that is seen while the block runs: one number, in a list."""
+    """Peak memory while the block runs, sampled every SAMPLE_S: one number, in a list."""
     peak = [0.0]
 
-    async def watch() -> None:
+    async def sample() -> None:
         while True:
             with suppress(OSError):
                 peak[0] = max(peak[0], memory_mb(pid))
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(SAMPLE_S)
 
-    watching = asyncio.create_task(watch())
+    sampling = asyncio.create_task(sample())
     try:
         yield peak
     finally:
-        await cancel_and_wait(watching)
+        await cancel_and_wait(sampling)
 
 
-async def each_once(pid: int, urls: Sequence[str], at_once: int) -> Cost:
-    """All URLs, each once."""
-    waiting, sizes = list(reversed(urls)), [0]
+async def request_each_once(pid: int, urls: Sequence[str], clients: int) -> Cost:
+    """Request each URL once, with so many concurrent clients."""
+    pending, sizes = list(reversed(urls)), [0]
 
     async def client(session: aiohttp.ClientSession) -> None:
-        while waiting:
-            async with session.get(waiting.pop()) as response:
+        while pending:
+            async with session.get(pending.pop()) as response:
                 body = await response.read()
                 assert response.status == 200, (str(response.url), response.status, body[:200])
                 sizes.append(len(body))
 
     before, start = cpu_s(pid), time.monotonic()
     async with aiohttp.ClientSession() as session:
-        await asyncio.gather(*(client(session) for _ in range(at_once)))
+        await asyncio.gather(*(client(session) for _ in range(clients)))
     seconds = time.monotonic() - start
     cpu = cpu_s(pid) - before
     return Cost(len(urls) / seconds, cpu / len(urls) * 1000, sum(sizes) // len(urls))
 
 
-async def again_and_again(
+async def request_repeatedly(
     pid: int, urls: Sequence[str], script: Path, seconds: int, *, headers: Sequence[str] = ()
 ) -> Cost:
-    """wrk with 16 connections, the URLs in turns."""
+    """Request the URLs round-robin, with wrk and 16 connections."""
     base = "/".join(urls[0].split("/")[:3])
     paths = ", ".join(f'"{url.removeprefix(base)}"' for url in urls)
     script.write_text(
@@ -108,8 +108,8 @@ async def again_and_again(
         *(word for header in headers for word in ("-H", header)), base,
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, _ = await process.communicate()
-    text = out.decode()
+    output, _ = await process.communicate()
+    text = output.decode()
     cpu = cpu_s(pid) - before
     assert "Non-2xx" not in text, text
     number = int(re.findall(r"(\d+) requests in", text)[0])

@@ -1,7 +1,7 @@
-"""A catalog of a million images for measurements: documents as ingest writes them, made from numbers.
+"""A synthetic catalog of a million images: documents as ingest writes them, derived from their number.
 
-500 tags with a long tail, 50 libraries of very different size. Ten of the tags are years (each a run of
-the images, so that no two meet), two are `day` and `night` (taking turns, so that they never meet).
+500 tags with a long tail, 50 libraries of very different size. Ten of the tags are years, each on consecutive
+images, so that no image has two of them; two are `day` and `night`, on alternating images.
 """
 
 import hashlib
@@ -42,12 +42,12 @@ def image_id(number: int) -> ObjectId:
 
 
 def _id(number: int, kind: int) -> ObjectId:
-    """Ids in order of number, a thousand a second."""
+    """An id that sorts by number; a thousand share a second."""
     return ObjectId(struct.pack(">IIHH", 1_600_000_000 + number // 1000, kind, 0, number % 1000))
 
 
 def images(first: int, count: int, total: int) -> Iterator[Doc]:
-    """The documents of the images `first` and following, of so many in all."""
+    """The documents of `count` images from number `first`, of `total` images."""
     chance = random.Random(first)
     library_weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(LIBRARIES)))
     tag_weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(len(OTHERS))))
@@ -78,7 +78,7 @@ def _image(number: int, library: int, tags: list[str], chance: random.Random) ->
 
 
 def fill(database: Database[Doc], total: int, first: int = 0) -> None:
-    """Insert images and what is counted of them, straight into an empty database."""
+    """Insert images, tag counts and libraries directly into an empty database."""
     counts: Counter[tuple[ObjectId | None, str]] = Counter()
     sizes: Counter[ObjectId] = Counter()
     for start in range(first, first + total, BATCH):
@@ -92,21 +92,21 @@ def fill(database: Database[Doc], total: int, first: int = 0) -> None:
 
 
 def _tag(scope: ObjectId | None, tag: str, count: int) -> Doc:
-    name = {"library_id": scope, "key": tag_key(tag)}
-    return {"_id": name, **name, "name": tag, "count": count}
+    tag_id = {"library_id": scope, "key": tag_key(tag)}
+    return {"_id": tag_id, **tag_id, "name": tag, "count": count}
 
 
 def _library(number: int, sizes: Counter[ObjectId]) -> Doc:
-    name = library_id(number)
+    id_ = library_id(number)
     return {
-        "_id": name,
+        "_id": id_,
         "name": f"Library {number}",
         "path": f"/srv/library-{number}",
         "state": "active",
         "scanning": False,
         "scan_total": 0,
         "scan_done": 0,
-        "indexed_count": sizes[name],
+        "indexed_count": sizes[id_],
         "last_scanned": START,
         "scan_error": "",
         "rescan_requested": 0,
@@ -114,7 +114,7 @@ def _library(number: int, sizes: Counter[ObjectId]) -> Doc:
 
 
 def ensure(uri: str, name: str, total: int) -> None:
-    """Fill the database, unless that was done before."""
+    """Fill the database, unless it is filled."""
     with MongoClient[Doc](uri, w=1) as client:
         database = client.get_database(name)
         if database.libraries.count_documents({}) == LIBRARIES:  # written last

@@ -1,4 +1,4 @@
-"""JPEGs for measurements: as hard to decode as photographs are, and no two with the same bytes."""
+"""JPEGs for benchmarks: as expensive to decode as photographs, and no two with the same bytes."""
 
 import io
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from PIL import Image
 
 KINDS = 8
-"""Different pictures; the files beyond them differ in a few bytes behind the end of the picture."""
+"""Different pictures. Further files repeat them, with a few different bytes after the end of the image."""
 
 
-def photos(folder: Path, size: tuple[int, int], number: int, *, seed: int = 0) -> None:
-    """Write so many JPEGs of this size; another seed gives other contents."""
+def write_photos(folder: Path, size: tuple[int, int], number: int, *, seed: int = 0) -> None:
+    """Write JPEGs of this size (width, height); another seed gives other contents."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = [photo(size, kind) for kind in range(min(KINDS, number))]
     for name in range(number):
@@ -19,7 +19,7 @@ def photos(folder: Path, size: tuple[int, int], number: int, *, seed: int = 0) -
 
 
 def photo(size: tuple[int, int], kind: int) -> bytes:
-    """One JPEG of some 0.3 bytes a pixel: soft shapes with grain, as a camera's are."""
+    """One JPEG of about 0.3 bytes per pixel: soft shapes with grain, like a camera's."""
     width, height = size
     grain = Image.effect_noise((width // 4, height // 4), 40 + kind).resize(size, Image.Resampling.BICUBIC)
     shape = Image.linear_gradient("L").rotate(30 * kind).resize(size)

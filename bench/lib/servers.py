@@ -1,4 +1,4 @@
-"""What a measurement of the API runs: a mongod with a million images, our processes, and the baseline's."""
+"""Servers of the API benchmarks: a mongod with a million images, two api processes and the baseline."""
 
 import asyncio
 import dataclasses
@@ -18,14 +18,14 @@ from tagify.servers.process import Process, Program
 from tagify.settings import CommonSettings
 
 CACHE_GB = "2"
-"""mongod's cache: all of the images and indexes, so that neither side waits for the disk."""
+"""Size of mongod's cache: holds all images and indexes, so that neither side waits for the disk."""
 
 DATABASE = "million"
 
 
 @asynccontextmanager
 async def mongod(folder: Path, images: int) -> AsyncIterator[tuple[str, Process]]:
-    """The URI and the process of a mongod with so many images, made where the folder has none yet."""
+    """URI and process of a mongod with so many images; they are inserted if the folder has none yet."""
     server = mongo_server(
         discovery.find_mongod(), folder / "mongo", find_free_ports(1), folder / "mongod.log"
     )
@@ -34,7 +34,7 @@ async def mongod(folder: Path, images: int) -> AsyncIterator[tuple[str, Process]
     process = await Process.start(dataclasses.replace(server.program, argv=tuple(argv)))
     try:
         await asyncio.to_thread(million_images.ensure, server.uri, DATABASE, images)
-        async with opened(server.uri) as catalog:
+        async with open_catalog(server.uri) as catalog:
             await catalog.ensure_indexes()
         yield server.uri, process
     finally:
@@ -42,24 +42,24 @@ async def mongod(folder: Path, images: int) -> AsyncIterator[tuple[str, Process]
 
 
 @asynccontextmanager
-async def opened(uri: str) -> AsyncIterator[Catalog]:
-    """The catalog."""
+async def open_catalog(uri: str) -> AsyncIterator[Catalog]:
+    """The catalog of the bench's database, closed with the block."""
     catalog = Catalog(CommonSettings(mongo_uri=SecretStr(uri), mongo_database=DATABASE))
     yield catalog
     await catalog.close()
 
 
 @asynccontextmanager
-async def served(folder: Path, uri: str) -> AsyncIterator[dict[str, Process]]:
-    """Two processes of ours and one of the baseline, by name; their ports are in their names."""
+async def api_processes(folder: Path, uri: str) -> AsyncIterator[dict[str, Process]]:
+    """Two api processes and one of the baseline; `program.name` of each is its base URL."""
     async with AsyncExitStack() as stack:
-        found = {}
+        processes = {}
         for name in ("ours", "second", "baseline"):
             port = find_free_ports(1)
             process = await Process.start(_program(name, port, uri, folder / f"{name}.log"))
             stack.push_async_callback(process.stop)
-            found[name] = process
-        yield found
+            processes[name] = process
+        yield processes
 
 
 def _program(name: str, port: int, uri: str, log: Path) -> Program:
@@ -73,12 +73,12 @@ def _program(name: str, port: int, uri: str, log: Path) -> Program:
         "TAGIFY_API_RATE": "0",
         "TAGIFY_LOG_LEVEL": "error",
     }
-    theirs = {"MONGO_URI": uri, "MONGO_DATABASE": DATABASE}
+    baseline = {"MONGO_URI": uri, "MONGO_DATABASE": DATABASE}
     uvicorn = ("uvicorn", "bench.peers.fastapi_baseline:app", "--port", str(port), "--log-level", "error")
     return Program(
         name=f"http://127.0.0.1:{port}",
         argv=(sys.executable, "-m", *(uvicorn if name == "baseline" else ("api",))),
         log=log,
         ready=ready,
-        env=theirs if name == "baseline" else ours,
+        env=baseline if name == "baseline" else ours,
     )

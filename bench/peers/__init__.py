@@ -1,1 +1,1 @@
-"""What the measurements are compared with."""
+"""Programs that the benchmarks compare Tagify with."""

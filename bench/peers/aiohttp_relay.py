@@ -1,8 +1,7 @@
-"""The least an aiohttp server with an aiohttp client can do: pass on one URL.
+"""The minimum for an aiohttp server with an aiohttp client: relay one URL.
 
-`python -m bench.peers.aiohttp_relay PORT`.
-
-No catalog, no conditions, no check of what comes. The URL is in the environment, as RELAYED.
+`python -m bench.peers.aiohttp_relay PORT` relays the URL in the environment variable RELAYED. No catalog, no
+conditional requests, no check of the upstream's response.
 """
 
 import asyncio
@@ -15,22 +14,17 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from bench.peers.bare_aiohttp import serve
+from tagify.web._compat_aiohttp import DeferredHeadResponse
 
-PASSED_ON = (hdrs.CONTENT_LENGTH, hdrs.CONTENT_RANGE, hdrs.CONTENT_TYPE)
-
-
-class Streamed(web.StreamResponse):
-    """An answer whose head leaves with its first bytes, as the edge's does."""
-
-    _send_headers_immediately = False
+RELAYED_HEADERS = (hdrs.CONTENT_LENGTH, hdrs.CONTENT_RANGE, hdrs.CONTENT_TYPE)
 
 
 async def main(port: int, url: URL) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
-        asked = {name: request.headers[name] for name in (hdrs.RANGE,) if name in request.headers}
-        async with session.get(url, headers=asked) as upstream:
-            headers = {name: upstream.headers[name] for name in PASSED_ON if name in upstream.headers}
-            response = Streamed(status=upstream.status, headers=headers)
+        forwarded = {name: request.headers[name] for name in (hdrs.RANGE,) if name in request.headers}
+        async with session.get(url, headers=forwarded) as upstream:
+            headers = {name: upstream.headers[name] for name in RELAYED_HEADERS if name in upstream.headers}
+            response = DeferredHeadResponse(status=upstream.status, headers=headers)
             await response.prepare(request)
             while chunk := await upstream.content.readany():
                 await response.write(chunk)

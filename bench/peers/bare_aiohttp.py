@@ -1,6 +1,6 @@
-"""The least an aiohttp server can do: one handler, bytes from a dict.
+"""The minimum for an aiohttp server: one handler that returns bytes from a dict.
 
-`python -m bench.peers.bare_aiohttp PORT FOLDER`.
+`python -m bench.peers.bare_aiohttp PORT FOLDER` serves the files of the folder.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from aiohttp import web
 
 
 async def serve(port: int, routes: Iterable[web.RouteDef]) -> None:
-    """Nothing but these routes, without end."""
+    """Serve these routes until cancelled."""
     app = web.Application()
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)

@@ -1,7 +1,7 @@
-"""The same lists as people first write them, to measure ours beside: FastAPI, PyMongo, skip and limit.
+"""A naive implementation of the API's lists as a baseline: FastAPI, PyMongo, skip and limit.
 
-Run by uvicorn with `MONGO_URI` and `MONGO_DATABASE` in its environment. Fair where it can be: it has an
-index for its sort, asks for the fields that it answers, and its tags are counted by the server.
+Run by uvicorn with `MONGO_URI` and `MONGO_DATABASE` in its environment. Fair where it can be: its sort has an
+index, it projects the fields that it returns, and the server counts its tags.
 """
 
 import base64
@@ -18,7 +18,7 @@ app = FastAPI()
 
 
 class Image(BaseModel):
-    """An image of a list."""
+    """An image in a list."""
 
     id: str
     path: str
@@ -40,7 +40,7 @@ class Tag(BaseModel):
 def images(skip: int = 0, limit: int = 60) -> list[Image]:
     """The newest images."""
     fields = {"path": 1, "width": 1, "height": 1, "placeholder": 1, "content": 1}
-    found = database.images.find({"state": "ready"}, fields).sort("_id", -1).skip(skip).limit(limit)
+    documents = database.images.find({"state": "ready"}, fields).sort("_id", -1).skip(skip).limit(limit)
     return [
         Image(
             id=str(doc["_id"]),
@@ -51,18 +51,18 @@ def images(skip: int = 0, limit: int = 60) -> list[Image]:
             thumb=f"/media/{doc['content']}/512.webp",
             original=f"/media/{doc['content']}/original",
         )
-        for doc in found
+        for doc in documents
     ]
 
 
 @app.get("/tags")
 def tags() -> list[Tag]:
-    """All tags, most used first, counted now."""
-    found = database.images.aggregate(
+    """All tags, most used first, counted per request."""
+    counts = database.images.aggregate(
         [
             {"$unwind": "$tags"},
             {"$group": {"_id": "$tags", "count": {"$sum": 1}}},
             {"$sort": {"count": -1}},
         ]
     )
-    return [Tag(name=doc["_id"], count=doc["count"]) for doc in found]
+    return [Tag(name=doc["_id"], count=doc["count"]) for doc in counts]

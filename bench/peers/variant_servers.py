@@ -1,10 +1,12 @@
-"""Servers of the same trade, where they are installed: thumbor, imagor, ipx with sharp, nginx's image filter.
+"""Other image servers, if they are installed: thumbor, imagor, ipx with sharp, nginx's image filter.
+
+Installation into a folder PEERS:
 
 python3 -m venv PEERS/thumbor && PEERS/thumbor/bin/pip install thumbor
 apt-get install libvips-dev; in an empty folder: go mod init peer, then
 go get github.com/cshum/imagor/cmd/imagor@v1.4.15 and
 GOBIN=PEERS/bin go install github.com/cshum/imagor/cmd/imagor
-(later ones need a later libvips than Debian 12 has)
+(later versions need a newer libvips than Debian 12 has)
 mkdir PEERS/ipx && cd PEERS/ipx && npm install ipx sharp
 apt-get install nginx libnginx-mod-http-image-filter wrk
 """
@@ -52,7 +54,7 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A running server. `url` of a file's variant, 512 wide, as JPEG."""
+    """A running server. `url` maps a file name to the URL of its variant, a JPEG 512 px wide."""
 
     name: str
     pid: int
@@ -60,7 +62,7 @@ class Peer:
 
 
 Start = Callable[[Path, Path, Path], AbstractAsyncContextManager[Peer]]
-"""Starts a peer: where it is installed, a folder of its own, the originals."""
+"""Starts a peer. Parameters: folder of the installed peers, working folder, folder of the originals."""
 
 
 @asynccontextmanager
@@ -77,40 +79,40 @@ async def thumbor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[P
 async def imagor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
     """imagor, with its result storage in files."""
     port = find_free_ports(1)
-    at = f"http://127.0.0.1:{port}"
+    base = f"http://127.0.0.1:{port}"
     files = ("-file-loader-base-dir", str(originals), "-file-result-storage-base-dir", str(folder / "imagor"))
     command = (str(peers / "bin/imagor"), "-imagor-unsafe", "-server-address", "127.0.0.1", *files)
-    async with running(*command, "-port", str(port), ready=f"{at}/unsafe/16x0/000000.jpg") as pid:
-        yield Peer("imagor", pid, lambda name: f"{at}/unsafe/512x0/filters:format(jpeg):quality(82)/{name}")
+    async with running(*command, "-port", str(port), ready=f"{base}/unsafe/16x0/000000.jpg") as pid:
+        yield Peer("imagor", pid, lambda name: f"{base}/unsafe/512x0/filters:format(jpeg):quality(82)/{name}")
 
 
 @asynccontextmanager
 async def ipx(peers: Path, _: Path, originals: Path) -> AsyncIterator[Peer]:
-    """ipx, which has no cache of its own."""
+    """ipx, which has no cache."""
     port = find_free_ports(1)
     command = (str(peers / "ipx/node_modules/.bin/ipx"), "serve", "--dir", str(originals))
-    at = f"http://127.0.0.1:{port}"
+    base = f"http://127.0.0.1:{port}"
     options = ("--host", "127.0.0.1", "--port", str(port))
-    async with running(*command, *options, ready=f"{at}/w_16/000000.jpg") as pid:
-        yield Peer("ipx (sharp)", pid, lambda name: f"{at}/w_512,f_jpeg,q_82/{name}")
+    async with running(*command, *options, ready=f"{base}/w_16/000000.jpg") as pid:
+        yield Peer("ipx (sharp)", pid, lambda name: f"{base}/w_512,f_jpeg,q_82/{name}")
 
 
 @asynccontextmanager
 async def nginx(_: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
-    """nginx with its image filter behind its cache, one worker."""
+    """nginx with its image filter behind its cache, one worker process."""
     port = find_free_ports(2)
     config = folder / "nginx.conf"
     config.write_text(
         NGINX.format(module=FILTER, folder=folder, originals=originals, port=port, inner=port + 1)
     )
-    at = f"http://127.0.0.1:{port}"
-    async with running("nginx", "-c", str(config), ready=f"{at}/000000.jpg") as pid:
-        yield Peer("nginx image_filter", pid, lambda name: f"{at}/{name}")
+    base = f"http://127.0.0.1:{port}"
+    async with running("nginx", "-c", str(config), ready=f"{base}/000000.jpg") as pid:
+        yield Peer("nginx image_filter", pid, lambda name: f"{base}/{name}")
 
 
 @asynccontextmanager
 async def bare(folder: Path) -> AsyncIterator[Peer]:
-    """An aiohttp handler that returns the files of a folder from memory."""
+    """An aiohttp handler that serves the files of a folder from memory."""
     port = find_free_ports(1)
     command = (sys.executable, "-m", "bench.peers.bare_aiohttp", str(port), str(folder))
     async with running(*command, ready=f"http://127.0.0.1:{port}/000000.jpg") as pid:
@@ -119,32 +121,32 @@ async def bare(folder: Path) -> AsyncIterator[Peer]:
 
 @asynccontextmanager
 async def relay(url: str) -> AsyncIterator[str]:
-    """An aiohttp handler that passes on what this URL answers; the URL under which it does."""
+    """An aiohttp handler that relays this URL; yields the handler's URL."""
     port = find_free_ports(1)
-    at = f"http://127.0.0.1:{port}"
+    base = f"http://127.0.0.1:{port}"
     async with running(
-        sys.executable, "-m", "bench.peers.aiohttp_relay", str(port), ready=f"{at}/livez", RELAYED=url
+        sys.executable, "-m", "bench.peers.aiohttp_relay", str(port), ready=f"{base}/livez", RELAYED=url
     ):
-        yield f"{at}/"
+        yield f"{base}/"
 
 
 def installed(peers: Path) -> list[Start]:
-    """How those are started that are here; the others are named."""
-    there: dict[str, tuple[Start, bool]] = {
+    """The start functions of the installed peers; prints the names of the others."""
+    known: dict[str, tuple[Start, bool]] = {
         "thumbor": (thumbor, (peers / "thumbor/bin/thumbor").exists()),
         "imagor": (imagor, (peers / "bin/imagor").exists()),
         "ipx": (ipx, (peers / "ipx/node_modules/.bin/ipx").exists()),
         "nginx image_filter": (nginx, FILTER.exists() and bool(shutil.which("nginx"))),
     }
-    for name, (_, here) in there.items():
-        if not here:
+    for name, (_, is_installed) in known.items():
+        if not is_installed:
             print(f"{name} is not installed; see bench/peers/variant_servers.py")
-    return [start for start, here in there.values() if here]
+    return [start for start, is_installed in known.values() if is_installed]
 
 
 @asynccontextmanager
 async def running(*command: str, ready: str, **variables: str) -> AsyncIterator[int]:
-    """A process with these variables, once it answers; ended with the block."""
+    """The pid of a process with these environment variables, once `ready` answers; ended with the block."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdout=asyncio.subprocess.DEVNULL,

@@ -1,9 +1,7 @@
-"""Lists at a million images, beside the same lists as people first write them.
+"""Lists at a million images, compared with a naive implementation: `python -m bench.suites.api_pages`.
 
-`python -m bench.suites.api_pages`.
-
-Both sides run as processes of their own on the one mongod, and take turns within each round. With
-`--folder` the million images are kept for the next time (making them takes some minutes). Needs wrk.
+Both run as separate processes on the same mongod, interleaved within each round. With `--folder` the million
+images are kept for the next run (inserting them takes some minutes). Needs wrk.
 """
 
 import argparse
@@ -22,113 +20,127 @@ from urllib.parse import quote
 
 from api.cursor import CursorCodec
 from bench.lib.load import cpu_s, memory_mb
-from bench.lib.request_rate import Borne, alone, full, steady
-from bench.lib.servers import mongod, opened, served
+from bench.lib.request_rate import Throughput, constant_rate, full_load, single_client
+from bench.lib.results import Results, recorded
+from bench.lib.servers import api_processes, mongod, open_catalog
 from tagify.catalog import ImageFilter, KeysetPosition, Sort
 from tagify.servers.process import Process
 
 ROUNDS = 3
 PAGE = 60
 DIFFERENT = 64
-"""Pages that clients ask for in turns, twice as many as there are clients: no two share an answer."""
+"""Pages that clients request round-robin, twice as many as clients, so that no two share a response."""
 
 STEADY_RATE = 250
 STEADY_S = 20
 Measure = Callable[[], Awaitable[float]]
-Bear = Callable[[Sequence[str]], Awaitable[Borne]]
+Load = Callable[[Sequence[str]], Awaitable[Throughput]]
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The processes of both sides, and the mongod that answers both."""
+    """The processes of both sides, and their common mongod."""
 
     ours: Process
     baseline: Process
     mongod: Process
 
-    async def load(self, server: Process, paths: Sequence[str], costs: list[float], bear: Bear) -> float:
-        """Answers a second; notes what CPU one costs, in ms."""
+    async def measure(self, server: Process, paths: Sequence[str], costs: list[float], load: Load) -> float:
+        """Responses per second; appends the CPU per response, mongod's included, in ms."""
         before = cpu_s(server.pid) + cpu_s(self.mongod.pid)
-        borne = await bear([server.program.name + path for path in paths])
-        costs.append((cpu_s(server.pid) + cpu_s(self.mongod.pid) - before) / borne.answers * 1000)
-        return borne.rate
+        throughput = await load([server.program.name + path for path in paths])
+        costs.append((cpu_s(server.pid) + cpu_s(self.mongod.pid) - before) / throughput.responses * 1000)
+        return throughput.rate
 
 
-async def cursor_at(uri: str, offset: int, which: ImageFilter | None = None) -> str:
-    """The cursor of the page that begins behind so many images, found once, before anything is measured."""
-    which = which or ImageFilter()
-    async with opened(uri) as catalog:
-        images = await catalog.listing.newest(which, limit=1, offset=offset - 1)
-    return CursorCodec(which, Sort.NEWEST).encode(KeysetPosition(None, images[0].id))
+async def cursor_at(uri: str, offset: int, wanted: ImageFilter | None = None) -> str:
+    """The cursor of the page that begins after `offset` images."""
+    wanted = wanted or ImageFilter()
+    async with open_catalog(uri) as catalog:
+        images = await catalog.listing.newest(wanted, limit=1, offset=offset - 1)
+    return CursorCodec(wanted, Sort.NEWEST).encode(KeysetPosition(None, images[0].id))
 
 
-async def in_turns(measures: dict[str, Measure]) -> dict[str, float]:
-    """The median of each, after so many rounds in which all took their turns."""
-    found: defaultdict[str, list[float]] = defaultdict(list)
+async def interleaved(measures: dict[str, Measure]) -> dict[str, float]:
+    """The median of each over ROUNDS rounds; each round runs all of them."""
+    values: defaultdict[str, list[float]] = defaultdict(list)
     for _ in range(ROUNDS):
         for name, measure in measures.items():
-            found[name].append(await measure())
-    return {name: statistics.median(values) for name, values in found.items()}
+            values[name].append(await measure())
+    return {name: statistics.median(side) for name, side in values.items()}
 
 
-async def throughput(sides: Sides, uri: str, offset: int) -> None:
-    """Answers a second at full load, on page 1 and deep down, and of the list of tags."""
-    deep = await cursor_at(uri, offset)
-    ours, baseline = sides.ours, sides.baseline
-    many = [(await cursor_at(uri, number * PAGE), number * PAGE) for number in range(1, DIFFERENT + 1)]
-    pages: dict[str, tuple[list[str], list[str], Bear]] = {
-        "page 1": ([f"/api/images?limit={PAGE}"], [f"/images?limit={PAGE}"], full),
-        f"pages 2 to {DIFFERENT + 1} in turns": (
-            [f"/api/images?limit={PAGE}&after={cursor}" for cursor, _ in many],
-            [f"/images?limit={PAGE}&skip={skip}" for _, skip in many],
-            full,
+async def throughput(sides: Sides, uri: str, offset: int, results: Results) -> None:
+    """Responses per second at full load, for page 1, for late pages, and for the list of tags."""
+    late = await cursor_at(uri, offset)
+    cursors = [(await cursor_at(uri, number * PAGE), number * PAGE) for number in range(1, DIFFERENT + 1)]
+    pages: dict[str, tuple[list[str], list[str], Load]] = {
+        "page 1": ([f"/api/images?limit={PAGE}"], [f"/images?limit={PAGE}"], full_load),
+        f"pages 2 to {DIFFERENT + 1}, round-robin": (
+            [f"/api/images?limit={PAGE}&after={cursor}" for cursor, _ in cursors],
+            [f"/images?limit={PAGE}&skip={skip}" for _, skip in cursors],
+            full_load,
         ),
         f"offset {offset:,}": (
-            [f"/api/images?limit={PAGE}&after={deep}"],
+            [f"/api/images?limit={PAGE}&after={late}"],
             [f"/images?limit={PAGE}&skip={offset}"],
-            alone,
+            single_client,
         ),
-        "tags": (["/api/tags?limit=500"], ["/tags"], alone),
+        "tags": (["/api/tags?limit=500"], ["/tags"], single_client),
     }
-    for what, (paths, theirs, bear) in pages.items():
+    for name, (paths, baseline_paths, baseline_load) in pages.items():
         costs: defaultdict[str, list[float]] = defaultdict(list)
-        found = await in_turns(
+        rates = await interleaved(
             {
-                "ours": functools.partial(sides.load, ours, paths, costs["ours"], full),
-                "baseline": functools.partial(sides.load, baseline, theirs, costs["baseline"], bear),
+                "ours": functools.partial(sides.measure, sides.ours, paths, costs["ours"], full_load),
+                "baseline": functools.partial(
+                    sides.measure, sides.baseline, baseline_paths, costs["baseline"], baseline_load
+                ),
             }
         )
-        cpu = {name: statistics.median(values) for name, values in costs.items()}
-        print(
-            f"{what}: ours {found['ours']:.0f}/s, baseline {found['baseline']:.2f}/s, "
-            f"ratio {found['ours'] / found['baseline']:.1f}; CPU an answer, mongod's too: "
-            f"ours {cpu['ours']:.2f} ms, baseline {cpu['baseline']:.2f} ms, "
-            f"ratio {cpu['baseline'] / cpu['ours']:.1f}"
-        )
+        report(name, rates, {side: statistics.median(values) for side, values in costs.items()}, results)
 
 
-async def depth(uri: str, ours: str, page: int) -> None:
-    """One client alone: the first page beside a late one."""
-    deep = await cursor_at(uri, (page - 1) * PAGE)
-    found = await in_turns(
+def report(name: str, rates: dict[str, float], cpu: dict[str, float], results: Results) -> None:
+    """Print and record one kind of page: responses per second and CPU per response, of both sides."""
+    rate_ratio, cpu_ratio = rates["ours"] / rates["baseline"], cpu["baseline"] / cpu["ours"]
+    results.figures(
+        name,
+        ours_per_s=rates["ours"],
+        baseline_per_s=rates["baseline"],
+        ours_cpu_ms=cpu["ours"],
+        baseline_cpu_ms=cpu["baseline"],
+    )
+    results.ratios(name, ours_to_baseline_rate=rate_ratio, baseline_to_ours_cpu=cpu_ratio)
+    print(
+        f"{name}: ours {rates['ours']:.0f}/s, baseline {rates['baseline']:.2f}/s, ratio {rate_ratio:.1f}; "
+        f"CPU per response including mongod: ours {cpu['ours']:.2f} ms, "
+        f"baseline {cpu['baseline']:.2f} ms, ratio {cpu_ratio:.1f}"
+    )
+
+
+async def depth(uri: str, ours: str, page: int, results: Results) -> None:
+    """One client: the first page compared with a late one."""
+    late = await cursor_at(uri, (page - 1) * PAGE)
+    rates = await interleaved(
         {
             "first": lambda: rate(f"{ours}/api/images?limit={PAGE}", 1),
-            "deep": lambda: rate(f"{ours}/api/images?limit={PAGE}&after={deep}", 1),
+            "late": lambda: rate(f"{ours}/api/images?limit={PAGE}&after={late}", 1),
         }
     )
-    print(
-        f"one client: first page {1000 / found['first']:.2f} ms, {page:,}th {1000 / found['deep']:.2f} ms, "
-        f"ratio {found['first'] / found['deep']:.2f}"
-    )
+    first_ms, late_ms, ratio = 1000 / rates["first"], 1000 / rates["late"], rates["first"] / rates["late"]
+    results.figures("one client", first_page_ms=first_ms, late_page_ms=late_ms)
+    results.ratios("one client", late_to_first_page=ratio)
+    print(f"one client: first page {first_ms:.2f} ms, {page:,}th {late_ms:.2f} ms, ratio {ratio:.2f}")
 
 
 async def rate(url: str, connections: int) -> float:
-    """Answers a second."""
-    return (await full([url], connections=connections)).rate
+    """Responses per second."""
+    return (await full_load([url], connections=connections)).rate
 
 
-async def latency(uri: str, ours: str, images: int) -> None:
-    """Times to answer at a steady rate of many different pages, while images are written."""
+async def latency(uri: str, ours: str, images: int, results: Results) -> None:
+    """Response times at a constant rate of many different pages, during an import."""
     rare = "tag 010"
     lists = {"": (), "tags=day&": ("day",), f"tags={quote(rare)}&": (rare,)}
     urls = [f"{ours}/api/images?limit={PAGE}"]
@@ -138,35 +150,44 @@ async def latency(uri: str, ours: str, images: int) -> None:
             cursor = await cursor_at(uri, offset, ImageFilter(tags=tags))
             urls.append(f"{ours}/api/images?{query}limit={PAGE}&after={cursor}")
     async with importing(uri):
-        half, most = await steady(urls, STEADY_RATE, STEADY_S)
-    print(f"{STEADY_RATE}/s with an import running: p50 {half:.2f} ms, p95 {most:.2f} ms")
+        median_ms, p95_ms = await constant_rate(urls, STEADY_RATE, STEADY_S)
+    results.figures("constant rate with an import", median_ms=median_ms, p95_ms=p95_ms)
+    print(f"{STEADY_RATE}/s with an import running: median {median_ms:.2f} ms, p95 {p95_ms:.2f} ms")
 
 
-async def scaling(sides: Sides, second: Process, uri: str, offset: int) -> None:
-    """Answers a second of one process and of two, of pages that are not the same, and who takes the CPU."""
-    deep = await cursor_at(uri, offset)
-    pages = (f"/api/images?limit={PAGE}", f"/api/images?limit={PAGE}&after={deep}")
-    shares: dict[str, list[str]] = {"one": [], "two": []}
+async def scaling(sides: Sides, second: Process, uri: str, offset: int, results: Results) -> None:
+    """Responses per second of one process and of two, for two different pages, and the cores they use."""
+    late = await cursor_at(uri, offset)
+    pages = (f"/api/images?limit={PAGE}", f"/api/images?limit={PAGE}&after={late}")
+    cores: dict[str, str] = {}
 
-    async def halves(name: str, other: Process) -> float:
+    async def load_both_pages(name: str, other: Process) -> float:
         pids = [sides.ours.pid, second.pid, sides.mongod.pid]
         before, start = [cpu_s(pid) for pid in pids], time.perf_counter()
         loads = (rate(sides.ours.program.name + pages[0], 16), rate(other.program.name + pages[1], 16))
-        answers = sum(await asyncio.gather(*loads))
+        responses_per_s = sum(await asyncio.gather(*loads))
         seconds = time.perf_counter() - start
-        used = [(cpu_s(pid) - was) / seconds for pid, was in zip(pids, before, strict=True)]
-        shares[name].append("ours {:.2f} and {:.2f}, mongod {:.2f}".format(*used))
-        return answers
+        used = [(cpu_s(pid) - earlier) / seconds for pid, earlier in zip(pids, before, strict=True)]
+        cores[name] = "ours {:.2f} and {:.2f}, mongod {:.2f}".format(*used)
+        return responses_per_s
 
-    found = await in_turns({"one": lambda: halves("one", sides.ours), "two": lambda: halves("two", second)})
-    for name in found:
-        print(f"{name} at work: {found[name]:.0f}/s, cores taken by {shares[name][-1]}")
-    print(f"ratio {found['two'] / found['one']:.2f}")
+    rates = await interleaved(
+        {
+            "one process": lambda: load_both_pages("one process", sides.ours),
+            "two processes": lambda: load_both_pages("two processes", second),
+        }
+    )
+    for name, value in rates.items():
+        results.figures("scaling", **{f"{name.replace(' ', '_')}_per_s": value})
+        print(f"{name}: {value:.0f}/s, cores used: {cores[name]}")
+    ratio = rates["two processes"] / rates["one process"]
+    results.ratios("scaling", two_processes_to_one=ratio)
+    print(f"ratio {ratio:.2f}")
 
 
 @asynccontextmanager
 async def importing(uri: str) -> AsyncIterator[None]:
-    """While the block lasts, images are written."""
+    """Write images for as long as the block runs."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.lib.import_load", uri)
     try:
         yield
@@ -177,14 +198,16 @@ async def importing(uri: str) -> AsyncIterator[None]:
 
 
 async def main(folder: Path, images: int) -> None:
-    async with mongod(folder, images) as (uri, server), served(folder, uri) as processes:
+    async with mongod(folder, images) as (uri, server), api_processes(folder, uri) as processes:
         ours, sides = processes["ours"].program.name, Sides(processes["ours"], processes["baseline"], server)
-        await depth(uri, ours, images // 100)
-        await latency(uri, ours, images)
-        await throughput(sides, uri, images // 10)
-        await scaling(sides, processes["second"], uri, images // 10)
-        sizes = ", ".join(f"{memory_mb(processes[name].pid):.0f}" for name in ("ours", "second"))
-        print(f"memory of our processes after it: {sizes} MB")
+        with recorded("api_pages") as results:
+            await depth(uri, ours, images // 100, results)
+            await latency(uri, ours, images, results)
+            await throughput(sides, uri, images // 10, results)
+            await scaling(sides, processes["second"], uri, images // 10, results)
+            sizes = {name: memory_mb(processes[name].pid) for name in ("ours", "second")}
+            results.figures("memory afterwards", **{f"{name}_mb": size for name, size in sizes.items()})
+            print(f"memory of the api processes afterwards: {sizes['ours']:.0f}, {sizes['second']:.0f} MB")
 
 
 if __name__ == "__main__":
@@ -193,6 +216,6 @@ if __name__ == "__main__":
     )
     parser.add_argument("--folder", type=Path, help="keep the database here")
     parser.add_argument("--images", type=int, default=1_000_000)
-    given = parser.parse_args()
+    parsed = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        asyncio.run(main(given.folder or Path(temporary), given.images))
+        asyncio.run(main(parsed.folder or Path(temporary), parsed.images))

@@ -1,10 +1,11 @@
-"""Ways to read 30 kB from the disk cache, and what writing and evicting cost.
+"""Ways to read 30 kB from the disk cache, and the cost of a write and of an eviction.
 
-`python -m bench.suites.edge_cache`.
+`python -m bench.suites.edge_cache [--rounds 5]`.
 
-One process, 500 values, random keys, all in the kernel's memory; medians of 5 rounds, in turns.
+One process, 500 values, random keys, all in the page cache of the kernel; medians of 5 rounds, interleaved.
 """
 
+import argparse
 import asyncio
 import random
 import statistics
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import diskcache
 
+from bench.lib.results import Results, recorded
 from edge.cache import CacheEntry, DiskCache
 from edge.cache.files import CacheFiles
 from edge.cache.index import CacheIndex
@@ -32,8 +34,8 @@ def key(number: int) -> str:
     return f"v2-t1-{number:064x}-512-webp"
 
 
-async def reading(folder: Path) -> dict[str, Callable[[str], Awaitable[object]]]:
-    """The ways, each over a folder of its own with the same values."""
+async def ways_to_read(folder: Path) -> dict[str, Callable[[str], Awaitable[object]]]:
+    """The functions compared. Each reads a separate folder with the same values."""
     stored = diskcache.Cache(str(folder / "lrs"), eviction_policy="least-recently-stored")
     used = diskcache.Cache(str(folder / "lru"), eviction_policy="least-recently-used")
     ours, files = DiskCache(folder / "ours", 10**9, Metrics()), CacheFiles(folder / "ours")
@@ -49,7 +51,7 @@ async def reading(folder: Path) -> dict[str, Callable[[str], Awaitable[object]]]
     async def least_recently_used(name: str) -> object:
         return used.get(name)
 
-    async def waited_for(name: str) -> object:
+    async def waiting(name: str) -> object:
         return files.read(name, wait=True)
 
     return {
@@ -57,54 +59,62 @@ async def reading(folder: Path) -> dict[str, Callable[[str], Awaitable[object]]]
         "diskcache, inline, least recently used": least_recently_used,
         "diskcache, in a thread": lambda name: asyncio.to_thread(stored.get, name),
         "by name, in a thread": lambda name: asyncio.to_thread(files.read, name, wait=True),
-        "by name, inline, may wait": waited_for,
+        "by name, inline, may wait": waiting,
         "by name, at once or in a thread": ours.get,
     }
 
 
-async def read_rates(folder: Path) -> None:
-    ways, rates = await reading(folder), defaultdict(list)
+async def read_rates(folder: Path, rounds: int, results: Results) -> None:
+    ways, rates = await ways_to_read(folder), defaultdict(list)
     names = [key(random.randrange(VALUES)) for _ in range(GETS)]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for way, get in ways.items():
             start = time.perf_counter()
             for name in names:
                 assert await get(name) is not None
             rates[way].append(GETS / (time.perf_counter() - start))
-    for way, found in rates.items():
-        print(f"  {way:42} {statistics.median(found):9,.0f} gets/s")
+    medians = {way: statistics.median(values) for way, values in rates.items()}
+    for way, median in medians.items():
+        results.figures(way, gets_per_s=median)
+        results.ratios(way, to_diskcache_in_a_thread=median / medians["diskcache, in a thread"])
+        print(f"  {way:42} {median:9,.0f} gets/s")
 
 
-def write_costs(folder: Path) -> None:
+def write_costs(folder: Path, results: Results) -> None:
     entry = CacheEntry("image/webp", BODY)
-    roomy, full = CacheIndex(folder / "roomy", 10**9), CacheIndex(folder / "full", 5_000_000)
+    large, full = CacheIndex(folder / "large", 10**9), CacheIndex(folder / "full", 5_000_000)
     for number in range(200):
         full.add(key(number), entry)
         full.evict()
-    for name, ledger in (("room for all", roomy), ("full, evicting", full)):
-        took, evicting, evicted = [], [], 0
+    for name, index in (("write, below the limit", large), ("write, at the limit, with eviction", full)):
+        put_s, evict_s, evicted = [], [], 0
         for number in range(1000, 1000 + PUTS):
             start = time.perf_counter()
-            ledger.add(key(number), entry)
-            entered = time.perf_counter()
-            gone = ledger.evict()
-            took.append(entered - start)
-            if gone:
-                evicting.append((time.perf_counter() - entered) / gone)
-                evicted += gone
-        text = f"  {name:42} put {statistics.median(took) * 1e6:6,.0f} us"
-        if evicting:
-            text += f", {evicted} evicted at {statistics.median(evicting) * 1e6:,.0f} us each"
+            index.add(key(number), entry)
+            added = time.perf_counter()
+            count = index.evict()
+            put_s.append(added - start)
+            if count:
+                evict_s.append((time.perf_counter() - added) / count)
+                evicted += count
+        text = f"  {name:42} put {statistics.median(put_s) * 1e6:6,.0f} us"
+        results.figures(name, put_us=statistics.median(put_s) * 1e6)
+        if evict_s:
+            results.figures(name, evict_us=statistics.median(evict_s) * 1e6)
+            text += f", {evicted} evicted at {statistics.median(evict_s) * 1e6:,.0f} us each"
         print(text)
-        ledger.close()
+        index.close()
 
 
 async def main() -> None:
-    with tempfile.TemporaryDirectory() as text:
+    parser = argparse.ArgumentParser(description="Reads, writes and evictions of the disk cache.")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of reads (%(default)s)")
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as text, recorded("edge_cache") as results:
         print("reads, 30 kB:")
-        await read_rates(Path(text))
+        await read_rates(Path(text), rounds, results)
         print("writes, 30 kB:")
-        write_costs(Path(text))
+        write_costs(Path(text), results)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Originals through the edge beside the S3 server asked directly.
+"""Originals through the edge, compared with direct requests to the S3 server.
 
 `python -m bench.suites.edge_ranges [minio|seaweedfs]`.
 
-One original of 500 MB, all sides in turns: the first byte of random ranges of 64 KB, one at a time
-and 8 at once, whole-file throughput, and the edge's memory while 20 clients read it at once. Beside the
-edge stands the least that aiohttp's server with aiohttp's client can do (`bench/peers/aiohttp_relay.py`).
+One original of 500 MB, all sides interleaved: time to first byte of random ranges of 64 KB, sequential and
+with 8 clients, throughput of the whole file, and the edge's memory while 20 clients read the file. The third
+side is the minimum for aiohttp's server with aiohttp's client (`bench/peers/aiohttp_relay.py`).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.lib.results import Results, recorded
 from bench.peers import variant_servers
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Bucket, Content, FileFacts, Picture
@@ -34,13 +35,16 @@ SIZE = 500 << 20
 BLOCK = 4 << 20
 RANGE = 64 << 10
 ROUNDS = 6
-ALONE, TOGETHER = 200, 100
+SEQUENTIAL, CONCURRENT = 200, 100
 CLIENTS = 20
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A server and the target under which it has the original."""
+    """A server, and the request target of the original there."""
 
     name: str
     host: str
@@ -48,8 +52,10 @@ class Side:
     target: str
 
 
-async def get(side: Side, span: str, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> float:
-    """Seconds to the first byte of the body; the rest of it is read."""
+async def first_byte(
+    side: Side, span: str, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+) -> float:
+    """Seconds to the first byte of the body; then reads the rest."""
     reader, writer = connection
     start = time.perf_counter()
     field = f"Range: {span}\r\n" if span else ""
@@ -66,33 +72,33 @@ async def get(side: Side, span: str, connection: tuple[asyncio.StreamReader, asy
     return first
 
 
-async def connected(side: Side) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect(side: Side) -> Connection:
     return await asyncio.open_connection(side.host, side.port, limit=1 << 20)
 
 
 async def first_bytes(side: Side, number: int) -> list[float]:
-    """First bytes of random ranges, one after the other."""
-    connection = await connected(side)
-    found = []
+    """Times to first byte of random ranges, sequentially over one connection."""
+    connection = await connect(side)
+    times = []
     for _ in range(number):
         first = random.randrange(SIZE - RANGE)
-        found.append(await get(side, f"bytes={first}-{first + RANGE - 1}", connection))
+        times.append(await first_byte(side, f"bytes={first}-{first + RANGE - 1}", connection))
     connection[1].close()
-    return found
+    return times
 
 
-async def alone(side: Side) -> list[float]:
-    return await first_bytes(side, ALONE)
+async def sequential(side: Side) -> list[float]:
+    return await first_bytes(side, SEQUENTIAL)
 
 
-async def together(side: Side) -> list[float]:
-    """The same, 8 at once."""
-    lists = await asyncio.gather(*(first_bytes(side, TOGETHER) for _ in range(8)))
-    return [one for found in lists for one in found]
+async def concurrent(side: Side) -> list[float]:
+    """The same with 8 clients."""
+    clients = await asyncio.gather(*(first_bytes(side, CONCURRENT) for _ in range(8)))
+    return [time_s for times in clients for time_s in times]
 
 
 async def throughput(side: Side) -> float:
-    """MB a second of the whole original, as curl takes it."""
+    """MB per second of the whole original, read by curl."""
     url = f"http://{side.host}:{side.port}{side.target}"
     curl = await asyncio.create_subprocess_exec(
         "curl", "-sf", "-o", "/dev/null", "-w", "%{time_total}", url, stdout=asyncio.subprocess.PIPE
@@ -107,22 +113,22 @@ async def whole(side: Side) -> list[float]:
 
 
 async def memory(edge: Side, pid: int) -> tuple[int, int]:
-    """Proportional set size of the edge in MB, at rest and the highest while 20 clients read all."""
-    rest = highest = pss(pid)
+    """Proportional set size of the edge in MB: idle, and the peak while 20 clients read the original."""
+    idle = peak = pss(pid)
     clients = [asyncio.create_task(throughput(edge)) for _ in range(CLIENTS)]
     while not all(client.done() for client in clients):
-        highest = max(highest, pss(pid))
+        peak = max(peak, pss(pid))
         await asyncio.sleep(0.05)
     await asyncio.gather(*clients)
-    return rest, highest
+    return idle, peak
 
 
 def pss(pid: int) -> int:
     return int(Path(f"/proc/{pid}/smaps_rollup").read_text().split("Pss:")[1].split()[0]) // 1024
 
 
-async def stored(settings: CommonSettings, folder: Path) -> tuple[Content, str]:
-    """Store a large original; its content, and a URL of the store for it."""
+async def store_original(settings: CommonSettings, folder: Path) -> tuple[Content, str]:
+    """Store a large original; its content, and a pre-signed URL of the store for it."""
     path, digest = folder / "original", hashlib.sha256()
     with path.open("wb") as out:
         for _ in range(SIZE // BLOCK):
@@ -151,32 +157,53 @@ def side_of(name: str, url: str) -> Side:
     return Side(name, parts.hostname or "", parts.port or 80, target)
 
 
-async def in_turns(
+async def interleaved(
     sides: Sequence[Side], measure: Callable[[Side], Awaitable[list[float]]]
 ) -> dict[str, list[float]]:
-    """All that was measured, by name of the side. Each round begins with another side.
+    """The measured values by name of the side. Each round begins with another side.
 
-    A round before these counts for nothing: connections are made in it, code is met for the first
-    time, and the disk is still busy with the original.
+    The first round is a warm-up and is not counted: it opens connections and loads code, and the disk may
+    still be writing the original.
     """
-    found: dict[str, list[float]] = {side.name: [] for side in sides}
+    values: dict[str, list[float]] = {side.name: [] for side in sides}
     for side in sides:
         await measure(side)
     for number in range(ROUNDS):
         first = number % len(sides)
         for side in (*sides[first:], *sides[:first]):
-            found[side.name] += await measure(side)
-    return found
+            values[side.name] += await measure(side)
+    return values
 
 
-def show(what: str, found: dict[str, list[float]], scale: float, unit: str) -> None:
-    medians = {name: statistics.median(values) for name, values in found.items()}
-    for name, values in found.items():
-        p95 = statistics.quantiles(values, n=20)[-1]
-        print(f"{what}, {name}: median {medians[name] * scale:.2f} {unit}, p95 {p95 * scale:.2f} {unit}")
+def report(name: str, values: dict[str, list[float]], scale: float, unit: str, results: Results) -> None:
+    """Print and record the medians of all sides, and their ratios to the last one, the direct requests."""
+    medians = {side: statistics.median(times) * scale for side, times in values.items()}
+    suffix = unit.lower().replace("/", "_per_")
+    for side, times in values.items():
+        p95 = statistics.quantiles(times, n=20)[-1] * scale
+        results.figures(
+            name, **{f"{_key(side)}_median_{suffix}": medians[side], f"{_key(side)}_p95_{suffix}": p95}
+        )
+        print(f"{name}, {side}: median {medians[side]:.2f} {unit}, p95 {p95:.2f} {unit}")
     *others, direct = medians
-    for name in others:
-        print(f"{what}: {name} / {direct} {medians[name] / medians[direct]:.2f}")
+    for side in others:
+        ratio = medians[side] / medians[direct]
+        results.ratios(name, **{f"{_key(side)}_to_{_key(direct)}": ratio})
+        print(f"{name}: {side} / {direct} {ratio:.2f}")
+
+
+def _key(side: str) -> str:
+    return side.replace(" ", "_")
+
+
+async def measure_all(edge: Side, relay: Side, direct: Side, edge_pid: int, results: Results) -> None:
+    sides = (edge, relay, direct)
+    report("first byte alone", await interleaved(sides, sequential), 1e3, "ms", results)
+    report("first byte, 8 clients", await interleaved(sides, concurrent), 1e3, "ms", results)
+    report("whole original", await interleaved((edge, direct), whole), 1, "MB/s", results)
+    idle, peak = await memory(edge, edge_pid)
+    results.figures("memory of the edge", idle_mb=idle, peak_mb=peak)
+    print(f"memory of the edge: {idle} MB idle, {peak} MB with {CLIENTS} clients reading the original")
 
 
 async def main(kind: str) -> None:
@@ -185,24 +212,13 @@ async def main(kind: str) -> None:
         servers = Servers(folder / "servers")
         try:
             values: dict[str, Any] = {"mongo_uri": servers.mongo_uri(), **servers.s3(kind).settings}
-            content, url = await stored(CommonSettings(**values), folder)
+            content, url = await store_original(CommonSettings(**values), folder)
             async with edge_process(values, folder) as running, variant_servers.relay(url) as relayed:
                 edge = side_of("edge", f"{running.url}/media/{content}/original")
                 relay, direct = side_of("bare relay", relayed), side_of("direct", url)
-                sides = (edge, relay, direct)
                 print(f"S3 server: {kind}")
-                show(
-                    "first byte alone",
-                    await in_turns(sides, lambda side: first_bytes(side, ALONE)),
-                    1e3,
-                    "ms",
-                )
-                show("first byte, 8 at once", await in_turns(sides, together), 1e3, "ms")
-                show("whole", await in_turns((edge, direct), whole), 1, "MB/s")
-                rest, highest = await memory(edge, running.pid)
-                print(
-                    f"memory of the edge: {rest} MB at rest, {highest} MB with {CLIENTS} clients reading all"
-                )
+                with recorded("edge_ranges") as results:
+                    await measure_all(edge, relay, direct, running.pid, results)
         finally:
             servers.close()
 

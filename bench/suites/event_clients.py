@@ -1,8 +1,8 @@
-"""What a listening client costs: `python -m bench.suites.event_clients`.
+"""Cost of a client of the event stream: `python -m bench.suites.event_clients`.
 
-5,000 clients hold `GET /api/events` of one api process and do nothing. Printed are the memory of
-the process for each, beside that of the barest aiohttp handler that holds as many connections
-open, and the time from a write to the catalog until all clients have been told of it.
+5,000 idle clients hold `GET /api/events` of one api process open. Measures the memory of the process per
+client, compared with a minimal aiohttp handler that holds as many connections open, and the time from a write
+to the catalog until all clients have received the event.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from bench.lib.results import Results, recorded
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Content, FileFacts, Library, Picture
 from tagify.runtime.connections import connection_limit
@@ -27,17 +28,18 @@ from tests.support.servers import Servers
 from tests.support.waiting import until
 
 CLIENTS = 5_000
-AT_ONCE = 100
+CONCURRENT = 100
 WRITES = 5
 REQUEST = b"GET /api/events HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n"
 
 
-async def bare(_: web.Request) -> web.StreamResponse:
-    """The peer: a connection that is held open, and nothing else."""
-    return web.Response(text="unused")
+async def alive(_: web.Request) -> web.StreamResponse:
+    """Answers when the peer has started."""
+    return web.Response(text="alive")
 
 
 async def hold(request: web.Request) -> web.StreamResponse:
+    """Begin an event stream and never send an event."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     await response.write(b"retry: 2000\n\n")
@@ -48,7 +50,7 @@ async def hold(request: web.Request) -> web.StreamResponse:
 def peer(port: int) -> None:
     connection_limit(2 * CLIENTS)
     app = web.Application()
-    app.add_routes([web.get("/api/events", hold), web.get("/livez", bare)])
+    app.add_routes([web.get("/api/events", hold), web.get("/livez", alive)])
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
 
 
@@ -87,28 +89,30 @@ async def connect(port: int) -> socket.socket:
     received = b""
     while b"retry:" not in received:
         if not (more := await loop.sock_recv(client, 4096)):
-            raise ConnectionError(f"the service ended the stream before it greeted: {received!r}")
+            raise ConnectionError(f"the service ended the stream before its first line: {received!r}")
         received += more
     return client
 
 
-async def clients(port: int, number: int) -> list[socket.socket]:
-    found: list[socket.socket] = []
-    while len(found) < number:
-        found += await asyncio.gather(*(connect(port) for _ in range(min(AT_ONCE, number - len(found)))))
-    return found
+async def connect_clients(port: int, number: int) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    while len(sockets) < number:
+        sockets += await asyncio.gather(
+            *(connect(port) for _ in range(min(CONCURRENT, number - len(sockets))))
+        )
+    return sockets
 
 
 async def memory(pid: int, port: int) -> tuple[float, list[socket.socket]]:
-    """Kilobytes for each client, and the clients."""
-    first = await clients(port, AT_ONCE)
+    """Resident memory per client in kB, and the clients."""
+    first = await connect_clients(port, CONCURRENT)
     before = resident_kb(pid)
-    rest = await clients(port, CLIENTS)
+    rest = await connect_clients(port, CLIENTS)
     await asyncio.sleep(1)
     return (resident_kb(pid) - before) / CLIENTS, first + rest
 
 
-async def told(client: socket.socket) -> None:
+async def received_event(client: socket.socket) -> None:
     received = b""
     while b"image.added" not in received:
         if not (more := await asyncio.get_running_loop().sock_recv(client, 65536)):
@@ -117,8 +121,8 @@ async def told(client: socket.socket) -> None:
 
 
 async def fan_out(catalog: Catalog, library: Library, listeners: list[socket.socket], number: int) -> float:
-    """Seconds from a write until all have been told."""
-    waiting = [asyncio.create_task(told(client)) for client in listeners]
+    """Seconds from a write until all clients have received the event."""
+    waits = [asyncio.create_task(received_event(client)) for client in listeners]
     await asyncio.sleep(0.5)
     start = time.perf_counter()
     content = Content(f"{number + 1:064x}")
@@ -126,7 +130,7 @@ async def fan_out(catalog: Catalog, library: Library, listeners: list[socket.soc
     await catalog.images.write(
         [UpsertImage(library.id, file, content, Picture("image/jpeg", 600, 400, b"\1"))]
     )
-    await asyncio.gather(*waiting)
+    await asyncio.gather(*waits)
     return time.perf_counter() - start
 
 
@@ -134,29 +138,35 @@ async def main() -> None:
     connection_limit(2 * CLIENTS)
     port = find_free_ports(1, start=29_000)
     async with process(port, "-m", "bench.suites.event_clients", str(port)) as bare_process:
-        floor, held = await memory(bare_process.pid, port)
-        for client in held:
+        bare_kb, sockets = await memory(bare_process.pid, port)
+        for client in sockets:
             client.close()
     with tempfile.TemporaryDirectory() as folder:
         servers = Servers(Path(folder))
         try:
-            await with_api(servers.mongo_uri(), floor)
+            with recorded("event_clients") as results:
+                await measure_api(servers.mongo_uri(), bare_kb, results)
         finally:
             servers.close()
 
 
-async def with_api(uri: str, floor: float) -> None:
+async def measure_api(uri: str, bare_kb: float, results: Results) -> None:
     port = find_free_ports(1, start=29_000)
     variables = {"TAGIFY_MONGO_URI": uri, "TAGIFY_API_PORT": str(port)}
     async with process(port, "-m", "api", **variables) as api:
-        each, listeners = await memory(api.pid, port)
-        print(f"memory for each of {CLIENTS} idle clients: {each:.1f} kB; of a bare handler: {floor:.1f} kB")
+        api_kb, listeners = await memory(api.pid, port)
+        print(
+            f"memory per client, {CLIENTS} idle clients: api {api_kb:.1f} kB; bare handler {bare_kb:.1f} kB"
+        )
         catalog = Catalog(CommonSettings(mongo_uri=uri))
         library = await catalog.libraries.create("Bench", "/srv/bench")
         times = [await fan_out(catalog, library, listeners, number) for number in range(WRITES)]
         await catalog.close()
-        print(f"from a write until all were told: median {statistics.median(times):.2f} s")
-        print(f"the api's whole memory: {resident_kb(api.pid) / 1024:.0f} MB")
+        fan_out_s, api_mb = statistics.median(times), resident_kb(api.pid) / 1024
+        results.figures("5,000 clients", api_kb=api_kb, bare_kb=bare_kb, fan_out_s=fan_out_s, api_mb=api_mb)
+        results.ratios("5,000 clients", api_to_bare_memory=api_kb / bare_kb)
+        print(f"from a write until all clients have the event: median {fan_out_s:.2f} s")
+        print(f"memory of the api process: {api_mb:.0f} MB")
         for client in listeners:
             client.close()
 

@@ -1,9 +1,9 @@
-"""NGINX in front, in figures: `python -m bench.suites.nginx_cache`.
+"""NGINX's cache in front of the edge: `python -m bench.suites.nginx_cache`.
 
-Warm hits a second through our configuration, with its access log, beside the same nginx serving the
-same bytes as a static file, from a plain `proxy_cache` without a log, and from one with nginx's own
-log; interleaved, medians of several rounds. And the share of media requests that reach the edge in
-a browse of 10,000 thumbs seen twice.
+Warm hits per second with Tagify's configuration and its access log, compared with the same nginx serving the
+same bytes as a static file, from a plain `proxy_cache` without a log, and from one with nginx's default log;
+interleaved, medians of several rounds. Also the share of requests that reach the edge when 10,000 thumbs are
+browsed twice.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from bench.lib.results import Results, recorded
 from tagify.deploy.nginx import render
 from tagify.servers.ports import accepts_connections
 from tagify.servers.process import Process, Program
@@ -27,7 +28,7 @@ SECONDS = 3
 THUMB = os.urandom(20_000)
 CONTENT = "ab" * 32
 THUMBS = 10_000
-AT_ONCE = 32
+CONCURRENT = 32
 
 PEERS = """
 proxy_cache_path "{folder}/plain" levels=1:2 keys_zone=plain:16m max_size=1g use_temp_path=off;
@@ -65,25 +66,25 @@ async def rate(port: int) -> float:
     wrk = await asyncio.create_subprocess_exec(
         "wrk", "-t1", "-c32", f"-d{SECONDS}s", url, stdout=asyncio.subprocess.PIPE
     )
-    out = (await wrk.communicate())[0].decode()
-    assert "Non-2xx" not in out
-    found = re.search(r"Requests/sec: +([\d.]+)", out)
-    assert found, out
-    return float(found[1])
+    output = (await wrk.communicate())[0].decode()
+    assert "Non-2xx" not in output
+    match = re.search(r"Requests/sec: +([\d.]+)", output)
+    assert match, output
+    return float(match[1])
 
 
 async def browse(port: int) -> None:
-    """Each of the thumbs once, in the order of a page."""
+    """Request each thumb once, in order."""
     numbers = iter(range(THUMBS))
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
 
-        async def look() -> None:
+        async def client() -> None:
             for number in numbers:
-                async with session.get(f"/media/{number:064x}/320.webp") as answer:
-                    assert answer.status == 200
-                    await answer.read()
+                async with session.get(f"/media/{number:064x}/320.webp") as response:
+                    assert response.status == 200
+                    await response.read()
 
-        await asyncio.gather(*(look() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(client() for _ in range(CONCURRENT)))
 
 
 def configured(folder: Path, port: int) -> Path:
@@ -105,7 +106,7 @@ def configured(folder: Path, port: int) -> Path:
 
 async def main() -> None:
     assert NGINX_BINARY is not None
-    with tempfile.TemporaryDirectory() as text:
+    with tempfile.TemporaryDirectory() as text, recorded("nginx_cache") as results:
         folder, port = Path(text), 26_500
         folder.chmod(0o755)
         config = configured(folder, port)
@@ -118,31 +119,34 @@ async def main() -> None:
                 )
             )
             try:
-                await warm_hits(port)
+                await warm_hits(port, results)
                 edge.request_counts.clear()
                 await browse(port)
                 await browse(port)
                 share = sum(edge.request_counts.values()) / (2 * THUMBS)
-                print(f"{THUMBS} thumbs seen twice: {share:.0%} of the requests reached the edge")
+                results.ratios("thumbs browsed twice", edge_to_all_requests=share)
+                print(f"{THUMBS} thumbs browsed twice: {share:.0%} of the requests reached the edge")
             finally:
                 await front.stop()
 
 
-async def warm_hits(port: int) -> None:
+async def warm_hits(port: int, results: Results) -> None:
     sides = {
         "Tagify": port,
         "a static file, no log": port + 1,
         "plain proxy_cache, no log": port + 2,
-        "plain proxy_cache, nginx's own log": port + 3,
+        "plain proxy_cache, default log": port + 3,
     }
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    rates: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(ROUNDS + 1):
-        for name, place in sides.items():
-            figure = await rate(place)
-            if number:  # the first round warms up
-                found[name].append(figure)
-    medians = {name: statistics.median(figures) for name, figures in found.items()}
+        for name, side_port in sides.items():
+            hits_per_s = await rate(side_port)
+            if number:  # the first round is a warm-up
+                rates[name].append(hits_per_s)
+    medians = {name: statistics.median(values) for name, values in rates.items()}
     for name, median in medians.items():
+        results.figures(name, hits_per_s=median)
+        results.ratios(name, tagify_to_this=medians["Tagify"] / median)
         print(f"warm hits, 20 kB, 32 connections, {name}: {median:,.0f}/s ({medians['Tagify'] / median:.2f})")
 
 

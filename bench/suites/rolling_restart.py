@@ -1,9 +1,7 @@
-"""A rolling restart under load, in figures.
+"""A rolling restart under load: `python -m bench.suites.rolling_restart` (as root; boots a throwaway host).
 
-`python -m bench.suites.rolling_restart` (as root; boots a throwaway host).
-
-Prints how long `tagify restart` takes for all services, and how many requests were made and
-failed while it ran: lists, tags and originals by wrk, through NGINX.
+Measures the duration of `tagify restart` for all services, and the number of requests made and failed
+meanwhile: lists, tags and originals, by wrk through NGINX.
 """
 
 import asyncio
@@ -13,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.lib.results import Results, recorded
 from tests.deploy.conftest import MAKE_INSTALL, SITE
 from tests.support import pictures, release
 from tests.support.throwaway_host import ThrowawayHost, throwaway_host, unsupported_reason
@@ -20,7 +19,7 @@ from tests.support.throwaway_host import ThrowawayHost, throwaway_host, unsuppor
 IMAGES = 200
 
 
-async def measure(host: ThrowawayHost) -> None:
+async def measure(host: ThrowawayHost, results: Results) -> None:
     body = '{"path": "/srv/photos"}'
     host.shell("echo TAGIFY_NGINX_REQUESTS_PER_S=1000000 >> /etc/tagify/tagify.env")
     host.run("/usr/local/bin/tagify", "install", "--with-servers")
@@ -32,20 +31,22 @@ async def measure(host: ThrowawayHost) -> None:
     await asyncio.sleep(5)
     start = time.monotonic()
     await asyncio.to_thread(host.run, "/usr/local/bin/tagify", "restart")
-    print(f"rolling restart of five services: {time.monotonic() - start:.1f} s")
-    asked = failed = 0
+    seconds = time.monotonic() - start
+    print(f"rolling restart of five services: {seconds:.1f} s")
+    requests = failed = 0
     for load in loads:
-        out = (await load.communicate())[0].decode()
-        asked += int(re.findall(r"(\d+) requests in", out)[0])
-        failed += sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", out)))
-        for errors in re.findall(r"Socket errors: (.*)", out):
+        output = (await load.communicate())[0].decode()
+        requests += int(re.findall(r"(\d+) requests in", output)[0])
+        failed += sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", output)))
+        for errors in re.findall(r"Socket errors: (.*)", output):
             failed += sum(map(int, re.findall(r"\d+", errors)))
-    print(f"requests meanwhile: {asked:,}, failed: {failed}")
+    results.figures("tagify restart", seconds=seconds, requests=requests, failed=failed)
+    print(f"requests meanwhile: {requests:,}, failed: {failed}")
 
 
 def main() -> None:
-    if why := unsupported_reason():
-        print(f"no rolling restart is measured: {why}")
+    if reason := unsupported_reason():
+        print(f"the rolling restart is not measured: {reason}")
         return
     folder = Path(tempfile.mkdtemp())
     try:
@@ -58,7 +59,8 @@ def main() -> None:
             (library / f"{number}.jpg").write_bytes(pictures.jpeg(1600, 1200, seed=number))
         with throwaway_host(folder / "box", rootfs) as host:
             host.shell(MAKE_INSTALL, timeout_s=300)
-            asyncio.run(measure(host))
+            with recorded("rolling_restart") as results:
+                asyncio.run(measure(host, results))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

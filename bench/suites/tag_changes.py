@@ -1,7 +1,7 @@
-"""A change of 10,000 images, in transactions of 500 and in one: `python -m bench.suites.tag_changes`.
+"""A tag change of 10,000 images, in transactions of 500 and in one: `python -m bench.suites.tag_changes`.
 
-Alone, and beside 15 clients that change single images of the same ones by the same tags all the time.
-Both sides in one run, interleaved; medians in seconds.
+Alone, and with 15 clients that continuously change the same tags of single images among them. Both ways
+interleaved; medians in seconds.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bench.lib.results import Results, recorded
 from tagify.catalog import Catalog
 from tagify.catalog.tags import repository
 from tagify.concurrency.tasks import cancel_and_wait
@@ -30,54 +31,58 @@ SIDES = {"transactions of 500": 500, "one transaction": IMAGES}
 
 
 async def bulk(catalog: Catalog, ids: list[ImageId], chunk: int, number: int) -> float:
-    """Seconds that it took; the deadline where it did not come through."""
+    """Duration of the change in seconds; the deadline if the change exceeded it."""
     repository.BATCH = chunk  # type: ignore[attr-defined]
     start = time.monotonic()
     try:
         await catalog.tags.change(ids, [f"bulk {number}"], ["sea", f"bulk {number - 1}"])
     except Unavailable:
-        print("not through within its deadline")
+        print("the change exceeded its deadline")
     return time.monotonic() - start
 
 
 @asynccontextmanager
 async def storm(catalog: Catalog, ids: list[ImageId]) -> AsyncIterator[list[int]]:
-    """Clients that change one image each, again and again; yields how many changes they made."""
-    made = [0]
+    """Clients that repeatedly change one image each; yields their number of changes, in a list."""
+    changes = [0]
 
     async def client(number: int) -> None:
         dice = random.Random(number)
         while True:
             tags = dice.sample(["sea", "sun", "other"], 2)
             await catalog.tags.change([dice.choice(ids)], tags[:1], tags[1:])
-            made[0] += 1
+            changes[0] += 1
 
     tasks = [asyncio.create_task(client(number)) for number in range(CLIENTS)]
-    yield made
+    yield changes
     await cancel_and_wait(*tasks)
 
 
 def sides(number: int) -> list[tuple[str, int]]:
-    """Either comes first in turn, so that each puts the tags on and takes them off."""
+    """Both ways, in alternating order, so that each adds the tags and removes them."""
     return list(SIDES.items())[:: 1 if number % 2 else -1]
 
 
-async def measure(catalog: Catalog) -> None:
+async def measure(catalog: Catalog, results: Results) -> None:
     library = await catalog.libraries.create("Bench", "/srv/bench")
     ids = await insert_images(catalog, library, IMAGES)
-    turn = itertools.count()
-    for name in ("alone", f"beside {CLIENTS} clients"):
+    numbers = itertools.count()
+    for name in ("alone", f"with {CLIENTS} clients"):
         times: dict[str, list[float]] = {side: [] for side in SIDES}
         for number in range(ROUNDS * 2):
             for side, chunk in sides(number):
                 if name == "alone":
-                    times[side].append(await bulk(catalog, ids, chunk, next(turn)))
+                    times[side].append(await bulk(catalog, ids, chunk, next(numbers)))
                     continue
-                async with storm(catalog, ids) as made:
-                    times[side].append(await bulk(catalog, ids, chunk, next(turn)))
-                    print(f"  {side}: {times[side][-1]:.2f} s, {made[0]} changes beside it")
-        for side, found in times.items():
-            print(f"{name}, {side}: median {statistics.median(found):.2f} s, worst {max(found):.2f} s")
+                async with storm(catalog, ids) as changes:
+                    times[side].append(await bulk(catalog, ids, chunk, next(numbers)))
+                    print(f"  {side}: {times[side][-1]:.2f} s, {changes[0]} changes by the clients")
+        for side, values in times.items():
+            median, slowest = statistics.median(values), max(values)
+            results.figures(f"{name}, {side}", median_s=median, max_s=slowest)
+            print(f"{name}, {side}: median {median:.2f} s, max {slowest:.2f} s")
+        chunked, single = (statistics.median(times[side]) for side in SIDES)
+        results.ratios(name, transactions_of_500_to_one=chunked / single)
     await assert_counts_exact(catalog)
 
 
@@ -88,7 +93,8 @@ async def main() -> None:
         catalog = Catalog(CommonSettings(mongo_uri=uri, mongo_database="bench"))
         try:
             await catalog.ensure_indexes()
-            await measure(catalog)
+            with recorded("tag_changes") as results:
+                await measure(catalog, results)
         finally:
             await catalog.close()
             await asyncio.to_thread(servers.close)
