@@ -1,6 +1,6 @@
-"""Logs to standard error: one JSON object a line for machines, or text for a terminal.
+"""Logs on standard error: one JSON object per line, or text for a terminal.
 
-Fields beyond the message are given as `extra={"fields": {...}}`; `fields(...)` writes that.
+Structured fields are passed as `extra=fields(key=value)`.
 """
 
 import logging
@@ -12,16 +12,16 @@ from typing import Any
 import orjson
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request that this task answers, which every line logged for it carries; empty outside one."""
+"""The id of the current request, added to each line that its task logs; empty outside of a request."""
 
 
 def fields(**values: object) -> dict[str, Any]:
-    """The `extra` argument of a log call that carries these fields."""
+    """The `extra` argument of a log call with these fields."""
     return {"fields": values}
 
 
 class JsonFormatter(logging.Formatter):
-    """Time (UTC, RFC 3339), level, service, message, the fields, and the trace where there is one."""
+    """Time (UTC, RFC 3339), level, service, logger, message, fields, and the traceback of an exception."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -34,17 +34,17 @@ class JsonFormatter(logging.Formatter):
             "service": self._service,
             "logger": record.name,
             "message": record.getMessage(),
-            **_request(),
+            **_request_field(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        # A path may hold bytes that are no Unicode; a log line that cannot be written helps nobody.
+        # A path may contain bytes that are not valid Unicode; they are escaped, so that the line is written.
         return orjson.dumps(_printable(line), default=str).decode()
 
 
 class TextFormatter(logging.Formatter):
-    """`12:00:00.123 warning api message key=value` for people."""
+    """`12:00:00.123 warning api message key=value`, for a terminal."""
 
     def __init__(self, service: str) -> None:
         super().__init__(datefmt="%H:%M:%S")
@@ -52,7 +52,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         extra = "".join(
-            f" {key}={value!r}" for key, value in (getattr(record, "fields", {}) | _request()).items()
+            f" {key}={value!r}" for key, value in (getattr(record, "fields", {}) | _request_field()).items()
         )
         time = f"{self.formatTime(record, self.datefmt)}.{int(record.msecs):03}"
         text = f"{time} {record.levelname.lower():7} {self._service:6} {record.getMessage()}{extra}"
@@ -62,7 +62,7 @@ class TextFormatter(logging.Formatter):
 
 
 def configure_logging(service: str, level: str, style: str) -> None:
-    """Send all logs of this process to standard error in the given style (`json` or `text`)."""
+    """Log to standard error at this level, in the style `json` or `text`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service) if style == "json" else TextFormatter(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
@@ -70,9 +70,9 @@ def configure_logging(service: str, level: str, style: str) -> None:
         logging.getLogger(noisy).setLevel("WARNING")
 
 
-def _request() -> dict[str, str]:
-    name = request_id.get()
-    return {"request": name} if name else {}
+def _request_field() -> dict[str, str]:
+    current_id = request_id.get()
+    return {"request": current_id} if current_id else {}
 
 
 def _printable(value: Any) -> Any:
