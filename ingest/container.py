@@ -72,41 +72,10 @@ class Container:
         self.threads = ThreadPool("files", STAT_THREADS)
         self.leases = HeldLeases()
         self.registry = LibraryRegistry(self.catalog, self.leases)
-        self.batch_writer = BatchWriter(
-            self.catalog,
-            metrics,
-            batch_size=settings.ingest_batch_size,
-            wait_s=settings.ingest_batch_ms / 1000,
-            leases=self.leases,
-        )
-        presence = FilePresence(self.registry)
-        importer = Importer(
-            self.store,
-            CatalogContentLookup(self.catalog, presence, self.threads),
-            decode_bytes=settings.ingest_decode_mb * 1_000_000,
-            max_pixels=settings.max_pixels,
-        )
-        self.pipeline = Pipeline(importer, self.batch_writer, metrics, _limits(settings))
-        services = ProcessServices(
-            settings,
-            self.catalog,
-            presence,
-            self.threads,
-            self.watcher,
-            self.pipeline,
-            self.batch_writer,
-            metrics.counter(
-                "ingest_events_lost_total", "Losses of inotify events, each followed by a rescan."
-            ),
-        )
-        self.supervisor = LibrarySupervisor(
-            self.catalog,
-            registry=self.registry,
-            leases=self.leases,
-            build_worker=partial(build_library_worker, services),
-            remover=LibraryRemover(self.catalog, self.store, mark_age_s=MARK_AGE_S),
-            suspended=metrics.gauge("ingest_libraries_suspended", "Suspended libraries."),
-        )
+        self.presence = FilePresence(self.registry)
+        self.batch_writer = self._build_batch_writer(settings, metrics)
+        self.pipeline = self._build_pipeline(settings, metrics)
+        self.supervisor = self._build_supervisor(settings, metrics)
         self.gc_loop = GcLoop(
             _garbage_collector(settings, self.catalog, self.store), metrics, settings.ingest_sweep_s
         )
@@ -130,6 +99,48 @@ class Container:
         await self.threads.close()
         await self.store.close()
         await self.catalog.close()
+
+    def _build_batch_writer(self, settings: IngestSettings, metrics: Metrics) -> BatchWriter:
+        return BatchWriter(
+            self.catalog,
+            metrics,
+            batch_size=settings.ingest_batch_size,
+            wait_s=settings.ingest_batch_ms / 1000,
+            leases=self.leases,
+        )
+
+    def _build_pipeline(self, settings: IngestSettings, metrics: Metrics) -> Pipeline:
+        decode_bytes = settings.ingest_decode_mb * 1_000_000
+        importer = Importer(
+            self.store,
+            CatalogContentLookup(self.catalog, self.presence, self.threads),
+            decode_bytes=decode_bytes,
+            max_pixels=settings.max_pixels,
+        )
+        limits = PipelineLimits(settings.ingest_workers, settings.ingest_queue_size, decode_bytes)
+        return Pipeline(importer, self.batch_writer, metrics, limits)
+
+    def _build_supervisor(self, settings: IngestSettings, metrics: Metrics) -> LibrarySupervisor:
+        services = ProcessServices(
+            settings,
+            self.catalog,
+            self.presence,
+            self.threads,
+            self.watcher,
+            self.pipeline,
+            self.batch_writer,
+            metrics.counter(
+                "ingest_events_lost_total", "Losses of inotify events, each followed by a rescan."
+            ),
+        )
+        return LibrarySupervisor(
+            self.catalog,
+            registry=self.registry,
+            leases=self.leases,
+            build_worker=partial(build_library_worker, services),
+            remover=LibraryRemover(self.catalog, self.store, mark_age_s=MARK_AGE_S),
+            suspended=metrics.gauge("ingest_libraries_suspended", "Suspended libraries."),
+        )
 
 
 def build_library_worker(services: ProcessServices, record: LibraryRecord) -> LibraryWorker:
@@ -200,12 +211,4 @@ def _garbage_collector(settings: IngestSettings, catalog: Catalog, store: Object
         store,
         missing_for=timedelta(days=settings.ingest_forget_days),
         orphan_age=timedelta(seconds=settings.ingest_sweep_grace_s),
-    )
-
-
-def _limits(settings: IngestSettings) -> PipelineLimits:
-    return PipelineLimits(
-        workers=settings.ingest_workers,
-        queue_size=settings.ingest_queue_size,
-        decode_bytes=settings.ingest_decode_mb * 1_000_000,
     )

@@ -64,7 +64,7 @@ class LibraryRecord:
         return self._library.state is LibraryState.SUSPENDED
 
     def refresh(self, library: Library) -> None:
-        """Store what the catalog holds now.
+        """Store the library as polled from the catalog.
 
         A new rescan request, or the end of a suspension, requests a scan.
         """
@@ -94,7 +94,7 @@ class LibraryRegistry:
         self._records: dict[LibraryId, LibraryRecord] = {}
 
     def refresh(self, libraries: Iterable[Library]) -> None:
-        """Store what the catalog holds now: new libraries get a record, deleted ones lose theirs."""
+        """Store the polled libraries: new ones get a record, deleted ones lose theirs."""
         self._records = {library.id: self._refreshed(library) for library in libraries}
 
     def record(self, library_id: LibraryId) -> LibraryRecord:

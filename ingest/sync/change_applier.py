@@ -154,7 +154,7 @@ class ChangeApplier:
 
     @contextmanager
     def _done_if_cancelled(self, job: ImportJob) -> Iterator[None]:
-        """End the flight of a job that a cancellation kept out of the queue."""
+        """Process a job that a cancellation kept out of the queue as done."""
         try:
             yield
         except asyncio.CancelledError:

@@ -26,7 +26,7 @@ WINDOW_S = 60.0
 
 
 class DeletionGuard:
-    """One library's deletions. More than the limit wait for approval, or for a time."""
+    """Guards one library. Deletions over the limit wait for approval, or for `wait_s`."""
 
     def __init__(self, record: LibraryRecord, *, wait_s: float, clock: Callable[[], float]) -> None:
         """`wait_s`: deletions proceed without approval after this many seconds; 0 for never."""
@@ -44,7 +44,7 @@ class DeletionGuard:
         return self._record.library.approvals > self._approvals_used
 
     async def may_delete(self, count: int, *, report: bool = True) -> bool:
-        """Whether so many images may be deleted now. If not, `report` writes the number to the catalog."""
+        """Whether this many images may be deleted now. If not, `report` writes the number to the catalog."""
         library = self._record.library
         now = self._clock()
         while self._recent and self._recent[0][0] < now - WINDOW_S:
@@ -59,7 +59,7 @@ class DeletionGuard:
         return False
 
     async def clear_pending(self) -> None:
-        """All deletions of a scan are done: none waits any more, and the approval, if any, is used."""
+        """After the deletions of a scan: clear the number that waits, and mark the approval as used."""
         library = self._record.library
         if library.pending_deletions or self._reported or self.is_approved:
             self._reported = False

@@ -140,7 +140,7 @@ class Reconciler:
             progress.scanned += 1
 
     async def _delete(self, entries: Sequence[CatalogEntry], *, report: bool) -> bool:
-        """Mark the entries whose file is absent as missing; False where the guard does not allow so many."""
+        """Mark the entries whose file is absent as missing; False where the guard refuses."""
         missing = await self._applier.confirm_missing(entries)
         if not missing:
             return True

@@ -26,7 +26,7 @@ class RootGuard:
         return root.identity if root else None
 
     async def check_root(self) -> bool:
-        """Whether the root is intact; a change of that is written to the catalog and the log."""
+        """Probe the root; whether it is intact. A change is written to the catalog and the log."""
         root = await self._probe()
         if root is not None and self._must_adopt(root):
             root = await self._adopt_root()
@@ -40,10 +40,10 @@ class RootGuard:
         return reason is None
 
     async def may_delete(self, count: int, *, report: bool = True) -> bool:
-        """Whether so many images may be deleted, by the root as it is now and by their number.
+        """Whether this many images may be deleted: the root is intact, and the mass-deletion guard agrees.
 
-        `report`: write the number that waits for approval to the catalog. Not for events: they may report
-        that files have gone before they report where to, so the scan that follows reports.
+        `report`: if not, write the number that waits for approval to the catalog. False for events: they
+        may report the deletion of a move before its new path, so the next scan decides.
         """
         return await self.check_root() and await self.deletions.may_delete(count, report=report)
 

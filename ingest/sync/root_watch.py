@@ -1,4 +1,4 @@
-"""Keeps a library's root under an inotify watch while the root is intact, and decides what is polled."""
+"""Keeps an inotify watch on the root of a library while it is intact; decides which folders are polled."""
 
 import asyncio
 import logging

@@ -51,7 +51,7 @@ class LibraryScanner:
                 await self._scan()
 
     async def poll(self) -> None:
-        """Reconcile what sends no events, until cancelled: unwatched folders, file systems of other hosts."""
+        """Reconcile folders that cause no events, until cancelled: unwatched ones, network file systems."""
         while True:
             await asyncio.sleep(self._schedule.poll_s)
             if not await self._guard.check_root():

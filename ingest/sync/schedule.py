@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ScanSchedule:
-    """`reconcile_s`: between two full scans. `poll_s`: between two scans of what has no watch, in seconds.
+    """`reconcile_s`: between two full scans. `poll_s`: between two polls of unwatched folders. In seconds.
 
-    `polled_file_systems`: types of file systems without events, as other hosts write to them.
+    `polled_file_systems`: types without inotify events for the writes of other hosts, such as `nfs4`.
     """
 
     reconcile_s: float

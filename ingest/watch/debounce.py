@@ -41,7 +41,7 @@ class Debouncer:
     """Pending paths and when each will be quiet. Times are of one monotonic clock, in seconds."""
 
     def __init__(self, settle_s: float, limit: int = 100_000) -> None:
-        """`limit`: pending paths beyond which `is_full` asks for a rescan in place of the single paths."""
+        """`limit`: pending paths beyond which a rescan replaces the single paths."""
         self.settle_s = settle_s
         self._limit = limit
         self._due_at: dict[str, float] = {}
@@ -53,7 +53,7 @@ class Debouncer:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many paths are pending that they should be cleared for a rescan."""
+        """Whether the limit of pending paths is reached: clear them and rescan."""
         return len(self._due_at) >= self._limit
 
     def is_pending(self, path: str) -> bool:
