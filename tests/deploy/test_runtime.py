@@ -1,4 +1,4 @@
-"""A service under systemd: what it says when, where it listens, and how it ends."""
+"""A service under systemd: notifications, watchdog, sockets, reload and graceful shutdown."""
 
 import asyncio
 import os
@@ -34,21 +34,21 @@ def api_settings(path: Path, values: dict[str, Any]) -> dict[str, Any]:
 async def test_ready_is_notified_only_after_the_database_responds(
     tmp_path: Path, mongo_values: dict[str, Any]
 ) -> None:
-    place = tmp_path / "api.sock"
-    async with run_service("api", tmp_path, {**MONGODB_DOWN, "api_socket": place}) as api:
+    socket_path = tmp_path / "api.sock"
+    async with run_service("api", tmp_path, {**MONGODB_DOWN, "api_socket": socket_path}) as api:
         await api.wait_for_log("not ready yet: mongo: ")
         await api.notify_socket.wait_for("EXTEND_TIMEOUT_USEC=15000000")
-        async with unix_session(place) as session, session.get("/livez") as answer:
-            assert answer.status == 200
+        async with unix_session(socket_path) as session, session.get("/livez") as response:
+            assert response.status == 200
         assert "READY=1" not in api.notify_socket.messages()
         assert await api.stop() == 0
-    async with run_service("api", tmp_path, api_settings(place, mongo_values)) as api:
+    async with run_service("api", tmp_path, api_settings(socket_path, mongo_values)) as api:
         await api.notify_socket.wait_for("READY=1")
 
 
 @pytest.fixture(autouse=True)
 def _no_systemd_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of this machine's systemd reaches the services."""
+    """Remove this machine's systemd variables from the environment of the services."""
     for name in ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -56,66 +56,66 @@ def _no_systemd_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 async def test_an_inherited_socket_keeps_connections_during_a_restart(
     tmp_path: Path, mongo_values: dict[str, Any]
 ) -> None:
-    place = tmp_path / "api.sock"
-    with socket.socket(socket.AF_UNIX) as held:
-        held.bind(str(place))
-        held.listen(64)
+    socket_path = tmp_path / "api.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_path))
+        listener.listen(64)
         values = {**mongo_values, **TEXT_LOG}
         (tmp_path / "one").mkdir()
         (tmp_path / "two").mkdir()
-        async with run_service("api", tmp_path / "one", values, inherited_socket=held) as api:
+        async with run_service("api", tmp_path / "one", values, inherited_socket=listener) as api:
             await api.notify_socket.wait_for("READY=1")
             assert await api.stop() == 0
-        async with unix_session(place) as session:
-            waiting = [asyncio.create_task(_get_status(session, "/api/health")) for _ in range(20)]
-            async with run_service("api", tmp_path / "two", values, inherited_socket=held) as api:
-                assert await asyncio.gather(*waiting) == [200] * 20
-                assert f"unix:{place}" in api.log_text()
+        async with unix_session(socket_path) as session:
+            requests = [asyncio.create_task(_get_status(session, "/api/health")) for _ in range(20)]
+            async with run_service("api", tmp_path / "two", values, inherited_socket=listener) as api:
+                assert await asyncio.gather(*requests) == [200] * 20
+                assert f"unix:{socket_path}" in api.log_text()
 
 
 async def _get_status(session: aiohttp.ClientSession, path: str) -> int:
-    async with session.get(path) as answer:
-        await answer.read()
-        return answer.status
+    async with session.get(path) as response:
+        await response.read()
+        return response.status
 
 
 async def test_shutdown_finishes_started_requests_and_closes_keepalive_connections(
     tmp_path: Path, mongo_values: dict[str, Any]
 ) -> None:
-    place = tmp_path / "api.sock"
-    async with run_service("api", tmp_path, api_settings(place, mongo_values)) as api:
+    socket_path = tmp_path / "api.sock"
+    async with run_service("api", tmp_path, api_settings(socket_path, mongo_values)) as api:
         await api.notify_socket.wait_for("READY=1")
-        slow_reader, slow = await asyncio.open_unix_connection(str(place))
+        slow_reader, slow = await asyncio.open_unix_connection(str(socket_path))
         body = b'{"ids": ["65f000000000000000000000"], "add": ["a"], "remove": []}'
         slow.write(
             b"POST /api/images/tags HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             + f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body[:10]
         )
-        idle_reader, idle = await asyncio.open_unix_connection(str(place))
+        idle_reader, idle = await asyncio.open_unix_connection(str(socket_path))
         idle.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"200 OK" in await idle_reader.readuntil(b"}")
         api.process.send_signal(signal.SIGTERM)
         await api.notify_socket.wait_for("STOPPING=1")
-        # Kept alive, and used just as the service ends: answered, and told to come no more.
+        # A request on a keep-alive connection during shutdown: answered with `Connection: close`.
         idle.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         last = await idle_reader.read()
         assert b"200 OK" in last
         assert b"Connection: close" in last
         slow.write(body[10:])
-        answer = await slow_reader.read()
-        assert re.match(rb"HTTP/1.1 [24]\d\d ", answer)
-        assert b"Connection: close" in answer
+        response = await slow_reader.read()
+        assert re.match(rb"HTTP/1.1 [24]\d\d ", response)
+        assert b"Connection: close" in response
         for writer in (slow, idle):
             writer.close()
         assert await asyncio.wait_for(api.process.wait(), 30) == 0
 
 
 async def test_event_streams_end_with_the_service(tmp_path: Path, mongo_values: dict[str, Any]) -> None:
-    place = tmp_path / "api.sock"
+    socket_path = tmp_path / "api.sock"
     async with (
-        run_service("api", tmp_path, api_settings(place, mongo_values)) as api,
-        unix_session(place) as session,
+        run_service("api", tmp_path, api_settings(socket_path, mongo_values)) as api,
+        unix_session(socket_path) as session,
     ):
         await api.notify_socket.wait_for("READY=1")
         async with session.get("/api/events") as stream:
@@ -196,18 +196,20 @@ async def test_secrets_are_read_from_systemd_credentials(
 
 
 async def test_a_stale_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:
-    place = tmp_path / "api.sock"
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(place))
+    socket_path = tmp_path / "api.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(socket_path))
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    async with run_service("api", tmp_path / "one", {**MONGODB_DOWN, "api_socket": place}) as api:
+    async with run_service("api", tmp_path / "one", {**MONGODB_DOWN, "api_socket": socket_path}) as api:
         await api.wait_for_log("listening")
-        assert place.stat().st_mode & 0o777 == 0o660
-        async with run_service("api", tmp_path / "two", {**MONGODB_DOWN, "api_socket": place}) as second:
+        assert socket_path.stat().st_mode & 0o777 == 0o660
+        async with run_service(
+            "api", tmp_path / "two", {**MONGODB_DOWN, "api_socket": socket_path}
+        ) as second:
             assert await asyncio.wait_for(second.process.wait(), 30) == 1
-            assert f"{place} is in use by another process" in second.log_text()
-        async with unix_session(place) as session:
+            assert f"{socket_path} is in use by another process" in second.log_text()
+        async with unix_session(socket_path) as session:
             assert await _get_status(session, "/livez") == 200
 
 

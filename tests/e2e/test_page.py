@@ -1,4 +1,4 @@
-"""The page in a browser over a library of several pages: scrolling, filtering, going back, new images."""
+"""The gallery page in a browser, with several pages of images: scrolling, filters, Back, new images."""
 
 from pathlib import Path
 

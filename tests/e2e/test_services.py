@@ -1,4 +1,4 @@
-"""The services as processes: what they say when they cannot start, and how they end."""
+"""The services as processes: error messages of failed starts, and exit statuses."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Events over HTTP: to many, to those who come back, and to those who do not read."""
+"""The event stream over HTTP: many clients, reconnecting clients, and clients that stop reading."""
 
 import asyncio
 import hashlib
@@ -51,9 +51,9 @@ async def library(catalog: Catalog) -> Library:
 
 
 @asynccontextmanager
-async def run_api(values: Values, **more: Any) -> AsyncIterator[Client]:
-    """An api on its own port, until the block ends."""
-    async with TestClient(TestServer(build(ApiSettings(**values, **more)))) as client:
+async def run_api(values: Values, **settings: Any) -> AsyncIterator[Client]:
+    """Run an API until the end of the block."""
+    async with TestClient(TestServer(build(ApiSettings(**values, **settings)))) as client:
         yield client
 
 
@@ -61,7 +61,7 @@ async def run_api(values: Values, **more: Any) -> AsyncIterator[Client]:
 async def open_stream(
     client: Client, last: str | None = None
 ) -> AsyncIterator[AsyncGenerator[EventBlock, None]]:
-    """What a client is told, block by block, from the moment it has been greeted."""
+    """Open an event stream; yields its blocks (`id`, `event`, `data`, `retry`), the start block first."""
     headers = {"Last-Event-ID": last} if last is not None else {}
     async with asyncio.timeout(30), client.get("/api/events", headers=headers) as response:
         blocks = _read_blocks(response.content)
@@ -81,7 +81,7 @@ async def _read_blocks(content: Any) -> AsyncGenerator[EventBlock, None]:
 
 
 async def next_paths(blocks: AsyncGenerator[EventBlock, None], number: int) -> list[str]:
-    """The paths of the next images that are told of."""
+    """The paths of the images in the next `number` image events."""
     paths: list[str] = []
     while len(paths) < number:
         block = await anext(blocks)
@@ -96,18 +96,18 @@ async def test_a_reconnecting_client_misses_no_event_even_after_a_restart(
     async with run_api(mongo_values) as client, open_stream(client) as blocks:
         assert (await anext(blocks))["retry"]
         await catalog.images.write([image(library, 0)])
-        told = await anext(blocks)
-        while told.get("event") != "image.added":
-            told = await anext(blocks)
+        block = await anext(blocks)
+        while block.get("event") != "image.added":
+            block = await anext(blocks)
     await catalog.images.write([image(library, 1)])
     async with run_api(mongo_values) as client:
-        async with open_stream(client, told["id"]) as blocks:
+        async with open_stream(client, block["id"]) as blocks:
             hello = await anext(blocks)
-            assert hello["id"] == told["id"]
+            assert hello["id"] == block["id"]
             assert await next_paths(blocks, 1) == ["00001.jpg"]
             await catalog.images.write([image(library, 2)])
             assert await next_paths(blocks, 1) == ["00002.jpg"]
-        async with open_stream(client, told["id"]) as blocks:
+        async with open_stream(client, block["id"]) as blocks:
             assert await next_paths(blocks, 2) == ["00001.jpg", "00002.jpg"]
 
 
@@ -118,14 +118,14 @@ async def test_heartbeats_advance_the_last_event_id_without_events(
     async with run_api(mongo_values) as client, open_stream(client) as blocks:
         start = (await anext(blocks))["id"]
 
-        async def moved() -> str:
-            # Leases are no part of what is told.
+        async def last_event_id() -> str:
+            # Changes of leases give no event.
             await catalog.leases.acquire(library.id, "somebody", 30)
             beat = await anext(blocks)
             assert set(beat) == {"id"}
             return beat["id"] if beat["id"] > start else ""
 
-        last = await until(moved)
+        last = await until(last_event_id)
         await catalog.images.write([image(library, 1)])
     async with run_api(mongo_values) as client, open_stream(client, last) as blocks:
         assert await next_paths(blocks, 1) == ["00001.jpg"]
@@ -139,23 +139,23 @@ async def test_many_reconnecting_clients_share_one_replay(
     await catalog.images.write([image(library, number) for number in range(5)])
     async with run_api(mongo_values) as client:
 
-        async def back() -> list[str]:
+        async def reconnect() -> list[str]:
             async with open_stream(client, last) as blocks:
                 return await next_paths(blocks, 5)
 
         hub = client.app[EVENT_HUB]
-        opened = []
+        followed = []
         follow = hub._changes.follow
 
-        def counted(after: str | None = None) -> Any:
-            opened.append(after)
+        def counting_follow(after: str | None = None) -> Any:
+            followed.append(after)
             return follow(after)
 
-        hub._replay._changes = SimpleNamespace(follow=counted)
-        answers = await asyncio.gather(*(back() for _ in range(40)))
-    assert answers == [[f"{number:05}.jpg" for number in range(5)]] * 40
-    assert opened.count(last) == 1
-    assert len(opened) <= 2
+        hub._replay._changes = SimpleNamespace(follow=counting_follow)
+        results = await asyncio.gather(*(reconnect() for _ in range(40)))
+    assert results == [[f"{number:05}.jpg" for number in range(5)]] * 40
+    assert followed.count(last) == 1
+    assert len(followed) <= 2
 
 
 async def test_all_clients_share_one_change_stream(mongo_values: Values) -> None:
@@ -165,8 +165,8 @@ async def test_all_clients_share_one_change_stream(mongo_values: Values) -> None
         async with client.get("/metrics") as response:
             page = await response.text()
     assert "api_event_clients 30" in page
-    opened = re.findall(r'mongo_command_seconds_count\{.*command="aggregate".*\} (\d+)', page)
-    assert opened == ["1"]
+    followed = re.findall(r'mongo_command_seconds_count\{.*command="aggregate".*\} (\d+)', page)
+    assert followed == ["1"]
 
 
 @pytest.mark.parametrize("last", ["nonsense", "8200000000000000", "82" + "0" * 60, "x" * 5000])
@@ -175,9 +175,9 @@ async def test_an_invalid_last_event_id_gets_reload_and_a_valid_token(
 ) -> None:
     async with run_api(mongo_values) as client:
         async with open_stream(client, last) as blocks:
-            told = [block async for block in blocks]
-        assert [block.get("event") for block in told][-1] == "reload"
-        async with open_stream(client, told[-1]["id"]) as blocks:
+            received = [block async for block in blocks]
+        assert [block.get("event") for block in received][-1] == "reload"
+        async with open_stream(client, received[-1]["id"]) as blocks:
             assert (await anext(blocks))["retry"]
 
 
@@ -190,7 +190,7 @@ async def test_clients_above_the_limit_are_rejected(mongo_values: Values) -> Non
 
 
 class ScriptedChanges:
-    """A stream of changes that a test writes."""
+    """A change stream whose changes the test enqueues."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -225,7 +225,7 @@ async def run_scripted_api() -> AsyncIterator[tuple[Client, ScriptedChanges]]:
 
 
 async def connect_without_reading(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A client that asks for events and reads its greeting, no more for now."""
+    """A client that requests events and reads only the start of the stream."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.setblocking(False)
@@ -251,10 +251,10 @@ async def test_a_slow_client_gets_reload_as_its_last_event(
                     while (await anext(blocks)).get("event") != "image.removed":
                         pass
             async with asyncio.timeout(20):
-                rest = await reader.read(-1)
+                remaining = await reader.read(-1)
         writer.close()
-        assert rest.count(b"image.removed") < 1000
-        assert b"event: reload" in rest[-200:]
+        assert remaining.count(b"image.removed") < 1000
+        assert b"event: reload" in remaining[-200:]
 
 
 async def test_a_client_that_stops_reading_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,11 +264,11 @@ async def test_a_client_that_stops_reading_is_disconnected(monkeypatch: pytest.M
         _, writer = await connect_without_reading(client)
         assert hub._clients == 1
 
-        async def gone() -> bool:
+        async def disconnected() -> bool:
             changes.add(100, 10_000)
             return not hub._clients
 
-        await until(gone)
+        await until(disconnected)
         writer.close()
 
 

@@ -1,4 +1,4 @@
-"""The API over a real catalog, through HTTP: lists, cursors, one image, tags."""
+"""The API over HTTP with a real catalog: lists, cursors, single images, tags, events."""
 
 import asyncio
 import hashlib
@@ -22,9 +22,9 @@ MakeClient = Callable[..., Awaitable[Client]]
 
 @pytest.fixture
 async def client(aiohttp_client: MakeClient, mongo_values: Values) -> Client:
-    made = await aiohttp_client(build(ApiSettings(**mongo_values, media_base_url="http://edge.test")))
-    await until(lambda: _is_ready(made))
-    return made
+    client_ = await aiohttp_client(build(ApiSettings(**mongo_values, media_base_url="http://edge.test")))
+    await until(lambda: _is_ready(client_))
+    return client_
 
 
 async def _is_ready(client: Client) -> bool:
@@ -91,20 +91,20 @@ async def test_list_items_have_the_members_that_a_grid_needs(
         "content": hashlib.sha256(f"{library.id}0".encode()).hexdigest(),
     }
     assert page["media"]["widths"] == [160, 320, 512, 768, 1024, 1600, 2048, 3072]
-    whole = await get_json(client, f"/api/images/{item['_id']}")
+    details = await get_json(client, f"/api/images/{item['_id']}")
     for name in ("thumb", "original"):
-        assert page["media"][name].format(**item) == whole[name]
+        assert page["media"][name].format(**item) == details[name]
     assert page["media"]["variant"].format(**item, w=320) == f"{base}/320.webp"
-    assert whole["tags"] == ["Sea"]
-    assert whole["variants"] == [
+    assert details["tags"] == ["Sea"]
+    assert details["variants"] == [
         {"width": 160, "url": f"{base}/160.webp"},
         {"width": 320, "url": f"{base}/320.webp"},
         {"width": 512, "url": f"{base}/512.webp"},
         {"width": 600, "url": f"{base}/768.webp"},
     ]
-    assert (whole["mime"], whole["size"], whole["error"]) == ("image/jpeg", 100, "")
-    # A picture that tells no time was taken when its file was written.
-    assert whole["taken_at"] == "1970-01-01T00:00:00+00:00"
+    assert (details["mime"], details["size"], details["error"]) == ("image/jpeg", 100, "")
+    # Without a time in the metadata, taken_at is the file's modification time.
+    assert details["taken_at"] == "1970-01-01T00:00:00+00:00"
     async with client.get(f"/api/images/{item['_id']}/thumb?v=1", allow_redirects=False) as response:
         assert (response.status, response.headers["Location"]) == (
             307,
@@ -185,20 +185,20 @@ async def test_a_folder_filter_returns_only_that_folder_sorted_by_path(
             for number, path in enumerate(paths)
         ]
     )
-    for asked, expected in (
+    for query_part, expected in (
         ("sort=path", sorted(paths)),
         ("path=a", ["a/1.jpg", "a/2.jpg", "a/3.jpg", "a/b/c.jpg"]),
         ("path=%C3%A4/", ["ä/é.jpg"]),
         ("taken_from=1970-01-01&taken_to=1970-01-02", paths[::-1]),
         ("taken_to=1970-01-01", []),
     ):
-        query = f"/api/images?library_id={library.id}&{asked}&limit=2"
-        found, cursor = [], ""
+        query = f"/api/images?library_id={library.id}&{query_part}&limit=2"
+        paths_found, cursor = [], ""
         while cursor is not None:
             page = await get_json(client, f"{query}&after={cursor}" if cursor else query)
-            found += [item["path"] for item in page["items"]]
+            paths_found += [item["path"] for item in page["items"]]
             cursor = page["next_cursor"]
-        assert found == expected, asked
+        assert paths_found == expected, query_part
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ async def test_tags_are_added_and_removed_idempotently_with_exact_counts(
     image = (await get_json(client, "/api/images"))["items"][0]["_id"]
     for expected in (["Sea", "sun"], []):
         async with client.post(f"/api/tags/apply/{image}", json=["Sea", " sun "]) as response:
-            told = await response.json()
-        assert (told["tags"], told["added"]) == (["Sea", "sun"], expected)
+            result = await response.json()
+        assert (result["tags"], result["added"]) == (["Sea", "sun"], expected)
     async with client.post(f"/api/tags/remove/{image}", json=["SEA"]) as response:
         assert (await response.json())["tags"] == ["sun"]
     assert await get_json(client, "/api/tags") == [{"_id": "sun", "count": 1}]
@@ -260,7 +260,7 @@ async def test_concurrent_tag_changes_keep_counts_exact(
     await fill(catalog, library, 12)
     ids = [item["_id"] for item in (await get_json(client, "/api/images"))["items"]]
 
-    async def storm(seed: int) -> None:
+    async def change_tags(seed: int) -> None:
         for turn in range(6):
             body = {
                 "ids": ids[seed % 4 : seed % 4 + 6],
@@ -270,7 +270,7 @@ async def test_concurrent_tag_changes_keep_counts_exact(
             async with client.post("/api/images/tags", json=body) as response:
                 assert response.status == 200, await response.text()
 
-    await asyncio.gather(*(storm(seed) for seed in range(16)))
+    await asyncio.gather(*(change_tags(seed) for seed in range(16)))
     recount: dict[str, int] = {}
     for image in await catalog.listing.newest(ImageFilter(), limit=100):
         for tag in image.tags:
@@ -290,9 +290,9 @@ async def test_image_events_resume_without_a_gap(client: Client, catalog: Catalo
     image = ImageId(added["data"]["_id"])
     await catalog.tags.change([image], ["new"], [])
     await fill(catalog, library, 1, start=7)
-    rest = await _read_events(client, 2, added["id"])
-    names = [(event["event"], event["data"]["path"]) for event in rest]
-    assert names == [("image.changed", "00000.jpg"), ("image.added", "00007.jpg")]
+    events = await _read_events(client, 2, added["id"])
+    changes = [(event["event"], event["data"]["path"]) for event in events]
+    assert changes == [("image.changed", "00000.jpg"), ("image.added", "00007.jpg")]
 
 
 async def test_a_moved_image_gives_image_changed_not_image_added(
@@ -302,8 +302,8 @@ async def test_a_moved_image_gives_image_changed_not_image_added(
     image = (await get_json(client, "/api/images"))["items"][0]
     listening = asyncio.create_task(_read_events(client, 1))
     await until(lambda: _is_connected(client))
-    seen = (await catalog.images.by_paths(library.id, [image["path"]]))[image["path"]]
-    await catalog.images.write([MoveImage(seen, library.id, FileFacts("moved.jpg", 100, 0, 1))])
+    current = (await catalog.images.by_paths(library.id, [image["path"]]))[image["path"]]
+    await catalog.images.write([MoveImage(current, library.id, FileFacts("moved.jpg", 100, 0, 1))])
     event = (await listening)[0]
     assert (event["event"], event["data"]["path"]) == ("image.changed", "moved.jpg")
 
@@ -318,8 +318,8 @@ async def _is_connected(client: Client) -> bool:
 
 
 async def _read_events(client: Client, number: int, last: str | None = None) -> list[dict[str, Any]]:
-    """The first events about images (or a reload) that a client is told."""
-    found: list[dict[str, Any]] = []
+    """The first `number` image or reload events of a stream."""
+    events: list[dict[str, Any]] = []
     event: dict[str, Any] = {}
     headers = {"Last-Event-ID": last} if last else {}
     async with asyncio.timeout(20), client.get("/api/events", headers=headers) as response:
@@ -329,11 +329,11 @@ async def _read_events(client: Client, number: int, last: str | None = None) -> 
                 event[name] = value
                 continue
             if event.get("event", "").startswith(("image.", "reload")):
-                found.append(event | {"data": json.loads(event["data"])})
+                events.append(event | {"data": json.loads(event["data"])})
             event = {}
-            if len(found) == number:
+            if len(events) == number:
                 break
-    return found
+    return events
 
 
 async def test_the_api_starts_without_mongodb_and_reports_it_quickly(aiohttp_client: MakeClient) -> None:

@@ -1,4 +1,4 @@
-"""Libraries through HTTP: which folders are taken, and every mistake with its reason."""
+"""Libraries over HTTP: which folders are accepted, and the reasons of rejections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,15 +19,15 @@ MakeClient = Callable[..., Awaitable[Client]]
 @pytest.fixture
 async def client(aiohttp_client: MakeClient, mongo_values: Values, tmp_path: Path) -> Client:
     (tmp_path / "roots").mkdir()
-    made = await aiohttp_client(build(ApiSettings(**mongo_values, library_roots=(tmp_path / "roots",))))
-    # The unique index is what refuses a second library at a place.
-    async with made.get("/api/libraries") as response:
+    client_ = await aiohttp_client(build(ApiSettings(**mongo_values, library_roots=(tmp_path / "roots",))))
+    # Waits for the unique index: it rejects a second library with the same path.
+    async with client_.get("/api/libraries") as response:
         assert response.status == 200
-    return made
+    return client_
 
 
-async def add_library(client: Client, path: object, **more: object) -> tuple[int, Any]:
-    async with client.post("/api/libraries", json={"path": path, **more}) as response:
+async def add_library(client: Client, path: object, **members: object) -> tuple[int, Any]:
+    async with client.post("/api/libraries", json={"path": path, **members}) as response:
         return response.status, await response.json(content_type=None)
 
 
@@ -37,16 +37,16 @@ async def test_a_library_is_added_renamed_rescanned_and_removed(client: Client, 
     status, library = await add_library(client, str(folder))
     assert (status, library["name"], library["path"]) == (201, "photos", str(folder))
     assert {"scanning", "indexed_count", "last_scanned", "state", "scan_error"} <= library.keys()
-    place = f"/api/libraries/{library['_id']}"
-    async with client.patch(place, json={"name": "Pictures"}) as response:
+    url = f"/api/libraries/{library['_id']}"
+    async with client.patch(url, json={"name": "Pictures"}) as response:
         assert (await response.json())["name"] == "Pictures"
-    async with client.post(f"{place}/rescan") as response:
+    async with client.post(f"{url}/rescan") as response:
         assert response.status == 202
-    async with client.get(f"{place}/progress") as response:
+    async with client.get(f"{url}/progress") as response:
         assert (await response.json())["scanning"] is False
-    async with client.delete(place) as response:
+    async with client.delete(url) as response:
         assert response.status == 202
-    async with client.delete(place) as response:
+    async with client.delete(url) as response:
         assert response.status == 202
     async with client.get("/api/libraries") as response:
         assert [item["state"] for item in await response.json()] == ["removing"]
@@ -74,8 +74,8 @@ async def test_invalid_library_paths_are_rejected_with_the_reason(client: Client
         (str(roots), 409, "overlaps"),
         (7, 400, "path must be"),
     ):
-        got, problem = await add_library(client, path)
-        assert got == status, (path, problem)
+        actual, problem = await add_library(client, path)
+        assert actual == status, (path, problem)
         assert reason in problem["detail"]
 
 
@@ -83,9 +83,9 @@ async def test_concurrent_adds_of_nested_paths_create_one_library(client: Client
     for number in range(5):
         folders = [tmp_path / "roots" / str(number) / Path(*"abc"[:depth]) for depth in range(4)]
         folders[-1].mkdir(parents=True)
-        answers = await asyncio.gather(*(add_library(client, str(folder)) for folder in folders))
-        assert sorted(status for status, _ in answers) == [201, 409, 409, 409], answers
-        assert all("overlaps the library at" in body["detail"] for status, body in answers if status == 409)
+        responses = await asyncio.gather(*(add_library(client, str(folder)) for folder in folders))
+        assert sorted(status for status, _ in responses) == [201, 409, 409, 409], responses
+        assert all("overlaps the library at" in body["detail"] for status, body in responses if status == 409)
 
 
 async def test_unknown_libraries_are_404(client: Client) -> None:

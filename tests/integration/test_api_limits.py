@@ -1,4 +1,4 @@
-"""Limits over HTTP: every refusal is a problem that says when to come again."""
+"""Limits over HTTP: every rejection is a problem response."""
 
 import asyncio
 import io
@@ -24,8 +24,8 @@ VISITOR = {"X-Forwarded-For": "198.51.100.1"}
 
 
 @asynccontextmanager
-async def run_api(values: Values, **more: Any) -> AsyncIterator[Client]:
-    server = TestServer(build(ApiSettings(**values, media_base_url="http://edge.test", **more)))
+async def run_api(values: Values, **settings: Any) -> AsyncIterator[Client]:
+    server = TestServer(build(ApiSettings(**values, media_base_url="http://edge.test", **settings)))
     await server.start_server(max_line_size=MAX_REQUEST_LINE_BYTES)
     async with TestClient(server) as client:
 
@@ -47,13 +47,13 @@ async def problem_type(response: aiohttp.ClientResponse) -> str:
 
 async def test_rate_limit_headers_count_down_and_excess_requests_get_429(mongo_values: Values) -> None:
     async with run_api(mongo_values, api_rate=0.01, api_burst=3) as client:
-        left = []
+        remaining = []
         for _ in range(3):
             async with client.get("/api/health", headers=VISITOR) as response:
                 assert response.status == 200
                 assert response.headers["RateLimit-Policy"] == '"client";q=3;w=300'
-                left.append(response.headers["RateLimit"].partition(";t=")[0])
-        assert left == ['"client";r=2', '"client";r=1', '"client";r=0']
+                remaining.append(response.headers["RateLimit"].partition(";t=")[0])
+        assert remaining == ['"client";r=2', '"client";r=1', '"client";r=0']
         async with client.get("/api/health", headers=VISITOR) as response:
             assert (response.status, await problem_type(response)) == (429, "too-many-requests")
             assert 0 < int(response.headers["Retry-After"]) <= 100
@@ -115,11 +115,11 @@ async def test_expensive_requests_are_limited_and_cheap_ones_are_not(
 ) -> None:
     monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_TIMEOUT_S", 0.2)
     async with run_api(mongo_values, api_costly=1) as client:
-        free, begun = asyncio.Event(), asyncio.Event()
+        release, started = asyncio.Event(), asyncio.Event()
 
         async def slow(*_: Any, **__: Any) -> tuple[()]:
-            begun.set()
-            await free.wait()
+            started.set()
+            await release.wait()
             return ()
 
         monkeypatch.setattr(client.app[CATALOG].listing, "newest", slow)
@@ -129,10 +129,10 @@ async def test_expensive_requests_are_limited_and_cheap_ones_are_not(
                 return response.status, await problem_type(response) if response.status != 200 else ""
 
         first = asyncio.create_task(by_offset())
-        await begun.wait()
+        await started.wait()
         assert await by_offset() == (503, "busy")
         async with client.get("/api/images") as response:
             assert response.status == 200
-        free.set()
+        release.set()
         assert await first == (200, "")
         assert await by_offset() == (200, "")

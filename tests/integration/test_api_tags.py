@@ -1,4 +1,4 @@
-"""Tags through HTTP: what a change answers, taking it back, counts and their entity tag, completion."""
+"""Tags over HTTP: results of changes, undo, counts and their entity tag, autocomplete."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -22,14 +22,14 @@ Client = TestClient[Any, Any]
 
 @pytest.fixture
 async def client(aiohttp_client: Callable[..., Awaitable[Client]], mongo_values: Values) -> Client:
-    made = await aiohttp_client(build(ApiSettings(**mongo_values)))
+    client_ = await aiohttp_client(build(ApiSettings(**mongo_values)))
 
     async def ready() -> bool:
-        async with made.get("/readyz") as response:
+        async with client_.get("/readyz") as response:
             return response.status == 200
 
     await until(ready)
-    return made
+    return client_
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ async def library(catalog: Catalog) -> Library:
 
 async def post(client: Client, path: str, body: object, status: int = 200) -> Any:
     async with client.post(path, json=body) as response:
-        answer = await response.json(content_type=None)
-        assert response.status == status, answer
-        return answer
+        result = await response.json(content_type=None)
+        assert response.status == status, result
+        return result
 
 
 async def test_a_change_returns_its_result_and_can_be_undone(
@@ -50,25 +50,25 @@ async def test_a_change_returns_its_result_and_can_be_undone(
     ids = await insert_images(catalog, library, 4, "old")
     await catalog.tags.change(ids[:1], ["new"], [])
     body = {"ids": [*ids, "0" * 24], "add": ["NEW"], "remove": ["Old"]}
-    answer = await post(client, "/api/images/tags", body)
-    assert (answer["changed"], answer["added"], answer["removed"]) == (4, {"new": 3}, {"old": 4})
-    assert answer["images"][0] == {"_id": ids[0], "tags": ["new"], "added": [], "removed": ["old"]}
+    result = await post(client, "/api/images/tags", body)
+    assert (result["changed"], result["added"], result["removed"]) == (4, {"new": 3}, {"old": 4})
+    assert result["images"][0] == {"_id": ids[0], "tags": ["new"], "added": [], "removed": ["old"]}
     again = await post(client, "/api/images/tags", body)
     assert (again["changed"], again["undo"]) == (0, None)
-    back = await post(client, "/api/tags/undo", {"undo": answer["undo"]})
-    assert (back["changed"], back["added"], back["removed"]) == (4, {"old": 4}, {"new": 3})
+    undone = await post(client, "/api/tags/undo", {"undo": result["undo"]})
+    assert (undone["changed"], undone["added"], undone["removed"]) == (4, {"old": 4}, {"new": 3})
     assert [await tags_of(catalog, name) for name in ids] == [("old", "new"), *[("old",)] * 3]
-    assert (await post(client, "/api/tags/undo", {"undo": answer["undo"]}))["changed"] == 0
+    assert (await post(client, "/api/tags/undo", {"undo": result["undo"]}))["changed"] == 0
     await assert_counts_exact(catalog)
 
 
 async def test_undo_skips_tags_changed_later(client: Client, catalog: Catalog, library: Library) -> None:
     ids = await insert_images(catalog, library, 3)
-    answer = await post(client, "/api/images/tags", {"ids": ids, "add": ["sea", "sun"]})
+    result = await post(client, "/api/images/tags", {"ids": ids, "add": ["sea", "sun"]})
     await post(client, f"/api/tags/remove/{ids[0]}", ["sea"])
     await post(client, f"/api/tags/apply/{ids[0]}", ["sea"])
     await post(client, f"/api/tags/apply/{ids[1]}", ["other"])
-    assert (await post(client, "/api/tags/undo", {"undo": answer["undo"]}))["changed"] == 3
+    assert (await post(client, "/api/tags/undo", {"undo": result["undo"]}))["changed"] == 3
     assert [await tags_of(catalog, name) for name in ids] == [("sea",), ("other",), ()]
 
 
@@ -81,10 +81,10 @@ async def test_undo_expires_after_an_hour(
     client: Client, catalog: Catalog, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await insert_images(catalog, library, 1)
-    answer = await post(client, f"/api/tags/apply/{ids[0]}", ["sea"])
-    # The record is there still: MongoDB removes it when it comes to it.
+    result = await post(client, f"/api/tags/apply/{ids[0]}", ["sea"])
+    # The record still exists: MongoDB's TTL monitor deletes it with a delay.
     monkeypatch.setattr("tagify.catalog.tags.undo_log.UNDO_LIFETIME", timedelta())
-    await post(client, "/api/tags/undo", {"undo": answer["undo"]}, 404)
+    await post(client, "/api/tags/undo", {"undo": result["undo"]}, 404)
     assert await tags_of(catalog, ids[0]) == ("sea",)
 
 
@@ -95,15 +95,15 @@ async def test_an_interrupted_change_reports_its_progress(
     ids = await insert_images(catalog, library, 5)
     run, runs = Transactions.run, 0
 
-    async def away_from_the_third(self: Transactions, work: Any) -> Any:
+    async def fail_from_the_third(self: Transactions, work: Any) -> Any:
         nonlocal runs
         runs += 1
         if runs >= 3:
             raise Unavailable("MongoDB does not answer")
         return await run(self, work)
 
-    with monkeypatch.context() as away:
-        away.setattr(Transactions, "run", away_from_the_third)
+    with monkeypatch.context() as patch:
+        patch.setattr(Transactions, "run", fail_from_the_third)
         problem = await post(client, "/api/images/tags", {"ids": ids, "add": ["sea"]}, 503)
     assert problem["changed"] == 4
     await assert_counts_exact(catalog)
@@ -116,19 +116,19 @@ async def test_the_etag_of_the_counts_changes_with_the_counts(
 ) -> None:
     ids = await insert_images(catalog, library, 2, "sea")
 
-    async def ask(etag: str = "") -> tuple[int, str, bytes]:
+    async def fetch(etag: str = "") -> tuple[int, str, bytes]:
         async with client.get("/api/tags", headers={"If-None-Match": etag} if etag else {}) as response:
             return response.status, response.headers["ETag"], await response.read()
 
-    status, etag, _ = await ask()
+    status, etag, _ = await fetch()
     assert status == 200
-    assert await ask(etag) == (304, etag, b"")
-    assert (await ask(etag.removeprefix("W/")))[0] == 304
+    assert await fetch(etag) == (304, etag, b"")
+    assert (await fetch(etag.removeprefix("W/")))[0] == 304
     await catalog.tags.change(ids[:1], ["sun"], [])
-    status, other, _ = await ask(etag)
+    status, other, _ = await fetch(etag)
     assert (status, other != etag) == (200, True)
     await catalog.tags.change(ids[:1], [], ["sun"])
-    assert (await ask())[1] == etag
+    assert (await fetch())[1] == etag
 
 
 async def test_autocomplete_ignores_case_and_returns_most_used_first(
@@ -162,12 +162,12 @@ async def test_ten_thousand_images_change_in_one_request_and_undo(
 ) -> None:
     ids = await insert_images(catalog, library, 10_000, "old")
     await catalog.tags.change(ids[::2], ["new"], [])
-    answer = await post(client, "/api/images/tags", {"ids": ids, "add": ["new"], "remove": ["old"]})
-    assert (answer["changed"], answer["added"], answer["removed"]) == (10_000, {"new": 5000}, {"old": 10_000})
-    # Only what it changed: half of them had the tag already, and one has been changed since.
+    result = await post(client, "/api/images/tags", {"ids": ids, "add": ["new"], "remove": ["old"]})
+    assert (result["changed"], result["added"], result["removed"]) == (10_000, {"new": 5000}, {"old": 10_000})
+    # Only the tags that it added: half of the images had the tag before, and one was changed later.
     await post(client, f"/api/tags/remove/{ids[1]}", ["new"])
-    back = await post(client, "/api/tags/undo", {"undo": answer["undo"]})
-    assert (back["added"], back["removed"]) == ({"old": 10_000}, {"new": 4999})
+    undone = await post(client, "/api/tags/undo", {"undo": result["undo"]})
+    assert (undone["added"], undone["removed"]) == ({"old": 10_000}, {"new": 4999})
     counts = {tag.name: tag.count for tag in await catalog.tags.most_used(limit=9)}
     assert counts == {"old": 10_000, "new": 5000}
     await assert_counts_exact(catalog)

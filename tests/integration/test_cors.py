@@ -1,4 +1,4 @@
-"""Pages of other origins: those that are named may read every answer, streams and problems too."""
+"""CORS: pages of allowed origins may read every response, including streams and problems."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,13 +32,13 @@ async def test_an_allowed_origin_may_read_responses(mongo_values: Values, origin
 
 
 async def test_a_preflight_request_returns_allowed_methods_and_headers(mongo_values: Values) -> None:
-    asks = ORIGIN_HEADER | {
+    headers = ORIGIN_HEADER | {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type",
     }
     async with (
         run_api(mongo_values, "https://photos.example.org") as client,
-        client.options("/api/images/tags", headers=asks) as response,
+        client.options("/api/images/tags", headers=headers) as response,
     ):
         assert response.status == 204
         assert "POST" in response.headers["Access-Control-Allow-Methods"]
@@ -51,9 +51,9 @@ async def test_a_preflight_request_returns_allowed_methods_and_headers(mongo_val
 async def test_other_origins_get_no_cors_headers(
     mongo_values: Values, origins: tuple[str, ...], method: str
 ) -> None:
-    asks = ORIGIN_HEADER | {"Access-Control-Request-Method": "POST"}
+    headers = ORIGIN_HEADER | {"Access-Control-Request-Method": "POST"}
     async with (
         run_api(mongo_values, *origins) as client,
-        client.request(method, "/api/tags", headers=asks) as response,
+        client.request(method, "/api/tags", headers=headers) as response,
     ):
         assert "Access-Control-Allow-Origin" not in response.headers

@@ -1,4 +1,4 @@
-"""What whoever runs Tagify sees of it: metrics, logs, request ids."""
+"""Observability: metrics, logs, request ids."""
 
 import asyncio
 import gc
@@ -31,7 +31,7 @@ from tests.support.servers import skip_or_fail
 
 Client = TestClient[Any, Any]
 
-# The driver leaves a connection whose making it gave up to the garbage collector.
+# The driver leaves connections that failed during the handshake to the garbage collector.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.usefixtures("garbage_collected"),
@@ -62,11 +62,11 @@ async def run_service(name: str, values: Values, folder: Path) -> AsyncIterator[
 async def client(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Client]:
-    """Each of the three, with nothing behind it: what is shown here does not need it."""
-    # The indexes that nobody makes are waited for at the end.
+    """Each of the three services, with MongoDB and the S3 server down."""
+    # On close, the catalog waits for the index build, which never ends here.
     monkeypatch.setattr("tagify.catalog.client.CLOSE_TIMEOUT_S", 0.2)
-    async with run_service(request.param, ALL_SERVERS_DOWN, tmp_path) as made:
-        yield made
+    async with run_service(request.param, ALL_SERVERS_DOWN, tmp_path) as client_:
+        yield client_
     gc.collect()
 
 
@@ -81,13 +81,13 @@ async def metric_series(client: Client) -> set[str]:
 
 
 async def promtool_check(page: str) -> tuple[int | None, str]:
-    """What promtool says of a page of metrics."""
+    """The exit status and the output of `promtool check metrics`."""
     promtool = shutil.which("promtool") or skip_or_fail("promtool", "sudo apt-get install prometheus")
     check = await asyncio.create_subprocess_exec(
         promtool, "check", "metrics", stdin=-1, stdout=-1, stderr=asyncio.subprocess.STDOUT
     )
-    said, _ = await check.communicate(page.encode())
-    return check.returncode, said.decode()
+    output, _ = await check.communicate(page.encode())
+    return check.returncode, output.decode()
 
 
 async def test_promtool_accepts_the_metrics(client: Client) -> None:
@@ -116,16 +116,16 @@ async def test_promtool_accepts_the_metrics_of_mongodb_commands(mongo_values: Va
 
 
 async def test_random_urls_create_no_new_metric_series(client: Client) -> None:
-    async def storm(start: int) -> None:
+    async def request_random_urls(start: int) -> None:
         for number in range(start, start + 20):
             for path in (f"/odd/{number}", f"/api/images/{number:024x}", f"/media/{number:064x}/original"):
                 async with client.request(("GET", "PUT", "TRACE")[number % 3], path) as response:
                     await response.read()
 
-    await storm(0)
-    await metric_series(client)  # so that this page's own are there
+    await request_random_urls(0)
+    await metric_series(client)  # creates the series of /metrics itself
     before = await metric_series(client)
-    await storm(1000)
+    await request_random_urls(1000)
     assert await metric_series(client) == before
 
 
@@ -133,30 +133,30 @@ async def test_random_urls_create_no_new_metric_series(client: Client) -> None:
 async def test_a_valid_request_id_is_kept_and_an_invalid_one_is_replaced(client: Client, path: str) -> None:
     async with client.get(path, headers={"X-Request-ID": "from-the-proxy-1"}) as response:
         assert response.headers["X-Request-ID"] == "from-the-proxy-1"
-    given = set()
+    request_ids = set()
     for bad in ("", "short", "x" * 65, "with spaces in it", "semi;colon;semi"):
         async with client.get(path, headers={"X-Request-ID": bad}) as response:
-            given.add(response.headers["X-Request-ID"])
-    assert len(given) == 5
-    assert all(re.fullmatch(r"[\w.-]{8,64}", name) for name in given)
+            request_ids.add(response.headers["X-Request-ID"])
+    assert len(request_ids) == 5
+    assert all(re.fullmatch(r"[\w.-]{8,64}", name) for name in request_ids)
 
 
 async def test_the_request_id_is_sent_to_the_s3_server(tmp_path: Path) -> None:
-    asked: list[str | None] = []
+    request_ids: list[str | None] = []
 
-    async def note(request: web.Request) -> web.Response:
-        asked.append(request.headers.get("X-Request-ID"))
+    async def record_id(request: web.Request) -> web.Response:
+        request_ids.append(request.headers.get("X-Request-ID"))
         return web.Response(status=404)
 
     store = web.Application()
-    store.router.add_route("*", "/{path:.*}", note)
+    store.router.add_route("*", "/{path:.*}", record_id)
     async with TestServer(store) as server:
         values = ALL_SERVERS_DOWN | {"s3_endpoint": str(server.make_url("")).rstrip("/")}
         async with run_service("edge", values, tmp_path) as client:
             path = f"/media/{'0' * 64}/original"
             async with client.get(path, headers={"X-Request-ID": "from-the-proxy-1"}) as response:
                 assert response.status == 404
-    assert "from-the-proxy-1" in asked
+    assert "from-the-proxy-1" in request_ids
 
 
 async def test_an_event_stream_has_the_request_id_header(mongo_values: Values, tmp_path: Path) -> None:
@@ -182,13 +182,13 @@ async def test_a_slow_query_is_logged_with_shape_and_request_id_but_no_values(
         await catalog.listing.page(ImageFilter(library_id=library.id), limit=5)
         lines = [json.loads(JsonFormatter("api").format(record)) for record in caplog.records]
         await catalog.tags.change(["f" * 24], ["beach"], [])  # type: ignore[list-item]
-        said = "\n".join(JsonFormatter("api").format(record) for record in caplog.records)
+        logged = "\n".join(JsonFormatter("api").format(record) for record in caplog.records)
     await catalog.close()
     line = next(line for line in lines if line["collection"] == "images")
     assert (line["message"], line["command"], line["request"]) == ("slow query", "find", "from-the-proxy-1")
     assert line["shape"]["filter"]["library_id"] == "?"
     assert line["shape"]["filter"]["state"] == "?"
-    assert not re.search(f"beach|secret|holidays|{library.id}|{'f' * 24}", said, re.IGNORECASE)
+    assert not re.search(f"beach|secret|holidays|{library.id}|{'f' * 24}", logged, re.IGNORECASE)
     page = metrics.exposition()[0].decode()
     assert re.search(r'mongo_command_seconds_count\{.*command="find".*\} \d', page)
     assert re.search(r"mongo_slow_commands_total [1-9]", page)
@@ -196,11 +196,13 @@ async def test_a_slow_query_is_logged_with_shape_and_request_id_but_no_values(
 
 def test_the_slow_query_log_is_rate_limited(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
-    watch = CommandMonitor(0.0, metrics)
+    monitor = CommandMonitor(0.0, metrics)
     for number in range(1000):
         command = {"find": "images", "filter": {"_id": number}}
-        watch.started(CommandStartedEvent(command, "test", number, ("host", 1), number))
-        watch.succeeded(CommandSucceededEvent(timedelta(seconds=1), {}, "find", number, ("host", 1), number))
+        monitor.started(CommandStartedEvent(command, "test", number, ("host", 1), number))
+        monitor.succeeded(
+            CommandSucceededEvent(timedelta(seconds=1), {}, "find", number, ("host", 1), number)
+        )
     assert 1 <= len(caplog.records) <= 100
     assert b"mongo_slow_commands_total 1000" in metrics.exposition()[0]
 
@@ -214,10 +216,10 @@ def test_a_query_shape_is_bounded() -> None:
 
 
 def test_command_and_collection_labels_are_bounded() -> None:
-    watch = CommandMonitor(1.0)
-    found = {watch._label(f"name-{number}") for number in range(1000)}
-    assert len(found) < 50
-    assert "other" in found
+    monitor = CommandMonitor(1.0)
+    labels = {monitor._label(f"name-{number}") for number in range(1000)}
+    assert len(labels) < 50
+    assert "other" in labels
 
 
 def test_a_log_line_is_json_with_the_request_id() -> None:

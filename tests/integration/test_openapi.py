@@ -1,4 +1,4 @@
-"""The OpenAPI document is true of the running service, and the page shows it."""
+"""The running service conforms to its OpenAPI document, and the reference page shows it."""
 
 import asyncio
 import hashlib
@@ -24,12 +24,12 @@ Client = TestClient[Any, Any]
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Do not use the .random. module:hypothesis.errors.HypothesisDeprecationWarning"
 )
-"""Of the generator of wrong requests."""
+"""Raised by the generator of invalid requests."""
 
 
 @pytest.fixture
 async def client(mongo_values: Values, catalog: Catalog, tmp_path: Path) -> AsyncIterator[Client]:
-    """An api over a few images of every kind."""
+    """An API with a few ready images and a failed one."""
     library = await catalog.libraries.create("Test", str(tmp_path / "library"))
     writes = [
         UpsertImage(
@@ -54,8 +54,8 @@ async def client(mongo_values: Values, catalog: Catalog, tmp_path: Path) -> Asyn
     )
     server = TestServer(build(settings))
     await server.start_server(max_line_size=MAX_REQUEST_LINE_BYTES)
-    async with TestClient(server) as made:
-        yield made
+    async with TestClient(server) as client_:
+        yield client_
 
 
 def url(client: Client) -> str:

@@ -1,4 +1,4 @@
-"""Pre-signed URLs: as the store's own client signs them, and as both stores take them."""
+"""Pre-signed URLs: equal to those of the MinIO client, and accepted by both S3 servers."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -48,13 +48,13 @@ def test_signatures_equal_those_of_the_minio_client(
 ) -> None:
     lifetime = timedelta(seconds=seconds)
     signer = UrlSigner("https://media.example.org:9000", region, "access+key", secret)
-    ours = signer.context(at, lifetime, extra, method).sign(f"/bucket/{key}")
+    actual = signer.context(at, lifetime, extra, method).sign(f"/bucket/{key}")
     client = minio.Minio("media.example.org:9000", access_key="access+key", secret_key=secret, region=region)
-    theirs = client.get_presigned_url(
+    expected = client.get_presigned_url(
         method, "bucket", key, lifetime, response_headers=dict(extra) or None, request_date=at
     )
-    assert URL(ours).path == URL(theirs).path
-    assert dict(URL(ours).query) == dict(URL(theirs).query)
+    assert URL(actual).path == URL(expected).path
+    assert dict(URL(actual).query) == dict(URL(expected).query)
 
 
 async def test_both_s3_servers_accept_list_urls_and_allow_browser_caching(
@@ -82,15 +82,15 @@ async def test_both_s3_servers_accept_list_urls_and_allow_browser_caching(
 def test_a_list_url_is_stable_for_six_hours_and_valid_for_at_least_six_more() -> None:
     now = datetime(2026, 3, 1, 5, 59, 59, tzinfo=UTC)
     urls = PresignedUrls(CommonSettings(s3_access_key="key", s3_secret_key="secret"), lambda: now)
-    seen = set()
+    urls_seen = set()
     for _ in range(100):
         url = URL(urls.list_url(Bucket.THUMBS, CONTENT))
         signed = datetime.strptime(url.query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        left = signed + timedelta(seconds=int(url.query["X-Amz-Expires"])) - now
-        assert timedelta(hours=6) <= left <= timedelta(hours=12)
-        seen.add(url)
+        remaining = signed + timedelta(seconds=int(url.query["X-Amz-Expires"])) - now
+        assert timedelta(hours=6) <= remaining <= timedelta(hours=12)
+        urls_seen.add(url)
         now += timedelta(minutes=15)
-    assert len(seen) == 6
+    assert len(urls_seen) == 6
 
 
 @pytest.fixture
@@ -124,8 +124,8 @@ async def test_lists_have_presigned_urls_of_the_public_host_in_presigned_mode(
     for kind, bucket in (("thumb", "tagify-thumbs"), ("original", "tagify-originals")):
         url = URL(item[kind])
         assert (url.host, url.parts[1], url.parts[-1]) == ("media.example.org", bucket, CONTENT)
-    whole, _ = await _get(mongo_values, f"/api/images/{item['_id']}", **public)
-    assert (whole["thumb"], whole["original"]) == (item["thumb"], item["original"])
+    details, _ = await _get(mongo_values, f"/api/images/{item['_id']}", **public)
+    assert (details["thumb"], details["original"]) == (item["thumb"], item["original"])
     _, policy = await _get(mongo_values, "/", **public)
     assert "img-src 'self' data: blob: https://media.example.org;" in policy
     plain, _ = await _get(mongo_values, "/api/images")
@@ -154,10 +154,10 @@ async def test_the_page_loads_images_from_the_s3_server(
     settings = ApiSettings(**mongo_values, **s3_values, media_mode="presigned")
     async with TestClient(TestServer(build(settings))) as client, browser_page() as (page, troubles):
         await page.goto(str(client.make_url("/")))
-        there = page.locator(".tile img.loaded")
-        await there.wait_for()
-        assert await there.evaluate("image => image.naturalWidth") == 400
-        shown = await there.get_attribute("src")
-        assert shown is not None
-        assert shown.startswith(f"{s3_values['s3_endpoint']}/tagify-thumbs/")
+        image = page.locator(".tile img.loaded")
+        await image.wait_for()
+        assert await image.evaluate("image => image.naturalWidth") == 400
+        source = await image.get_attribute("src")
+        assert source is not None
+        assert source.startswith(f"{s3_values['s3_endpoint']}/tagify-thumbs/")
         assert troubles == []

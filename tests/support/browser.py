@@ -1,4 +1,4 @@
-"""Headless Chromium, as Debian has it."""
+"""Headless Chromium from Debian's package."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ ARGUMENTS = (
 
 @asynccontextmanager
 async def browser_page() -> AsyncIterator[tuple[Page, list[str]]]:
-    """A fresh page, and the errors that its console shows."""
+    """A new browser page, and a list that collects its console errors."""
     chromium = shutil.which("chromium") or skip_or_fail("chromium", "sudo apt-get install chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))

@@ -1,4 +1,4 @@
-"""A service's pages for those who run it, as they read them."""
+"""Reads the operational endpoints of a service: `/readyz` and `/metrics`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from yarl import URL
 
 @dataclass(frozen=True, slots=True)
 class OpsPages:
-    """The pages of the service at this address."""
+    """The operational endpoints of the service at a base URL."""
 
     base: URL
 
@@ -28,8 +28,8 @@ class OpsPages:
             return response.status, await response.json()
 
     async def metric(self, line: str) -> float:
-        """The value of a metric, named with its labels as the page has it; 0 where it has none yet."""
+        """The value of a series, given as `name{label="value"}`; 0 when the series does not exist yet."""
         async with aiohttp.ClientSession() as session, session.get(self.base / "metrics") as response:
             text = await response.text()
-        values = (float(each.split()[-1]) for each in text.splitlines() if each.startswith(f"{line} "))
+        values = (float(series.split()[-1]) for series in text.splitlines() if series.startswith(f"{line} "))
         return next(values, 0.0)

@@ -1,4 +1,4 @@
-"""A service as systemd would run it: told where to notify, with its sockets passed or named."""
+"""Runs a service as systemd does: with a notification socket, and listening sockets passed or configured."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 
 class NotifySocket:
-    """The socket that systemd would listen on for notes of a service."""
+    """Stands in for systemd's notification socket."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -23,7 +23,7 @@ class NotifySocket:
         self._messages: list[str] = []
 
     def messages(self) -> list[str]:
-        """All lines that came so far."""
+        """All messages received so far."""
         while True:
             try:
                 self._messages += self._socket.recv(4096).decode().split("\n")
@@ -31,7 +31,7 @@ class NotifySocket:
                 return list(self._messages)
 
     async def wait_for(self, message: str) -> bool:
-        """True once the note came."""
+        """Wait until the message has been received."""
 
         async def probe() -> bool:
             return message in self.messages()
@@ -44,7 +44,7 @@ class NotifySocket:
 
 
 class ServiceProcess:
-    """A running service."""
+    """A running service process."""
 
     def __init__(self, process: asyncio.subprocess.Process, notify_socket: NotifySocket, log: Path) -> None:
         self.process = process
@@ -80,7 +80,10 @@ async def run_service(
     inherited_socket: socket.socket | None = None,
     extra_environ: dict[str, str] | None = None,
 ) -> AsyncIterator[ServiceProcess]:
-    """The service with these settings, ended with the block. `passed`: a socket that systemd would hold."""
+    """Run a service with these settings until the end of the block.
+
+    `inherited_socket`: a listening socket to pass to the service as systemd does.
+    """
     notify_socket = NotifySocket(folder / "notify")
     environment = {
         **os.environ,
@@ -91,9 +94,9 @@ async def run_service(
     command: tuple[str, ...] = (sys.executable, "-m", name)
     if inherited_socket is not None:
         environment["LISTEN_FDS"] = "1"
-        # The shell becomes the service: its pid is the one that the sockets are meant for.
-        moved = f'exec 3<&{inherited_socket.fileno()}; export LISTEN_PID=$$; exec "$@"'
-        command = ("bash", "-c", moved, "bash", *command)
+        # `exec` keeps the shell's pid, so that LISTEN_PID is the pid of the service.
+        script = f'exec 3<&{inherited_socket.fileno()}; export LISTEN_PID=$$; exec "$@"'
+        command = ("bash", "-c", script, "bash", *command)
     log = folder / f"{name}.log"
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(

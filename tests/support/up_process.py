@@ -1,4 +1,4 @@
-"""`tagify up` as a user runs it: a process of its own, watched through its output and its page."""
+"""Runs `tagify up` as a process, and observes it through its output and its HTTP API."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ COMMAND = (sys.executable, "-m", "tagify.cli.main", "up")
 
 
 class UpProcess:
-    """A running `tagify up`."""
+    """A running `tagify up` process."""
 
     def __init__(self, process: asyncio.subprocess.Process, data: Path, port: int, output: Path) -> None:
         self.process = process
@@ -38,7 +38,7 @@ class UpProcess:
             return await response.json(content_type=None)
 
     async def wait_for_images(self, number: int) -> list[dict[str, Any]]:
-        """The images, once there are so many."""
+        """Wait until the list has `number` images, and return them."""
 
         async def probe() -> tuple[list[dict[str, Any]]] | None:
             assert self.process.returncode is None, self.output_text()
@@ -53,7 +53,7 @@ class UpProcess:
         return images[0]
 
     def child_pids(self) -> dict[str, int]:
-        """Its children's pids by a word of their command."""
+        """The pids of the child processes, by server name or last argument of the command."""
         pids = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -69,7 +69,7 @@ class UpProcess:
         return pids
 
     async def interrupt(self) -> int:
-        """What Ctrl-C on its terminal does: the signal goes to the whole foreground group."""
+        """Send SIGINT to the process group, as Ctrl-C in a terminal does; returns the exit status."""
         os.killpg(self.process.pid, signal.SIGINT)
         async with asyncio.timeout(10):
             return await self.process.wait()
@@ -77,7 +77,7 @@ class UpProcess:
 
 @asynccontextmanager
 async def run_up(folder: Path, *arguments: str, command: Sequence[str] = COMMAND) -> AsyncIterator[UpProcess]:
-    """`tagify up` with a data folder and a port of its own, ended with the block whatever happens."""
+    """Run `tagify up` with a separate data folder and port until the end of the block."""
     folder.mkdir(parents=True, exist_ok=True)
     data, port, output = folder / "data", free_ports(), folder / "output.txt"
     with output.open("ab") as out:
@@ -107,7 +107,7 @@ async def run_up(folder: Path, *arguments: str, command: Sequence[str] = COMMAND
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Whether a process exists and is not a zombie."""
     try:
         os.kill(pid, 0)
         return ") Z" not in Path(f"/proc/{pid}/stat").read_text()

@@ -1,4 +1,4 @@
-"""The backlog of events against a model: whoever stands at a place is told all behind it, or that it is lost."""
+"""The replay buffer against a model: a position gives all later events, or is expired."""
 
 import pytest
 from hypothesis import given
@@ -11,13 +11,13 @@ def make_event(number: int, size: int = 1) -> SseEvent:
     return SseEvent(f"{number:016X}", f"<{number}>".encode() * size)
 
 
-def read_all_after(backlog: ReplayBuffer, token: str) -> bytes:
-    place, told = backlog.position_after(token), b""
-    assert place is not None
-    while place < backlog.end_position:
-        chunk, place = backlog.read(place)
-        told += chunk
-    return told
+def read_all_after(buffer: ReplayBuffer, token: str) -> bytes:
+    position, received = buffer.position_after(token), b""
+    assert position is not None
+    while position < buffer.end_position:
+        chunk, position = buffer.read(position)
+        received += chunk
+    return received
 
 
 @given(
@@ -27,68 +27,68 @@ def read_all_after(backlog: ReplayBuffer, token: str) -> bytes:
     st.integers(0, 130),
 )
 def test_a_token_gets_all_later_events_or_is_below_the_floor(
-    steps: list[int], most: int, most_bytes: int, last: int
+    steps: list[int], max_events: int, max_bytes: int, last: int
 ) -> None:
-    backlog, numbers, now = ReplayBuffer(most, most_bytes), [], 0
-    backlog.reset(make_event(0).token)
+    buffer, numbers, now = ReplayBuffer(max_events, max_bytes), [], 0
+    buffer.reset(make_event(0).token)
     for step in steps:
         now += step
         numbers.append(now)
-        backlog.append(make_event(now))
+        buffer.append(make_event(now))
     token = make_event(last).token
     expected = [number for number in numbers if number > last]
-    if backlog.position_after(token) is None:
-        held = [make_event(number) for number in expected]
-        assert len(held) > most or sum(len(one.payload) for one in held) > most_bytes
+    if buffer.position_after(token) is None:
+        later = [make_event(number) for number in expected]
+        assert len(later) > max_events or sum(len(event.payload) for event in later) > max_bytes
     else:
-        assert read_all_after(backlog, token) == b"".join(make_event(number).payload for number in expected)
+        assert read_all_after(buffer, token) == b"".join(make_event(number).payload for number in expected)
 
 
 @given(st.integers(0, 10), st.integers(0, 10))
 def test_prepend_adds_events_and_keeps_positions(before: int, after: int) -> None:
-    backlog = ReplayBuffer(100, 10_000)
-    backlog.reset(make_event(50).token)
-    place = backlog.end_position
+    buffer = ReplayBuffer(100, 10_000)
+    buffer.reset(make_event(50).token)
+    position = buffer.end_position
     for number in range(51, 51 + after):
-        backlog.append(make_event(number))
-    assert backlog.position_after(make_event(40).token) is None
+        buffer.append(make_event(number))
+    assert buffer.position_after(make_event(40).token) is None
     missed = [make_event(50 - number) for number in reversed(range(before))]
-    assert backlog.prepend(missed, make_event(40).token)
-    everything = b"".join(one.payload for one in missed) + b"".join(
+    assert buffer.prepend(missed, make_event(40).token)
+    everything = b"".join(event.payload for event in missed) + b"".join(
         make_event(number).payload for number in range(51, 51 + after)
     )
-    assert read_all_after(backlog, make_event(40).token) == everything
-    assert place + after == backlog.end_position
+    assert read_all_after(buffer, make_event(40).token) == everything
+    assert position + after == buffer.end_position
 
 
 def test_prepend_refuses_events_that_do_not_fit() -> None:
-    backlog = ReplayBuffer(3, 10_000)
-    backlog.reset(make_event(50).token)
-    backlog.append(make_event(51))
-    assert not backlog.prepend([make_event(number) for number in (48, 49, 50)], make_event(47).token)
-    assert backlog.position_after(make_event(47).token) is None
+    buffer = ReplayBuffer(3, 10_000)
+    buffer.reset(make_event(50).token)
+    buffer.append(make_event(51))
+    assert not buffer.prepend([make_event(number) for number in (48, 49, 50)], make_event(47).token)
+    assert buffer.position_after(make_event(47).token) is None
 
 
 def test_reset_expires_all_positions_even_after_prepend() -> None:
-    backlog = ReplayBuffer(10, 10_000)
-    backlog.reset(make_event(0).token)
+    buffer = ReplayBuffer(10, 10_000)
+    buffer.reset(make_event(0).token)
     for number in range(1, 9):
-        backlog.append(make_event(number))
-    places = range(backlog.end_position - 8, backlog.end_position + 1)
-    backlog.reset(make_event(100).token)
-    assert backlog.prepend([make_event(number) for number in range(91, 101)], make_event(90).token)
-    for place in places:
+        buffer.append(make_event(number))
+    positions = range(buffer.end_position - 8, buffer.end_position + 1)
+    buffer.reset(make_event(100).token)
+    assert buffer.prepend([make_event(number) for number in range(91, 101)], make_event(90).token)
+    for position in positions:
         with pytest.raises(PositionExpired):
-            backlog.read(place)
+            buffer.read(position)
 
 
 def test_a_chunk_is_bounded_and_cached() -> None:
-    backlog = ReplayBuffer(100, 1 << 30)
-    backlog.reset(make_event(0).token)
-    place = backlog.end_position
+    buffer = ReplayBuffer(100, 1 << 30)
+    buffer.reset(make_event(0).token)
+    position = buffer.end_position
     for number in range(1, 4):
-        backlog.append(make_event(number, MAX_CHUNK_BYTES // 4))
-    chunk, behind = backlog.read(place)
-    assert (len(chunk) <= MAX_CHUNK_BYTES, behind) == (True, place + 1)
-    assert backlog.read(place)[0] is chunk
-    assert backlog.read(behind)[1] == place + 2
+        buffer.append(make_event(number, MAX_CHUNK_BYTES // 4))
+    chunk, next_position = buffer.read(position)
+    assert (len(chunk) <= MAX_CHUNK_BYTES, next_position) == (True, position + 1)
+    assert buffer.read(position)[0] is chunk
+    assert buffer.read(next_position)[1] == position + 2

@@ -1,4 +1,4 @@
-"""Limits: what a bucket grants, whose bucket it is, and who passes the gate."""
+"""Token buckets, client addresses, and the concurrency limiter."""
 
 import asyncio
 from ipaddress import ip_network
@@ -46,8 +46,8 @@ def test_a_client_gets_at_most_its_burst_and_rate_and_correct_headers(
             assert grant.remaining == 0
             assert grant.retry_after_s >= 1
     for number, first in enumerate(granted):
-        for more, last in enumerate(granted[number:], 1):
-            assert more <= burst + rate * (last - first) + 1e-6
+        for count, last in enumerate(granted[number:], 1):
+            assert count <= burst + rate * (last - first) + 1e-6
 
 
 def test_a_retry_after_the_given_time_is_allowed() -> None:
@@ -102,29 +102,29 @@ async def test_the_concurrency_limiter_queues_requests_and_rejects_when_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_PER_SLOT", 1)
-    gate, inside, free = ConcurrencyLimiter(2), [], asyncio.Event()
+    limiter, running, release = ConcurrencyLimiter(2), [], asyncio.Event()
 
-    async def visit(number: int) -> None:
-        async with gate.slot():
-            inside.append(number)
-            await free.wait()
+    async def request(number: int) -> None:
+        async with limiter.slot():
+            running.append(number)
+            await release.wait()
 
-    visits = [asyncio.create_task(visit(number)) for number in range(4)]
+    requests = [asyncio.create_task(request(number)) for number in range(4)]
     await asyncio.sleep(0)
     with pytest.raises(Busy):
-        await visit(4)
-    assert inside == [0, 1]
-    free.set()
-    await asyncio.gather(*visits)
-    assert inside == [0, 1, 2, 3]
+        await request(4)
+    assert running == [0, 1]
+    release.set()
+    await asyncio.gather(*requests)
+    assert running == [0, 1, 2, 3]
 
 
 async def test_the_queue_of_the_concurrency_limiter_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_TIMEOUT_S", 0.05)
-    gate = ConcurrencyLimiter(1)
-    async with gate.slot():
+    limiter = ConcurrencyLimiter(1)
+    async with limiter.slot():
         with pytest.raises(Busy):
-            async with gate.slot():
+            async with limiter.slot():
                 pass
-    async with gate.slot():
+    async with limiter.slot():
         pass

@@ -1,4 +1,4 @@
-"""Compression by negotiation: what a client takes, what pays, and what comes back is what went in."""
+"""Compression: content negotiation, minimum size, lossless round trips."""
 
 import zlib
 
@@ -17,7 +17,7 @@ DECODERS = {"zstd": zstd.decompress, "br": brotli.decompress, "gzip": lambda bod
 
 
 @pytest.mark.parametrize(
-    ("accepted", "coder"),
+    ("accept_encoding", "encoding"),
     [
         ("", None),
         ("gzip, deflate", "gzip"),
@@ -33,34 +33,34 @@ DECODERS = {"zstd": zstd.decompress, "br": brotli.decompress, "gzip": lambda bod
         ("deflate, compress", None),
     ],
 )
-def test_the_encoding_follows_the_weights_of_the_client(accepted: str, coder: str | None) -> None:
-    assert negotiate_encoding(accepted) == coder
+def test_the_encoding_follows_the_weights_of_the_client(accept_encoding: str, encoding: str | None) -> None:
+    assert negotiate_encoding(accept_encoding) == encoding
 
 
 @given(st.text(max_size=300))
-def test_any_accept_encoding_header_is_parsed(accepted: str) -> None:
-    assert negotiate_encoding(accepted) in {None, *ENCODERS}
+def test_any_accept_encoding_header_is_parsed(accept_encoding: str) -> None:
+    assert negotiate_encoding(accept_encoding) in {None, *ENCODERS}
 
 
-@pytest.mark.parametrize("coder", ENCODERS)
-def test_a_long_body_is_compressed_without_loss(coder: str) -> None:
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_a_long_body_is_compressed_without_loss(encoding: str) -> None:
     data = [{"_id": f"{number:024x}"} for number in range(200)]
-    answer = JsonBody(data).to_response(make_mocked_request("GET", "/", {"Accept-Encoding": coder}))
-    assert isinstance(answer.body, bytes)
-    assert (answer.headers["Content-Encoding"], answer.headers["Vary"]) == (coder, "Accept-Encoding")
-    assert orjson.loads(DECODERS[coder](answer.body)) == data
+    response = JsonBody(data).to_response(make_mocked_request("GET", "/", {"Accept-Encoding": encoding}))
+    assert isinstance(response.body, bytes)
+    assert (response.headers["Content-Encoding"], response.headers["Vary"]) == (encoding, "Accept-Encoding")
+    assert orjson.loads(DECODERS[encoding](response.body)) == data
 
 
 def test_a_short_body_is_not_compressed() -> None:
-    answer = JsonBody([1]).to_response(make_mocked_request("GET", "/", {"Accept-Encoding": "gzip"}))
-    assert answer.body == b"[1]"
-    assert "Content-Encoding" not in answer.headers
+    response = JsonBody([1]).to_response(make_mocked_request("GET", "/", {"Accept-Encoding": "gzip"}))
+    assert response.body == b"[1]"
+    assert "Content-Encoding" not in response.headers
 
 
 def test_a_matching_etag_gives_304_in_every_encoding() -> None:
     body = JsonBody(list(range(1000)))
-    for coder in ("", *ENCODERS):
-        first = body.to_response(make_mocked_request("GET", "/", {"Accept-Encoding": coder}))
+    for encoding in ("", *ENCODERS):
+        first = body.to_response(make_mocked_request("GET", "/", {"Accept-Encoding": encoding}))
         headers = {"If-None-Match": first.headers["ETag"], "Accept-Encoding": "gzip"}
         again = body.to_response(make_mocked_request("GET", "/", headers))
         assert (again.status, again.body, again.headers["ETag"]) == (304, None, first.headers["ETag"])

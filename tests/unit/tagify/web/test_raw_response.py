@@ -1,4 +1,4 @@
-"""An answer that is there as bytes arrives as one that aiohttp puts together."""
+"""Raw responses are byte for byte like the responses that aiohttp assembles."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,15 +15,15 @@ HEADERS = {"Content-Type": "image/webp", "ETag": '"one"', "X-Number": "1"}
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    """A server that answers `/prebuilt` so where it fits, and anything else as usual."""
+    """A server that answers `/raw` with a raw response where possible, and other paths as usual."""
     head = response_head(HEADERS, len(BODY))
 
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        if request.path == "/prebuilt" and RawResponse.can_answer(request):
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/raw" and RawResponse.can_answer(request):
             return RawResponse(head, "X-Own: yes\r\n", BODY)
         return web.Response(body=BODY, headers={**HEADERS, "X-Own": "yes"})
 
-    async with RawTestServer(answer) as server:
+    async with RawTestServer(respond) as server:
         assert server.port
         yield server.port
 
@@ -39,16 +39,16 @@ async def read_response(reader: asyncio.StreamReader) -> tuple[dict[str, str], b
 
 async def test_raw_responses_equal_ordinary_ones(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for path in ("/prebuilt", "/usual", "/prebuilt"):
+    for path in ("/raw", "/ordinary", "/raw"):
         writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    first, usual, again = [await read_response(reader) for _ in range(3)]
-    assert first == usual == again
+    first, ordinary, second = [await read_response(reader) for _ in range(3)]
+    assert first == ordinary == second
     writer.close()
     await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
-    ("version", "more", "kept"),
+    ("version", "extra_header", "kept"),
     [
         ("1.1", "Connection: close\r\n", False),
         ("1.0", "", False),
@@ -56,22 +56,22 @@ async def test_raw_responses_equal_ordinary_ones(port: int) -> None:
     ],
 )
 async def test_other_connection_types_get_ordinary_responses(
-    port: int, version: str, more: str, kept: bool
+    port: int, version: str, extra_header: str, kept: bool
 ) -> None:
-    answers = []
-    for path in ("/prebuilt", "/usual"):
+    responses = []
+    for path in ("/raw", "/ordinary"):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"GET {path} HTTP/{version}\r\nHost: x\r\n{more}\r\n".encode())
-        answers.append(await read_response(reader))
+        writer.write(f"GET {path} HTTP/{version}\r\nHost: x\r\n{extra_header}\r\n".encode())
+        responses.append(await read_response(reader))
         if not kept:
             assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()
-    assert answers[0] == answers[1]
+    assert responses[0] == responses[1]
 
 
 @pytest.mark.parametrize("text", ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "\r\n", "a\0b"])
-@pytest.mark.parametrize("place", ["name", "value"])
-def test_a_header_with_a_control_character_is_rejected(text: str, place: str) -> None:
+@pytest.mark.parametrize("location", ["name", "value"])
+def test_a_header_with_a_control_character_is_rejected(text: str, location: str) -> None:
     with pytest.raises(ValueError, match="control character"):
-        response_head({text: "x"} if place == "name" else {"ETag": text}, 1)
+        response_head({text: "x"} if location == "name" else {"ETag": text}, 1)
