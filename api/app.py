@@ -59,7 +59,7 @@ def build(settings: ApiSettings) -> web.Application:
         {"mongo": check_catalog},
         cors_origins=settings.cors_origins,
         max_body=MAX_BODY_BYTES,
-        service_middlewares=_rate_limit_middlewares(settings, metrics),
+        service_middlewares=_limit_middlewares(settings, metrics),
     )
     app.on_response_prepare.append(add_rate_limit_headers)
     app[SETTINGS] = settings
@@ -83,7 +83,7 @@ def build(settings: ApiSettings) -> web.Application:
     return app
 
 
-def _rate_limit_middlewares(settings: ApiSettings, metrics: Metrics) -> list[Middleware]:
+def _limit_middlewares(settings: ApiSettings, metrics: Metrics) -> list[Middleware]:
     rejected = metrics.counter(
         "api_requests_refused_total", "Requests rejected, by reason: rate or busy.", labelled=True
     )
@@ -107,8 +107,8 @@ async def _background_tasks(app: web.Application) -> AsyncIterator[None]:
     app[EVENT_HUB] = EventHub(
         app[CATALOG].change_stream, app[SERIALIZER], app[METRICS], max_clients=app[SETTINGS].api_event_clients
     )
-    parts = (app[INDEX_BUILDER], app[EVENT_HUB], JobWorker(app[CATALOG].tag_jobs))
-    tasks = [asyncio.create_task(part.run()) for part in parts]
+    services = (app[INDEX_BUILDER], app[EVENT_HUB], JobWorker(app[CATALOG].tag_jobs))
+    tasks = [asyncio.create_task(service.run()) for service in services]
     yield
     await cancel_and_wait(*tasks)
 

@@ -20,6 +20,8 @@ from tagify.model import (
 
 Json = dict[str, object]
 
+_NO_INGEST = "no ingest service is running; removal continues when one starts"
+
 
 class Serializer:
     """Converts model objects to JSON.
@@ -99,9 +101,8 @@ class Serializer:
 
     def library(self, library: Library) -> Json:
         """A library with its scan progress."""
-        return {"_id": library.id, "name": library.name, "path": library.path} | self.library_progress(
-            library
-        )
+        identity: Json = {"_id": library.id, "name": library.name, "path": library.path}
+        return identity | self.library_progress(library)
 
     def library_progress(self, library: Library) -> Json:
         """The progress of a library's scan and removal."""
@@ -162,9 +163,9 @@ class Serializer:
             ],
         }
 
-    def _variant_widths(self, natural: int) -> list[int]:
+    def _variant_widths(self, image_width: int) -> list[int]:
         """The widths below the image's width, and the next larger one, which gives the full size."""
-        narrower = [width for width in self._widths if width < natural]
+        narrower = [width for width in self._widths if width < image_width]
         return [*narrower, *self._widths[len(narrower) : len(narrower) + 1]]
 
 
@@ -175,9 +176,7 @@ def _removal(removal: RemovalProgress | None) -> Json | None:
         "total": removal.total,
         "done": removal.done,
         "objects_left": removal.objects_left,
-        "message": ""
-        if removal.daemon_active
-        else "no ingest service is running; removal continues when one starts",
+        "message": "" if removal.daemon_active else _NO_INGEST,
     }
 
 

@@ -100,14 +100,10 @@ class EventHub:
         """
         async with asyncio.timeout(STREAM_TIMEOUT_S):
             await self._stream_open.wait()
-        position = (
-            self._buffer.end_position
-            if last_event_id is None
-            else await self._replay.position_after(last_event_id)
-        )
-        return Subscriber(
-            self, position, self.head if last_event_id is None or position is None else last_event_id
-        )
+        if last_event_id is None:
+            return Subscriber(self, self._buffer.end_position, self.head)
+        position = await self._replay.position_after(last_event_id)
+        return Subscriber(self, position, self.head if position is None else last_event_id)
 
     async def read(self, position: int) -> tuple[bytes, int]:
         """The chunk at a position, once there is one, and the next position. Raises PositionExpired."""

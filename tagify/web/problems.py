@@ -46,7 +46,7 @@ def _to_problem(error: Exception, request: web.Request) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, web.HTTPNotFound):
-        return NotFound(f"there is nothing at {request.path}")
+        return NotFound(f"there is no resource at {request.path}")
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLarge("the request body is too large")
     if isinstance(error, web.HTTPException):

@@ -261,11 +261,11 @@ async def test_concurrent_tag_changes_keep_counts_exact(
     ids = [item["_id"] for item in (await get_json(client, "/api/images"))["items"]]
 
     async def change_tags(seed: int) -> None:
-        for turn in range(6):
+        for round_ in range(6):
             body = {
                 "ids": ids[seed % 4 : seed % 4 + 6],
-                "add": [f"t{(seed + turn) % 3}"],
-                "remove": [f"t{(seed * turn + 1) % 3}"],
+                "add": [f"t{(seed + round_) % 3}"],
+                "remove": [f"t{(seed * round_ + 1) % 3}"],
             }
             async with client.post("/api/images/tags", json=body) as response:
                 assert response.status == 200, await response.text()

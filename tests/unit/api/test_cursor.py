@@ -32,8 +32,8 @@ def positions(codec: CursorCodec) -> st.SearchStrategy[KeysetPosition]:
 
 @given(LISTS, st.data())
 def test_a_cursor_decodes_to_its_position(codec: CursorCodec, data: st.DataObject) -> None:
-    place = data.draw(positions(codec))
-    assert codec.decode(codec.encode(place)) == place
+    position = data.draw(positions(codec))
+    assert codec.decode(codec.encode(position)) == position
 
 
 @given(LISTS, LISTS, st.data())
@@ -49,9 +49,9 @@ def test_a_cursor_of_another_filter_or_sort_is_rejected(
 @given(LISTS, st.data())
 def test_a_changed_cursor_is_rejected(codec: CursorCodec, data: st.DataObject) -> None:
     text = codec.encode(data.draw(positions(codec)))
-    place = data.draw(st.integers(0, len(text) - 1))
-    letter = data.draw(st.characters(codec="ascii").filter(lambda char: char != text[place]))
-    for changed in (text[:place] + letter + text[place + 1 :], text[:place], text + letter):
+    index = data.draw(st.integers(0, len(text) - 1))
+    letter = data.draw(st.characters(codec="ascii").filter(lambda char: char != text[index]))
+    for changed in (text[:index] + letter + text[index + 1 :], text[:index], text + letter):
         with pytest.raises(BadRequest, match="start again"):
             codec.decode(changed)
 
@@ -59,8 +59,8 @@ def test_a_changed_cursor_is_rejected(codec: CursorCodec, data: st.DataObject) -
 @pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
 def test_any_time_can_be_a_position(moment: datetime) -> None:
     codec = CursorCodec(ImageFilter(), Sort.TAKEN_AT)
-    place = KeysetPosition(moment, ImageId("0" * 24))
-    assert codec.decode(codec.encode(place)) == place
+    position = KeysetPosition(moment, ImageId("0" * 24))
+    assert codec.decode(codec.encode(position)) == position
 
 
 def test_an_older_version_is_rejected_with_the_reason() -> None:
@@ -74,11 +74,11 @@ def test_a_forged_cursor_is_a_position_or_rejected(sort: Sort, id_: bytes, value
     codec = CursorCodec(ImageFilter(), sort)
     raw = b"\x02" + codec._checksum(id_ + value) + id_ + value
     try:
-        place = codec.decode(base64.urlsafe_b64encode(raw).decode().rstrip("="))
+        position = codec.decode(base64.urlsafe_b64encode(raw).decode().rstrip("="))
     except BadRequest as refused:
         assert "start again" in refused.detail
     else:
-        assert place.id == id_.hex()
+        assert position.id == id_.hex()
 
 
 @pytest.mark.parametrize(
