@@ -84,7 +84,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def garbage_collected() -> Iterator[None]:
-    """What a test leaves to the garbage collector is found within it, not in the middle of the next one."""
+    """Collect garbage at the end of the test, so that its unclosed resources are reported for it."""
     yield
     gc.collect()
 

@@ -1,4 +1,4 @@
-"""Images in a catalog without files: many for tests of tags and lists, or one with all its objects."""
+"""Images in a catalog without files: many for tests of tags and lists, or one with its objects."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ BATCH = 500
 async def insert_images(
     catalog: Catalog, library: Library, number: int, *keywords: str, start: int = 0
 ) -> list[ImageId]:
-    """Images as ingest writes them; their ids, oldest first."""
+    """Insert images as ingest does; returns their ids, oldest first."""
     for first in range(start, start + number, BATCH):
         names = range(first, min(first + BATCH, start + number))
         await catalog.images.write([_upsert_command(library, name, keywords) for name in names])
@@ -26,7 +26,7 @@ async def insert_images(
 async def insert_stored_image(
     catalog: Catalog, blobs: ObjectStore, data: bytes, path: str = "a.jpg", *, root: str | None = None
 ) -> Image:
-    """One image as ingest leaves it, objects and all, in a library of its own."""
+    """Insert one image with its objects as ingest does, in a new library."""
     content = Content(hashlib.sha256(data).hexdigest())
     derived = decode_original(data, max_pixels=10_000_000)
     await blobs.upload(Bucket.THUMBS, content, derived.thumb, derived.thumb_mime)
@@ -45,7 +45,7 @@ def _upsert_command(library: Library, name: int, keywords: Sequence[str]) -> Ups
 
 
 async def remove_library(catalog: Catalog, library: Library) -> None:
-    """Take the library out, as ingest does, but for the objects."""
+    """Remove the library as ingest does, except its objects."""
     await catalog.library_removal.begin(library.id)
     while await catalog.library_removal.delete_image_batch(
         library.id, {}, lambda content, _: [_original(content)]
@@ -69,5 +69,5 @@ async def all_images(catalog: Catalog) -> list[Image]:
 
 
 async def assert_counts_exact(catalog: Catalog) -> None:
-    """The stored counts are those of the images, in each library and over all."""
+    """Assert that the stored counts equal those of the images, per library and in total."""
     assert await catalog.count_verifier.verify() == []

@@ -1,4 +1,4 @@
-"""Certificates that nobody else has signed, for servers on loopback."""
+"""Self-signed certificates for servers on loopback."""
 
 import asyncio
 import shutil
@@ -18,23 +18,23 @@ class CertificatePair:
     key: Path
 
     def client_context(self) -> ssl.SSLContext:
-        """What a client goes by that trusts this certificate alone."""
+        """The TLS context of a client that trusts this certificate only."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
     def der(self) -> bytes:
-        """The certificate as it goes over the wire."""
+        """The certificate in DER, as sent in the handshake."""
         return ssl.PEM_cert_to_DER_cert(self.certificate.read_text())
 
 
 async def self_signed(folder: Path) -> CertificatePair:
-    """A new pair in this folder, for 127.0.0.1; one that is there is replaced, as a renewal does it."""
+    """Generate a pair for 127.0.0.1 in this folder, replacing an existing one as a renewal does."""
     openssl = shutil.which("openssl") or skip_or_fail("openssl", "sudo apt-get install openssl")
     pair = CertificatePair(folder / "certificate.pem", folder / "key.pem")
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
         "-days", "2", *subject, "-keyout", str(pair.key), "-out", str(pair.certificate),
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    assert await made.wait() == 0
+    assert await process.wait() == 0
     return pair

@@ -1,4 +1,4 @@
-"""A proxy in front of a real server that misbehaves on demand: slow, cut off, reset, silent, gone."""
+"""A fault-injecting TCP proxy: latency, bandwidth, truncation, resets, black holes, refusals."""
 
 import asyncio
 import contextlib
@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 READ = 16 << 10
 NO_LINGER = struct.pack("ii", 1, 0)
-"""SO_LINGER of no time at all: closing sends a reset."""
+"""SO_LINGER with a timeout of zero: closing sends a reset."""
 
 
 class ChaosProxy:
-    """Passes connections on to a server. What it does to them may be changed at any time.
+    """Forwards connections to a server. The faults may be changed at any time.
 
-    `latency_s` delays the server's first bytes after each request, `rate` bounds its bytes a
-    second. After `cut_after` bytes from the server a connection is closed, or reset where `reset`
-    is set. A `blackhole` accepts and passes nothing on, in either direction. `refuse` resets a
-    new connection at once. `answer` is sent in place of the server's own to every request head.
+    `latency_s` delays the first bytes of the server after each request; `rate` limits its bytes
+    per second. After `cut_after` bytes from the server the connection is closed, or reset if
+    `reset` is set. `blackhole` accepts connections and forwards nothing in either direction.
+    `refuse` resets new connections. `canned_response` replaces the response to every request.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -35,37 +35,37 @@ class ChaosProxy:
         self.canned_response: bytes | None = None
         self.port = 0
         self.accepted_count = 0
-        """Connections so far."""
+        """Number of connections accepted so far."""
 
     @property
     def endpoint(self) -> str:
-        """Where it listens, as a URL."""
+        """The proxy's URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def open_connections(self) -> int:
-        """Connections now."""
+        """Number of open connections."""
         return len(self._live)
 
     def clear_faults(self) -> None:
-        """Pass on faithfully from now on."""
+        """Forward without faults from now on."""
         self.latency_s, self.rate, self.cut_after, self.canned_response = 0.0, None, None, None
         self.reset = self.blackhole = self.refuse = False
 
     async def drop_connections(self) -> None:
-        """End every connection there is."""
+        """Close all open connections."""
         live = set(self._live)
         for task in live:
             task.cancel()
         await asyncio.gather(*live, return_exceptions=True)
 
     async def start(self) -> None:
-        """Listen on a free port of loopback."""
+        """Listen on a free loopback port."""
         self._server = await asyncio.start_server(self._handle_connection, "127.0.0.1", 0, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """End all."""
+        """Stop listening and close all connections."""
         if self._server is not None:
             self._server.close()
         await self.drop_connections()
@@ -79,7 +79,7 @@ class ChaosProxy:
             if not self.refuse:
                 await self._relay(reader, writer)
         except (OSError, asyncio.CancelledError):
-            pass  # either side has left, or the test is over
+            pass  # a side has disconnected, or the test has ended
         finally:
             self._live.discard(task)
             self._close_connection(writer)
@@ -149,7 +149,7 @@ class ChaosProxy:
 
 @asynccontextmanager
 async def chaos_proxy(endpoint: str) -> AsyncIterator[ChaosProxy]:
-    """A proxy in front of the server at this URL, for as long as the block lasts."""
+    """A proxy for the server at this URL, closed at the end of the block."""
     parts = urlsplit(endpoint)
     proxy = ChaosProxy(parts.hostname or "127.0.0.1", parts.port or 80)
     await proxy.start()

@@ -1,4 +1,4 @@
-"""No call of the catalog is without a deadline: watched in every test, whatever it tests."""
+"""Detects database commands without a deadline; active in every test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ from pymongo.monitoring import CommandStartedEvent
 from tagify.catalog.monitoring import CommandMonitor
 
 CLEANUP_COMMANDS = {"endSessions", "killCursors"}
-"""Commands that end what has been done; nobody waits for their outcome."""
+"""Commands that release resources; their result is not awaited."""
 
 
 def is_unbounded(command: dict[str, Any]) -> bool:
-    """Whether a command goes to the server without a time in which it has to be done.
+    """Whether a command has no deadline (maxTimeMS).
 
-    What logs in is shown to nobody, and bounded by the connection's own time. A cursor goes on
-    under the time that its first command was given.
+    Authentication commands are redacted (empty) and bounded by the connection's timeout. A getMore is
+    bounded by the deadline of the cursor's first command.
     """
     name = next(iter(command), "")
     if not name or name in CLEANUP_COMMANDS or "maxTimeMS" in command:
@@ -27,20 +27,20 @@ def is_unbounded(command: dict[str, Any]) -> bool:
 
 @contextmanager
 def recorded_unbounded_commands() -> Iterator[list[str]]:
-    """The commands without a deadline that catalogs made in this block send, by name."""
-    found: list[str] = []
+    """The commands without a deadline sent by catalogs that are created in this block."""
+    commands: list[str] = []
 
-    class Watching(CommandMonitor):
+    class RecordingMonitor(CommandMonitor):
         def started(self, event: CommandStartedEvent) -> None:
             if is_unbounded(dict(event.command)) and not _opens_change_stream(event):
-                found.append(f"{event.command_name} {event.command.get(event.command_name)}")
+                commands.append(f"{event.command_name} {event.command.get(event.command_name)}")
             super().started(event)
 
-    with patch("tagify.catalog.client.CommandMonitor", Watching):
-        yield found
+    with patch("tagify.catalog.client.CommandMonitor", RecordingMonitor):
+        yield commands
 
 
 def _opens_change_stream(event: CommandStartedEvent) -> bool:
-    """Whether it opens the stream of changes, which is bounded by the silence that is waited for."""
+    """Whether the command opens the change stream, which is bounded by maxAwaitTimeMS."""
     stages = event.command.get("pipeline") or [{}]
     return event.command_name == "aggregate" and "$changeStream" in stages[0]

@@ -1,4 +1,4 @@
-"""All that the catalog ever held of its images, not only what it holds in the end."""
+"""Every content that any image ever had, read from a change stream."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tagify.settings import IngestSettings
 
 
 class ContentHistory:
-    """Remembers, from where it was made, each content that any image had. Close it."""
+    """Records, from its creation on, each content that any image had. Close it."""
 
     def __init__(self, settings: IngestSettings) -> None:
         self._client = MongoClient[dict[str, Any]](settings.mongo_uri.get_secret_value())
@@ -17,7 +17,7 @@ class ContentHistory:
         self.contents: set[str | None] = set()
 
     def consume(self) -> None:
-        """Take in what happened so far: images added, and their contents; None where one was not decoded."""
+        """Read the changes so far: images added, and their contents (None if not decoded)."""
         while (event := self._stream.try_next()) is not None:
             if event["operationType"] == "insert":
                 self.added_count += 1
@@ -27,6 +27,6 @@ class ContentHistory:
                 self.contents |= {updated["content"]} if "content" in updated else set()
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._stream.close()
         self._client.close()

@@ -1,6 +1,7 @@
-"""A disk that fails on demand: `python -m tests.support.failing_disk FOLDER MOUNT FAULT`.
+"""A FUSE file system with injected faults: `python -m tests.support.failing_disk FOLDER MOUNT FAULT`.
 
-Shows FOLDER at MOUNT. The file FAULT says what answers EIO: `read`, `stat` (of files) or `list`.
+Shows FOLDER at MOUNT. The content of the file FAULT selects the operation that fails with EIO:
+`read`, `stat` (of files) or `list`; empty for none.
 """
 
 import asyncio
@@ -19,19 +20,19 @@ from tests.support.waiting import until
 
 
 class FailingDisk:
-    """A mounted folder, and the fault that it has now."""
+    """A mounted folder with a selectable fault."""
 
     def __init__(self, fault: Path) -> None:
         self._fault = fault
 
-    def set_fault(self, what: str) -> None:
-        """From now on; an empty word mends it."""
-        self._fault.write_text(what)
+    def set_fault(self, operation: str) -> None:
+        """Make an operation fail from now on; an empty string repairs the disk."""
+        self._fault.write_text(operation)
 
 
 @asynccontextmanager
 async def failing_disk(folder: Path, mount: Path, fault: Path) -> AsyncIterator[FailingDisk]:
-    """The folder shown at `mount` for as long as the block lasts."""
+    """Show the folder at `mount` until the end of the block."""
     if not Path("/dev/fuse").exists() or not ctypes.util.find_library("fuse3"):
         skip_or_fail("fuse3", "sudo apt-get install fuse3, on a kernel with /dev/fuse")
     fault.write_text("")
@@ -46,13 +47,13 @@ async def failing_disk(folder: Path, mount: Path, fault: Path) -> AsyncIterator[
         await until(mounted)
         yield FailingDisk(fault)
     finally:
-        ended = await asyncio.create_subprocess_exec("fusermount3", "-u", "-z", str(mount))
-        await ended.wait()
+        unmount = await asyncio.create_subprocess_exec("fusermount3", "-u", "-z", str(mount))
+        await unmount.wait()
         await process.wait()
 
 
 class FaultyOperations:
-    """What the kernel asks for. Mixed into the base class of the library, which is imported where it is."""
+    """The file system's operations; a mixin, since the library is imported in `main` only."""
 
     use_ns = True
 
@@ -60,8 +61,8 @@ class FaultyOperations:
         self._folder = folder
         self._fault = Path(fault)
 
-    def _check(self, what: str, path: str) -> None:
-        if self._fault.read_text() == what and not path.endswith(".tagify"):
+    def _check(self, operation: str, path: str) -> None:
+        if self._fault.read_text() == operation and not path.endswith(".tagify"):
             raise OSError(errno.EIO, "the disk fails")
 
     def getattr(self, path: str, fh: Any = None) -> dict[str, Any]:
@@ -75,8 +76,8 @@ class FaultyOperations:
     def readdir(self, path: str, fh: int) -> list[tuple[str, dict[str, int], int]]:
         self._check("list", path)
         names = [".", "..", *os.listdir(self._folder + path)]
-        found = [(name, os.lstat(f"{self._folder}{path}/{name}")) for name in names]
-        return [(name, {"st_mode": status.st_mode, "st_ino": status.st_ino}, 0) for name, status in found]
+        statuses = [(name, os.lstat(f"{self._folder}{path}/{name}")) for name in names]
+        return [(name, {"st_mode": status.st_mode, "st_ino": status.st_ino}, 0) for name, status in statuses]
 
     def open(self, path: str, flags: int) -> int:
         return os.open(self._folder + path, flags)
@@ -101,8 +102,8 @@ class FaultyOperations:
 
 
 def main(folder: str, mount: str, fault: str) -> None:
-    """Serve until unmounted."""
-    import mfusepy  # noqa: PLC0415 - it looks for its library when it is imported
+    """Serve the file system until it is unmounted."""
+    import mfusepy  # noqa: PLC0415 - the import fails without libfuse
 
     operations = type("Operations", (FaultyOperations, mfusepy.Operations), {})
     options = {"direct_io": True, "use_ino": True, "attr_timeout": 0, "entry_timeout": 0}

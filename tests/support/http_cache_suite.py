@@ -1,4 +1,4 @@
-"""The cache suite of npm (`http-cache-tests`), run against one nginx with our cache and a stock one."""
+"""Runs the npm package `http-cache-tests` against an nginx with our cache and a stock cache."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ server {{
 
 
 def install_suite() -> Path:
-    """The suite's folder, installed where it is not."""
+    """Return the suite's folder; installs it if needed."""
     npm = shutil.which("npm") or skip_or_fail("npm", "sudo apt-get install npm")
     folder = TOOLS / "http-cache-tests"
     package = folder / "node_modules" / "http-cache-tests"
@@ -63,7 +63,7 @@ def install_suite() -> Path:
 
 @asynccontextmanager
 async def running_caches(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
-    """The ports of our cache, of the stock one, and of the suite's own server behind both."""
+    """Run nginx and the suite's server; yields the ports of our cache, the stock cache and the server."""
     package, first = install_suite(), free_ports()
     ours, stock, origin = first + 1, first + 2, first + 3
     settings = NginxSettings(
@@ -72,8 +72,8 @@ async def running_caches(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
     )  # fmt: skip
     config = render(folder, settings, standalone=True)
     text = config.read_text().rstrip()
-    more = SERVERS.format(folder=folder, ours=ours, stock=stock, origin=origin)
-    config.write_text(text.removesuffix("}") + more + "}\n")
+    servers = SERVERS.format(folder=folder, ours=ours, stock=stock, origin=origin)
+    config.write_text(text.removesuffix("}") + servers + "}\n")
     server = Program(
         name="the suite's server",
         argv=(
@@ -100,7 +100,7 @@ async def running_caches(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
 
 
 async def passed_tests(port: int, origin: int, folder: Path) -> set[str]:
-    """The ids of the tests that the cache on this port passes."""
+    """Run the suite against the cache on this port; returns the ids of passed tests."""
     environment = _environment(origin, folder) | {"npm_config_base": f"http://127.0.0.1:{port}"}
     process = await asyncio.create_subprocess_exec(
         "node", "--no-warnings", "cli.mjs", cwd=install_suite(), env={**os.environ, **environment},
@@ -111,7 +111,7 @@ async def passed_tests(port: int, origin: int, folder: Path) -> set[str]:
 
 
 def _environment(origin: int, folder: Path) -> dict[str, str]:
-    """What npm would hand to the suite's scripts."""
+    """The environment that npm would set for the suite's scripts."""
     return {
         "npm_config_protocol": "http",
         "npm_config_port": str(origin),

@@ -1,4 +1,4 @@
-"""A service as a process of its own, over a mongod of its own, each of which can be killed and comes again."""
+"""A mongod or an api as a process that tests kill and start again."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from tests.support.servers import find_binary
 
 
 class KillableProcess:
-    """A running program. `kill` it as the kernel does, and it is there again."""
+    """A program that can be killed and started again."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -24,13 +24,13 @@ class KillableProcess:
         self._process = await Process.start(self.program)
 
     async def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL and wait for the exit."""
         assert self._process is not None
         self._process.kill()
         await self._process.wait()
 
     async def wait_until_exited(self) -> None:
-        """Return when it has ended by itself."""
+        """Wait for its exit."""
         assert self._process is not None
         await self._process.wait()
 
@@ -41,23 +41,23 @@ class KillableProcess:
 
 @asynccontextmanager
 async def killable_process(program: Program) -> AsyncIterator[KillableProcess]:
-    """The program, ended with the block whatever became of it."""
-    killable = KillableProcess(program)
+    """Run the program; stops it at the end of the block."""
+    process = KillableProcess(program)
     try:
-        await killable.start()
-        yield killable
+        await process.start()
+        yield process
     finally:
-        await killable.stop()
+        await process.stop()
 
 
 def mongod_program(folder: Path) -> tuple[Program, str]:
-    """A mongod of the test's own, and its URI."""
+    """A mongod for one test, and its URI."""
     server = mongo_server(find_binary("mongod"), folder / "mongo", free_ports(), folder / "mongod.log")
     return server.program, server.uri
 
 
 def api_program(folder: Path, name: str, **settings: object) -> tuple[Program, str]:
-    """An api process with these settings, and its address. It is ready once `/readyz` says so."""
+    """An api process with these settings, and its URL. It is ready once `/readyz` returns 200."""
     port = free_ports()
     url = f"http://127.0.0.1:{port}"
 

@@ -1,4 +1,4 @@
-"""A real nginx in front of services, or of a stand-in that counts what reaches it."""
+"""A real nginx with our configuration, in front of services or of stubs that count requests."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ NGINX_BINARY = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + "
 
 @dataclass
 class NginxSite:
-    """A running nginx: a client for it, and the ports it listens on."""
+    """A running nginx: a client for it, and its ports."""
 
     client: aiohttp.ClientSession
     port: int
@@ -36,12 +36,12 @@ class NginxSite:
     process: Process
 
     async def get(self, path: str, **options: Any) -> tuple[aiohttp.ClientResponse, bytes]:
-        async with self.client.get(path, **options) as answer:
-            return answer, await answer.read()
+        async with self.client.get(path, **options) as response:
+            return response, await response.read()
 
 
 class StubService:
-    """A service that answers as it is told, and counts requests and bytes that come to it."""
+    """A service with one handler, which counts requests and the bytes of its responses."""
 
     def __init__(self, handler: Handler) -> None:
         self.request_counts: Counter[str] = Counter()
@@ -66,30 +66,30 @@ class StubService:
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         self.request_counts[request.raw_path] += 1
         self.request_headers.append({name.lower(): value for name, value in request.headers.items()})
-        answer = await self._handler(request)
-        if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-            self.bytes_sent += len(answer.body)
-        return answer
+        response = await self._handler(request)
+        if isinstance(response, web.Response) and isinstance(response.body, bytes):
+            self.bytes_sent += len(response.body)
+        return response
 
 
 @asynccontextmanager
 async def stub_service(handler: Handler, path: Path) -> AsyncIterator[StubService]:
-    """A stand-in on a Unix socket."""
-    standin = StubService(handler)
-    await standin.start(path)
+    """A stub service on a Unix socket, stopped at the end of the block."""
+    stub = StubService(handler)
+    await stub.start(path)
     try:
-        yield standin
+        yield stub
     finally:
-        await standin.stop()
+        await stub.stop()
 
 
 @asynccontextmanager
 async def nginx_site(
     folder: Path, *, scheme: str = "http", port: int = 0, **values: Any
 ) -> AsyncIterator[NginxSite]:
-    """nginx with our configuration and these settings, ended with the block.
+    """nginx with our configuration and these settings, stopped at the end of the block.
 
-    `port`: the first of three that are free, where they have to be known before.
+    `port`: the first of three free ports; chosen here by default.
     """
     if NGINX_BINARY is None:
         skip_or_fail("nginx", "sudo apt-get install nginx")
@@ -118,5 +118,5 @@ async def nginx_site(
             yield NginxSite(client, port, port + 1, folder, process)
     finally:
         await process.stop()
-        # Server sockets that clients left are let go of by the loop in its next rounds.
+        # The event loop closes disconnected server sockets in its next iterations.
         await asyncio.sleep(0)

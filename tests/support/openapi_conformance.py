@@ -1,4 +1,4 @@
-"""The API under every kind of request that its own document admits, and many that it does not."""
+"""Conformance of the API to its OpenAPI document, by generated valid and invalid requests (schemathesis)."""
 
 import contextlib
 import re
@@ -26,15 +26,14 @@ CHECKS = [
 ]
 
 STREAMING_PATHS = {"/api/events"}
-"""A stream that does not end is tried by tests of its own."""
-
+"""Excluded: streams do not end, and have other tests."""
 
 MAX_FAILURE_CHARS = 1500
-"""Characters of one failure that are shown."""
+"""Maximum length of a failure's text."""
 
 
 def failures(url: str, examples: int) -> list[str]:
-    """A text for each request that was not answered as the document says; `examples` of either kind each."""
+    """Describe each response that contradicts the document; `examples`: valid and invalid ones per operation."""
     collected: list[str] = []
     for operation in _operations(url):
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
@@ -49,10 +48,10 @@ def failures(url: str, examples: int) -> list[str]:
             )
             @given(case=operation.as_strategy(generation_mode=mode))
             def check(case: Any) -> None:
-                # Kept, not raised: what is generated is not the same when it is tried again.
+                # Collected, not raised: hypothesis would try to reproduce the failure with other requests.
                 collected.extend(_failures_of(case))
 
-            # Without parameters or a body there is nothing to get wrong.
+            # An operation without parameters and body has no invalid requests.
             with contextlib.suppress(Unsatisfiable):
                 check()
     return collected
@@ -61,9 +60,9 @@ def failures(url: str, examples: int) -> list[str]:
 def failures_with(
     url: str, paths: str, values: Mapping[str, str], bodies: Mapping[str, Any]
 ) -> Iterator[str]:
-    """The same of operations whose path matches and has parameters, with values that name what is there.
+    """Describe failures of operations whose path matches, called with ids of existing objects.
 
-    `bodies` are those of operations that ask for one, by their labels, like `PATCH /api/x/{id}`.
+    `bodies`: the request bodies by operation label, like `PATCH /api/x/{id}`.
     """
     for operation in _operations(url):
         if "{" not in operation.path or not re.match(paths, operation.path):

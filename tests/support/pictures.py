@@ -1,4 +1,4 @@
-"""Images for tests, made by code: good ones in every form, and every kind of bad one."""
+"""Generated image files for tests: every supported format, and malicious ones."""
 
 import io
 import struct
@@ -17,18 +17,18 @@ XMP = (
 
 
 def gradient(width: int, height: int, seed: int = 0) -> Image.Image:
-    """A soft picture of two gradients, different for each seed."""
+    """An image of two gradients, different for each seed."""
     red = Image.linear_gradient("L").resize((width, height))
     green = Image.linear_gradient("L").rotate(90).resize((width, height))
     blue = Image.new("L", (width, height), (seed * 37) % 256)
     picture = Image.merge("RGB", (red, green, blue))
-    # The seed in its very pixels, so that no two are the same bytes even where 256 is passed.
+    # The seed in a pixel: the images differ for seeds over 255, too.
     picture.putpixel((0, 0), (seed & 255, seed >> 8 & 255, seed >> 16 & 255))
     return picture
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """The image in a file format of Pillow's."""
+    """Encode the image in a format of Pillow."""
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
@@ -40,7 +40,7 @@ def jpeg(width: int = 640, height: int = 480, seed: int = 0, **options: Any) -> 
 
 
 def png(width: int = 320, height: int = 200, seed: int = 0, *, alpha: bool = False) -> bytes:
-    """A PNG, on demand with a transparent left half."""
+    """A PNG; `alpha`: with a transparent left half."""
     picture = gradient(width, height, seed)
     if alpha:
         mask = Image.new("L", (width, height), 255)
@@ -50,13 +50,13 @@ def png(width: int = 320, height: int = 200, seed: int = 0, *, alpha: bool = Fal
 
 
 def with_keywords(*keywords: str, seed: int = 0) -> bytes:
-    """A JPEG whose XMP names these keywords."""
+    """A JPEG with these keywords in its XMP."""
     items = "".join(f"<rdf:li>{word}</rdf:li>" for word in keywords)
     return jpeg(seed=seed, xmp=XMP.format(items=items).encode())
 
 
 def with_orientation(orientation: int, width: int = 300, height: int = 200) -> bytes:
-    """A JPEG with an EXIF orientation, stored so that each of the eight shows the same."""
+    """A JPEG with an EXIF orientation, whose pixels are stored so that all eight display the same image."""
     upright = gradient(width, height)
     back = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -80,13 +80,13 @@ def animated(kind: str, colours: Sequence[str] = ("red", "green", "blue")) -> by
 
 
 def png_16_bit(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
-    """A PNG of one colour with 16 bits for each of red, green and blue, which Pillow cannot write."""
+    """A PNG of one colour with 16 bits per channel, which Pillow cannot write."""
     row = b"\0" + struct.pack(">HHH", *colour) * width
     return _png(struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0), zlib.compress(row * height))
 
 
 def decompression_bomb(side: int = 60_000) -> bytes:
-    """A PNG of some hundred kilobytes at most whose header and rows tell of a huge square."""
+    """A PNG of at most some hundred kilobytes that decodes to a huge square."""
     rows = zlib.compressobj(9)
     packed = rows.compress(bytes(1 << 20)) + rows.flush()
     return _png(struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0), packed)
@@ -100,7 +100,7 @@ def _png(header: bytes, packed: bytes) -> bytes:
 
 
 def many_scans_jpeg(side: int = 3000, scans: int = 5000) -> bytes:
-    """A JPEG of some kilobytes whose last pass over all its pixels is repeated thousands of times."""
+    """A progressive JPEG of some kilobytes whose last scan is repeated thousands of times."""
     data = encoded(Image.new("RGB", (side, side), "teal"), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * scans + data[-2:]

@@ -1,4 +1,4 @@
-"""Free ports for the servers of tests, which several processes look for at the same time."""
+"""Free ports for the servers of tests, claimed among concurrent test processes."""
 
 import errno
 import os
@@ -9,22 +9,22 @@ from collections import deque
 from tagify.servers.ports import FIRST_PORT, is_port_free
 
 LOWEST_PORT = 10_000
-"""Searched from here to where programs begin to look for ports by themselves."""
+"""Start of the range searched; it ends where `find_free_ports` starts."""
 
 BLOCK_LENGTH = 10
-"""Ports are given out in blocks of this length, the longest that a server needs."""
+"""Ports are allocated in blocks of this length, the most that a server needs."""
 
 MAX_CLAIMS = 30
-"""Blocks that stay claimed: once so many more were given out, the servers on the first ones listen."""
+"""Number of blocks that stay claimed; the servers on older blocks listen by then."""
 
 _claims: deque[int] = deque()
 
 
 def free_ports() -> int:
-    """The first of a block of ports that nobody listens on, and that no other test was just given.
+    """Return the first of a block of free ports that no other test has claimed.
 
-    A port looks free until its server listens, which for some takes a second. Until then it is
-    claimed, among all processes of this machine.
+    A port looks free until its server listens, which may take a second. Until then it is claimed
+    among all processes of this machine.
     """
     while True:
         first = random.randrange(LOWEST_PORT, FIRST_PORT, BLOCK_LENGTH)
@@ -33,9 +33,9 @@ def free_ports() -> int:
 
 
 def _claim(first: int) -> bool:
-    """Whether the block is this process's from now on.
+    """Try to claim the block for this process.
 
-    A claim is a Unix socket without a file: its name is one socket's at a time, and free when that ends.
+    A claim is an abstract Unix socket: its name is exclusive, and free again when the process exits.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as claim:
         try:

@@ -1,4 +1,4 @@
-"""The working tree and the wheels of what it needs, as they are taken to a host without a registry."""
+"""The working tree and the wheels of its dependencies, for installation on a host without network."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ PINS = ("pyproject.toml", "constraints.txt")
 
 
 def build_wheels() -> Path:
-    """A folder of all wheels of a release with its own servers, made once for each set of pins."""
+    """Return a folder with the wheels of all dependencies and embedded servers; built once per set of pins."""
     pins = b"".join((ROOT / name).read_bytes() for name in PINS)
     folder = ROOT / ".tools" / f"wheels-{hashlib.sha256(pins).hexdigest()[:12]}"
     if folder.is_dir():
@@ -23,8 +23,8 @@ def build_wheels() -> Path:
         [*pip, "-c", "constraints.txt", "-w", str(partial), ".[embedded]", "setuptools>=77", "wheel"],
         cwd=ROOT, check=True, timeout=600,
     )  # fmt: skip
-    for own in partial.glob("tagify-*.whl"):
-        own.unlink()
+    for tagify_wheel in partial.glob("tagify-*.whl"):
+        tagify_wheel.unlink()
     if not folder.is_dir():
         partial.rename(folder)
     else:
@@ -33,7 +33,7 @@ def build_wheels() -> Path:
 
 
 def copy_working_tree(folder: Path) -> None:
-    """The files of the working tree, without what git ignores."""
+    """Copy the working tree to a folder, without ignored files, tests and docs."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT, check=True, capture_output=True,

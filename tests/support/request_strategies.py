@@ -1,4 +1,4 @@
-"""Hypothesis strategies of requests for one representation, most of which are near its borders."""
+"""Hypothesis strategies for requests of one representation, mostly near its boundaries."""
 
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from tests.support.rfc9110 import EntityTag, ModelRequest, RangeSpec
 
 
 def range_specs(length: int) -> st.SearchStrategy[RangeSpec]:
-    """Ranges in, at and beyond the ends of a body; some are malformed."""
+    """Ranges inside, at and beyond the ends of a body; some are malformed."""
     number = st.one_of(
         st.integers(0, length + 2), st.sampled_from((0, 1, max(0, length - 1), length, length + 1, 10**25))
     )
@@ -16,7 +16,7 @@ def range_specs(length: int) -> st.SearchStrategy[RangeSpec]:
 
 
 def range_lists(length: int) -> st.SearchStrategy[tuple[RangeSpec, ...]]:
-    """Lists of ranges, short and many of them valid."""
+    """Short lists of ranges, many of them valid."""
     valid = st.integers(0, length).flatmap(
         lambda first: st.builds(RangeSpec, st.just(first), st.integers(first, first + 1 + length // 20))
     )
@@ -29,7 +29,7 @@ def range_lists(length: int) -> st.SearchStrategy[tuple[RangeSpec, ...]]:
 
 
 def requests(length: int, etag: str, modified: datetime) -> st.SearchStrategy[ModelRequest]:
-    """Requests of every kind."""
+    """Requests with every combination of ranges and preconditions."""
     tag = st.one_of(
         st.builds(EntityTag, st.sampled_from((etag, "other", "", "a,b")), st.booleans()),
         st.just(EntityTag(None)),

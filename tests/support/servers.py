@@ -1,4 +1,4 @@
-"""Real servers for a run of tests: started once, each in a folder of its own, ended with the run."""
+"""Real servers for a test run: each started once, on first use, and stopped at the end."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class BackgroundLoop:
-    """An event loop in a thread of its own, which children are tied to for the whole run."""
+    """An event loop in a background thread, which owns the child processes during the whole run."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -31,22 +31,22 @@ class BackgroundLoop:
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Have a coroutine run there."""
+        """Schedule a coroutine on the loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run_sync(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine run there."""
+        """Run a coroutine on the loop and return its result, within 90 s."""
         return self.submit(work).result(90)
 
     def close(self) -> None:
-        """End the loop and its thread."""
+        """Stop the loop and its thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
 
 class Servers:
-    """The servers of a run. Each is started when it is first asked for."""
+    """The servers of a test run, started on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -58,7 +58,7 @@ class Servers:
         self._s3: dict[str, S3Server] = {}
 
     def mongo_uri(self) -> str:
-        """The URI of a real mongod."""
+        """The URI of the mongod."""
         if self._mongo_uri is None:
             server = mongo_server(
                 find_binary("mongod"), self._folder / "mongo", free_ports(), self._log_path("mongod")
@@ -68,11 +68,11 @@ class Servers:
         return self._mongo_uri
 
     def drop_database(self, database: str) -> None:
-        """Have a database go. Nobody waits for it here: mongod takes a tenth of a second for each."""
+        """Schedule the drop of a database. Asynchronous, since mongod needs a tenth of a second for it."""
         self._pending_drops.append(self._loop.submit(self._drop_database(database)))
 
     def s3(self, kind: str) -> S3Server:
-        """A real S3 server, `minio` or `weed`."""
+        """An S3 server of kind `minio` or `seaweedfs`."""
         if kind not in self._s3:
             make = minio_server if kind == "minio" else seaweedfs_server
             server = make(find_binary(kind), self._folder / kind, free_ports(), self._log_path(kind))
@@ -81,11 +81,11 @@ class Servers:
         return self._s3[kind]
 
     def pids(self) -> list[int]:
-        """The processes of those that were started."""
+        """The process ids of the started servers."""
         return [process.pid for process in self._running]
 
     def close(self) -> None:
-        """End all that were started. Raises what a drop did."""
+        """Stop all servers. Raises the error of a failed drop."""
         try:
             self._loop.run_sync(self._finish_drops())
         finally:
@@ -114,24 +114,23 @@ class Servers:
 
 
 def find_binary(kind: str) -> Path:
-    """The program of a server; a test that needs one that is missing is told so."""
+    """Return the binary of a server; fails or skips the test if it is not installed."""
+    finders = {
+        "mongod": discovery.find_mongod,
+        "minio": discovery.find_minio,
+        "seaweedfs": discovery.find_seaweedfs,
+    }
     try:
-        path = (
-            discovery.find_mongod()
-            if kind == "mongod"
-            else discovery.find_minio()
-            if kind == "minio"
-            else discovery.find_seaweedfs()
-        )
+        binary = finders[kind]()
     except discovery.ServerNotFound as error:
         skip_or_fail(kind, str(error))
-    if path is None:
-        skip_or_fail(kind, "make minio" if kind == "minio" else "pip install 'tagify[embedded]'")
-    return path
+    if binary is None:
+        skip_or_fail(kind, "make minio" if kind == "minio" else discovery.EMBEDDED)
+    return binary
 
 
 def skip_or_fail(what: str, remedy: str) -> NoReturn:
-    """A server or program that a test needs is not here: a failure under CI, a named skip elsewhere."""
+    """Fail the test under CI, skip it elsewhere: a program it needs is not installed."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing: {remedy}")
     pytest.skip(f"{what} is missing: {remedy}")

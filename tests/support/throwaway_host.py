@@ -23,56 +23,57 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class ThrowawayHostError(AssertionError):
-    """A command in the box failed."""
+    """A command on the host failed."""
 
 
 class ThrowawayHost:
-    """A booted host. Commands run in it as its root."""
+    """A booted host. Commands run on it as its root."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def command(self, *argv: str) -> list[str]:
-        """The command as it is run from outside."""
-        entered = ["nsenter", "-t", self.init_pid(), *["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w/", "--"]]
-        return [*entered, "env", "-i", "-C", "/", f"PATH={PATH}", "LANG=C.UTF-8", *argv]
+        """The argv that runs the command on the host, by nsenter."""
+        prefix = ["nsenter", "-t", self.init_pid(), *["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w/", "--"]]
+        return [*prefix, "env", "-i", "-C", "/", f"PATH={PATH}", "LANG=C.UTF-8", *argv]
 
     def init_pid(self) -> str:
         return (self._folder / "leader").read_text().strip()
 
     def run_unchecked(self, *argv: str, timeout_s: float = 120) -> tuple[int, str]:
         """Exit status and output of a command."""
-        done = subprocess.run(
+        completed = subprocess.run(
             self.command(*argv), capture_output=True, text=True, timeout=timeout_s, check=False, cwd="/"
         )
-        return done.returncode, done.stdout + done.stderr if done.returncode else done.stdout
+        output = completed.stdout + completed.stderr if completed.returncode else completed.stdout
+        return completed.returncode, output
 
     def run(self, *argv: str, timeout_s: float = 120) -> str:
-        """The output of a command that succeeds."""
+        """Output of a command. Raises ThrowawayHostError if it fails."""
         code, out = self.run_unchecked(*argv, timeout_s=timeout_s)
         if code:
             raise ThrowawayHostError(f"{shlex.join(argv)}: status {code}: {out}")
         return out
 
-    def shell(self, script: str, *words: str, timeout_s: float = 120) -> str:
-        """The output of a script that succeeds; the words are its `$0`, `$1` and so on."""
-        return self.run("bash", "-c", script, *words, timeout_s=timeout_s)
+    def shell(self, script: str, *arguments: str, timeout_s: float = 120) -> str:
+        """Output of a bash script with `$0`, `$1` and so on. Raises ThrowawayHostError if it fails."""
+        return self.run("bash", "-c", script, *arguments, timeout_s=timeout_s)
 
     async def start(self, *argv: str) -> asyncio.subprocess.Process:
-        """A command that goes on beside the test."""
+        """Start a command in the background."""
         return await asyncio.create_subprocess_exec(
             *self.command(*argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/"
         )
 
     def unit_property(self, unit: str, name: str) -> str:
-        """A property of a unit."""
+        """The value of a property of a systemd unit."""
         return self.run("systemctl", "show", "-P", name, unit).strip()
 
     def journal(self, unit: str) -> str:
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit)
 
     def wait_until(self, condition: str, timeout_s: float = 60) -> None:
-        """Return once a shell condition holds in the box."""
+        """Poll until a shell condition succeeds on the host."""
         deadline = time.monotonic() + timeout_s
         while (last := self.run_unchecked("bash", "-c", condition))[0]:
             if time.monotonic() > deadline:
@@ -80,7 +81,7 @@ class ThrowawayHost:
             time.sleep(0.1)
 
     def wait_until_booted(self) -> None:
-        """Return once the box has come up."""
+        """Poll until systemd has finished booting."""
         deadline = time.monotonic() + BOOT_S
         state = ""
         while time.monotonic() < deadline:
@@ -89,7 +90,7 @@ class ThrowawayHost:
             if state in ("running", "degraded"):
                 return
             time.sleep(0.1)
-        raise ThrowawayHostError(f"the box did not boot: {state}")
+        raise ThrowawayHostError(f"the host did not boot: {state}")
 
     def reboot(self) -> None:
         before = self.init_pid()
@@ -97,30 +98,30 @@ class ThrowawayHost:
         deadline = time.monotonic() + BOOT_S
         while self.init_pid() == before:
             if time.monotonic() > deadline:
-                raise ThrowawayHostError("the box did not go down")
+                raise ThrowawayHostError("the host did not shut down")
             time.sleep(0.1)
         self.wait_until_booted()
 
 
 def unsupported_reason() -> str:
-    """Why no box can be booted here; empty where one can."""
+    """Why no host can be booted on this machine; empty if one can."""
     if os.geteuid() != 0:
-        return "only root may make namespaces with cgroups"
+        return "creating namespaces with cgroups needs root"
     if not all((CGROUPS / name).is_dir() and os.access(CGROUPS / name, os.W_OK) for name in HIERARCHIES):
         return "the cgroup hierarchies systemd, unified, pids, memory and cpu are not all writable"
     if not Path("/lib/systemd/systemd").exists():
         return "systemd is not installed"
     if subprocess.run(["unshare", "--pid", "--mount", "--net", "--fork", "true"], check=False).returncode:
-        return "namespaces are not allowed"
+        return "namespaces are not permitted"
     return ""
 
 
 @contextmanager
 def throwaway_host(folder: Path, rootfs: Path) -> Iterator[ThrowawayHost]:
-    """A booted box with these files laid over its root; all of it is gone afterwards."""
-    if why := unsupported_reason():
-        pytest.skip(f"no box can be booted here: {why}")
-    name = f"tagify-box-{secrets.token_hex(4)}"
+    """A booted host with the files of `rootfs` laid over its root; deleted at the end."""
+    if reason := unsupported_reason():
+        pytest.skip(f"no host can be booted here: {reason}")
+    name = f"tagify-host{secrets.token_hex(4)}"
     folder.mkdir(exist_ok=True)
     (folder / "rootfs").symlink_to(rootfs)
     log = (folder / "log").open("wb")

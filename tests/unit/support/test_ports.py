@@ -1,4 +1,4 @@
-"""Ports of tests: a block that was given out is given to nobody else while its server comes up."""
+"""Ports of tests: a claimed block is not given to another process while its server starts."""
 
 import random
 import subprocess
@@ -15,16 +15,16 @@ OTHER = (
 )
 
 
-def test_no_block_is_given_to_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_get_different_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout is not None
-        theirs = [int(word) for word in other.stdout.readline().split()]
+        theirs = [int(port) for port in other.stdout.readline().split()]
         spare = range(ports.LOWEST_PORT, FIRST_PORT, ports.BLOCK_LENGTH)
-        looked_at = iter([*theirs, *(first for first in spare if first not in theirs)])
-        # Sent to where the other one looked: nobody listens there, so it is the claims that keep them apart.
-        monkeypatch.setattr(random, "randrange", lambda *_: next(looked_at))
+        candidates = iter([*theirs, *(first for first in spare if first not in theirs)])
+        # Try the other process's ports first: no server listens there, so only the claims exclude them.
+        monkeypatch.setattr(random, "randrange", lambda *_: next(candidates))
         ours = {ports.free_ports() for _ in range(ports.MAX_CLAIMS)}
         other.communicate("\n")
     assert len(theirs) == len(ours) == ports.MAX_CLAIMS
