@@ -45,9 +45,9 @@ async def _approve(catalog: Catalog, identifier: str) -> Library:
     libraries = await catalog.libraries.list_all()
     matches = [library for library in libraries if identifier in (library.id, library.name, library.path)]
     if len(matches) != 1:
-        known = ", ".join(f"{library.name} ({library.id})" for library in libraries) or "none"
+        existing = ", ".join(f"{library.name} ({library.id})" for library in libraries) or "none"
         problem = "several libraries have" if matches else "no library has"
-        raise TagifyError(f"{problem} the name, path or id {identifier!r}; existing libraries: {known}")
+        raise TagifyError(f"{problem} the name, path or id {identifier!r}; existing libraries: {existing}")
     await catalog.libraries.approve(matches[0].id)
     return matches[0]
 

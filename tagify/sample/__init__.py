@@ -1,4 +1,4 @@
-"""A library to try Tagify with, drawn by code: the same pictures on every machine."""
+"""A generated sample library, identical on every machine."""
 
 from tagify.sample.library import make_sample
 

@@ -1,4 +1,4 @@
-"""Sixty files or so, in every form that a library has: sizes, formats, orientations, keywords."""
+"""The files of the sample library: various sizes, formats, orientations and keywords."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ _INVERSE_TRANSPOSE = {
 
 @dataclass(frozen=True, slots=True)
 class _SampleFile:
-    """One file of the library and how it is drawn."""
+    """One file of the library, and the function that draws it."""
 
     path: str
     draw: Callable[[Random], Image.Image]
@@ -56,9 +56,9 @@ class _SampleFile:
 
 
 def make_sample(folder: Path, count: int = 60, progress: ProgressCallback | None = None) -> int:
-    """Draw `count` images into a folder; what is there already is left alone. The number of files.
+    """Draw `count` images into a folder, keeping existing files; returns the number of files.
 
-    `progress` is told how many are done, of how many.
+    `progress` is called with the number of finished files and the total.
     """
     files = list(islice(_sample_files(), count))
     for number, file in enumerate(files):
@@ -76,10 +76,10 @@ def _sample_files() -> Iterator[_SampleFile]:
         across, down = RATIOS[number % len(RATIOS)]
         width = WIDTHS[number % len(WIDTHS)]
         size = width, max(1, width * down // across)
-        ending, kind = (".webp", "WEBP") if number % 9 == 4 else (".jpg", "JPEG")  # noqa: PLR2004
+        suffix, kind = (".webp", "WEBP") if number % 9 == 4 else (".jpg", "JPEG")  # noqa: PLR2004
         shape = ("panorama",) if across > 2 * down else ("portrait",) if down > across else ()
         yield _SampleFile(
-            f"{folder}/{keywords[-1]} {number + 1:02}{ending}",
+            f"{folder}/{keywords[-1]} {number + 1:02}{suffix}",
             lambda random, scene=scene, size=size: scene(size, random),  # type: ignore[misc]
             kind,
             (*keywords, *shape),
@@ -87,7 +87,7 @@ def _sample_files() -> Iterator[_SampleFile]:
 
 
 def _format_samples() -> Iterator[_SampleFile]:
-    """One of each form that a decoder has to get right."""
+    """The files that test a decoder: all orientations, other formats, an animation."""
     for orientation in range(1, 9):
         yield _SampleFile(
             f"Formats/orientation-{orientation}.jpg",
@@ -110,7 +110,7 @@ def _format_samples() -> Iterator[_SampleFile]:
 
 
 def _arrow(_: Random) -> Image.Image:
-    """The same for all orientations: an arrow that points up."""
+    """An arrow that points up: all orientations must display the same."""
     picture = scenes.mountains((900, 600), Random(8))  # noqa: S311 - pictures, no secrets
     draw = ImageDraw.Draw(picture)
     draw.polygon([(450, 90), (600, 290), (300, 290)], fill="white")
@@ -145,7 +145,7 @@ def _xmp(keywords: tuple[str, ...]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Under a name that is passed over, then renamed: whoever watches never sees a part of it."""
+    """Write atomically, by a temporary name that ingest ignores: it never imports a partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.new")
     partial.write_bytes(data)

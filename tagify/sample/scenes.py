@@ -1,4 +1,4 @@
-"""Pictures to look at: mountains, seas, nights and patterns, from a seeded random source."""
+"""Generated images: mountains, seas, nights and patterns, from a seeded random source."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ Size = tuple[int, int]
 Colour = tuple[int, int, int]
 Scene = Callable[[Size, Random], Image.Image]
 
-# Sky above, sky below, haze, foreground: hours of a day.
+# Upper sky, lower sky, haze, foreground, by time of day.
 PALETTES: Sequence[tuple[Colour, Colour, Colour, Colour]] = (
     ((38, 70, 120), (250, 190, 140), (214, 150, 140), (30, 34, 58)),
     ((86, 150, 205), (226, 240, 246), (168, 198, 214), (28, 62, 74)),
@@ -23,7 +23,7 @@ PALETTES: Sequence[tuple[Colour, Colour, Colour, Colour]] = (
 
 
 def mountains(size: Size, random: Random) -> Image.Image:
-    """Ridges behind ridges, paler with distance, under a sky with a low sun."""
+    """Mountain ridges, paler with distance, under a low sun."""
     above, below, haze, front = random.choice(PALETTES)
     picture = _gradient(size, above, below)
     _glow(picture, random.uniform(0.2, 0.8), random.uniform(0.3, 0.5), 0.5, (255, 236, 200))
@@ -36,7 +36,7 @@ def mountains(size: Size, random: Random) -> Image.Image:
 
 
 def sea(size: Size, random: Random) -> Image.Image:
-    """A sun over water and its road of light."""
+    """A sun over water, with its reflection."""
     above, below, _, front = random.choice(PALETTES)
     picture = _gradient(size, above, below)
     width, height = size
@@ -94,7 +94,7 @@ def circles(size: Size, random: Random) -> Image.Image:
 
 
 def waves(size: Size, random: Random) -> Image.Image:
-    """Paper-cut waves, one over the other."""
+    """Layers of paper-cut waves."""
     above, below, haze, front = random.choice(PALETTES)
     picture = Image.new("RGB", size, below)
     width, height = size
@@ -122,15 +122,15 @@ def tiles(size: Size, random: Random) -> Image.Image:
         for y in range(0, height, side):
             first, second = random.sample(colours, 2)
             draw.rectangle((x, y, x + side, y + side), fill=first)
-            turn = random.randrange(4)
-            corner_x, corner_y = x + side * (turn in (1, 2)), y + side * (turn >= 2)  # noqa: PLR2004
+            quadrant = random.randrange(4)
+            corner_x, corner_y = x + side * (quadrant in (1, 2)), y + side * (quadrant >= 2)  # noqa: PLR2004
             box = (corner_x - side, corner_y - side, corner_x + side, corner_y + side)
-            draw.pieslice(box, 90 * ((0, 1, 2, 3)[turn]), 90 * (turn + 1), fill=second)
+            draw.pieslice(box, 90 * ((0, 1, 2, 3)[quadrant]), 90 * (quadrant + 1), fill=second)
     return picture
 
 
 def badge(side: int, random: Random) -> Image.Image:
-    """A flower with a transparent ground."""
+    """A flower on a transparent background."""
     picture = Image.new("RGBA", (side, side), (0, 0, 0, 0))
     draw = ImageDraw.Draw(picture)
     petals, colour = random.randint(6, 11), _mix(random.choice(PALETTES)[1], (255, 255, 255), 0.15)
@@ -148,7 +148,7 @@ def _gradient(size: Size, above: Colour, below: Colour) -> Image.Image:
 
 
 def _glow(picture: Image.Image, x: float, y: float, reach: float, colour: Colour) -> None:
-    """Light around a point; all measures are shares of the picture."""
+    """Add light around a point; coordinates and reach are fractions of the image's size."""
     radius = int(max(picture.size) * reach / 2)
     light = ImageChops.invert(Image.radial_gradient("L")).resize((radius * 2, radius * 2))
     mask = light.point(lambda value: max(0, value - 75) * 0.85)
@@ -169,7 +169,7 @@ def _disc(picture: Image.Image, x: float, y: float, radius: float, colour: Colou
 def _ridge(
     picture: Image.Image, random: Random, base: float, height: float, rough: float, colour: Colour
 ) -> None:
-    """A mountain line by midpoint displacement, filled down to the lower edge."""
+    """Draw a ridge by midpoint displacement, filled down to the lower edge."""
     line = [random.uniform(-1, 1), random.uniform(-1, 1)]
     swing = 1.0
     while len(line) < 257:  # noqa: PLR2004 - eight halvings

@@ -91,7 +91,7 @@ def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _field_values(model: type[S], file_values: Mapping[str, str]) -> dict[str, Any]:
-    """Return the file's values of this model's fields that no environment variable overrides."""
+    """Return the given values of this model's fields, except those set in the environment."""
     set_variables = {name.upper() for name, value in os.environ.items() if value}
     values = {name: file_values.get(PREFIX + name.upper(), "") for name in model.model_fields}
     return {

@@ -53,10 +53,10 @@ def _library_roots(data_dir: DataDir, library: Path) -> tuple[Path, ...]:
     """Return the allowed library roots, those of earlier runs included; saves them for the next run."""
     roots_file = data_dir.path / "roots.json"
     try:
-        known = [Path(text) for text in json.loads(roots_file.read_text())]
+        previous = [Path(text) for text in json.loads(roots_file.read_text())]
     except (FileNotFoundError, ValueError):
-        known = []
-    roots = list(dict.fromkeys([*known, library]))
+        previous = []
+    roots = list(dict.fromkeys([*previous, library]))
     roots_file.write_text(json.dumps([str(root) for root in roots]))
     return tuple(roots)
 

@@ -12,8 +12,8 @@ from tagify.settings import NginxSettings
 
 def find_nginx() -> Path | None:
     """Return the nginx binary; None if it is not installed."""
-    found = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin")
-    return Path(found) if found else None
+    binary = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin")
+    return Path(binary) if binary else None
 
 
 def write_config(

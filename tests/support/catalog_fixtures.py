@@ -18,8 +18,8 @@ async def insert_images(
     for first in range(start, start + number, BATCH):
         names = range(first, min(first + BATCH, start + number))
         await catalog.images.write([_upsert_command(library, name, keywords) for name in names])
-    found = await catalog.images.list_below(library.id, "", limit=100_000)
-    entries = {entry.file.path: entry.id for entry in found}
+    stored = await catalog.images.list_below(library.id, "", limit=100_000)
+    entries = {entry.file.path: entry.id for entry in stored}
     return [entries[f"{name:06}.jpg"] for name in range(start, start + number)]
 
 
@@ -59,9 +59,9 @@ def _original(content: Content) -> MarkedObject:
 
 
 async def tags_of(catalog: Catalog, image: ImageId) -> tuple[str, ...]:
-    found = await catalog.images.get(image)
-    assert found is not None
-    return found.tags
+    stored = await catalog.images.get(image)
+    assert stored is not None
+    return stored.tags
 
 
 async def all_images(catalog: Catalog) -> list[Image]:

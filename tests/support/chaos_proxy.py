@@ -86,17 +86,17 @@ class ChaosProxy:
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._upstream)
-        asked = asyncio.Event()
-        ways = (
-            asyncio.ensure_future(self._forward_requests(reader, upstream_writer, writer, asked)),
-            asyncio.ensure_future(self._forward_responses(upstream_reader, writer, asked)),
+        request_seen = asyncio.Event()
+        directions = (
+            asyncio.ensure_future(self._forward_requests(reader, upstream_writer, writer, request_seen)),
+            asyncio.ensure_future(self._forward_responses(upstream_reader, writer, request_seen)),
         )
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
             upstream_writer.transport.abort()
 
     async def _forward_requests(
@@ -104,11 +104,11 @@ class ChaosProxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         back: asyncio.StreamWriter,
-        asked: asyncio.Event,
+        request_seen: asyncio.Event,
     ) -> None:
         while data := await reader.read(READ):
             await self._wait_while_blackholed()
-            asked.set()
+            request_seen.set()
             if self.canned_response is None:
                 writer.write(data)
                 await writer.drain()
@@ -117,13 +117,13 @@ class ChaosProxy:
                 back.write(self.canned_response)
 
     async def _forward_responses(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request_seen: asyncio.Event
     ) -> None:
         passed = 0
         while data := await reader.read(READ):
             await self._wait_while_blackholed()
-            if asked.is_set():
-                asked.clear()
+            if request_seen.is_set():
+                request_seen.clear()
                 await asyncio.sleep(self.latency_s)
             if self.rate is not None:
                 await asyncio.sleep(len(data) / self.rate)

@@ -65,8 +65,8 @@ def _activate_nginx_steps() -> Iterator[InstallStep]:
 
 def service_instances(settings: NginxSettings) -> Sequence[str]:
     """Return the service units of NGINX's upstreams: `unix:/run/tagify/api-1.sock` is tagify-api@1."""
-    found = [re.search(r"/run/tagify/(api|edge)-(\w+)\.sock$", address) for address in _upstreams(settings)]
-    return [f"tagify-{name[1]}@{name[2]}" for name in found if name]
+    matches = [re.search(r"/run/tagify/(api|edge)-(\w+)\.sock$", address) for address in _upstreams(settings)]
+    return [f"tagify-{match[1]}@{match[2]}" for match in matches if match]
 
 
 def _upstreams(settings: NginxSettings) -> Sequence[str]:
