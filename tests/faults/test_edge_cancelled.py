@@ -1,4 +1,4 @@
-"""Cancellation at every await of the edge: nothing is left behind, and the next request is answered."""
+"""Cancellation at every await of a request: nothing leaks, and the next request succeeds."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,8 +26,8 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 
-WAITS = 80
-"""More than any request has."""
+MAX_AWAITS = 80
+"""More awaits than any request has."""
 
 PATHS: dict[str, Callable[[Image], str]] = {
     "an original": lambda image: f"/media/{image.content}/original",
@@ -48,28 +48,28 @@ async def image(catalog: Catalog, blobs: ObjectStore) -> Image:
 
 
 def open_files() -> Iterator[str]:
-    """What this process has open, by name; others of its threads open and close files meanwhile."""
-    for place in Path("/proc/self/fd").iterdir():
+    """Targets of the open file descriptors; other threads may open and close files meanwhile."""
+    for link in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
-            yield str(place.readlink())
+            yield str(link.readlink())
 
 
-class Edge:
-    """An edge that can keep nothing, so that every request goes all the way."""
+class UncachedEdge:
+    """An edge without working caches, so that every request does the full work."""
 
     def __init__(self, client: "TestClient[Any, Any]", app: web.Application) -> None:
         self.client = client
         self.app = app
 
-    async def ask(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
-        """Status and body; 0 where the connection ends before."""
+    async def fetch(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Status and body; status 0 where the connection closes first."""
         try:
             async with self.client.get(path, headers=headers) as response:
                 return response.status, await response.read()
         except aiohttp.ClientError:
             return 0, b""
 
-    async def at_rest(self) -> bool:
+    async def is_idle(self) -> bool:
         async with self.client.get("/metrics") as response:
             lines = (await response.text()).splitlines()
         return (
@@ -79,24 +79,24 @@ class Edge:
             and not any("memfd:tagify" in name for name in open_files())
         )
 
-    async def cancelled_everywhere(
-        self, path: str, headers: dict[str, str], cancelling: AwaitCanceller
+    async def cancel_at_every_await(
+        self, path: str, headers: dict[str, str], canceller: AwaitCanceller
     ) -> int:
-        """Ask for a path again and again, cancelled at one await after the other; how many there are."""
-        expected = await self.ask(path, headers)
+        """Repeat a request, cancelled at one await after the other; the number of awaits."""
+        expected = await self.fetch(path, headers)
         assert expected[0] in (200, 206)
-        for wait in range(1, WAITS):
-            cancelling.nth, cancelling.reached = wait, False
-            answer = await self.ask(path, headers)
-            reached, cancelling.nth = cancelling.reached, 0
-            await until(self.at_rest)
-            again = await self.ask(path, headers)
-            # The line between several parts is another each time.
+        for nth in range(1, MAX_AWAITS):
+            canceller.nth, canceller.reached = nth, False
+            response = await self.fetch(path, headers)
+            reached, canceller.nth = canceller.reached, 0
+            await until(self.is_idle)
+            again = await self.fetch(path, headers)
+            # The boundary of a multipart body is random.
             assert (again[0], len(again[1])) == (expected[0], len(expected[1]))
             if not reached:
-                assert answer[0] == expected[0]
-                return wait - 1
-        raise AssertionError(f"more than {WAITS} waits")
+                assert response[0] == expected[0]
+                return nth - 1
+        raise AssertionError(f"more than {MAX_AWAITS} awaits")
 
 
 @pytest.fixture
@@ -107,28 +107,28 @@ def app(mongo_values: Values, s3_values: Values, tmp_path: Path) -> web.Applicat
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
-async def test_a_request_cancelled_at_any_await_leaves_nothing(
+async def test_request_cancelled_at_any_await_leaks_nothing(
     app: web.Application, image: Image, path: Callable[[Image], str]
 ) -> None:
-    cancelling = AwaitCanceller()
+    canceller = AwaitCanceller()
 
     @web.middleware
-    async def cancelled(request: web.Request, handler: Any) -> Any:
-        return await (handler if request.path == "/metrics" else cancelling.wrap(handler))(request)
+    async def cancel_request(request: web.Request, handler: Any) -> Any:
+        return await (handler if request.path == "/metrics" else canceller.wrap(handler))(request)
 
-    app.middlewares.append(cancelled)
+    app.middlewares.append(cancel_request)
     async with TestClient(TestServer(app)) as client:
-        edge = Edge(client, app)
+        edge = UncachedEdge(client, app)
         for span in RANGES:
             headers = {"Range": span} if span else {}
-            assert await edge.cancelled_everywhere(path(image), headers, cancelling) > 0
+            assert await edge.cancel_at_every_await(path(image), headers, canceller) > 0
 
 
 @pytest.mark.parametrize("path", VARIANT_PATHS, ids=list(PATHS)[2:])
-async def test_a_making_cancelled_at_any_await_leaves_nothing(
+async def test_render_cancelled_at_any_await_leaks_nothing(
     app: web.Application, image: Image, path: Callable[[Image], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancelling = AwaitCanceller()
-    monkeypatch.setattr(VariantRenderer, "render", cancelling.wrap(VariantRenderer.render))
+    canceller = AwaitCanceller()
+    monkeypatch.setattr(VariantRenderer, "render", canceller.wrap(VariantRenderer.render))
     async with TestClient(TestServer(app)) as client:
-        assert await Edge(client, app).cancelled_everywhere(path(image), {}, cancelling) > 0
+        assert await UncachedEdge(client, app).cancel_at_every_await(path(image), {}, canceller) > 0

@@ -1,4 +1,4 @@
-"""Originals while a server misbehaves or a client leaves: a clear answer or a broken transfer, never a hang."""
+"""Originals with faulty servers and clients: a clear error or an aborted transfer, never a hang."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ from tests.support.chaos_proxy import ChaosProxy, chaos_proxy
 from tests.support.originals import Client, ListedOriginal, list_original, running_edge
 from tests.support.waiting import until
 
-# One store is enough: what is tested here comes before it.
+# One S3 server is enough: these tests do not depend on it.
 # The driver leaves a connection whose making it gave up to the garbage collector.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
@@ -36,14 +36,14 @@ STORM = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
 
 @pytest.fixture
 async def store(s3_values: Values) -> AsyncIterator[ChaosProxy]:
-    """The way to the S3 server."""
+    """Proxy in front of the S3 server."""
     async with chaos_proxy(s3_values["s3_endpoint"]) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def database(mongo_values: Values) -> AsyncIterator[ChaosProxy]:
-    """The way to MongoDB."""
+    """Proxy in front of MongoDB."""
     address = urlsplit(mongo_values["mongo_uri"])
     async with chaos_proxy(f"http://{address.hostname}:{address.port}") as proxy:
         yield proxy
@@ -87,15 +87,15 @@ async def metric(client: Client, line: str) -> bool:
         return line in (await response.text()).splitlines()
 
 
-async def at_rest(client: Client) -> None:
-    """No transfer is under way, and every slot for one is free."""
+async def wait_until_idle(client: Client) -> None:
+    """Wait until no transfer is in progress; then all permits are free."""
     await until(lambda: metric(client, "edge_transfers 0"))
     assert client.app is not None
     assert client.app[UPSTREAM]._connections._semaphore._value == MAX_TRANSFERS
 
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse", "storm"])
-async def test_a_store_that_fails_opens_the_circuit_and_closes_it_when_it_is_back(
+async def test_failing_store_opens_the_circuit_until_it_recovers(
     client: Client, image: ListedOriginal, store: ChaosProxy, fault: str
 ) -> None:
     if fault == "storm":
@@ -108,48 +108,50 @@ async def test_a_store_that_fails_opens_the_circuit_and_closes_it_when_it_is_bac
         503
     }
     assert await metric(client, 'edge_circuit_open{server="S3"} 1')
-    asked, loop = store.accepted_count, asyncio.get_running_loop()
+    accepted_before, loop = store.accepted_count, asyncio.get_running_loop()
     start = loop.time()
     assert set(await asyncio.gather(*(status(client, image.by_content) for _ in range(20)))) == {503}
-    assert loop.time() - start < 1 or store.accepted_count > asked
-    assert store.accepted_count - asked <= 2  # a probe or two, not twenty
+    assert loop.time() - start < 1 or store.accepted_count > accepted_before
+    assert store.accepted_count - accepted_before <= 2  # a probe or two, not twenty
     store.clear_faults()
 
-    async def well() -> bool:
+    async def recovered() -> bool:
         return await status(client, image.by_content) == 200
 
-    await until(well)
+    await until(recovered)
     assert await metric(client, 'edge_circuit_open{server="S3"} 0')
-    await at_rest(client)
+    await wait_until_idle(client)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-@pytest.mark.parametrize("span", ["", "bytes=10-", "bytes=0-99,500-"])
-async def test_a_store_that_breaks_off_breaks_the_transfer(
-    client: Client, image: ListedOriginal, store: ChaosProxy, reset: bool, span: str
+@pytest.mark.parametrize("range_header", ["", "bytes=10-", "bytes=0-99,500-"])
+async def test_store_that_closes_in_mid_body_aborts_the_response(
+    client: Client, image: ListedOriginal, store: ChaosProxy, reset: bool, range_header: str
 ) -> None:
     store.cut_after, store.reset = LENGTH // 2, reset
     with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
-        async with client.get(image.by_content, headers={"Range": span} if span else {}) as response:
+        async with client.get(
+            image.by_content, headers={"Range": range_header} if range_header else {}
+        ) as response:
             assert response.status in (200, 206)
             await response.read()
     store.clear_faults()
     async with client.get(image.by_content) as response:
         assert await response.read() == image.data
-    await at_rest(client)
+    await wait_until_idle(client)
 
 
-async def test_a_slow_first_byte_is_waited_for_and_a_slower_one_is_not(
+async def test_first_byte_is_awaited_up_to_the_timeout(
     client: Client, image: ListedOriginal, store: ChaosProxy
 ) -> None:
     store.latency_s = 0.4
     assert await status(client, image.by_content) == 200
     store.latency_s = 30
     assert await status(client, image.by_content) == 503
-    await at_rest(client)
+    await wait_until_idle(client)
 
 
-async def test_a_store_that_falls_silent_in_mid_body_breaks_the_transfer(
+async def test_store_that_stalls_in_mid_body_aborts_the_response(
     client: Client, image: ListedOriginal, store: ChaosProxy
 ) -> None:
     store.rate = 2_000_000
@@ -158,22 +160,20 @@ async def test_a_store_that_falls_silent_in_mid_body_breaks_the_transfer(
             await response.content.readexactly(100_000)
             store.blackhole = True
             await response.read()
-    await at_rest(client)
+    await wait_until_idle(client)
 
 
-@pytest.mark.parametrize("told", [LENGTH - 1, LENGTH + 1])
-async def test_an_object_of_another_length_is_not_served(
-    client: Client, catalog: Catalog, blobs: ObjectStore, told: int
+@pytest.mark.parametrize("catalog_length", [LENGTH - 1, LENGTH + 1])
+async def test_object_of_wrong_length_is_not_served(
+    client: Client, catalog: Catalog, blobs: ObjectStore, catalog_length: int
 ) -> None:
-    image = await list_original(catalog, blobs, LENGTH, catalog_length=told)
+    image = await list_original(catalog, blobs, LENGTH, catalog_length=catalog_length)
     assert await status(client, image.by_content) == 503
     async with client.get(image.by_content, headers={"Range": "bytes=-5"}) as response:
         assert response.status == 503
 
 
-async def test_an_object_that_has_gone_is_404(
-    client: Client, image: ListedOriginal, blobs: ObjectStore
-) -> None:
+async def test_missing_object_is_404(client: Client, image: ListedOriginal, blobs: ObjectStore) -> None:
     assert await status(client, image.by_content) == 200
     for listing in await blobs.list_objects("originals", "", 10):  # type: ignore[arg-type]
         await blobs.delete_key("originals", listing.key)  # type: ignore[arg-type]
@@ -182,7 +182,7 @@ async def test_an_object_that_has_gone_is_404(
 
 
 @pytest.mark.parametrize("fault", ["blackhole", "refuse"])
-async def test_originals_go_on_while_mongodb_is_away(
+async def test_originals_are_served_while_mongodb_is_down(
     client: Client,
     catalog: Catalog,
     blobs: ObjectStore,
@@ -213,13 +213,13 @@ async def test_originals_go_on_while_mongodb_is_away(
     assert loop.time() - start < 10 * 1.0
     database.clear_faults()
 
-    async def well() -> bool:
+    async def recovered() -> bool:
         return await status(client, unseen.by_id) == 200
 
-    await until(well)
+    await until(recovered)
 
 
-async def test_what_a_browser_holds_needs_no_server(
+async def test_304_by_etag_needs_no_server(
     client: Client, image: ListedOriginal, store: ChaosProxy, database: ChaosProxy
 ) -> None:
     assert await status(client, image.by_id) == 200
@@ -231,7 +231,7 @@ async def test_what_a_browser_holds_needs_no_server(
             assert response.status == 304
 
 
-async def test_a_client_that_leaves_ends_the_transfer(
+async def test_client_disconnect_ends_the_transfer(
     client: Client, image: ListedOriginal, store: ChaosProxy
 ) -> None:
     store.rate = 1_000_000
@@ -239,7 +239,7 @@ async def test_a_client_that_leaves_ends_the_transfer(
         async with client.get(image.by_content) as response:
             await response.content.readexactly(1000)
             response.close()
-    await at_rest(client)
+    await wait_until_idle(client)
 
     async def closed() -> bool:
         return store.open_connections == 0
@@ -247,38 +247,38 @@ async def test_a_client_that_leaves_ends_the_transfer(
     await until(closed)
 
 
-async def test_requests_cancelled_at_any_moment_leave_nothing(
+async def test_requests_cancelled_at_any_time_leak_nothing(
     edge_settings: EdgeSettings, image: ListedOriginal, store: ChaosProxy
 ) -> None:
     before, random = asyncio.all_tasks(), Random(5)
     async with running_edge(edge_settings) as client:
 
-        async def ask(number: int) -> None:
-            span = ("", "bytes=5-", "bytes=0-9,100000-900000")[number % 3]
+        async def fetch(number: int) -> None:
+            range_header = ("", "bytes=5-", "bytes=0-9,100000-900000")[number % 3]
             path = (image.by_content, image.by_id)[number % 2]
-            async with client.get(path, headers={"Range": span} if span else {}) as response:
+            async with client.get(path, headers={"Range": range_header} if range_header else {}) as response:
                 await response.read()
 
         for _ in range(30):
-            asks = [asyncio.ensure_future(ask(number)) for number in range(6)]
-            for one in asks:
+            requests = [asyncio.ensure_future(fetch(number)) for number in range(6)]
+            for request in requests:
                 await asyncio.sleep(random.expovariate(200))
-                one.cancel()
-            await asyncio.gather(*asks, return_exceptions=True)
-        await at_rest(client)
+                request.cancel()
+            await asyncio.gather(*requests, return_exceptions=True)
+        await wait_until_idle(client)
         async with client.get(image.by_content) as response:
             assert await response.read() == image.data
 
-    async def nothing_left() -> bool:
-        # The driver of the database has tasks of its own, which come and go.
-        left = [task for task in asyncio.all_tasks() - before if "pymongo" not in repr(task)]
-        return store.open_connections == 0 and not left
+    async def nothing_leaked() -> bool:
+        # pymongo has background tasks that start and end by themselves.
+        leaked = [task for task in asyncio.all_tasks() - before if "pymongo" not in repr(task)]
+        return store.open_connections == 0 and not leaked
 
-    await until(nothing_left)
+    await until(nothing_leaked)
 
 
-class Reader:
-    """A client that reads when it is told to, with little room of its own."""
+class SlowReader:
+    """A client with a small receive buffer that reads only on demand."""
 
     def __init__(self, client: Client) -> None:
         self.socket = socket.socket()
@@ -286,45 +286,45 @@ class Reader:
         self.socket.setblocking(False)
         self.address = ("127.0.0.1", client.port or 0)
 
-    async def ask(self, path: str) -> None:
+    async def send_request(self, path: str) -> None:
         loop = asyncio.get_running_loop()
         await loop.sock_connect(self.socket, self.address)
         await loop.sock_sendall(self.socket, f"GET {path} HTTP/1.1\r\nHost: edge\r\n\r\n".encode())
 
-    async def rest(self, length: int) -> bytes:
-        """The last bytes of the answer; fewer where the connection ends before."""
-        loop, got = asyncio.get_running_loop(), bytearray()
-        while not (b"\r\n\r\n" in got and len(got) - got.index(b"\r\n\r\n") - 4 >= length):
+    async def read_body(self, length: int) -> bytes:
+        """The body of the response; shorter where the connection closes early."""
+        loop, received = asyncio.get_running_loop(), bytearray()
+        while not (b"\r\n\r\n" in received and len(received) - received.index(b"\r\n\r\n") - 4 >= length):
             try:
                 data = await loop.sock_recv(self.socket, 1 << 20)
             except ConnectionResetError:
                 break
             if not data:
                 break
-            got += data
+            received += data
         self.socket.close()
-        return bytes(got[got.index(b"\r\n\r\n") + 4 :])
+        return bytes(received[received.index(b"\r\n\r\n") + 4 :])
 
 
-async def test_a_client_that_pauses_gives_its_transfer_back_and_goes_on(
+async def test_paused_client_releases_its_upstream_connection_and_resumes(
     client: Client, catalog: Catalog, blobs: ObjectStore, store: ChaosProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "SLOW_CLIENT_S", 0.05)
-    image, reader = await list_original(catalog, blobs, 12_000_000), Reader(client)
-    await reader.ask(image.by_content)
+    image, reader = await list_original(catalog, blobs, 12_000_000), SlowReader(client)
+    await reader.send_request(image.by_content)
     await until(lambda: metric(client, "edge_transfers 1"))
-    await at_rest(client)  # though the answer is not over
-    assert await reader.rest(len(image.data)) == image.data
-    await at_rest(client)
+    await wait_until_idle(client)  # although the response is not complete
+    assert await reader.read_body(len(image.data)) == image.data
+    await wait_until_idle(client)
 
 
-async def test_a_client_that_never_reads_is_left(
+async def test_client_that_never_reads_is_disconnected(
     client: Client, catalog: Catalog, blobs: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "SLOW_CLIENT_S", 0.05)
     monkeypatch.setattr(streaming, "CLIENT_STALL_S", 0.1)
-    image, reader = await list_original(catalog, blobs, 12_000_000), Reader(client)
-    await reader.ask(image.by_content)
+    image, reader = await list_original(catalog, blobs, 12_000_000), SlowReader(client)
+    await reader.send_request(image.by_content)
     await until(lambda: metric(client, "edge_transfers 1"))
-    await until(lambda: metric(client, "http_requests_in_flight 1"))  # the one that asks
-    assert len(await reader.rest(len(image.data))) < len(image.data)
+    await until(lambda: metric(client, "http_requests_in_flight 1"))  # this metrics request itself
+    assert len(await reader.read_body(len(image.data))) < len(image.data)

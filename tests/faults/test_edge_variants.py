@@ -1,4 +1,4 @@
-"""Making variants under load and under attack: queues, flights, refusals, formats, stale answers."""
+"""Variants under load and attack: queue, single flight, negative cache, formats, stale responses."""
 
 import asyncio
 import hashlib
@@ -46,18 +46,18 @@ IMG = {
 
 @pytest.fixture
 async def proxy(s3_values: Values) -> AsyncIterator[ChaosProxy]:
-    async with chaos_proxy(s3_values["s3_endpoint"]) as made:
-        yield made
+    async with chaos_proxy(s3_values["s3_endpoint"]) as proxy:
+        yield proxy
 
 
 @pytest.fixture
 def settings(mongo_values: Values, s3_values: Values, proxy: ChaosProxy, tmp_path: Path) -> EdgeSettings:
-    """The edge reaches its store through the proxy; what is put there is put past it."""
+    """The edge reaches the store through the proxy; tests store objects directly."""
     values = {**mongo_values, **s3_values, "s3_endpoint": proxy.endpoint}
     return EdgeSettings(**values, edge_cache_dir=tmp_path / "cache", s3_timeout_s=5, edge_workers=2)
 
 
-async def put(blobs: ObjectStore, data: bytes) -> Content:
+async def store_original(blobs: ObjectStore, data: bytes) -> Content:
     content = Content(hashlib.sha256(data).hexdigest())
     await blobs.upload(Bucket.ORIGINALS, content, data, "image/jpeg")
     return content
@@ -69,23 +69,23 @@ async def metric(client: Client, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
-async def becomes(client: Client, name: str, wanted: float) -> None:
+async def metric_becomes(client: Client, name: str, expected: float) -> None:
     async def probe() -> bool:
-        return await metric(client, name) == wanted
+        return await metric(client, name) == expected
 
     await until(probe, timeout_s=40)
 
 
 @asynccontextmanager
-async def asking(client: Client, path: str) -> AsyncIterator["asyncio.Task[int]"]:
-    """A client that waits for an answer; it leaves with the block."""
+async def request_in_background(client: Client, path: str) -> AsyncIterator["asyncio.Task[int]"]:
+    """A request in the background, cancelled with the block; the task's result is the status."""
 
-    async def ask() -> int:
+    async def fetch() -> int:
         async with client.get(path) as response:
             await response.read()
             return response.status
 
-    task = asyncio.create_task(ask())
+    task = asyncio.create_task(fetch())
     try:
         yield task
     finally:
@@ -93,45 +93,52 @@ async def asking(client: Client, path: str) -> AsyncIterator["asyncio.Task[int]"
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_full_queue_refuses_at_once_and_hits_go_on(
+async def test_full_queue_refuses_at_once_and_cached_variants_are_served(
     settings: EdgeSettings, blobs: ObjectStore, proxy: ChaosProxy
 ) -> None:
-    kept, slow = await put(blobs, pictures.jpeg(700, 500)), await put(blobs, pictures.jpeg(900, 600))
+    cached, slow = (
+        await store_original(blobs, pictures.jpeg(700, 500)),
+        await store_original(blobs, pictures.jpeg(900, 600)),
+    )
     async with running_edge(settings, edge_queue_size=1, edge_memory_bytes=0) as client:
-        async with client.get(f"/media/{kept}/320.webp") as response:
+        async with client.get(f"/media/{cached}/320.webp") as response:
             assert response.status == 200
         proxy.blackhole = True
         paths = [f"/media/{slow}/{width}.webp" for width in (768, 1024, 1600)]
-        async with asking(client, paths[0]), asking(client, paths[1]), asking(client, paths[2]):
-            await becomes(client, "edge_variants_making", 3)
+        async with (
+            request_in_background(client, paths[0]),
+            request_in_background(client, paths[1]),
+            request_in_background(client, paths[2]),
+        ):
+            await metric_becomes(client, "edge_variants_making", 3)
             start = time.monotonic()
             async with client.get(f"/media/{slow}/2048.webp") as response:
                 assert response.status == 503
                 assert int(response.headers["Retry-After"]) >= 1
                 assert (await response.json(content_type=None))["type"] == "urn:tagify:problem:busy"
-            async with client.get(f"/media/{kept}/320.webp") as response:
+            async with client.get(f"/media/{cached}/320.webp") as response:
                 assert response.status == 200
             assert time.monotonic() - start < 3
             assert await metric(client, 'edge_variant_answers_total{layer="refused"}') == 1
 
 
-async def test_who_leaves_does_not_cancel_for_others_and_the_last_one_ends_the_fetch(
+async def test_render_is_cancelled_only_when_its_last_client_disconnects(
     settings: EdgeSettings, blobs: ObjectStore, proxy: ChaosProxy
 ) -> None:
-    content = await put(blobs, pictures.jpeg(1200, 800))
+    content = await store_original(blobs, pictures.jpeg(1200, 800))
     proxy.latency_s = 1.0
     async with running_edge(settings) as client:
         path = f"/media/{content}/768.webp"
-        async with asking(client, path) as stays:
-            async with asking(client, path):
-                await becomes(client, 'edge_variant_answers_total{layer="joined"}', 1)
-            assert await stays == 200
+        async with request_in_background(client, path) as remaining:
+            async with request_in_background(client, path):
+                await metric_becomes(client, 'edge_variant_answers_total{layer="joined"}', 1)
+            assert await remaining == 200
         proxy.latency_s = 0.0
         proxy.rate = 1000
-        async with asking(client, f"/media/{content}/1024.webp"):
-            await becomes(client, "edge_variants_making", 1)
+        async with request_in_background(client, f"/media/{content}/1024.webp"):
+            await metric_becomes(client, "edge_variants_making", 1)
             await until_open(proxy)
-        await becomes(client, "edge_variants_making", 0)
+        await metric_becomes(client, "edge_variants_making", 0)
         assert await metric(client, 'edge_encode_seconds_count{format="webp"}') == 1
         proxy.clear_faults()
         async with client.get(f"/media/{content}/1024.webp") as response:
@@ -145,10 +152,10 @@ async def until_open(proxy: ChaosProxy) -> None:
     await until(probe)
 
 
-async def test_what_cannot_be_decoded_is_refused_from_memory_and_drawn_for_an_img(
+async def test_undecodable_original_is_cached_as_422_and_sent_as_image_to_img(
     settings: EdgeSettings, blobs: ObjectStore
 ) -> None:
-    content = await put(blobs, pictures.jpeg()[:600])
+    content = await store_original(blobs, pictures.jpeg()[:600])
     path = f"/media/{content}/768.webp"
     async with running_edge(settings) as client:
         async with client.get(path) as response:
@@ -165,8 +172,8 @@ async def test_what_cannot_be_decoded_is_refused_from_memory_and_drawn_for_an_im
         assert await metric(client, "edge_bytes_in_total") == received
 
 
-async def test_a_browser_draws_the_picture_of_an_error(settings: EdgeSettings, blobs: ObjectStore) -> None:
-    content = await put(blobs, b"no picture")
+async def test_browser_renders_the_image_of_an_error(settings: EdgeSettings, blobs: ObjectStore) -> None:
+    content = await store_original(blobs, b"no picture")
     async with running_edge(settings) as client, browser_page() as (page, _):
         url = str(client.make_url(f"/media/{content}/768.webp"))
         await page.set_content(f'<img src="{url}">')
@@ -175,9 +182,7 @@ async def test_a_browser_draws_the_picture_of_an_error(settings: EdgeSettings, b
         assert await image.evaluate("i => i.naturalWidth") == 256
 
 
-async def test_a_content_that_is_not_there_is_asked_for_once(
-    settings: EdgeSettings, proxy: ChaosProxy
-) -> None:
+async def test_missing_content_is_requested_once(settings: EdgeSettings, proxy: ChaosProxy) -> None:
     async with running_edge(settings) as client:
         for _ in range(5):
             async with client.get(f"/media/{'0' * 64}/768.webp") as response:
@@ -189,61 +194,66 @@ async def test_a_content_that_is_not_there_is_asked_for_once(
 async def test_hostile_originals_are_refused_and_free_their_worker(
     settings: EdgeSettings, blobs: ObjectStore, attack: Any
 ) -> None:
-    bad, good = await put(blobs, attack()), await put(blobs, pictures.jpeg(800, 600))
+    bad, good = await store_original(blobs, attack()), await store_original(blobs, pictures.jpeg(800, 600))
     async with running_edge(settings, edge_workers=1, edge_decode_s=2) as client:
         async with asyncio.timeout(60):
             async with (
-                asking(client, f"/media/{bad}/768.webp") as one,
-                asking(client, f"/media/{bad}/1024.webp") as two,
+                request_in_background(client, f"/media/{bad}/768.webp") as first,
+                request_in_background(client, f"/media/{bad}/1024.webp") as second,
             ):
-                await becomes(client, "edge_variants_making", 2)
+                await metric_becomes(client, "edge_variants_making", 2)
                 async with client.get(f"/media/{good}/768.webp") as response:
                     assert response.status == 200
-                assert [await one, await two] == [422, 422]
+                assert [await first, await second] == [422, 422]
             async with client.get(f"/media/{good}/1024.webp") as response:
                 assert response.status == 200
 
 
-async def test_avif_has_places_of_its_own_and_others_pass(settings: EdgeSettings, blobs: ObjectStore) -> None:
-    bad, good = await put(blobs, pictures.many_scans_jpeg()), await put(blobs, pictures.jpeg(800, 600))
+async def test_avif_has_its_own_limit_and_does_not_delay_other_formats(
+    settings: EdgeSettings, blobs: ObjectStore
+) -> None:
+    bad, good = (
+        await store_original(blobs, pictures.many_scans_jpeg()),
+        await store_original(blobs, pictures.jpeg(800, 600)),
+    )
     async with (
         running_edge(settings, edge_workers=2, edge_avif_workers=1, edge_decode_s=6) as client,
-        asking(client, f"/media/{bad}/768.avif") as slow,
-        asking(client, f"/media/{good}/768.avif") as behind,
+        request_in_background(client, f"/media/{bad}/768.avif") as slow,
+        request_in_background(client, f"/media/{good}/768.avif") as queued,
     ):
-        await becomes(client, "edge_variants_making", 2)
+        await metric_becomes(client, "edge_variants_making", 2)
         async with client.get(f"/media/{good}/768.webp") as response:
             assert response.status == 200
         assert not slow.done()
-        assert not behind.done()
-        assert [await slow, await behind] == [422, 200]
+        assert not queued.done()
+        assert [await slow, await queued] == [422, 200]
 
 
-async def test_pixels_wait_for_memory_and_what_fits_beside_them_passes(
+async def test_decoding_waits_for_memory_and_smaller_images_pass(
     settings: EdgeSettings, blobs: ObjectStore
 ) -> None:
-    hostile = await put(blobs, pictures.many_scans_jpeg())
-    large = await put(blobs, pictures.jpeg(3000, 3000, progressive=True))
-    small = await put(blobs, pictures.jpeg(800, 600))
-    ended: list[str] = []
+    hostile = await store_original(blobs, pictures.many_scans_jpeg())
+    large = await store_original(blobs, pictures.jpeg(3000, 3000, progressive=True))
+    small = await store_original(blobs, pictures.jpeg(800, 600))
+    finished: list[str] = []
     async with (
-        # Two of 36 MB do not fit, and a worker is free for each.
+        # Two images of 36 MB exceed the budget, although a worker is free for each.
         running_edge(settings, edge_workers=3, edge_decode_mb=64, edge_decode_s=6) as client,
-        asking(client, f"/media/{hostile}/768.webp") as first,
+        request_in_background(client, f"/media/{hostile}/768.webp") as first,
     ):
-        await becomes(client, "edge_decode_bytes", 36_000_000)
-        async with asking(client, f"/media/{large}/768.webp") as second:
-            await becomes(client, "edge_variants_making", 2)
-            first.add_done_callback(lambda _: ended.append("hostile"))
-            second.add_done_callback(lambda _: ended.append("large"))
+        await metric_becomes(client, "edge_decode_bytes", 36_000_000)
+        async with request_in_background(client, f"/media/{large}/768.webp") as second:
+            await metric_becomes(client, "edge_variants_making", 2)
+            first.add_done_callback(lambda _: finished.append("hostile"))
+            second.add_done_callback(lambda _: finished.append("large"))
             async with client.get(f"/media/{small}/768.webp") as response:
                 assert response.status == 200
-            ended.append("small")
+            finished.append("small")
             assert [await first, await second] == [422, 200]
-    assert ended == ["small", "hostile", "large"]
+    assert finished == ["small", "hostile", "large"]
 
 
-async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
+async def test_503_responses_of_the_store_open_the_circuit_for_thumbs_too(
     settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore, proxy: ChaosProxy
 ) -> None:
     images = [
@@ -261,32 +271,32 @@ async def test_a_storm_of_503_opens_the_circuit_for_thumbs_too(
                 return response.status
 
         assert await status(paths[0]) == 200
-        asked = await metric(client, 'edge_upstream_seconds_count{method="GET"}')
+        requests_before = await metric(client, 'edge_upstream_seconds_count{method="GET"}')
         proxy.canned_response = STORM
         await proxy.drop_connections()
         loop = asyncio.get_running_loop()
         start, rounds = loop.time(), 5
         for _ in range(rounds):
             assert set(await asyncio.gather(*map(status, paths[1:]))) == {503}
-        # Those that were under way together when it opened, and a probe now and then.
-        most = len(paths) + 2 * (loop.time() - start) + 2
+        # The concurrent requests when the circuit opened, and occasional probes.
+        max_requests = len(paths) + 2 * (loop.time() - start) + 2
         assert (
             FAILURE_THRESHOLD
-            <= await metric(client, 'edge_upstream_seconds_count{method="GET"}') - asked
-            <= most
+            <= await metric(client, 'edge_upstream_seconds_count{method="GET"}') - requests_before
+            <= max_requests
         )
         refused = await metric(client, 'edge_circuit_refused_total{server="S3"}')
-        assert refused >= (rounds - 1) * (len(paths) - 1) - most
-        assert await status(paths[0]) == 200  # what is kept asks nobody
+        assert refused >= (rounds - 1) * (len(paths) - 1) - max_requests
+        assert await status(paths[0]) == 200  # a cached variant needs no server
         proxy.clear_faults()
 
-        async def well() -> bool:
+        async def recovered() -> bool:
             return {await status(path) for path in paths} == {200}
 
-        await until(well, timeout_s=60)
+        await until(recovered, timeout_s=60)
 
 
-async def test_one_picture_is_kept_for_all_widths_above_its_own(
+async def test_widths_above_the_original_share_one_cache_entry(
     settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore, proxy: ChaosProxy
 ) -> None:
     image = await insert_stored_image(catalog, blobs, pictures.jpeg(700, 500))
@@ -296,7 +306,7 @@ async def test_one_picture_is_kept_for_all_widths_above_its_own(
         assert Pixels.open(io.BytesIO(bodies[0])).size == (700, 500)
         assert len(set(bodies)) == 1
         assert await metric(client, 'edge_encode_seconds_count{format="webp"}') == 1
-    sizes = [place.stat().st_size for place in settings.edge_cache_dir.rglob("*.val")]
+    sizes = [path.stat().st_size for path in settings.edge_cache_dir.rglob("*.val")]
     assert len([size for size in sizes if size > len(bodies[0])]) == 1
     proxy.refuse = True
     async with running_edge(
@@ -310,7 +320,7 @@ async def test_one_picture_is_kept_for_all_widths_above_its_own(
                 assert response.status == 304
 
 
-async def test_thumbs_by_id_come_in_the_format_that_is_named(
+async def test_thumb_format_is_negotiated(
     settings: EdgeSettings, catalog: Catalog, blobs: ObjectStore
 ) -> None:
     image = await insert_stored_image(catalog, blobs, pictures.jpeg(1200, 800))
@@ -338,7 +348,7 @@ async def test_thumbs_by_id_come_in_the_format_that_is_named(
         assert await metric(client, 'edge_variant_sources_total{source="thumb_as_it_is"}') == 1
 
 
-async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
+async def test_cached_page_is_served_with_both_servers_down(
     settings: EdgeSettings,
     catalog: Catalog,
     blobs: ObjectStore,
@@ -352,8 +362,8 @@ async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
     uri = settings.mongo_uri.get_secret_value()
     address = urlsplit(uri).netloc.rpartition("@")[2]
     async with chaos_proxy(f"http://{address}") as mongo:
-        behind = SecretStr(uri.replace(address, f"127.0.0.1:{mongo.port}"))
-        changes: Values = {"mongo_uri": behind, "mongo_timeout_s": 2.0, "edge_memory_bytes": 0}
+        proxied_uri = SecretStr(uri.replace(address, f"127.0.0.1:{mongo.port}"))
+        changes: Values = {"mongo_uri": proxied_uri, "mongo_timeout_s": 2.0, "edge_memory_bytes": 0}
         async with running_edge(settings, **changes) as client:
             paths = [f"/api/images/{image.id}/thumb" for image in images]
             paths += [f"/media/{image.content}/320.webp" for image in images]
@@ -361,7 +371,7 @@ async def test_a_page_seen_a_minute_ago_draws_with_both_servers_dead(
             mongo.refuse = proxy.refuse = True
             await mongo.drop_connections()
             await proxy.drop_connections()
-            # As if a minute had passed: what was said is neither fresh nor good while it is asked again.
+            # As if a minute had passed: cached images are too old for stale-while-revalidate.
             monkeypatch.setattr("edge.metadata_cache.STALE_WHILE_REVALIDATE_S", 0.0)
             assert [await body(client, path) for path in paths] == seen
             assert await metric(client, "edge_stale_total") == 3
@@ -375,21 +385,21 @@ async def body(client: Client, path: str) -> bytes:
         return await response.read()
 
 
-async def test_cancelled_at_any_moment_nothing_is_left(settings: EdgeSettings, blobs: ObjectStore) -> None:
-    content = await put(blobs, pictures.jpeg(1500, 1000))
+async def test_cancelled_renders_leak_nothing(settings: EdgeSettings, blobs: ObjectStore) -> None:
+    content = await store_original(blobs, pictures.jpeg(1500, 1000))
     async with running_edge(settings, edge_memory_bytes=0) as client:
         assert isinstance(client.server, TestServer)
-        variants = client.server.app[VARIANT_SERVICE]
+        service = client.server.app[VARIANT_SERVICE]
         for number in range(40):
-            wanted = VariantKey(content, settings.media_widths[number % 8], ("webp", "jpg")[number % 2])
-            task = asyncio.create_task(variants.get(wanted))
-            # From before its first step to, on most machines, behind its last.
+            variant = VariantKey(content, settings.media_widths[number % 8], ("webp", "jpg")[number % 2])
+            task = asyncio.create_task(service.get(variant))
+            # Cancelled between the first step and, on most machines, after the last.
             await asyncio.sleep(number / 400)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await becomes(client, "edge_variants_making", 0)
-        for ending in ("webp", "jpg", "avif"):
-            async with client.get(f"/media/{content}/1024.{ending}") as response:
+        await metric_becomes(client, "edge_variants_making", 0)
+        for extension in ("webp", "jpg", "avif"):
+            async with client.get(f"/media/{content}/1024.{extension}") as response:
                 assert response.status == 200
         links = (link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
         assert not [link for link in links if "memfd:tagify" in str(link)]
@@ -405,7 +415,9 @@ async def test_cancelled_at_any_moment_nothing_is_left(settings: EdgeSettings, b
     st.text(max_size=12) | st.sampled_from(("320.webp", "99999.jpg", "0.avif", "original", "-1.webp")),
     st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=40),
 )
-def test_no_url_and_no_accept_is_a_fault(edge_url: str, content: str, name: str, accept: str) -> None:
+def test_any_url_and_accept_header_is_no_server_error(
+    edge_url: str, content: str, name: str, accept: str
+) -> None:
     url = f"{edge_url}/media/{quote(content, safe='')}/{quote(name, safe='')}"
     request = Request(url, headers={"Accept": accept})
     try:
@@ -419,13 +431,13 @@ def test_no_url_and_no_accept_is_a_fault(edge_url: str, content: str, name: str,
 
 @pytest.fixture
 def edge_url(mongo_values: Values, s3_values: Values, tmp_path: Path) -> Iterator[str]:
-    """An edge in a thread of its own, for a test that does not await."""
+    """URL of an edge in a background thread, for a synchronous test."""
     settings, loop = (
         EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache"),
         BackgroundLoop(),
     )
-    held = AsyncExitStack()
-    client = loop.run_sync(held.enter_async_context(running_edge(settings)))
+    exit_stack = AsyncExitStack()
+    client = loop.run_sync(exit_stack.enter_async_context(running_edge(settings)))
     yield str(client.make_url("")).rstrip("/")
-    loop.run_sync(held.aclose())
+    loop.run_sync(exit_stack.aclose())
     loop.close()

@@ -1,4 +1,4 @@
-"""Ten thousand clients that only hold a place, and others who are served all the while."""
+"""Ten thousand clients that only occupy connections; other clients are still served."""
 
 import asyncio
 import contextlib
@@ -17,11 +17,11 @@ from tests.support.edge_process import RunningEdge, edge_process
 from tests.support.originals import ListedOriginal, list_original
 from tests.support.waiting import until
 
-# One store is enough: what is tested here comes before it.
+# One S3 server is enough: these tests do not depend on it.
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("s3", ["minio"], indirect=True)]
 
 CLIENTS = 10_000
-PLACES = 1000
+MAX_CONNECTIONS = 1000
 READERS = 300
 
 
@@ -37,9 +37,9 @@ def _many_files() -> Iterator[None]:
 
 @pytest.fixture
 async def running(mongo_values: Values, s3_values: Values, tmp_path: Path) -> AsyncIterator[RunningEdge]:
-    values = {**mongo_values, **s3_values, "max_connections": PLACES}
-    async with edge_process(values, tmp_path) as made:
-        yield made
+    values = {**mongo_values, **s3_values, "max_connections": MAX_CONNECTIONS}
+    async with edge_process(values, tmp_path) as edge:
+        yield edge
 
 
 @pytest.fixture
@@ -48,14 +48,14 @@ async def image(catalog: Catalog, blobs: ObjectStore) -> ListedOriginal:
 
 
 async def connected(running: RunningEdge, request: bytes) -> socket.socket:
-    """A client with little room to read into that has sent this."""
-    loop, made = asyncio.get_running_loop(), socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    made.setblocking(False)
-    await loop.sock_connect(made, ("127.0.0.1", running.port))
-    with contextlib.suppress(ConnectionError):  # it may have been ended already
-        await loop.sock_sendall(made, request)
-    return made
+    """A client with a small receive buffer that has sent these bytes."""
+    loop, client = asyncio.get_running_loop(), socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    await loop.sock_connect(client, ("127.0.0.1", running.port))
+    with contextlib.suppress(ConnectionError):  # the edge may have closed it already
+        await loop.sock_sendall(client, request)
+    return client
 
 
 async def metrics(running: RunningEdge) -> str:
@@ -76,10 +76,10 @@ def closing(clients: list[socket.socket]) -> Iterator[None]:
             client.close()
 
 
-async def served(running: RunningEdge, image: ListedOriginal, enough: asyncio.Event) -> int:
-    """How often a client of good manners was served, each time over a connection of its own."""
+async def count_served(running: RunningEdge, image: ListedOriginal, stop: asyncio.Event) -> int:
+    """Requests of a well-behaved client that succeeded, each on a new connection, until the event is set."""
     times = 0
-    while not enough.is_set() or times < 5:
+    while not stop.is_set() or times < 5:
         async with (
             aiohttp.ClientSession(running.url, timeout=aiohttp.ClientTimeout(total=10)) as session,
             session.get(image.by_content, headers={"Range": "bytes=0-99"}) as response,
@@ -89,29 +89,33 @@ async def served(running: RunningEdge, image: ListedOriginal, enough: asyncio.Ev
     return times
 
 
-async def test_heads_that_never_end_keep_nobody_out(running: RunningEdge, image: ListedOriginal) -> None:
-    enough = asyncio.Event()
+async def test_unfinished_request_heads_do_not_block_other_clients(
+    running: RunningEdge, image: ListedOriginal
+) -> None:
+    stop = asyncio.Event()
     clients: list[socket.socket] = []
-    others = asyncio.ensure_future(served(running, image, enough))
+    well_behaved = asyncio.ensure_future(count_served(running, image, stop))
     with closing(clients):
         for _ in range(CLIENTS // 100):
             clients += await asyncio.gather(
                 *(connected(running, b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ") for _ in range(100))
             )
         page = await metrics(running)
-        assert value(page, "http_connections ") <= PLACES
-        assert value(page, 'http_connections_ended_total{reason="crowded"}') >= CLIENTS - PLACES - 100
-        enough.set()
-        assert await others >= 5
+        assert value(page, "http_connections ") <= MAX_CONNECTIONS
+        assert (
+            value(page, 'http_connections_ended_total{reason="crowded"}') >= CLIENTS - MAX_CONNECTIONS - 100
+        )
+        stop.set()
+        assert await well_behaved >= 5
 
-        async def left() -> bool:
+        async def closed() -> bool:
             return value(await metrics(running), "http_connections ") < 20
 
-        await until(left, timeout_s=60)
+        await until(closed, timeout_s=60)
         assert 'http_connections_ended_total{reason="idle"}' in await metrics(running)
 
 
-async def test_answers_that_are_never_read_keep_nobody_out(
+async def test_unread_responses_do_not_block_other_clients(
     running: RunningEdge, image: ListedOriginal
 ) -> None:
     request = f"GET {image.by_content} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -119,11 +123,11 @@ async def test_answers_that_are_never_read_keep_nobody_out(
     with closing(clients):
         for _ in range(READERS // 50):
             clients += await asyncio.gather(*(connected(running, request) for _ in range(50)))
-        enough = asyncio.Event()
-        enough.set()
-        assert await served(running, image, enough) >= 5
-        await until(lambda: at_rest(running), timeout_s=60)
+        stop = asyncio.Event()
+        stop.set()
+        assert await count_served(running, image, stop) >= 5
+        await until(lambda: is_idle(running), timeout_s=60)
 
 
-async def at_rest(running: RunningEdge) -> bool:
+async def is_idle(running: RunningEdge) -> bool:
     return value(await metrics(running), "edge_transfers ") == 0

@@ -1,4 +1,4 @@
-"""Requests of any form: an answer soon, and none of them a fault of the edge."""
+"""Fuzzed requests: each gets a response in time, never a 5xx status."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,12 +14,12 @@ from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.originals import Client, ListedOriginal, list_original, running_edge
 
-# One store is enough: what is tested here comes before it.
+# One S3 server is enough: these tests do not depend on it.
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FIELDS = ["Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"]
 FIELDS += ["Accept", "Accept-Encoding", "Origin", "X-Request-ID", "Host", "Connection", "Content-Length"]
-PIECES = [
+VALUE_PARTS = [
     "bytes=",
     "0-",
     "-5",
@@ -33,23 +33,34 @@ PIECES = [
     "q=0.5",
 ]
 VALUES = st.one_of(
-    st.lists(st.sampled_from(PIECES), max_size=8).map("".join),
+    st.lists(st.sampled_from(VALUE_PARTS), max_size=8).map("".join),
     st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF), max_size=60),
 )
-STEPS = ["media", "api", "images", "thumb", "file", "original", "a" * 64, "b" * 24, "160.webp", "160.x"]
-STEPS += ["..", "%2e%2e", "%00", "%ff", "", "?v=", "?download=1", "99999.jpg", "00160.webp", "%F0%28"]
+PATH_SEGMENTS = [
+    "media",
+    "api",
+    "images",
+    "thumb",
+    "file",
+    "original",
+    "a" * 64,
+    "b" * 24,
+    "160.webp",
+    "160.x",
+]
+PATH_SEGMENTS += ["..", "%2e%2e", "%00", "%ff", "", "?v=", "?download=1", "99999.jpg", "00160.webp", "%F0%28"]
 PATHS = st.one_of(
     st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF), max_size=60).map("/{}".format),
-    st.lists(st.sampled_from(STEPS), max_size=6).map(lambda steps: "/" + "/".join(steps)),
+    st.lists(st.sampled_from(PATH_SEGMENTS), max_size=6).map(lambda segments: "/" + "/".join(segments)),
 )
 
 
 @pytest.fixture
 async def client(mongo_values: Values, s3_values: Values, tmp_path: Path) -> AsyncIterator[Client]:
-    served = EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache")
-    # A body that was announced and does not come is waited for before the connection ends: not for long here.
-    async with running_edge(served, lingering_time=0.1) as made:
-        yield made
+    edge_settings = EdgeSettings(**mongo_values, **s3_values, edge_cache_dir=tmp_path / "cache")
+    # aiohttp waits for an announced request body before it closes the connection: keep that short.
+    async with running_edge(edge_settings, lingering_time=0.1) as client:
+        yield client
 
 
 @pytest.fixture
@@ -58,7 +69,7 @@ async def image(catalog: Catalog, blobs: ObjectStore) -> ListedOriginal:
 
 
 async def status(client: Client, head: str) -> int:
-    """The status that the edge answers this with; 0 where it ends the connection without one."""
+    """The status of the response; 0 where the connection is closed without one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     try:
         async with asyncio.timeout(30):
@@ -72,13 +83,13 @@ async def status(client: Client, head: str) -> int:
 
 @FUZZ
 @given(method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "BREW"]), path=PATHS)
-async def test_any_path(client: Client, method: str, path: str) -> None:
+async def test_any_path_is_no_server_error(client: Client, method: str, path: str) -> None:
     assert await status(client, f"{method} {path} HTTP/1.1\r\nHost: edge\r\n") < 500
 
 
 @FUZZ
 @given(fields=st.lists(st.tuples(st.sampled_from(FIELDS), VALUES), max_size=4), by=st.booleans())
-async def test_any_headers(
+async def test_any_headers_are_no_server_error(
     client: Client, image: ListedOriginal, fields: list[tuple[str, str]], by: bool
 ) -> None:
     head = f"GET {image.by_id if by else image.by_content} HTTP/1.1\r\nHost: edge\r\n"
@@ -88,5 +99,5 @@ async def test_any_headers(
 
 @FUZZ
 @given(text=st.text(st.characters(max_codepoint=0xFF), max_size=200))
-async def test_anything(client: Client, text: str) -> None:
+async def test_any_bytes_are_no_server_error(client: Client, text: str) -> None:
     assert await status(client, f"{text}\r\n") < 500

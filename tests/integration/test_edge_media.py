@@ -1,4 +1,4 @@
-"""The edge over a real catalog and both S3 servers: variants, originals, ranges, faults."""
+"""The edge with a real catalog and both S3 servers: variants, originals, ranges, errors."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 @dataclass
 class Stored:
-    """An image as ingest leaves it."""
+    """An image stored as by ingest."""
 
     image: Image
     data: bytes
@@ -79,7 +79,7 @@ async def test_variants_have_their_width_and_format(
     "path",
     ["161.webp", "160.gif", "160.webp.php", "original/more", "../../etc/passwd", "%2e%2e%2foriginal"],
 )
-async def test_other_names_are_404(client: Client, stored: Stored, path: str) -> None:
+async def test_unknown_names_are_404(client: Client, stored: Stored, path: str) -> None:
     async with client.get(f"/media/{stored.content}/{path}") as response:
         assert response.status == 404
         if path == "161.webp":
@@ -96,7 +96,7 @@ async def test_unknown_content_is_404(client: Client) -> None:
             assert (await response.json(content_type=None))["type"] == "urn:tagify:problem:not-found"
 
 
-async def test_an_original_comes_whole_and_in_parts(client: Client, stored: Stored) -> None:
+async def test_original_is_sent_whole_and_by_range(client: Client, stored: Stored) -> None:
     path, size = f"/media/{stored.content}/original", len(stored.data)
     async with client.get(path) as response:
         assert await response.read() == stored.data
@@ -125,9 +125,7 @@ async def test_an_original_comes_whole_and_in_parts(client: Client, stored: Stor
         assert (response.status, response.headers["Content-Length"]) == (200, str(size))
 
 
-async def test_by_id_is_immutable_only_where_the_url_names_the_content(
-    client: Client, stored: Stored
-) -> None:
+async def test_url_by_id_is_immutable_only_with_the_content_as_v(client: Client, stored: Stored) -> None:
     for kind in ("thumb", "file"):
         path = f"/api/images/{stored.image.id}/{kind}"
         for query, expected in (
@@ -147,13 +145,15 @@ async def test_by_id_is_immutable_only_where_the_url_names_the_content(
         )
 
 
-async def test_a_thousand_askers_at_once_are_one_fetch_and_one_making(client: Client, stored: Stored) -> None:
-    async def ask() -> bytes:
+async def test_thousand_concurrent_requests_are_one_fetch_and_one_render(
+    client: Client, stored: Stored
+) -> None:
+    async def fetch() -> bytes:
         async with client.get(f"/media/{stored.content}/1024.webp") as response:
             assert response.status == 200
             return await response.read()
 
-    bodies = await asyncio.gather(*(ask() for _ in range(1000)))
+    bodies = await asyncio.gather(*(fetch() for _ in range(1000)))
     assert len(set(bodies)) == 1
     async with client.get("/metrics") as response:
         lines = (await response.text()).splitlines()
@@ -162,7 +162,7 @@ async def test_a_thousand_askers_at_once_are_one_fetch_and_one_making(client: Cl
     assert 'edge_variant_answers_total{layer="made"} 1' in lines
 
 
-async def test_the_thumb_is_the_source_where_it_is_wide_enough(client: Client, stored: Stored) -> None:
+async def test_thumb_is_the_source_if_wide_enough(client: Client, stored: Stored) -> None:
     variants = [f"/media/{stored.content}/{width}.jpg" for width in (512, 768)]
     for path in (*variants, f"/api/images/{stored.image.id}/thumb"):
         async with client.get(path) as response:
@@ -173,7 +173,7 @@ async def test_the_thumb_is_the_source_where_it_is_wide_enough(client: Client, s
         assert f'edge_variant_sources_total{{source="{source}"}} 1' in lines
 
 
-async def test_the_cache_serves_after_a_restart_with_the_store_away(
+async def test_disk_cache_serves_after_a_restart_without_the_store(
     aiohttp_client: MakeClient, edge_settings: EdgeSettings, stored: Stored
 ) -> None:
     path = f"/media/{stored.content}/320.webp"
@@ -181,8 +181,8 @@ async def test_the_cache_serves_after_a_restart_with_the_store_away(
     async with first.get(path) as response:
         body = await response.read()
     await first.close()
-    gone = edge_settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:1", "s3_timeout_s": 0.2})
-    second = await aiohttp_client(build(gone))
+    unreachable = edge_settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:1", "s3_timeout_s": 0.2})
+    second = await aiohttp_client(build(unreachable))
     async with second.get(path) as response:
         assert await response.read() == body
     async with second.get(f"/media/{stored.content}/original") as response:
@@ -192,15 +192,15 @@ async def test_the_cache_serves_after_a_restart_with_the_store_away(
         assert response.status == 503
 
 
-async def test_a_cache_that_is_damaged_or_cannot_be_written_costs_a_miss(
+async def test_damaged_or_unwritable_cache_is_a_miss(
     aiohttp_client: MakeClient, edge_settings: EdgeSettings, stored: Stored, tmp_path: Path
 ) -> None:
     path = f"/media/{stored.content}/768.webp"
     first = await aiohttp_client(build(edge_settings))
     async with first.get(path) as response:
         body = await response.read()
-    for place in edge_settings.edge_cache_dir.rglob("*.val"):
-        place.unlink()
+    for path_in_cache in edge_settings.edge_cache_dir.rglob("*.val"):
+        path_in_cache.unlink()
     async with first.get(path) as response:
         assert await response.read() == body
     await first.close()
@@ -211,7 +211,7 @@ async def test_a_cache_that_is_damaged_or_cannot_be_written_costs_a_miss(
         assert await response.read() == body
 
 
-async def test_an_original_that_is_no_picture_is_422(client: Client, blobs: ObjectStore) -> None:
+async def test_original_that_is_no_image_is_422(client: Client, blobs: ObjectStore) -> None:
     data = b"no picture at all"
     content = Content(hashlib.sha256(data).hexdigest())
     await blobs.upload(Bucket.ORIGINALS, content, data, "image/jpeg")

@@ -1,4 +1,4 @@
-"""Originals through the edge, over both S3 servers: every request answered as the RFC says."""
+"""Originals through the edge, with both S3 servers: every response conforms to RFC 9110."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -32,8 +32,8 @@ def edge_settings(mongo_values: Values, s3_values: Values, tmp_path: Path) -> Ed
 
 @pytest.fixture
 async def client(edge_settings: EdgeSettings) -> AsyncIterator[Client]:
-    async with running_edge(edge_settings) as made:
-        yield made
+    async with running_edge(edge_settings) as running:
+        yield running
 
 
 @pytest.fixture
@@ -42,41 +42,41 @@ async def image(catalog: Catalog, blobs: ObjectStore) -> ListedOriginal:
 
 
 async def parts_of(response: ClientResponse) -> tuple[bytes, ...]:
-    """The bodies of an answer's parts; what is said about each is held against its place."""
+    """The bodies of a response's parts; checks the headers of each."""
     body = await response.read()
     assert len(body) == int(response.headers["Content-Length"])
     kind = response.headers["Content-Type"]
     if not kind.startswith("multipart/byteranges"):
         return (body,)
     boundary = f"--{kind.partition('boundary=')[2]}".encode()
-    before, *pieces, after = body.split(b"\r\n" + boundary)
+    before, *delimited, after = body.split(b"\r\n" + boundary)
     assert (before, after) == (b"", b"--\r\n")
-    found = []
-    for piece in pieces:
-        head, _, data = piece.partition(b"\r\n\r\n")
+    bodies = []
+    for part in delimited:
+        head, _, data = part.partition(b"\r\n\r\n")
         fields = dict(line.split(": ") for line in head.decode().strip().split("\r\n"))
         first, _, last = (
             fields["Content-Range"].removeprefix("bytes ").removesuffix(f"/{LENGTH}").partition("-")
         )
         assert int(last) - int(first) + 1 == len(data)
         assert fields["Content-Type"] == "image/jpeg"
-        found.append(data)
-    return tuple(found)
+        bodies.append(data)
+    return tuple(bodies)
 
 
 @pytest.mark.parametrize("by", ["by_content", "by_id"])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-async def test_every_request_is_answered_as_the_rfc_says(
+async def test_every_response_conforms_to_the_rfc(
     client: Client, image: ListedOriginal, by: str, data: st.DataObject
 ) -> None:
     path = getattr(image, by)
     modified = await modified_of(client, path)
-    asked = data.draw(requests(LENGTH, image.content, modified))
-    expected = expected_response(asked, LENGTH, image.content, modified)
-    async with client.request(asked.method, path, headers=asked.headers()) as response:
+    request = data.draw(requests(LENGTH, image.content, modified))
+    expected = expected_response(request, LENGTH, image.content, modified)
+    async with client.request(request.method, path, headers=request.headers()) as response:
         assert response.status == expected.status
-        if asked.method == "HEAD" or expected.status not in (200, 206):
+        if request.method == "HEAD" or expected.status not in (200, 206):
             assert response.headers.get("Content-Length") == (
                 str(LENGTH) if expected.status == 200 else None
             ) or (expected.status in (412, 416))
@@ -92,14 +92,14 @@ async def test_every_request_is_answered_as_the_rfc_says(
 
 
 async def modified_of(client: Client, path: str) -> datetime:
-    """Its Last-Modified, once that stands for it alone."""
+    """The Last-Modified header, once it is sent."""
 
-    async def told() -> str | None:
+    async def last_modified() -> str | None:
         async with client.head(path) as response:
             assert response.status == 200
             return response.headers.get("Last-Modified")
 
-    text = await until(told)
+    text = await until(last_modified)
     assert text
     return parsedate_to_datetime(text)
 
@@ -108,21 +108,19 @@ def bodies(image: ListedOriginal, expected: ModelResponse) -> tuple[bytes, ...]:
     return tuple(image.data[part[0] : part[-1] + 1] for part in expected.ranges)
 
 
-async def test_head_says_what_get_says(client: Client, image: ListedOriginal) -> None:
+async def test_head_has_the_headers_of_get(client: Client, image: ListedOriginal) -> None:
     for path in (image.by_content, image.by_id, f"{image.by_id}?download=1&v={image.content}"):
         await modified_of(client, path)
-        async with client.get(path) as got:
-            assert await got.read() == image.data
+        async with client.get(path) as get:
+            assert await get.read() == image.data
         async with client.head(path) as head:
             changing = ("Date", "Server-Timing", "X-Request-ID")
             assert {name: value for name, value in head.headers.items() if name not in changing} == {
-                name: value for name, value in got.headers.items() if name not in changing
+                name: value for name, value in get.headers.items() if name not in changing
             }
 
 
-async def test_an_answer_is_safe_to_show_and_says_where_its_time_went(
-    client: Client, image: ListedOriginal
-) -> None:
+async def test_response_has_security_headers_and_server_timing(client: Client, image: ListedOriginal) -> None:
     async with client.get(image.by_content, headers={"Range": "bytes=0-0"}) as response:
         assert response.headers["Cache-Control"] == IMMUTABLE
         assert response.headers["Content-Type"] == "image/jpeg"
@@ -134,7 +132,7 @@ async def test_an_answer_is_safe_to_show_and_says_where_its_time_went(
 
 
 @pytest.mark.parametrize("mime", ["image/svg+xml", "text/html", "application/pdf"])
-async def test_nothing_that_a_browser_would_run_has_its_type(
+async def test_active_content_is_sent_as_octet_stream(
     client: Client, catalog: Catalog, blobs: ObjectStore, mime: str
 ) -> None:
     image = await list_original(catalog, blobs, 100, mime=mime)
@@ -144,7 +142,7 @@ async def test_nothing_that_a_browser_would_run_has_its_type(
             assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_an_empty_original_is_empty(client: Client, catalog: Catalog, blobs: ObjectStore) -> None:
+async def test_empty_original_has_an_empty_body(client: Client, catalog: Catalog, blobs: ObjectStore) -> None:
     image = await list_original(catalog, blobs, 0)
     async with client.get(image.by_content) as response:
         assert (response.status, await response.read()) == (200, b"")
@@ -152,7 +150,7 @@ async def test_an_empty_original_is_empty(client: Client, catalog: Catalog, blob
         assert (response.status, response.headers["Content-Range"]) == (416, "bytes */0")
 
 
-async def test_one_original_is_one_question_to_the_store(client: Client, image: ListedOriginal) -> None:
+async def test_each_response_needs_one_request_to_the_store(client: Client, image: ListedOriginal) -> None:
     async with client.get(image.by_content) as response:
         await response.read()
     async with client.get(image.by_id, headers={"Range": "bytes=5-9"}) as response:
@@ -167,16 +165,14 @@ async def test_one_original_is_one_question_to_the_store(client: Client, image: 
     assert f"edge_bytes_out_total {LENGTH + 5}" in page
 
 
-async def test_a_date_is_told_once_it_stands_for_one_content_alone(
-    client: Client, image: ListedOriginal
-) -> None:
+async def test_last_modified_is_sent_once_its_second_is_over(client: Client, image: ListedOriginal) -> None:
     since = {"If-Modified-Since": "Fri, 31 Dec 2100 00:00:00 GMT"}
     async with client.get(image.by_id, headers=since) as response:
         assert (response.status, await response.read()) == (304, b"")
     assert await modified_of(client, image.by_id) > LONG_AGO
 
 
-async def test_browsers_are_sent_to_the_store_where_that_is_the_mode(
+async def test_presigned_mode_redirects_to_the_store(
     edge_settings: EdgeSettings, image: ListedOriginal
 ) -> None:
     async with running_edge(edge_settings, media_mode="presigned") as client:
@@ -196,9 +192,7 @@ async def test_browsers_are_sent_to_the_store_where_that_is_the_mode(
                 assert (response.status, response.headers["Content-Length"]) == (200, str(LENGTH))
 
 
-async def test_pages_of_other_origins_may_read_originals(
-    edge_settings: EdgeSettings, image: ListedOriginal
-) -> None:
+async def test_cors_origins_may_read_originals(edge_settings: EdgeSettings, image: ListedOriginal) -> None:
     origin = "https://photos.example.org"
     async with running_edge(edge_settings, cors_origins=(origin,)) as client:
         for path in (image.by_content, image.by_id, "/media/nonsense/original"):

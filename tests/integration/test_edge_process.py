@@ -1,4 +1,4 @@
-"""The edge as it is run: large originals pass unchanged, and cost it next to no memory."""
+"""The edge as a process: large originals arrive unchanged in constant memory; fast path and routes agree."""
 
 import asyncio
 import hashlib
@@ -22,24 +22,24 @@ from tests.support.waiting import until
 
 BLOCK = 1 << 20
 HUGE = 500
-"""Megabytes of the huge original."""
+"""Size of the huge original, in megabytes."""
 
 CLIENTS = 20
-MOST_MB = 64
+MAX_GROWTH_MB = 64
 
 
 @pytest.fixture
 async def running(mongo_values: Values, s3_values: Values, tmp_path: Path) -> AsyncIterator[RunningEdge]:
-    async with edge_process({**mongo_values, **s3_values}, tmp_path) as made:
-        yield made
+    async with edge_process({**mongo_values, **s3_values}, tmp_path) as rendered:
+        yield rendered
 
 
-async def test_large_originals_pass_unchanged(
+async def test_large_originals_arrive_unchanged(
     running: RunningEdge, catalog: Catalog, blobs: ObjectStore
 ) -> None:
     image = await list_original(catalog, blobs, 12_000_000)
 
-    async def same(session: aiohttp.ClientSession, first: int) -> None:
+    async def check(session: aiohttp.ClientSession, first: int) -> None:
         headers = {"Range": f"bytes={first}-"} if first else {}
         async with session.get(image.by_content, headers=headers) as response:
             assert response.status == (206 if first else 200)
@@ -47,17 +47,17 @@ async def test_large_originals_pass_unchanged(
 
     async with aiohttp.ClientSession(running.url) as session:
         for round_ in range(3):
-            await asyncio.gather(*(same(session, number * 1_200_001 * round_) for number in range(5)))
+            await asyncio.gather(*(check(session, number * 1_200_001 * round_) for number in range(5)))
 
 
-OWN = {"X-Request-ID", "Date"}
-"""Headers that each answer has of its own."""
+PER_RESPONSE = {"X-Request-ID", "Date"}
+"""Headers that differ in every response."""
 
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
 @pytest.mark.parametrize("origins", ["", "https://pages.example"], ids=["alone", "other origins"])
 @pytest.mark.parametrize(("layer", "memory"), [("memory", 64 << 20), ("disk", 0)], ids=["memory", "disk"])
-async def test_what_is_at_hand_is_answered_as_the_routes_answer(
+async def test_fast_path_sends_the_response_of_the_routes(
     mongo_values: Values,
     s3_values: Values,
     catalog: Catalog,
@@ -73,12 +73,14 @@ async def test_what_is_at_hand_is_answered_as_the_routes_answer(
     values |= {"cors_origins": origins} if origins else {}
     async with edge_process(values, tmp_path) as running, aiohttp.ClientSession(running.url) as session:
 
-        async def asked(**headers: str) -> tuple[dict[str, str], bytes]:
+        async def fetch(**headers: str) -> tuple[dict[str, str], bytes]:
             async with session.get(path, headers=headers) as response:
                 assert response.status == 200
-                named = {name: text for name, text in response.headers.items() if name not in OWN}
-                doors.append(list(response.headers)[-1] == "Date")
-                return named, await response.read()
+                headers_sent = {
+                    name: text for name, text in response.headers.items() if name not in PER_RESPONSE
+                }
+                by_fast_path.append(list(response.headers)[-1] == "Date")
+                return headers_sent, await response.read()
 
         async def metrics() -> str:
             async with session.get("/metrics") as response:
@@ -87,21 +89,21 @@ async def test_what_is_at_hand_is_answered_as_the_routes_answer(
         async def stored() -> bool:
             return 'edge_cache_writes_total{outcome="kept"} 1' in await metrics()
 
-        doors: list[bool] = []  # a route's answers have another order of headers
-        made = await asked()
+        by_fast_path: list[bool] = []  # it sends the Date header last, unlike a route
+        rendered = await fetch()
         await until(stored)
-        assert await asked() == made
+        assert await fetch() == rendered
         async with session.get(path, headers={"X-Request-ID": "named-by-client"}) as response:
             assert response.headers["X-Request-ID"] == "named-by-client"
-        with_origin, body = await asked(Origin="https://pages.example")
-        assert body == made[1]
-        assert doors == [False, True, False]
+        with_origin, body = await fetch(Origin="https://pages.example")
+        assert body == rendered[1]
+        assert by_fast_path == [False, True, False]
         assert with_origin.get("Access-Control-Allow-Origin") == (origins or None)
         assert f'edge_variant_answers_total{{layer="{layer}"}} 3' in await metrics()
 
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
-async def test_a_head_between_answers_at_hand_has_no_body(
+async def test_head_between_fast_path_responses_has_no_body(
     running: RunningEdge, catalog: Catalog, blobs: ObjectStore
 ) -> None:
     image = await insert_stored_image(catalog, blobs, pictures.jpeg(900, 600))
@@ -117,7 +119,7 @@ async def test_a_head_between_answers_at_hand_has_no_body(
 
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
-async def test_what_is_in_memory_tells_that_the_edge_ends(
+async def test_memory_hit_during_shutdown_has_connection_close(
     running: RunningEdge, catalog: Catalog, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     image = await insert_stored_image(catalog, blobs, pictures.jpeg(900, 600))
@@ -129,7 +131,7 @@ async def test_what_is_in_memory_tells_that_the_edge_ends(
         assert b"Connection: close" not in head
         await reader.readexactly(length_of(head))
     os.kill(running.pid, signal.SIGTERM)
-    await until(lambda: said(tmp_path / "edge.log", "stopping"))
+    await until(lambda: log_contains(tmp_path / "edge.log", "stopping"))
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
@@ -141,19 +143,19 @@ def length_of(head: bytes) -> int:
     return int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
 
 
-async def said(log: Path, word: str) -> bool:
-    return word in log.read_text()
+async def log_contains(log: Path, text: str) -> bool:
+    return text in log.read_text()
 
 
 def memory_mb(pid: int) -> float:
-    """Memory that is the process's own, as the kernel shares it out."""
+    """Proportional set size of the process, in megabytes."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return int(rollup.split("Pss:")[1].split()[0]) / 1024
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
-async def test_a_huge_original_costs_little_memory_whoever_reads_it(
+async def test_huge_original_needs_little_memory_with_many_clients(
     running: RunningEdge, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     path, digest = tmp_path / "huge", hashlib.sha256()
@@ -168,18 +170,18 @@ async def test_a_huge_original_costs_little_memory_whoever_reads_it(
     path.unlink()
 
     async def read(session: aiohttp.ClientSession) -> int:
-        got = 0
+        received = 0
         async with session.get(f"/media/{content}/original") as response:
             async for chunk in response.content.iter_any():
-                got += len(chunk)
-        return got
+                received += len(chunk)
+        return received
 
-    before = most = memory_mb(running.pid)
+    before = peak = memory_mb(running.pid)
     connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(running.url, connector=connector, timeout=timeout) as session:
         reading = asyncio.gather(*(read(session) for _ in range(CLIENTS)))
         while not reading.done():
-            most = max(most, memory_mb(running.pid))
+            peak = max(peak, memory_mb(running.pid))
             await asyncio.sleep(0.1)
         assert set(await reading) == {HUGE * BLOCK}
-    assert most - before < MOST_MB
+    assert peak - before < MAX_GROWTH_MB
