@@ -74,7 +74,7 @@ bench-check: .venv/dev.stamp ## compare the newest results with the bounds in be
 screenshot: .venv/dev.stamp ## take the README's picture of the page (needs Chromium)
 	$(BIN)/python -m tools.screenshot
 
-# Each release has a directory of its own: running services keep their files until they are restarted.
+# Each release is installed into a new directory, so running services keep their files until a restart.
 install: ## install a release for systemd under /opt/tagify (as root): EXTRAS=[embedded] INSTALL="options"
 	@release="/opt/tagify/releases/$$(date -u +%Y%m%dT%H%M%SZ)" \
 		&& $(PYTHON) -m venv "$$release" \

@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: real servers, a database and a prefix for each test."""
+"""Shared fixtures: real servers, and a separate database and key prefix for each test."""
 
 import gc
 import os
@@ -29,13 +29,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(params=["minio", "seaweedfs"])
 def s3(request: pytest.FixtureRequest, servers: Servers) -> S3Server:
-    """Each test that touches S3 runs against both servers."""
+    """Tests that use S3 run once for each server."""
     return servers.s3(request.param)
 
 
 @pytest.fixture
 def mongo_values(servers: Servers) -> Iterator[Values]:
-    """The settings of a database that is this test's alone."""
+    """Settings of an empty database for one test; dropped afterwards."""
     uri, name = servers.mongo_uri(), f"test-{secrets.token_hex(6)}"
     yield {"mongo_uri": uri, "mongo_database": name}
     servers.drop_database(name)
@@ -43,24 +43,24 @@ def mongo_values(servers: Servers) -> Iterator[Values]:
 
 @pytest.fixture
 def s3_values(s3: S3Server) -> Values:
-    """The settings of a key prefix that is this test's alone."""
+    """Settings of a key prefix for one test."""
     return {**s3.settings, "s3_key_prefix": f"{secrets.token_hex(6)}/"}
 
 
 @pytest.fixture
 async def catalog(mongo_values: Values) -> AsyncIterator[Catalog]:
-    made = Catalog(CommonSettings(**mongo_values))
-    await made.ensure_indexes()
-    yield made
-    await made.close()
+    opened = Catalog(CommonSettings(**mongo_values))
+    await opened.ensure_indexes()
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
 async def blobs(s3_values: Values) -> AsyncIterator[ObjectStore]:
-    made = ObjectStore(CommonSettings(**s3_values))
-    await made.ensure_buckets()
-    yield made
-    await made.close()
+    opened = ObjectStore(CommonSettings(**s3_values))
+    await opened.ensure_buckets()
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
@@ -77,7 +77,8 @@ async def harness(
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _unset_tagify_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings come from the test only, not from the developer's environment."""
     for name in [name for name in os.environ if name.startswith("TAGIFY_")]:
         monkeypatch.delenv(name)
 
@@ -90,7 +91,8 @@ def garbage_collected() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _every_call_has_a_deadline() -> Iterator[None]:
+def _check_command_deadlines() -> Iterator[None]:
+    """Fail a test whose MongoDB commands include one without a deadline."""
     with recorded_unbounded_commands() as unbounded:
         yield
     assert unbounded == []

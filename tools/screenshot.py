@@ -1,6 +1,6 @@
-"""Makes the README's picture: runs Tagify on its sample library and takes a screenshot of the page.
+"""Takes the README's picture: runs Tagify on its sample library and takes a screenshot of the page.
 
-`make screenshot`; asks for Chromium on PATH.
+Run by `make screenshot`; needs Chromium on PATH.
 """
 
 import shutil
@@ -18,11 +18,13 @@ from tagify.servers.ports import find_free_ports
 
 PICTURE = Path(__file__).parents[1] / "docs" / "gallery.png"
 SIZE = {"width": 1280, "height": 800}
-START_S = 60
+START_TIMEOUT_S = 60
+SAMPLES = 60
+"""Images of the sample library."""
 
 
 def main() -> int:
-    """Take the picture; the exit status."""
+    """Write docs/gallery.png; the exit status."""
     chromium = shutil.which("chromium")
     if chromium is None:
         print("make screenshot needs Chromium: sudo apt-get install chromium", file=sys.stderr)
@@ -32,28 +34,28 @@ def main() -> int:
         command = [sys.executable, "-m", "tagify.cli.main", "up", "--data-dir", data, "--port", str(port)]
         with subprocess.Popen(command) as up:
             try:
-                _wait(f"http://127.0.0.1:{port}/api/images")
-                _take(chromium, f"http://127.0.0.1:{port}/")
+                _wait_for_images(f"http://127.0.0.1:{port}/api/images")
+                _take_screenshot(chromium, f"http://127.0.0.1:{port}/")
             finally:
                 up.terminate()
-    print(f"{PICTURE} is made")
+    print(f"written to {PICTURE}")
     return 0
 
 
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + START_S
+def _wait_for_images(url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(url) as answer:
-                if answer.read().count(b'"_id"') >= 60:  # noqa: PLR2004 - the sample library
+            with urllib.request.urlopen(url) as response:
+                if response.read().count(b'"_id"') >= SAMPLES:
                     return
         except (urllib.error.URLError, OSError):
             pass
         time.sleep(0.2)
-    raise SystemExit(f"the page was not there after {START_S} s")
+    raise SystemExit(f"the sample library was not indexed within {START_TIMEOUT_S} s")
 
 
-def _take(chromium: str, url: str) -> None:
+def _take_screenshot(chromium: str, url: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium,

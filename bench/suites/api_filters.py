@@ -68,10 +68,10 @@ def plain_query(images: ImageFilter) -> dict[str, Any]:
 async def compare(catalog: Catalog, client: AsyncMongoClient[dict[str, Any]], results: Results) -> None:
     """Measure both sides of each filter, for its first page and for one in the middle."""
     images = client.get_database(DATABASE).images
-    for name, wanted in FILTERS.items():
+    for name, image_filter in FILTERS.items():
         for where, position in {"first page": None, "page in the middle": MIDDLE}.items():
-            query = plain_query(wanted) | ({"_id": {"$lt": ObjectId(position.id)}} if position else {})
-            page = functools.partial(catalog.listing.page, wanted, limit=PAGE, after=position)
+            query = plain_query(image_filter) | ({"_id": {"$lt": ObjectId(position.id)}} if position else {})
+            page = functools.partial(catalog.listing.page, image_filter, limit=PAGE, after=position)
             ours, plain = [], []
             for _ in range(ROUNDS):
                 ours.append(await milliseconds(page))

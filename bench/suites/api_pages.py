@@ -1,7 +1,7 @@
 """Lists at a million images, compared with a naive implementation: `python -m bench.suites.api_pages`.
 
 Both run as separate processes on the same mongod, interleaved within each round. With `--folder` the million
-images are kept for the next run (inserting them takes some minutes). Needs wrk.
+images are reused by the next run (inserting them takes some minutes). Needs wrk.
 """
 
 import argparse
@@ -53,12 +53,12 @@ class Sides:
         return throughput.rate
 
 
-async def cursor_at(uri: str, offset: int, wanted: ImageFilter | None = None) -> str:
+async def cursor_at(uri: str, offset: int, image_filter: ImageFilter | None = None) -> str:
     """The cursor of the page that begins after `offset` images."""
-    wanted = wanted or ImageFilter()
+    image_filter = image_filter or ImageFilter()
     async with open_catalog(uri) as catalog:
-        images = await catalog.listing.newest(wanted, limit=1, offset=offset - 1)
-    return CursorCodec(wanted, Sort.NEWEST).encode(KeysetPosition(None, images[0].id))
+        images = await catalog.listing.newest(image_filter, limit=1, offset=offset - 1)
+    return CursorCodec(image_filter, Sort.NEWEST).encode(KeysetPosition(None, images[0].id))
 
 
 async def interleaved(measures: dict[str, Measure]) -> dict[str, float]:

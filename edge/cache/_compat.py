@@ -16,7 +16,7 @@ BINARY = MODE_BINARY
 class DirectoryDisk(diskcache.Disk):  # type: ignore[misc]
     """A `Disk` with its directory as a public property.
 
-    `Disk._directory`: where its files are. `Disk.__init__` takes it, but no public attribute holds it.
+    `Disk._directory`: the directory passed to `Disk.__init__`. No public attribute contains it.
     """
 
     @property

@@ -3,8 +3,8 @@
 Checked with watchdog 7.1.0. The bound in pyproject.toml is the next minor version: compare the names below
 with a new one and run the tests of ingest's watching, then raise it.
 
-Why they are used: watchdog's group of watches takes every folder, and passes over in silence those that the
-kernel refuses. It offers no way to exclude a folder, to learn of a refused one, or to add watches later.
+Reason: watchdog's group of watches adds every folder, and silently skips those that the kernel refuses. It has
+no way to exclude a folder, to report a refused one, or to add watches later.
 """
 
 import os
@@ -13,11 +13,11 @@ from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
 from watchdog.observers.inotify_c import InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 REFUSED = WatchDescriptor(-1)
-"""What `InotifyFD.add_callback` returns for a folder that we have no permission to watch."""
+"""The result of `InotifyFD.add_callback` for a folder without permission to watch it."""
 
 
 class WatchGroup(InotifyWatchGroup):
-    """The watches of one tree. A subclass says in `add_tree` which folders are watched.
+    """The watches of one tree. A subclass chooses the folders in `add_tree`.
 
     - `_add_all_callbacks(path)` adds the watches of a folder and those below it, with `_lock` held: when the
       group is created, when a folder appears, and after an overflow of the event queue.

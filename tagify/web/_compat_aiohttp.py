@@ -13,8 +13,8 @@ from aiohttp.http import StreamWriter
 class DeferredHeadResponse(web.StreamResponse):
     """A response whose head is sent with the first bytes of its body, in one packet.
 
-    `StreamResponse._send_headers_immediately`: with True, as in aiohttp, `prepare` sends the head in a packet
-    of its own. There is no public option.
+    `StreamResponse._send_headers_immediately`: if True, the default, `prepare` sends the head in a separate
+    packet. There is no public option.
     """
 
     _send_headers_immediately = False
@@ -36,7 +36,7 @@ class ServerWrapper(web.Server):
         )
         self.loop = self._loop
         self.connection_options: dict[str, Any] = {"loop": self._loop, **self._kwargs}
-        """Arguments of `web.RequestHandler` beside the server."""
+        """Keyword arguments of `web.RequestHandler`."""
 
     def __call__(self) -> web.RequestHandler:
         """Create the protocol of a new connection."""
@@ -53,7 +53,7 @@ class WrappingRunner(web.AppRunner):
     __slots__ = ()
 
     def wrap(self, server: web.Server) -> web.Server:
-        """The server to use in place of the application's."""
+        """The server that replaces the application's."""
         raise NotImplementedError
 
     async def _make_server(self) -> web.Server:
@@ -64,6 +64,6 @@ def stream_writer(request: web.BaseRequest) -> StreamWriter:
     """The writer of a request's response, as the class it is.
 
     `write(data, drain=False)` is not part of `AbstractStreamWriter`: it writes without a wait for the client
-    to read. A wait in `drain` may be cancelled and started again.
+    to read. A wait for `drain` can be cancelled and repeated.
     """
     return cast(StreamWriter, request.writer)

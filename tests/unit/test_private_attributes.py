@@ -1,7 +1,7 @@
 """No module but a `_compat` one touches a private attribute of a library.
 
-A private attribute may change with any release. The `_compat` modules say for each of them why it is used
-and with which version it was checked; pyproject.toml bounds those libraries' versions.
+A private attribute may change with any release. The `_compat` modules document each of them: the reason for
+its use, and the version it was checked with. pyproject.toml bounds the versions of those libraries.
 """
 
 import ast
@@ -23,7 +23,7 @@ DOCUMENTED = {"_exit", "_replace", "_asdict", "_fields"}
 
 
 MACHINERY = {"_abc_impl", "_is_protocol", "_is_runtime_protocol"}
-"""Attributes that `abc` and `typing` give to every class they make."""
+"""Attributes that `abc` and `typing` add to classes."""
 
 
 def is_compat(name: str) -> bool:
@@ -42,7 +42,7 @@ def own_modules() -> Iterator[str]:
 
 
 def foreign_attributes(source: str) -> Iterator[str]:
-    """Private attributes of other objects than `self`, unless the module itself gives them to its own."""
+    """Private attributes of objects other than `self`, unless a class of the module defines them."""
     tree = ast.parse(source)
     used, own = {}, set()
     for node in ast.walk(tree):
