@@ -3,8 +3,8 @@
 Checked with watchdog 7.1.0. The bound in pyproject.toml is the next minor version: compare the names below
 with a new one and run the tests of ingest's watching, then raise it.
 
-Reason: watchdog's group of watches adds every folder, and silently skips those that the kernel refuses. It has
-no way to exclude a folder, to report a refused one, or to add watches later.
+Reason: watchdog's group of watches adds every folder, and silently skips those that the kernel refuses. It
+has no way to exclude a folder, to report a refused one, or to add watches later.
 """
 
 import os
