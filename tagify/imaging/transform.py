@@ -16,7 +16,7 @@ _TRANSPOSES = {
 }
 _SIDEWAYS = {5, 6, 7, 8}
 
-DRAFT_GAP = 1.55
+DRAFT_MARGIN = 1.55
 """A JPEG is decoded to at least this multiple of the target size, for the decoder's scaling is slightly soft.
 On rendered scenes the result is within 0.002 (SSIM) of libvips, which uses 2 and takes twice the time where
 that means the next larger scale."""
@@ -54,7 +54,7 @@ def fit(image: ImageFile.ImageFile, box: tuple[int, int]) -> Image.Image:
         box = box[1], box[0]
     scale = min(1.0, box[0] / width, box[1] / height)
     target = max(1, round(width * scale)), max(1, round(height * scale))
-    _draft(image, target, keep_ycc=not _is_not_srgb(profile))
+    _draft(image, target, keep_ycc=not _needs_conversion(profile))
     # An image that the decoder has reduced is smooth: Hamming, the shortest filter after box, is then within
     # 0.0011 (SSIM) of libvips, in less than half of the time that Lanczos takes.
     resample_filter = Image.Resampling.LANCZOS if image.size == (width, height) else Image.Resampling.HAMMING
@@ -71,7 +71,7 @@ def _draft(image: ImageFile.ImageFile, target: tuple[int, int], *, keep_ycc: boo
     if image.format not in ("JPEG", "MPO"):
         return
     mode = "YCbCr" if keep_ycc and image.mode == "RGB" else image.mode
-    image.draft(mode, (int(target[0] * DRAFT_GAP), int(target[1] * DRAFT_GAP)))
+    image.draft(mode, (int(target[0] * DRAFT_MARGIN), int(target[1] * DRAFT_MARGIN)))
 
 
 def _to_supported_mode(image: Image.Image) -> Image.Image:
@@ -105,8 +105,8 @@ def _resize(pixels: Image.Image, target: tuple[int, int], resample_filter: Image
     return pixels.resize(target, resample_filter, reducing_gap=3.0)
 
 
-def _is_not_srgb(profile: bytes | None) -> bool:
-    """Whether a profile is not sRGB, by its name: most cameras embed one of the sRGB profiles."""
+def _needs_conversion(profile: bytes | None) -> bool:
+    """Whether a profile is not an sRGB profile, by its name. Most cameras embed one of those."""
     if not profile:
         return False
     try:
@@ -117,7 +117,7 @@ def _is_not_srgb(profile: bytes | None) -> bool:
 
 
 def _to_srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile and _is_not_srgb(profile):
+    if profile and _needs_conversion(profile):
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         alpha = pixels.getchannel("A") if pixels.mode == "RGBA" else None
         colours = pixels.convert("RGB") if pixels.mode in ("RGBA", "YCbCr") else pixels
