@@ -130,7 +130,7 @@ class VariantService:
             self._write_behind(variant.alias_key, CacheEntry(ALIAS_MIME, str(rendered.width).encode()))
             narrower = variant.with_width(rendered.width)
             response = await self._read_disk_cache(narrower)
-            # Needs no capacity of its own: this request holds a slot already.
+            # Not counted against the capacity: this request is counted already.
             response = response or await self._flights.run(narrower.cache_key, lambda: self._render(narrower))
             return self._store_in_memory(variant, CacheEntry(variant.mime, response.body))
         self._write_behind(variant.cache_key, rendered)

@@ -23,7 +23,7 @@ from tests.support.originals import Client, ListedOriginal, list_original, runni
 from tests.support.waiting import until
 
 # One S3 server is enough: these tests do not depend on it.
-# The driver leaves a connection whose making it gave up to the garbage collector.
+# pymongo leaves a connection that it failed to open to the garbage collector.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.usefixtures("garbage_collected"),

@@ -50,7 +50,7 @@ def as_modelled(request: ModelRequest, length: int) -> ModelResponse:
 
 
 @given(requests(LENGTH, CONTENT, WHEN))
-def test_every_request_is_planned_as_the_rfc_says(request: ModelRequest) -> None:
+def test_plan_of_any_request_conforms_to_the_rfc(request: ModelRequest) -> None:
     assert as_modelled(request, LENGTH) == expected_response(request, LENGTH, CONTENT, WHEN)
 
 
@@ -135,7 +135,7 @@ def test_extra_headers_are_in_the_response_and_in_its_304() -> None:
         assert plan.headers["Cache-Control"] == REVALIDATE
 
 
-def test_own_date_is_used_rather_than_the_stores_once_its_second_is_over() -> None:
+def test_own_date_precedes_the_stores_once_its_second_is_over() -> None:
     served, store_date = representation(modified=WHEN), WHEN - timedelta(days=1)
     for age, expected in ((timedelta(seconds=1), None), (timedelta(seconds=1.1), DATE)):
         plan = served.plan("HEAD", CIMultiDict(), store_date, WHEN + age)
@@ -161,7 +161,7 @@ def test_without_a_known_date_the_sender_adds_last_modified() -> None:
         ("GET", {"If-None-Match": ETAG}, None, False),
     ],
 )
-def test_store_is_asked_for_a_date_only_where_it_decides(
+def test_store_date_is_needed_only_for_head_and_conditions_by_date(
     method: str, headers: dict[str, str], modified: datetime | None, expected: bool
 ) -> None:
     served = representation(modified=modified)
@@ -181,5 +181,7 @@ def test_store_is_asked_for_a_date_only_where_it_decides(
         ({"If-None-Match": ETAG, "If-Unmodified-Since": DATE}, False),
     ],
 )
-def test_304_without_lookup_only_where_the_etag_decides(headers: dict[str, str], expected: bool) -> None:
+def test_304_without_lookup_needs_a_matching_etag_and_no_date(
+    headers: dict[str, str], expected: bool
+) -> None:
     assert client_has_content(CIMultiDict(headers), CONTENT) is expected
