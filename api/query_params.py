@@ -49,7 +49,7 @@ def parse_sort(request: web.Request, image_filter: ImageFilter) -> Sort:
     """
     by_time = image_filter.taken_from is not None or image_filter.taken_to is not None
     if image_filter.folder and by_time:
-        raise BadRequest("`path` excludes `taken_from` and `taken_to`: no index supports both; remove one")
+        raise BadRequest("`path` and `taken_from` or `taken_to` exclude each other: no index supports both")
     required = Sort.PATH if image_filter.folder else Sort.TAKEN_AT if by_time else None
     sort = _parse_sort_name(request.query.get("sort", required or Sort.NEWEST))
     if required and sort is not required:

@@ -46,4 +46,4 @@ async def add_rate_limit_headers(request: web.Request, response: web.StreamRespo
     if (limit := request.get(_RATE_LIMIT)) is not None:
         buckets, result = limit
         response.headers["RateLimit-Policy"] = f'"client";q={buckets.burst};w={buckets.window_s}'
-        response.headers["RateLimit"] = f'"client";r={result.remaining};t={result.full_s}'
+        response.headers["RateLimit"] = f'"client";r={result.remaining};t={result.reset_s}'

@@ -72,7 +72,7 @@ async def test_invalid_library_paths_are_rejected_with_the_reason(client: Client
         (str(roots / "taken"), 409, "overlaps"),
         (str(roots / "taken" / "inner"), 409, "overlaps"),
         (str(roots), 409, "overlaps"),
-        (7, 400, "path must be"),
+        (7, 400, "`path` must be"),
     ):
         actual, problem = await add_library(client, path)
         assert actual == status, (path, problem)
