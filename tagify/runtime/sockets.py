@@ -51,7 +51,7 @@ async def listen(runner: web.AppRunner, address: Address) -> Sequence[str]:
     for listener in sockets:
         await web.SockSite(runner, listener, backlog=BACKLOG).start()
     if sockets:
-        return [_socket_url(passed) for passed in sockets]
+        return [_socket_url(listener) for listener in sockets]
     try:
         await web.TCPSite(runner, address.host, address.port, backlog=BACKLOG).start()
     except OSError as error:
