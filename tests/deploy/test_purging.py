@@ -151,7 +151,7 @@ async def test_removed_image_leaves_all_caches_and_others_stay(
         assert response.headers["X-Cache"] == "HIT"
 
 
-async def test_nginx_without_purge_module_keeps_responses_until_they_expire(
+async def test_nginx_without_the_module_keeps_responses_until_they_expire(
     tmp_path: Path,
     catalog: Catalog,
     blobs: ObjectStore,
@@ -164,6 +164,7 @@ async def test_nginx_without_purge_module_keeps_responses_until_they_expire(
     caches = (tmp_path / "nginx" / "cache", tmp_path / "edge")
     async with running(tmp_path, {**mongo_values, **s3_values}) as (edge, front):
         config = tmp_path / "nginx" / "nginx.conf"
+        # The text contains the name of this test, by tmp_path.
         assert "purge" not in "".join(path.read_text() for path in config.parent.glob("*.conf"))
         assert NGINX_BINARY is not None
         checked = await asyncio.create_subprocess_exec(NGINX_BINARY, "-t", "-q", "-c", str(config))
