@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tagify.catalog import Catalog
@@ -18,6 +19,12 @@ from tests.support.ingest_harness import IngestHarness
 from tests.support.servers import Servers
 
 Values = dict[str, Any]
+
+# Test workers share two cores with servers: hypothesis' limits on wall-clock time would measure the other load.
+hypothesis.settings.register_profile(
+    "no time limits", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("no time limits")
 
 
 @pytest.fixture(scope="session")
