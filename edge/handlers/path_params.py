@@ -34,5 +34,11 @@ def ready_content(image: Image) -> Content:
 
 
 def cache_control(request: web.Request, content: Content) -> str:
-    """Cache-Control for a URL by id: immutable where its parameter `v` is the content."""
-    return IMMUTABLE if request.query.get("v") == content else REVALIDATE
+    """Cache-Control for a URL by id: immutable where its query is exactly `v`, the content.
+
+    Beside it a file's URL may have `download=1`. Spellings that a cache may read otherwise (an encoded or
+    repeated name, further arguments) are not immutable: no cache may keep them under another content's key.
+    """
+    arguments = request.rel_url.raw_query_string.split("&")
+    canonical = sorted(arguments) in ([f"v={content}"], ["download=1", f"v={content}"])
+    return IMMUTABLE if canonical else REVALIDATE
