@@ -77,7 +77,7 @@ screenshot: .venv/dev.stamp ## take the README's picture of the page (needs Chro
 # Each release is installed into a new directory, so running services keep their files until a restart.
 install: ## install a release for systemd under /opt/tagify (as root): EXTRAS=[embedded] INSTALL="options"
 	@release="/opt/tagify/releases/$$(date -u +%Y%m%dT%H%M%SZ)" \
-		&& $(PYTHON) -m venv "$$release" \
+		&& $(PYTHON) -I -m venv "$$release" \
 		&& "$$release/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt '.$(EXTRAS)' \
 		&& "$$release/bin/tagify" install $(INSTALL)
 
@@ -94,11 +94,11 @@ minio: .tools/bin/minio ## build MinIO into .tools/bin (needs Go 1.24 or later)
 
 # A missing prerequisite is reported before anything is installed, with the command that installs it.
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Tagify needs Python 3.11 or later: sudo apt-get install python3, or make PYTHON=python3.12 ..."; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	@$(PYTHON) -I -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "Python's venv is missing: sudo apt-get install python3-venv"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -I -m venv .venv
 
 .venv/up.stamp: $(PINNED) | .venv/bin/python
 	@echo "installing Tagify and its servers into .venv (the first time about 150 MB)"

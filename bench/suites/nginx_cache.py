@@ -89,7 +89,7 @@ async def browse(port: int) -> None:
 
 def configured(folder: Path, port: int) -> Path:
     settings = NginxSettings(
-        nginx_listen=f"127.0.0.1:{port}",
+        nginx_listen=(f"127.0.0.1:{port}",),
         nginx_edge=(f"unix:{folder}/edge.sock",),
         nginx_internal_port=0,
         nginx_access_log=str(folder / "access.log"),

@@ -17,6 +17,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     load_profile(parsed.data_dir)
-    # exec, not import: `tagify` must not depend on a service.
-    command = [sys.executable, "-m", "edge.cache", parsed.action]
+    # exec, not import: `tagify` must not depend on a service. -P: no module of the current folder.
+    command = [sys.executable, "-P", "-m", "edge.cache", parsed.action]
     os.execv(sys.executable, command)  # noqa: S606 - no shell is in it

@@ -18,6 +18,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     load_profile(parsed.data_dir)
     os.environ.setdefault("TAGIFY_LOG_LEVEL", "warning")
-    # exec, not import: `tagify` must not depend on a service.
-    command = [sys.executable, "-m", "ingest", "--once", str(parsed.once)]
+    # exec, not import: `tagify` must not depend on a service. -P: no module of the current folder.
+    command = [sys.executable, "-P", "-m", "ingest", "--once", str(parsed.once)]
     os.execv(sys.executable, command)  # noqa: S606 - no shell is in it

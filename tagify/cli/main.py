@@ -30,8 +30,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand; returns its exit status. A TagifyError is one line on stderr and status 1."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parsed = _parser(arguments).parse_args(arguments)
     try:
+        parsed = _parser(arguments).parse_args(arguments)
         status: int = parsed.run(parsed)
     except TagifyError as error:
         print(f"tagify: {error}", file=sys.stderr)

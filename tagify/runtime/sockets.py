@@ -1,7 +1,6 @@
 """Listening sockets: inherited from systemd, a Unix socket, or a TCP port."""
 
 import contextlib
-import errno
 import os
 import socket
 import stat
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from tagify.bind_errors import describe_bind_error
 from tagify.errors import TagifyError
 
 BACKLOG = 4096
@@ -30,14 +30,11 @@ class AddressTaken(TagifyError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and port, or a Unix socket if `path` is set."""
+    """Hosts and their port, or a Unix socket if `path` is set."""
 
-    host: str
+    hosts: Sequence[str]
     port: int
     path: str = ""
-
-    def __str__(self) -> str:
-        return f"unix:{self.path}" if self.path else f"http://{self.host}:{self.port}"
 
 
 async def listen(runner: web.AppRunner, address: Address) -> Sequence[str]:
@@ -52,16 +49,17 @@ async def listen(runner: web.AppRunner, address: Address) -> Sequence[str]:
         await web.SockSite(runner, listener, backlog=BACKLOG).start()
     if sockets:
         return [_socket_url(listener) for listener in sockets]
+    return [await _listen_on(runner, host, address.port) for host in address.hosts]
+
+
+async def _listen_on(runner: web.AppRunner, host: str, port: int) -> str:
     try:
-        await web.TCPSite(runner, address.host, address.port, backlog=BACKLOG).start()
+        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
         raise AddressTaken(
-            f"port {address.port} of {address.host} is in use by another process; "
-            "choose another port or stop that process"
+            f"{describe_bind_error(host, port, error)}; choose another address or port"
         ) from error
-    return [str(address)]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def inherited_sockets() -> list[socket.socket]:

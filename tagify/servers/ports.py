@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import random
 import socket
+from typing import Any
 
 import aiohttp
+
+from tagify.bind_errors import describe_bind_error
 
 FIRST_PORT = 20_000
 LAST_PORT = 32_000
@@ -23,6 +26,34 @@ def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
         except OSError:
             return False
     return True
+
+
+def bind_error(host: str, port: int) -> str | None:
+    """Return why no server can listen on this host and port, as a clause; None if one can."""
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        return f"{host} is not an address, nor a name that resolves to one"
+    for family, _, _, _, address in addresses:
+        try:
+            _bind(family, address)
+        except OSError as error:
+            return describe_bind_error(host, port, error)
+    return None
+
+
+def _bind(family: int, address: Any) -> None:
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind(address)
+
+
+def url_host(host: str) -> str:
+    """Return the host as in a URL: an IPv6 address in brackets, a wildcard as loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    return f"[{host}]" if ":" in host else host
 
 
 def find_free_ports(length: int, start: int | None = None) -> int:

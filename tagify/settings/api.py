@@ -5,13 +5,15 @@ from ipaddress import IPv4Network, IPv6Network
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.types import BaseUrl, Networks, Port, SocketPath, Widths
+from tagify.settings.types import BaseUrl, Hosts, Networks, Port, SocketPath, Widths
 
 
 class ApiSettings(CommonSettings):
     """Settings of the API and the page."""
 
-    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_host: Hosts = Field(
+        ("127.0.0.1",), description="Addresses the API listens on, IPv4 or IPv6, comma-separated."
+    )
     api_port: Port = Field(8080, description="Port the API listens on.")
     api_event_clients: int = Field(
         10_000, ge=1, le=1_000_000, description="Maximum number of concurrent event streams."

@@ -3,13 +3,15 @@
 from pydantic import Field
 
 from tagify.settings.edge_cache import EdgeCacheSettings
-from tagify.settings.types import BaseUrl, Formats, Port, SocketPath, Widths
+from tagify.settings.types import BaseUrl, Formats, Hosts, Port, SocketPath, Widths
 
 
 class EdgeSettings(EdgeCacheSettings):
     """Settings of the edge, which serves thumbs, variants and originals."""
 
-    edge_host: str = Field("127.0.0.1", description="Address the edge listens on.")
+    edge_host: Hosts = Field(
+        ("127.0.0.1",), description="Addresses the edge listens on, IPv4 or IPv6, comma-separated."
+    )
     edge_port: Port = Field(8081, description="Port the edge listens on.")
     edge_socket: SocketPath = Field(
         "",

@@ -3,13 +3,15 @@
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.types import Port, StringList
+from tagify.settings.types import Hosts, Port, StringList
 
 
 class IngestSettings(CommonSettings):
     """Settings of ingest, which keeps the catalog equal to the folders."""
 
-    ingest_host: str = Field("127.0.0.1", description="Address of ingest's health and metrics pages.")
+    ingest_host: Hosts = Field(
+        ("127.0.0.1",), description="Addresses of ingest's health and metrics pages, comma-separated."
+    )
     ingest_port: Port = Field(8082, description="Port of ingest's health and metrics pages.")
     ingest_workers: int = Field(12, ge=1, le=32, description="Maximum number of files imported concurrently.")
     ingest_decode_mb: int = Field(

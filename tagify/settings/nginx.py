@@ -11,11 +11,17 @@ from tagify.settings.types import NginxPath, NginxValue, NginxValues, Port
 class NginxSettings(EdgeCacheSettings):
     """Values of NGINX's configuration that differ between hosts."""
 
-    nginx_listen: NginxValue = Field(
-        "80", min_length=1, description="Port, or address and port, of NGINX for HTTP."
+    nginx_listen: NginxValues = Field(
+        ("80",),
+        min_length=1,
+        description="Ports, or addresses and ports, of NGINX for HTTP, comma-separated; "
+        "`80,[::]:80`: IPv4 and IPv6.",
     )
-    nginx_tls_listen: NginxValue = Field(
-        "443", min_length=1, description="Port, or address and port, of NGINX for HTTPS."
+    nginx_tls_listen: NginxValues = Field(
+        ("443",),
+        min_length=1,
+        description="Ports, or addresses and ports, of NGINX for HTTPS, comma-separated; "
+        "`443,[::]:443`: IPv4 and IPv6.",
     )
     nginx_server_name: NginxValue = Field("_", min_length=1, description="Server name of the site; `_`: any.")
     nginx_tls_certificate: NginxPath = Field(

@@ -67,6 +67,12 @@ def _check_nginx_folder(value: Path) -> Path:
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+Hosts = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    NoDecode,
+    BeforeValidator(_split_commas),
+    Field(min_length=1),
+]
 StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split_commas)

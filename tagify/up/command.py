@@ -9,9 +9,9 @@ from pathlib import Path
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.sample import make_sample
-from tagify.servers.ports import is_port_free
+from tagify.servers.ports import bind_error
 from tagify.terminal import Terminal
-from tagify.up.data_dir import DataDir
+from tagify.up.data_dir import OTHER_DATA_DIR, DataDir
 from tagify.up.first_scan import register_library, wait_for_first_scan
 from tagify.up.stack import Stack, UpOptions, build_stack
 from tagify.up.supervisor import ProcessSupervisor
@@ -27,13 +27,20 @@ class UpError(TagifyError):
 def up(options: UpOptions) -> int:
     """Run the stack until SIGINT or SIGTERM; returns the exit status. Raises TagifyError."""
     terminal = Terminal()
-    if not is_port_free(options.port, options.host):
-        raise UpError(f"port {options.port} of {options.host} is in use: choose another with --port")
+    _check_addresses(options)
     data_dir = DataDir(options.data_dir)
     data_dir.lock()
     library = _resolve_library(options, data_dir, terminal)
     stack = build_stack(options, data_dir, _library_roots(data_dir, library))
     return asyncio.run(_run(stack, library, data_dir, terminal))
+
+
+def _check_addresses(options: UpOptions) -> None:
+    """Check that the page can listen on every host. Raises UpError."""
+    for host in options.hosts:
+        if reason := bind_error(host, options.port):
+            option = "--port (make up: PORT=NUMBER)" if reason.startswith("port ") else "--host"
+            raise UpError(f"{reason}: choose another with {option}")
 
 
 def _resolve_library(options: UpOptions, data_dir: DataDir, terminal: Terminal) -> Path:
@@ -45,7 +52,13 @@ def _resolve_library(options: UpOptions, data_dir: DataDir, terminal: Terminal) 
         return Path(os.path.realpath(sample))
     library = Path(os.path.realpath(options.library.expanduser()))
     if not library.is_dir():
-        raise UpError(f"{options.library} is not a folder: name an existing one with --library")
+        raise UpError(
+            f"{options.library} is not a folder: "
+            "name an existing one with --library (make up: LIBRARY=FOLDER)"
+        )
+    data = Path(os.path.realpath(data_dir.path))
+    if library.is_relative_to(data) and library != data / "sample-library":
+        raise UpError(f"{library} is in the data folder {data_dir.path}: {OTHER_DATA_DIR}")
     return library
 
 

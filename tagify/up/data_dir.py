@@ -19,6 +19,20 @@ MAX_PORTS_PER_PROGRAM = 10
 _MAX_LOG_BYTES = 10 << 20
 """A larger log is rotated at the next start."""
 
+MARKER = "tagify-data"
+"""The file that marks a folder as a data folder. A folder that has files but no marker is refused: it is
+somebody else's, and a start would write into it."""
+
+_MARKER_TEXT = "This folder belongs to `tagify up`: it holds the servers' data and their passwords.\n"
+
+_IGNORED = frozenset({MARKER, "lost+found"})
+"""Entries of a folder that counts as empty; a new ext4 file system has a folder `lost+found`."""
+
+_FIRST_ENTRIES = frozenset({"lock", "roots.json", "sample-library"})
+"""What a release without a marker had written before it allocated ports."""
+
+OTHER_DATA_DIR = "choose another with --data-dir (make up: DATA=FOLDER)"
+
 
 class DataDirError(TagifyError):
     """The data folder cannot be used; the message says why and what to do."""
@@ -32,25 +46,30 @@ class DataDir:
         self._lock_fd: int | None = None
 
     def lock(self) -> None:
-        """Create the folder if needed, lock it and check free space. Raises DataDirError."""
+        """Create and mark the folder if needed, lock it and check free space. Raises DataDirError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not _is_usable(self.path):
+                raise DataDirError(
+                    f"{self.path} has files that are not Tagify's, and stays as it is: {OTHER_DATA_DIR}"
+                )
+            (self.path / MARKER).write_text(_MARKER_TEXT)
             self._lock_fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except (FileExistsError, NotADirectoryError) as error:
-            raise DataDirError(f"{self.path} is not a folder: choose another with --data-dir") from error
+            raise DataDirError(f"{self.path} is not a folder: {OTHER_DATA_DIR}") from error
         except OSError as error:
             raise DataDirError(_describe_error(self.path, error)) from error
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DataDirError(
-                f"another `tagify up` uses {self.path}: stop it, or use another --data-dir"
+                f"another `tagify up` uses {self.path}: stop it, or {OTHER_DATA_DIR}"
             ) from error
         free = shutil.disk_usage(self.path).free
         if free < MIN_FREE_BYTES:
             raise DataDirError(
                 f"{self.path} has {free >> 20} MB free and needs {MIN_FREE_BYTES >> 20}: free some space, "
-                "or choose another --data-dir"
+                f"or {OTHER_DATA_DIR}"
             )
 
     def subdirectory(self, *parts: str) -> Path:
@@ -102,4 +121,24 @@ def _describe_error(path: Path, error: OSError) -> str:
         errno.ENOSPC: "is on a full disk",
     }
     reason = reasons.get(error.errno, f"cannot be used ({error.strerror})")
-    return f"{path} {reason}: choose another with --data-dir"
+    return f"{path} {reason}: {OTHER_DATA_DIR}"
+
+
+def _is_usable(folder: Path) -> bool:
+    """Whether the folder is empty or a data folder, that of a release without a marker included."""
+    names = {entry.name for entry in folder.iterdir()}
+    if names <= _IGNORED or (folder / MARKER).is_file():
+        return True
+    lock = folder / "lock"
+    if lock.is_symlink() or not lock.is_file() or lock.stat().st_size:
+        return False
+    return names - _IGNORED <= _FIRST_ENTRIES or _has_known_ports(folder / "ports.json")
+
+
+def _has_known_ports(file: Path) -> bool:
+    """Whether the file is one that `allocate_ports` wrote."""
+    try:
+        ports = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(ports, dict) and {"ingest", "edge"} <= ports.keys()

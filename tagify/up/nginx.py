@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from tagify.deploy.nginx import render
@@ -19,7 +20,7 @@ def find_nginx() -> Path | None:
 def write_config(
     folder: Path,
     *,
-    host: str,
+    hosts: Sequence[str],
     port: int,
     internal_port: int,
     api_port: int,
@@ -31,7 +32,7 @@ def write_config(
     `internal_port`: loopback port of the internal server, through which the edge purges caches.
     """
     settings = NginxSettings(
-        nginx_listen=f"{host}:{port}",
+        nginx_listen=tuple(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts),
         nginx_api=(f"127.0.0.1:{api_port}",),
         nginx_edge=(f"127.0.0.1:{edge_port}",),
         nginx_cache_dir=str(folder / "cache"),
@@ -45,11 +46,11 @@ def write_config(
     return render(folder, settings, standalone=True)
 
 
-def nginx_program(binary: Path, config: Path, port: int, log: Path) -> Program:
+def nginx_program(binary: Path, config: Path, url: str, log: Path) -> Program:
     """Return nginx's program for this configuration, ready when the API answers through it."""
 
     async def ready() -> bool:
-        return await http_responds(f"http://127.0.0.1:{port}/api/health")
+        return await http_responds(f"{url}/api/health")
 
     return Program(
         name="nginx",

@@ -9,7 +9,7 @@ from tagify.servers import discovery, s3, seaweedfs
 from tagify.servers.local_profile import save_profile
 from tagify.servers.minio import minio_server
 from tagify.servers.mongod import mongo_server
-from tagify.servers.ports import http_responds
+from tagify.servers.ports import http_responds, url_host
 from tagify.servers.process import Program
 from tagify.servers.seaweedfs import seaweedfs_server
 from tagify.settings import PREFIX
@@ -22,7 +22,7 @@ class UpOptions:
     """The command-line options of `tagify up`."""
 
     data_dir: Path
-    host: str
+    hosts: tuple[str, ...]
     port: int
     library: Path | None
     mongo_uri: str | None
@@ -85,9 +85,11 @@ def _with_services(
     api_port = data_dir.allocate_ports("api") if binary else options.port
     edge_port, ingest_port = data_dir.allocate_ports("edge"), data_dir.allocate_ports("ingest")
     internal_port = data_dir.allocate_ports("nginx") if binary else 0
-    url = f"http://{options.host}:{options.port}"
+    host = url_host(options.hosts[0])
+    url = f"http://{host}:{options.port}"
     # Behind nginx the services listen on loopback; without it browsers connect to api and edge directly.
-    bind = "127.0.0.1" if binary else options.host
+    bind = "127.0.0.1" if binary else ",".join(options.hosts)
+    web_host = "127.0.0.1" if binary else host
     values |= {
         "ingest_port": str(ingest_port),
         "api_host": bind,
@@ -96,36 +98,41 @@ def _with_services(
         "edge_port": str(edge_port),
         "edge_cache_dir": str(data_dir.subdirectory("cache", "edge")),
         "edge_purge_url": f"http://127.0.0.1:{internal_port}" if binary else "",
-        "media_base_url": "" if binary else f"http://{options.host}:{edge_port}",
+        "media_base_url": "" if binary else f"http://{host}:{edge_port}",
     }
     environment = {PREFIX + name.upper(): value for name, value in values.items()}
     save_profile(data_dir.path, environment)
     services = tuple(
-        _service(name, port, data_dir.log_path(name), environment, bind if name != "ingest" else "127.0.0.1")
-        for name, port in (("ingest", ingest_port), ("api", api_port), ("edge", edge_port))
+        _service(name, data_dir.log_path(name), environment, f"{probe_host}:{port}")
+        for name, probe_host, port in (
+            ("ingest", "127.0.0.1", ingest_port),
+            ("api", web_host, api_port),
+            ("edge", web_host, edge_port),
+        )
     )
     nginx_program = None
     if binary:
         config = nginx.write_config(
             data_dir.subdirectory("nginx"),
-            host=options.host,
+            hosts=options.hosts,
             port=options.port,
             internal_port=internal_port,
             api_port=api_port,
             edge_port=edge_port,
             edge_cache=data_dir.subdirectory("cache", "edge"),
         )
-        nginx_program = nginx.nginx_program(binary, config, options.port, data_dir.log_path("nginx"))
-    return Stack(servers, services, nginx_program, url, f"http://{bind}:{api_port}")
+        nginx_program = nginx.nginx_program(binary, config, url, data_dir.log_path("nginx"))
+    return Stack(servers, services, nginx_program, url, f"http://{web_host}:{api_port}")
 
 
-def _service(name: str, port: int, log: Path, environment: Mapping[str, str], host: str) -> Program:
+def _service(name: str, log: Path, environment: Mapping[str, str], address: str) -> Program:
     async def ready() -> bool:
-        return await http_responds(f"http://{host}:{port}/readyz")
+        return await http_responds(f"http://{address}/readyz")
 
     return Program(
         name=name,
-        argv=(sys.executable, "-m", name),
+        # -P: no module of the current folder.
+        argv=(sys.executable, "-P", "-m", name),
         env=environment,
         log=log,
         ready=ready,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tagify.servers.ports import http_responds
 from tagify.servers.s3 import S3Server
 from tests.support import pictures
 from tests.support.browser import browser_page
+from tests.support.ports import free_ports
 from tests.support.servers import Servers, skip_or_fail
 from tests.support.up_process import COMMAND, UpProcess, is_alive, run_up
 from tests.support.waiting import until
@@ -116,8 +118,8 @@ async def test_port_in_use_is_a_one_line_error(tmp_path: Path, library: Path) ->
         async with run_up(tmp_path / "run", "--library", str(library), "--port", str(port)) as up:
             assert await up.process.wait() == 1
             assert (
-                up.output_text().strip()
-                == f"tagify: port {port} of 127.0.0.1 is in use: choose another with --port"
+                up.output_text().strip() == f"tagify: port {port} of 127.0.0.1 is in use by another process: "
+                "choose another with --port (make up: PORT=NUMBER)"
             )
     finally:
         server.close()
@@ -149,13 +151,88 @@ async def test_unusable_folders_are_one_line_errors(tmp_path: Path, library: Pat
             assert "Traceback" not in up.output_text()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (
+            ("--port", "80000"),
+            "'80000' is not a port: choose one from 1 to 65535 with --port (make up: PORT=",
+        ),
+        (("--port", "0"), "'0' is not a port"),
+        (("--port", ""), "'' is not a port"),
+        (("--port", "eighty"), "'eighty' is not a port"),
+        (("--host", "192.0.2.7"), "192.0.2.7 is not an address of this machine: choose another with --host"),
+        (("--host", "2001:db8::7"), "2001:db8::7 is not an address of this machine"),
+        (("--host", "no such host"), "no such host is not an address, nor a name that resolves to one"),
+        (("--host", ","), "--host is empty"),
+    ],
+)
+async def test_unusable_addresses_are_one_line_errors(
+    tmp_path: Path, arguments: tuple[str, str], reason: str
+) -> None:
+    async with run_up(tmp_path / "run", *arguments) as up:
+        assert await up.process.wait() == 1
+        (line,) = up.output_text().splitlines()
+        assert line.startswith(f"tagify: {reason}")
+        assert not up.data.exists()
+
+
+@pytest.mark.parametrize("use_nginx", [True, False], ids=["nginx", "no-nginx"])
+async def test_page_listens_on_ipv4_and_ipv6_at_once(tmp_path: Path, library: Path, use_nginx: bool) -> None:
+    arguments = ["--library", str(library), "--host", "127.0.0.1,::1"] + ([] if use_nginx else ["--no-nginx"])
+    async with run_up(tmp_path / "run", *arguments) as up:
+        await up.wait_for_images(0)
+        assert await http_responds(f"http://[::1]:{up.port}/api/health")
+
+
+async def test_folder_of_somebody_else_is_refused_as_data_folder(tmp_path: Path, library: Path) -> None:
+    folder = tmp_path / "etc"
+    (folder / "nginx").mkdir(parents=True)
+    (folder / "nginx/nginx.conf").write_text("theirs")
+    (folder / "lock").touch()
+    for data in (folder, folder / "nginx", library.parent):
+        before = sorted(folder.rglob("*"))
+        async with run_up(tmp_path / "run", "--library", str(library), "--data-dir", str(data)) as up:
+            assert await up.process.wait() == 1
+            (line,) = up.output_text().splitlines()
+            assert line == (
+                f"tagify: {data} has files that are not Tagify's, and stays as it is: "
+                "choose another with --data-dir (make up: DATA=FOLDER)"
+            )
+        assert sorted(folder.rglob("*")) == before
+        assert (folder / "nginx/nginx.conf").read_text() == "theirs"
+        (tmp_path / "run/output.txt").unlink()
+
+
+async def test_programs_of_the_current_folder_are_not_run(
+    tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (library / "a.jpg").write_bytes(pictures.jpeg())
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("tagify", "ingest", "api", "edge", "aiohttp", "json"):
+        (elsewhere / name).mkdir(parents=True)
+        (elsewhere / name / "__init__.py").write_text("raise SystemExit('a stranger was run')")
+    (elsewhere / "uvloop.py").write_text("raise SystemExit('a stranger was run')")
+    monkeypatch.chdir(elsewhere)
+    tagify = str(Path(sys.executable).with_name("tagify"))
+    async with run_up(tmp_path / "run", "--library", str(library), command=(tagify, "up")) as up:
+        await up.wait_for_images(1)
+        for command in (("ingest", "--once", str(library)), ("cache", "stats")):
+            process = await asyncio.create_subprocess_exec(
+                tagify, command[0], "--data-dir", str(up.data), *command[1:],
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            )  # fmt: skip
+            out, _ = await process.communicate()
+            assert process.returncode == 0, out
+
+
 async def test_full_disk_is_a_one_line_error(tmp_path: Path, library: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mount = await asyncio.create_subprocess_exec(
         "unshare", "--mount", "--map-root-user", "sh", "-c",
         f"mount -t tmpfs -o size=1m tmpfs '{small}' && exec \"$@\"", "sh",
-        *COMMAND, "--library", str(library), "--data-dir", str(small / "data"), "--port", "0",
+        *COMMAND, "--library", str(library), "--data-dir", str(small / "data"), "--port", str(free_ports()),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     out, _ = await mount.communicate()

@@ -67,7 +67,7 @@ async def running_caches(folder: Path) -> AsyncIterator[tuple[int, int, int]]:
     package, first = install_suite(), free_ports()
     ours, stock, origin = first + 1, first + 2, first + 3
     settings = NginxSettings(
-        nginx_listen=f"127.0.0.1:{first}", nginx_api=(f"127.0.0.1:{origin}",), nginx_edge=(f"127.0.0.1:{origin}",),
+        nginx_listen=(f"127.0.0.1:{first}",), nginx_api=(f"127.0.0.1:{origin}",), nginx_edge=(f"127.0.0.1:{origin}",),
         nginx_ingest="", nginx_internal_port=0, nginx_access_log="", nginx_cache_dir=str(folder / "cache"),
     )  # fmt: skip
     config = render(folder, settings, standalone=True)

@@ -95,7 +95,7 @@ async def nginx_site(
         skip_or_fail("nginx", "sudo apt-get install nginx")
     port = port or free_ports()
     defaults: dict[str, Any] = {
-        "nginx_listen": f"127.0.0.1:{port}",
+        "nginx_listen": (f"127.0.0.1:{port}",),
         "nginx_tls_listen": f"127.0.0.1:{port + 2}",
         "nginx_internal_port": port + 1,
         "nginx_api": (f"unix:{folder}/api.sock",),

@@ -20,10 +20,14 @@ def _failure_options(address: str) -> str:
 
 
 def listen_directive(settings: NginxSettings) -> str:
-    """Return the `listen` directive: HTTPS only if there is a certificate."""
+    """Return the `listen` directives: HTTPS only if there is a certificate."""
     if settings.nginx_tls_certificate:
-        return f"listen {settings.nginx_tls_listen} ssl http2;"
-    return f"listen {settings.nginx_listen};"
+        return "\n    ".join(f"listen {address} ssl http2;" for address in settings.nginx_tls_listen)
+    return _http_listen(settings)
+
+
+def _http_listen(settings: NginxSettings) -> str:
+    return "\n    ".join(f"listen {address};" for address in settings.nginx_listen)
 
 
 def tls_directives(settings: NginxSettings) -> str:
@@ -48,14 +52,14 @@ def https_redirect_server(settings: NginxSettings) -> str:
     """Return the server that redirects HTTP to HTTPS; empty without a certificate."""
     if not settings.nginx_tls_certificate:
         return ""
-    port = settings.nginx_tls_listen.rpartition(":")[2]
+    port = settings.nginx_tls_listen[0].rpartition(":")[2]
     # The client's Host header is repeated only if the site has no server name.
     name = "$host" if settings.nginx_server_name == "_" else settings.nginx_server_name.split()[0]
     authority = name if port == "443" else f"{name}:{port}"
     return "\n".join(
         (
             "server {",
-            f"    listen {settings.nginx_listen};",
+            f"    {_http_listen(settings)}",
             f"    server_name {settings.nginx_server_name};",
             "    server_tokens off;",
             "    access_log off;",
