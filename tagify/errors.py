@@ -103,6 +103,12 @@ class Unprocessable(Problem):
     status, slug, title = 422, "unprocessable", "Cannot be processed"
 
 
+class TooManyTags(Problem):
+    """A change would give an image more tags than it may have; nothing of its batch was written."""
+
+    status, slug, title = 422, "too-many-tags", "Too many tags"
+
+
 class Busy(Problem):
     """A queue is full; the client should retry after a moment (back-pressure)."""
 

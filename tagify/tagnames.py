@@ -7,6 +7,12 @@ from collections.abc import Iterable, Mapping
 MAX_LENGTH = 100
 """Maximum length of a tag's name, in characters."""
 
+MAX_KEYWORDS = 200
+"""Maximum number of keywords that one file adds as tags; the rest is left out."""
+
+MAX_TAGS_PER_IMAGE = 500
+"""Maximum number of tags of one image: its document, and each event about it, stay below 0.3 MB."""
+
 
 def normalize_tag(name: str) -> str:
     """The name as it is stored: NFC, trimmed. Raises ValueError with a message for users."""

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from ingest.lease import HeldLeases
-from tagify.catalog import Catalog, ContentMarkedForDeletion, ImageCommand, LeaseLost, UpsertImage
+from tagify.catalog import (
+    Catalog,
+    CatalogError,
+    ContentMarkedForDeletion,
+    ImageCommand,
+    LeaseLost,
+    MarkMissing,
+    UpsertImage,
+)
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.logs import fields
 from tagify.metrics import Metrics
@@ -54,15 +62,22 @@ class BatchWriter:
     async def enqueue(self, command: ImageCommand, *, live: bool = False) -> asyncio.Future[None]:
         """Queue a command, waiting for capacity; a live one does not wait for a full batch.
 
-        The future resolves when the write is durable, or holds the error that it was rejected with.
+        The future resolves when the write is durable, or holds the error that it was rejected with:
+        CatalogError for a write that the catalog refuses for good. Of an UpsertImage that is refused so, the
+        image was written as failed, with the reason, if the catalog accepts that.
         """
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._queue.put(_PendingWrite(command, live, durable))
         return durable
 
-    async def write_all(self, commands: Sequence[ImageCommand]) -> None:
-        """Return when all are durable. Raises the error that one of them was rejected with."""
-        await asyncio.gather(*[await self.enqueue(command, live=True) for command in commands])
+    async def write_all(self, commands: Sequence[ImageCommand]) -> list[ImageCommand]:
+        """Return when all are durable; those that the catalog refused for good. Raises other errors."""
+        pending = [await self.enqueue(command, live=True) for command in commands]
+        errors = await asyncio.gather(*pending, return_exceptions=True)
+        for error in errors:
+            if error is not None and not isinstance(error, CatalogError):
+                raise error
+        return [command for command, error in zip(commands, errors, strict=True) if error]
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -107,8 +122,24 @@ class BatchWriter:
             await self._write(batch[middle:])
             return
         self._failed.add()
-        logger.error("catalog rejected a write", exc_info=error, extra=fields(write=repr(batch[0].command)))
-        _resolve(batch, error)
+        reason = str(error) if isinstance(error, CatalogError) else f"a bug: {type(error).__name__}"
+        logger.error("catalog rejected a write: %s", reason, extra=_command_fields(batch[0].command))
+        await self._write_as_failed(batch[0].command, reason)
+        _resolve(batch, CatalogError(reason))
+
+    async def _write_as_failed(self, command: ImageCommand, reason: str) -> None:
+        """Write the image of a refused command as failed, once: a second refusal is only logged."""
+        if not isinstance(command, UpsertImage):
+            return
+        failed = UpsertImage(command.library_id, command.file, error=f"it cannot be listed: {reason}")
+        try:
+            await retry_while_unavailable("catalog", partial(self._write_fenced, [failed]))
+        except Exception as error:
+            logger.error(  # noqa: TRY400 - a driver's trace contains the write
+                "catalog rejected a failed image: %s",
+                type(error).__name__,
+                extra=_command_fields(command),
+            )
 
     async def _write_without_library(self, batch: Sequence[_PendingWrite], lost: LeaseLost) -> None:
         """Drop the writes of a library whose lease another daemon holds: that one imports the files."""
@@ -117,6 +148,15 @@ class BatchWriter:
         _resolve(dropped, lost)
         if kept := [write for write in batch if write.command.library_id != lost.library_id]:
             await self._write(kept)
+
+
+def _command_fields(command: ImageCommand) -> dict[str, object]:
+    """What identifies a command in a log line: never its values, which may be megabytes."""
+    path = command.path if isinstance(command, MarkMissing) else command.file.path
+    names: dict[str, object] = {"kind": type(command).__name__, "library": command.library_id, "file": path}
+    if isinstance(command, UpsertImage) and command.picture:
+        names["keywords"] = len(command.picture.keywords)
+    return fields(**names)
 
 
 def _has_content(command: ImageCommand, contents: set[Content]) -> bool:

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ingest.job import ImportJob, JobResult
 from ingest.pipeline.batch_writer import BatchWriter
 from ingest.pipeline.file_reader import IN_MEMORY_BYTES, FileChanged
 from ingest.pipeline.importer import Importer
+from ingest.pipeline.keyword_limit import limit_keywords
+from tagify.catalog import CatalogError, UpsertImage
 from tagify.concurrency.byte_budget import ByteBudget
 from tagify.concurrency.priority import PriorityQueue
 from tagify.logs import fields
@@ -96,11 +98,19 @@ class Pipeline:
         while True:
             queued = await self._jobs.get()
             self._update_gauge()
-            memory = await self._importer.estimate_memory(queued.job)
+            memory = await self._estimate_memory(queued.job)
             if memory > self._limits.decode_bytes * LARGE_SHARE:
                 await self._large.put((queued, memory))
             else:
                 await self._process(queued, memory)
+
+    async def _estimate_memory(self, job: ImportJob) -> int:
+        try:
+            return await self._importer.estimate_memory(job)
+        except Exception:
+            # Of one file only: its import fails with the reason, and this worker takes the next one.
+            logger.exception("memory estimate failed", extra=fields(file=job.absolute_path))
+            return 0
 
     async def _process_large(self) -> None:
         while True:
@@ -132,15 +142,27 @@ class Pipeline:
             logger.info("%s", error)
             self._files.add(outcome="unsettled")
             return JobResult.CHANGED
+        except Exception as error:
+            logger.exception("import failed", extra=fields(file=job.absolute_path))
+            command = _failed(job, f"it cannot be imported: a bug ({type(error).__name__}), see the log")
         self._files.add(outcome="failed" if command.error else "ready")
-        durable = await self._batch_writer.enqueue(command, live=job.live)
-        durable.add_done_callback(
-            lambda done: queued.resolve(JobResult.REJECTED if done.exception() else JobResult.DONE)
-        )
+        durable = await self._batch_writer.enqueue(limit_keywords(command, job.absolute_path), live=job.live)
+        durable.add_done_callback(lambda done: queued.resolve(_job_result(done.exception())))
         return None
 
     def _update_gauge(self) -> None:
         self._queued.set(len(self._jobs) + self._large.qsize())
+
+
+def _failed(job: ImportJob, reason: str) -> UpsertImage:
+    """A failed image with facts that no file has, so that every scan tries the file again."""
+    facts = replace(job.file, size=0, mtime_ns=0, inode=0)
+    return UpsertImage(job.library_id, facts, error=reason)
+
+
+def _job_result(error: BaseException | None) -> JobResult:
+    """A write that was refused for good is done: repeating it would be refused again."""
+    return JobResult.DONE if error is None or isinstance(error, CatalogError) else JobResult.REJECTED
 
 
 def _memory_of_original(file: FileFacts) -> int:

@@ -20,7 +20,7 @@ from ingest.sync.diff import Added
 from ingest.sync.file_presence import is_absent
 from ingest.sync.move_detector import MoveDetector
 from ingest.watch.debounce import Debouncer, EventKind, PathEvent
-from tagify.catalog import Catalog, MarkMissing, MoveImage
+from tagify.catalog import Catalog, ImageCommand, MarkMissing, MoveImage
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import CatalogEntry, FileFacts
@@ -92,9 +92,8 @@ class ChangeApplier:
             path: file for path, file in files.items() if path not in entries or entries[path].file != file
         }
         moves = await self._move_detector.detect(self._record.id, files.values())
-        if moves:
-            await self._write_moves(moves)
-        for path in files.keys() - {move.file.path for move in moves}:
+        refused = await self._write_moves(moves) if moves else []
+        for path in files.keys() - {move.file.path for move in moves if move not in refused}:
             await self._import(files[path], live=live)
 
     async def confirm_missing(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
@@ -115,14 +114,18 @@ class ChangeApplier:
             [MarkMissing(entry.id, self._record.id, entry.file.path) for entry in entries]
         )
 
-    async def _write_moves(self, moves: Sequence[MoveImage]) -> None:
-        """Write moves; reconcile again where another task has moved the image meanwhile."""
-        await self._batch_writer.write_all(moves)
+    async def _write_moves(self, moves: Sequence[MoveImage]) -> Sequence[ImageCommand]:
+        """Write moves; those that the catalog refused, whose files must be imported.
+
+        Reconciles again where another task has moved the image meanwhile.
+        """
+        refused = await self._batch_writer.write_all(moves)
         entries = await self._entries_at([move.file.path for move in moves])
         for move in moves:
             entry = entries.get(move.file.path)
-            if entry is None or entry.id != move.entry.id:
+            if move not in refused and (entry is None or entry.id != move.entry.id):
                 self._reconcile_again(move.file.path, EventKind.CLOSED)
+        return refused
 
     async def _entries_at(self, paths: list[str]) -> dict[str, CatalogEntry]:
         return await retry_while_unavailable(

@@ -5,7 +5,8 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+from bson.errors import BSONError
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
 
 from tagify.catalog.database import Database
 from tagify.errors import TagifyError, Unavailable
@@ -15,13 +16,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R", bound="HasDatabase")
 
-# Codes, not messages: MaxTimeMSExpired and the errors of a primary that steps down.
-_UNAVAILABLE_CODES = {50, 91, 189, 262, 11600, 11602, 10107, 13435, 13436}
+# Codes, not messages: MaxTimeMSExpired, OutOfDiskSpace, and the errors of a primary that steps down.
+_UNAVAILABLE_CODES = {50, 91, 189, 262, 11600, 11602, 10107, 13435, 13436, 14031}
 _HISTORY_LOST_CODES = {280, 286}
+
+_ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError)
+"""Raised by the driver for a value that BSON cannot hold, or for a document that is too large."""
 
 
 class CatalogError(TagifyError):
-    """MongoDB refused a command: a bug, or a wrong configuration of the server."""
+    """MongoDB or the driver refused a command for good: the same command would be refused again.
+
+    The message has the type of the error and its code, never the command: that may be megabytes.
+    """
 
 
 class ChangeStreamHistoryLost(TagifyError):
@@ -49,12 +56,27 @@ def translate_driver_error(error: PyMongoError) -> BaseException:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         return asyncio.CancelledError()
-    code = error.code if isinstance(error, OperationFailure) else None
+    code = _code(error)
     if code in _HISTORY_LOST_CODES:
         return ChangeStreamHistoryLost("the change stream cannot resume: its history is lost")
-    if error.timeout or isinstance(error, ConnectionFailure) or code in _UNAVAILABLE_CODES:
+    if error.timeout or isinstance(error, ConnectionFailure) or _is_transient(error, code):
         return Unavailable("MongoDB does not answer")
-    return CatalogError(f"MongoDB refused: {type(error).__name__}{f' (code {code})' if code else ''}")
+    details = getattr(error, "details", None) or {}
+    name = details.get("codeName") or type(error).__name__
+    return CatalogError(f"MongoDB refused: {name}{f' (code {code})' if code else ''}")
+
+
+def _code(error: PyMongoError) -> int | None:
+    """The server's error code: for a bulk write that of its first refused document."""
+    if isinstance(error, BulkWriteError):
+        refused = (error.details or {}).get("writeErrors", ())
+        return next((item["code"] for item in refused), error.code)
+    return error.code if isinstance(error, OperationFailure) else None
+
+
+def _is_transient(error: PyMongoError, code: int | None) -> bool:
+    """Whether the same command may succeed later: write conflicts that outlasted the retries, a full disk."""
+    return code in _UNAVAILABLE_CODES or error.has_error_label("TransientTransactionError")
 
 
 _running: set[asyncio.Task[Any]] = set()
@@ -87,6 +109,9 @@ def maps_driver_errors(
             return await asyncio.shield(task)
         except PyMongoError as error:
             raise translate_driver_error(error) from error
+        except _ENCODING_ERRORS as error:
+            # The text of these errors can contain the whole document, so they are not chained.
+            raise CatalogError(f"MongoDB cannot store it: {type(error).__name__}") from None
 
     return wrapper
 

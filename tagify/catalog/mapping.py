@@ -1,6 +1,9 @@
 """Mapping between MongoDB documents and the types of the model."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
@@ -35,7 +38,7 @@ ENTRY_FIELDS = {"library_id": 1, "path": 1, "size": 1, "mtime_ns": 1, "inode": 1
 
 def file_from_doc(doc: Doc) -> FileFacts:
     """The file fields of an image document."""
-    return FileFacts(doc["path"], doc["size"], doc["mtime_ns"], _from_signed(doc["inode"]))
+    return FileFacts(doc["path"], doc["size"], int(doc["mtime_ns"]), _from_signed(doc["inode"]))
 
 
 def entry_from_doc(doc: Doc) -> CatalogEntry:
@@ -139,15 +142,14 @@ def file_fields(file: FileFacts) -> dict[str, Any]:
     return {
         "path": file.path,
         "size": file.size,
-        "mtime_ns": file.mtime_ns,
+        "mtime_ns": file.mtime_ns if _fits(file.mtime_ns) else str(file.mtime_ns),
         "inode": to_signed(file.inode),
     }
 
 
 def picture_fields(picture: Picture | None) -> dict[str, Any]:
     """The fields of an image document that describe its picture; empty values if None."""
-    if picture is None:
-        picture = _NO_PICTURE
+    picture = _storable(picture or _NO_PICTURE)
     return {
         "mime": picture.mime,
         "width": picture.width,
@@ -159,6 +161,39 @@ def picture_fields(picture: Picture | None) -> dict[str, Any]:
         "position": _position_fields(picture.position),
         "frames": picture.frames,
     }
+
+
+def _storable(picture: Picture) -> Picture:
+    """The picture without the metadata that a document cannot hold: files contain any value."""
+    position = picture.position
+    if position and not (math.isfinite(position.latitude) and math.isfinite(position.longitude)):
+        position = None
+    return replace(
+        picture,
+        taken_at=_storable_time(picture.taken_at),
+        camera=storable_text(picture.camera),
+        lens=storable_text(picture.lens),
+        position=position,
+        frames=picture.frames if _fits(picture.frames) else 1,
+    )
+
+
+def _storable_time(time: datetime | None) -> datetime | None:
+    """The time in UTC; None where its offset moves it out of the years 1 to 9999."""
+    try:
+        return time.astimezone(UTC) if time else None
+    except OverflowError:
+        return None
+
+
+def storable_text(text: str) -> str:
+    """The text without lone surrogates, which UTF-8 cannot encode."""
+    return text.encode(errors="ignore").decode()
+
+
+def _fits(number: int) -> bool:
+    """Whether the number fits into a BSON integer: 64 bits, signed."""
+    return -(1 << 63) <= number < 1 << 63
 
 
 def _position_fields(position: GeoPosition | None) -> dict[str, Any] | None:

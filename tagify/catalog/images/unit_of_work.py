@@ -5,6 +5,7 @@ leaves one path and appears at another, are handled correctly in any order.
 """
 
 import copy
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,13 +14,19 @@ from bson import ObjectId
 from pymongo import InsertOne, UpdateOne
 
 from tagify.catalog.images.commands import ImageCommand, MarkMissing, MoveImage, UpsertImage
-from tagify.catalog.mapping import file_fields, object_id, picture_fields
+from tagify.catalog.mapping import file_fields, object_id, picture_fields, storable_text
+from tagify.logs import fields
 from tagify.model import CatalogEntry, FileFacts, ImageState
-from tagify.tagnames import TagSpellings
+from tagify.tagnames import MAX_KEYWORDS, MAX_TAGS_PER_IMAGE, TagSpellings
+
+logger = logging.getLogger(__name__)
 
 Doc = dict[str, Any]
 PathKey = tuple[ObjectId, str]
 """A library and a path in it: unique among present images."""
+
+MAX_ERROR_LENGTH = 1000
+"""Maximum length of the reason of a failure, in characters; a longer one is cut."""
 
 MOVING = "moving"
 """State of a document between two updates of one transaction: outside the unique index of present paths."""
@@ -93,7 +100,8 @@ class ImageUnitOfWork:
             self._restore(doc)
         self._set_file(doc, library, command.file)
         self._add_keywords(doc, command)
-        doc.update(picture_fields(command.picture), content=command.content, error=command.error)
+        error = storable_text(command.error)[:MAX_ERROR_LENGTH]
+        doc.update(picture_fields(command.picture), content=command.content, error=error)
         if command.picture and doc["taken_at"] is None:
             doc["taken_at"] = _modified_at(command.file)
         doc["state"] = (ImageState.READY if command.picture else ImageState.FAILED).value
@@ -151,9 +159,19 @@ class ImageUnitOfWork:
         """Add keywords as tags when the picture is first decoded; later a user may have removed them."""
         already_read = doc.get("keywords_read", bool(doc.get("content")))
         if command.picture and not already_read:
-            keywords = self._spellings.spellings_of(command.picture.keywords)
-            doc["tags"] = [*doc["tags"], *(tag for tag in keywords if tag not in doc["tags"])]
+            keywords = self._spellings.spellings_of(command.picture.keywords[:MAX_KEYWORDS])
+            self._set_tags(doc, [*doc["tags"], *(tag for tag in keywords if tag not in doc["tags"])])
         doc["keywords_read"] = already_read or command.picture is not None
+
+    def _set_tags(self, doc: Doc, tags: list[str]) -> None:
+        """Set up to MAX_TAGS_PER_IMAGE tags; the rest is left out."""
+        if left_out := tags[MAX_TAGS_PER_IMAGE:]:
+            logger.warning(
+                "tags left out: an image has at most %d",
+                MAX_TAGS_PER_IMAGE,
+                extra=fields(file=doc["path"], left_out=len(left_out)),
+            )
+        doc["tags"] = tags[:MAX_TAGS_PER_IMAGE]
 
     def _set_file(self, doc: Doc, library: ObjectId, file: FileFacts) -> None:
         if "path" in doc and self._present.get(_path_key(doc)) is doc:
@@ -177,8 +195,8 @@ class ImageUnitOfWork:
 
     def _restore(self, doc: Doc) -> None:
         doc["state"] = (ImageState.READY if doc.get("content") else ImageState.FAILED).value
-        tags = self._spellings.spellings_of(doc.get("kept_tags", ()))
-        doc.update(missing_since=None, tags=tags, kept_tags=[])
+        self._set_tags(doc, self._spellings.spellings_of(doc.get("kept_tags", ())))
+        doc.update(missing_since=None, kept_tags=[])
 
 
 def _modified_at(file: FileFacts) -> datetime | None:

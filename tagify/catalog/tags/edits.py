@@ -11,8 +11,9 @@ from typing import Any
 
 from bson import ObjectId
 
+from tagify.errors import TooManyTags
 from tagify.model import ImageId
-from tagify.tagnames import tag_key
+from tagify.tagnames import MAX_TAGS_PER_IMAGE, tag_key
 
 UNDO_LIFETIME = timedelta(hours=1)
 """Time during which a change can be undone."""
@@ -72,6 +73,19 @@ class TagEdit:
         removed = tuple((index, tags[index]) for index, key in enumerate(keys) if key in self._remove)
         remaining = [tag for tag, key in zip(tags, keys, strict=True) if key not in self._remove]
         return EditResult((*remaining, *added), added, removed)
+
+
+def check_tag_count(before: Sequence[str], after: Sequence[str]) -> None:
+    """Raises TooManyTags if the change adds to an image beyond MAX_TAGS_PER_IMAGE.
+
+    An image of an older catalog may have more; its tags can be removed and exchanged.
+    """
+    if len(after) > max(MAX_TAGS_PER_IMAGE, len(before)):
+        raise TooManyTags(
+            f"an image has at most {MAX_TAGS_PER_IMAGE} tags, and the change would give one {len(after)}; "
+            "remove tags from it first",
+            limit=MAX_TAGS_PER_IMAGE,
+        )
 
 
 def undo_edit(

@@ -1,6 +1,6 @@
 """Operations on the tags of images: a change, or the undo of one. Each works on a TagUnitOfWork."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,15 @@ from bson import ObjectId
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.database import Database
-from tagify.catalog.tags.edits import TagEdit, TaggedImage, log_with_edit, log_without, undo_edit
+from tagify.catalog.tags.edits import (
+    EditResult,
+    TagEdit,
+    TaggedImage,
+    check_tag_count,
+    log_with_edit,
+    log_without,
+    undo_edit,
+)
 from tagify.catalog.tags.undo_log import ChangeIdentity, RecordedEdit, build_record, recorded_edits
 from tagify.catalog.tags.unit_of_work import TagUnitOfWork
 
@@ -39,20 +47,17 @@ class TagChange:
         return [*self.add, *self.remove]
 
     def apply(self, unit_of_work: TagUnitOfWork) -> OperationResult:
-        """Apply the change to those images that are present."""
+        """Apply the change to those images that are present, or to none. Raises TooManyTags."""
         edit = TagEdit(unit_of_work.spellings.spellings_of(self.add), self.remove)
-        tagged_images, changed = [], {}
-        for image_id in self.ids:
-            if (doc := unit_of_work.get(image_id)) is None:
-                continue
-            result = edit.apply_to(doc["tags"])
-            tagged_images.append(result.to_tagged_image(image_id))
-            if result:
-                changed[image_id] = result
-                unit_of_work.set_tags(
-                    image_id, result.tags, log_with_edit(doc, self.identity.change_id, result)
-                )
-        return tagged_images, build_record(self.identity, changed) if changed else None
+        docs = {image_id: doc for image_id in self.ids if (doc := unit_of_work.get(image_id)) is not None}
+        results = {image_id: edit.apply_to(doc["tags"]) for image_id, doc in docs.items()}
+        for image_id, result in results.items():
+            check_tag_count(docs[image_id]["tags"], result.tags)
+        changed = {image_id: result for image_id, result in results.items() if result}
+        for image_id, result in changed.items():
+            log = log_with_edit(docs[image_id], self.identity.change_id, result)
+            unit_of_work.set_tags(image_id, result.tags, log)
+        return _tagged_images(results), build_record(self.identity, changed) if changed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +100,21 @@ class UndoRecord:
         return [tag for edit in self.edits.values() for _, tag in edit.removed]
 
     def apply(self, unit_of_work: TagUnitOfWork) -> OperationResult:
-        """Undo the edits on those images that are present."""
-        tagged_images = []
+        """Undo the edits on those images that are present, or on none. Raises TooManyTags."""
+        if self.change_id is None:
+            return [], None
+        results = {}
         for image_id, edit in self.edits.items():
-            if (doc := unit_of_work.get(image_id)) is None or self.change_id is None:
+            if (doc := unit_of_work.get(image_id)) is None:
                 continue
             removed = [(index, unit_of_work.spellings.spelling_of(tag)) for index, tag in edit.removed]
-            result = undo_edit(doc, self.change_id, edit.added, removed)
-            tagged_images.append(result.to_tagged_image(image_id))
-            if result:
+            results[image_id] = undo_edit(doc, self.change_id, edit.added, removed)
+            check_tag_count(doc["tags"], results[image_id].tags)
+        for image_id, result in results.items():
+            if result and (doc := unit_of_work.get(image_id)) is not None:
                 unit_of_work.set_tags(image_id, result.tags, log_without(doc, self.change_id))
-        return tagged_images, None
+        return _tagged_images(results), None
+
+
+def _tagged_images(results: Mapping[ObjectId, EditResult]) -> list[TaggedImage]:
+    return [result.to_tagged_image(image_id) for image_id, result in results.items()]

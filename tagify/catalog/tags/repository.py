@@ -21,7 +21,7 @@ from tagify.catalog.tags.undo_log import ChangeIdentity, unexpired_query
 from tagify.catalog.tags.unit_of_work import TagUnitOfWork
 from tagify.catalog.tags.write_coalescer import WriteCoalescer
 from tagify.catalog.transactions import Transactions
-from tagify.errors import NotFound, Unavailable
+from tagify.errors import NotFound, TooManyTags, Unavailable
 from tagify.model import ImageId, LibraryId, TagUsage
 
 CHANGE_TIMEOUT_S = 30.0
@@ -90,6 +90,9 @@ class TagRepository:
         Each BATCH of images is written with its counts atomically. If a later batch fails, earlier ones
         stay changed, and repeating the change does the rest: Unavailable then has the number of images
         `changed` and their undo token (`undo`).
+
+        Raises TooManyTags, with the same two members, if an image would have too many tags: nothing of
+        its batch is changed.
         """
         identity = ChangeIdentity()
         batches = _batches(object_id(image_id) for image_id in dict.fromkeys(ids))
@@ -99,7 +102,8 @@ class TagRepository:
     async def undo(self, token: str) -> TagChangeResult:
         """Undo a change, on every image and tag that no later change touched. Idempotent.
 
-        Raises NotFound if the token is unknown or more than an hour old, Unavailable as `change` does.
+        Raises NotFound if the token is unknown or more than an hour old, Unavailable and TooManyTags as
+        `change` does.
         """
         records = await self._undo_records(token)
         if not records:
@@ -116,25 +120,32 @@ class TagRepository:
         deadline = time.monotonic() + CHANGE_TIMEOUT_S
         for operation in operations:
             try:
-                images += await self._coalescer.submit(operation, deadline - time.monotonic())
-            except Unavailable as error:
+                outcome = await self._coalescer.submit(operation, deadline - time.monotonic())
+                if isinstance(outcome, TooManyTags):
+                    raise outcome
+                images += outcome
+            except (Unavailable, TooManyTags) as error:
                 partial = _result(images, token)
                 if partial.changed_count:
-                    raise Unavailable(
-                        error.detail, changed=partial.changed_count, undo=partial.undo
-                    ) from error
+                    failure = type(error)(error.detail)
+                    failure.extra = {
+                        **error.extra,
+                        "changed": partial.changed_count,
+                        "undo": partial.undo,
+                    }
+                    raise failure from error
                 raise
         return _result(images, token)
 
     @maps_driver_errors
-    async def _write_batch(self, operations: Sequence[TagChange | TagUndo]) -> list[list[TaggedImage]]:
+    async def _write_batch(self, operations: Sequence[TagChange | TagUndo]) -> list["_Outcome"]:
         """Apply and write a batch in one transaction."""
         with pymongo.timeout(CHANGE_TIMEOUT_S):
             return await self._transactions.run(lambda session: self._transaction(operations, session))
 
     async def _transaction(
         self, operations: Sequence[TagChange | TagUndo], session: AsyncClientSession
-    ) -> list[list[TaggedImage]]:
+    ) -> list["_Outcome"]:
         loaded = [
             await UndoRecord.mark_undone(self._database, operation.record, session)
             if isinstance(operation, TagUndo)
@@ -144,11 +155,42 @@ class TagRepository:
         ids = [image_id for operation in loaded for image_id in operation.ids]
         names = [name for operation in loaded for name in operation.tag_names]
         unit_of_work = await TagUnitOfWork.load(self._database, ids, names, session)
-        results = [operation.apply(unit_of_work) for operation in loaded]
+        outcomes: list[_Outcome] = []
+        records = []
+        for operation in loaded:
+            try:
+                tagged_images, record = operation.apply(unit_of_work)
+            except TooManyTags as error:
+                # This operation changed nothing; the other clients' operations of the batch are written.
+                outcomes.append(error)
+            else:
+                outcomes.append(tagged_images)
+                records += [record] if record else []
         await unit_of_work.write(self._database, session)
-        if records := [record for _, record in results if record]:
+        if records:
             await self._database.undos.insert_many(records, session=session)
-        return [tagged_images for tagged_images, _ in results]
+        await self._unmark_refused_undos(operations, outcomes, session)
+        return outcomes
+
+    async def _unmark_refused_undos(
+        self,
+        operations: Sequence[TagChange | TagUndo],
+        outcomes: Sequence["_Outcome"],
+        session: AsyncClientSession,
+    ) -> None:
+        """Let those undos be repeated that were refused, once tags have been removed."""
+        refused = [
+            operation.record
+            for operation, outcome in zip(operations, outcomes, strict=True)
+            if isinstance(operation, TagUndo) and isinstance(outcome, TooManyTags)
+        ]
+        if refused:
+            query = {"_id": {"$in": refused}}
+            await self._database.undos.update_many(query, {"$set": {"undone": False}}, session=session)
+
+
+_Outcome = list[TaggedImage] | TooManyTags
+"""The images of an operation, or why it was refused."""
 
 
 def _result(images: Sequence[TaggedImage], token: str) -> TagChangeResult:
