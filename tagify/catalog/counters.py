@@ -1,4 +1,7 @@
-"""Stored counts, updated in the same transaction as the documents they count."""
+"""Stored counts, updated in the same transaction as the documents they count.
+
+One rule for all of them: ready images count, as lists show. Failed and missing ones do not.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,6 +15,9 @@ from tagify.catalog.autocomplete import prefixes
 from tagify.catalog.database import Database
 from tagify.model import ImageState
 from tagify.tagnames import TagSpellings, tag_key
+
+COUNTED = {"state": ImageState.READY.value}
+"""Filter for the image documents that counts include."""
 
 
 async def load_spellings(
@@ -38,13 +44,12 @@ class CounterDeltas:
     def record(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         """Record that an image document changes; None if it is inserted or deleted."""
         for doc, sign in ((before, -1), (after, 1)):
-            if doc is None:
+            if doc is None or doc["state"] != ImageState.READY:
                 continue
+            self._libraries[doc["library_id"]] += sign
             for tag in doc["tags"]:
                 self._tags[doc["library_id"], tag] += sign
                 self._tags[None, tag] += sign
-            if doc["state"] == ImageState.READY:
-                self._libraries[doc["library_id"]] += sign
 
     async def apply(self, database: Database, session: AsyncClientSession) -> None:
         """Add the differences to the stored counts. A tag whose count reaches 0 is deleted."""

@@ -13,7 +13,7 @@ from tagify.catalog.database import Database
 from tagify.catalog.deletion_queue import marked_contents
 from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.images.commands import ImageCommand, MarkMissing, MoveImage, UpsertImage
-from tagify.catalog.images.unit_of_work import ImageUnitOfWork
+from tagify.catalog.images.unit_of_work import ImageUnitOfWork, uncounted_tags
 from tagify.catalog.leases import FencingTokens, enforce_fences
 from tagify.catalog.mapping import (
     ENTRY_FIELDS,
@@ -136,7 +136,7 @@ class ImageRepository:
 
     async def _apply(self, commands: Sequence[ImageCommand], session: AsyncClientSession) -> None:
         docs = await self._load_documents(commands, session)
-        tags = {tag for doc in docs for tag in doc.get("kept_tags", ())}
+        tags = {tag for doc in docs for tag in uncounted_tags(doc)}
         tags |= {tag for command in _upserts(commands) if command.picture for tag in command.picture.keywords}
         spellings = await load_spellings(self._database, tags, session)
         unit_of_work = ImageUnitOfWork(docs, spellings, datetime.now(UTC))

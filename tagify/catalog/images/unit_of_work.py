@@ -98,6 +98,9 @@ class ImageUnitOfWork:
             doc = self._insert()
         elif doc["state"] == ImageState.MISSING:
             self._restore(doc)
+        elif doc["state"] == ImageState.FAILED:
+            # Its tags were not counted: meanwhile another spelling may have become the one in use.
+            doc["tags"] = self._spellings.spellings_of(doc["tags"])
         self._set_file(doc, library, command.file)
         self._add_keywords(doc, command)
         error = storable_text(command.error)[:MAX_ERROR_LENGTH]
@@ -180,7 +183,7 @@ class ImageUnitOfWork:
         self._present[_path_key(doc)] = doc
 
     def _mark_missing(self, doc: Doc) -> None:
-        """Hide the image. Its tags move to `kept_tags`, so that counts include visible images only."""
+        """Hide the image. Its tags move to `kept_tags`: no list by tag contains it."""
         if doc["state"] == ImageState.MISSING:
             return
         if self._present.get(_path_key(doc)) is doc:
@@ -197,6 +200,11 @@ class ImageUnitOfWork:
         doc["state"] = (ImageState.READY if doc.get("content") else ImageState.FAILED).value
         self._set_tags(doc, self._spellings.spellings_of(doc.get("kept_tags", ())))
         doc.update(missing_since=None, kept_tags=[])
+
+
+def uncounted_tags(doc: Doc) -> tuple[str, ...]:
+    """The tags of an image that is not ready: their spellings are those in use once it is."""
+    return () if doc["state"] == ImageState.READY else (*doc["tags"], *doc.get("kept_tags", ()))
 
 
 def _modified_at(file: FileFacts) -> datetime | None:

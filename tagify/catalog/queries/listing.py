@@ -11,7 +11,7 @@ from tagify.catalog.mapping import TILE_FIELDS, image_from_doc, object_id, tile_
 from tagify.catalog.queries.filters import ImageFilter, Sort
 from tagify.catalog.queries.keyset import IndexRange, KeysetPosition
 from tagify.catalog.queries.planner import QueryPlan, TagStats, plan_query
-from tagify.model import Image, ImageTile
+from tagify.model import Image, ImageState, ImageTile
 from tagify.tagnames import tag_key
 
 SCAN_FACTOR = 20
@@ -89,12 +89,22 @@ class ImageListing:
         return plan_query(image_filter, sort, await self._tag_stats(image_filter, names) if names else {})
 
     async def _tag_stats(self, image_filter: ImageFilter, names: Sequence[str]) -> dict[str, TagStats]:
-        """Statistics of those tags that are in use in the filter's library (or in any), by key."""
+        """Statistics of those tags that are in use in the filter's library (or in any), by key.
+
+        A list of images that are not ready uses any tag: such an image may be the only one that has it.
+        """
+        is_counted = image_filter.state is ImageState.READY
         library = object_id(image_filter.library_id) if image_filter.library_id else None
         ids = [{"library_id": library, "key": tag_key(name)} for name in names]
         fields = {"key": 1, "name": 1, "count": 1, "respelling": 1}
         cursor = self._tags.find({"_id": {"$in": ids}}, fields)
-        return {doc["key"]: TagStats(spellings_in_use(doc), doc["count"]) for doc in await cursor.to_list()}
+        stats = {} if is_counted else {tag_key(name): TagStats((name,), None) for name in names}
+        for doc in await cursor.to_list():
+            spellings = spellings_in_use(doc)
+            if not is_counted:
+                spellings = tuple(dict.fromkeys((*stats[doc["key"]].spellings, *spellings)))
+            stats[doc["key"]] = TagStats(spellings, doc["count"] if is_counted else None)
+        return stats
 
     async def _scan_end(
         self, plan: QueryPlan, start: KeysetPosition | None, forward: bool, max_scanned: int

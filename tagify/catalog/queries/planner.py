@@ -22,10 +22,13 @@ _AFTER_SLASH = chr(ord("/") + 1)
 
 @dataclass(frozen=True, slots=True)
 class TagStats:
-    """The spellings of a tag on images (several only while it is being renamed), and its count."""
+    """The spellings of a tag on images (several only while it is being renamed), and its count.
+
+    The count is None in lists of images that are not ready: their tags are not counted.
+    """
 
     spellings: tuple[str, ...]
-    count: int
+    count: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +83,20 @@ def _tag_conditions(image_filter: ImageFilter, tag_stats: Mapping[str, TagStats]
     if not image_filter.tags:
         return _TagConditions({}, _nor(residual))
     keys = dict.fromkeys(map(tag_key, image_filter.tags))
-    by_count = sorted((tag_stats[key] for key in keys if key in tag_stats), key=lambda tag: tag.count)
+    by_count = sorted((tag_stats[key] for key in keys if key in tag_stats), key=lambda tag: tag.count or 0)
     if not by_count or (image_filter.logic == "and" and len(by_count) < len(keys)):
         return None
     if image_filter.logic == "or":
         names = [name for tag in by_count for name in tag.spellings]
-        return _TagConditions({"tags": _any_of(names)}, _nor(residual), sum(tag.count for tag in by_count))
+        return _TagConditions({"tags": _any_of(names)}, _nor(residual), _sum(by_count))
     rarest = by_count[0]
     residual += [{"tags": {"$nin": tag.spellings}} for tag in by_count[1:]]
     return _TagConditions({"tags": _any_of(rarest.spellings)}, _nor(residual), rarest.count)
+
+
+def _sum(tags: Sequence[TagStats]) -> int | None:
+    counts = [tag.count for tag in tags if tag.count is not None]
+    return sum(counts) if len(counts) == len(tags) else None
 
 
 def _any_of(names: Sequence[str]) -> Any:

@@ -16,13 +16,12 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.counters import initial_fields, tag_id
+from tagify.catalog.counters import COUNTED, initial_fields, tag_id
 from tagify.catalog.database import Database
 from tagify.catalog.errors import maps_driver_errors
-from tagify.catalog.mapping import PRESENT
 from tagify.catalog.tags.rename import RenameStep
 from tagify.catalog.transactions import Transactions
-from tagify.model import ImageState, LibraryId
+from tagify.model import LibraryId
 from tagify.tagnames import tag_key
 
 VERIFY_TIMEOUT_S = 280.0
@@ -117,7 +116,7 @@ class CountVerifier:
         touch = {"$set": {"recounted_at": datetime.now(UTC)}, "$setOnInsert": on_insert}
         await self._database.tags.update_one({"_id": doc_id}, touch, upsert=True, session=session)
         scope = {"library_id": library} if library else {}
-        query = {**scope, "tags": {"$in": list(miscount.spellings)}, **PRESENT}
+        query = {**scope, "tags": {"$in": list(miscount.spellings)}, **COUNTED}
         count = await self._database.images.count_documents(query, session=session)
         if count:
             await self._database.tags.update_one({"_id": doc_id}, {"$set": {"count": count}}, session=session)
@@ -128,7 +127,7 @@ class CountVerifier:
         libraries = self._database.libraries
         touch = {"$set": {"recounted_at": datetime.now(UTC)}}
         await libraries.update_one({"_id": library}, touch, session=session)
-        query = {"library_id": library, "state": ImageState.READY.value}
+        query = {"library_id": library, **COUNTED}
         count = await self._database.images.count_documents(query, session=session)
         await libraries.update_one({"_id": library}, {"$set": {"indexed_count": count}}, session=session)
 
@@ -147,7 +146,7 @@ class CountVerifier:
     async def _count_images(self, session: AsyncClientSession) -> "_ImageCounts":
         counted = _ImageCounts()
         by_tag: list[dict[str, Any]] = [
-            {"$match": PRESENT},
+            {"$match": COUNTED},
             {"$unwind": "$tags"},
             {"$group": {"_id": {"library": "$library_id", "tag": "$tags"}, "count": {"$sum": 1}}},
         ]
@@ -155,7 +154,7 @@ class CountVerifier:
         async for doc in await images.aggregate(by_tag, allowDiskUse=True, session=session):
             counted.add_tag(doc["_id"], doc["count"])
         ready: list[dict[str, Any]] = [
-            {"$match": {"state": ImageState.READY.value}},
+            {"$match": COUNTED},
             {"$group": {"_id": "$library_id", "count": {"$sum": 1}}},
         ]
         async for doc in await images.aggregate(ready, session=session):
