@@ -22,6 +22,7 @@ from PIL import (
 )
 
 from tagify.errors import Undecodable
+from tagify.imaging.metadata.jpeg_segments import without_excess_segments
 
 # This call registers the decoder; one thread each, for ingest decodes several images at a time.
 pillow_heif.register_heif_opener(thumbnails=False)
@@ -78,7 +79,7 @@ def _open_checked(
 ) -> Iterator[ImageFile.ImageFile]:
     if not size:
         raise Undecodable("the file is empty")
-    with Image.open(stream, formats=_DECODERS) as image:
+    with Image.open(without_excess_segments(stream), formats=_DECODERS) as image:
         width, height = image.size
         if width * height > max_pixels:
             raise Undecodable(

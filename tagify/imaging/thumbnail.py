@@ -31,8 +31,9 @@ class DecodedOriginal:
 def decode_original(source: ImageSource, *, max_pixels: int) -> DecodedOriginal:
     """Decode an original. Raises Undecodable; OSError if its file cannot be read."""
     with open_image(source, max_pixels) as image:
-        width, height = displayed_size(image)
+        # Before the orientation, for which Pillow decodes a PNG and closes its stream.
         embedded = metadata.read_metadata(image)
+        width, height = displayed_size(image)
         mime = FORMATS[image.format or ""]
         small = fit(image, (THUMB_SIZE, THUMB_SIZE))
         thumb, thumb_mime = _encode(small)

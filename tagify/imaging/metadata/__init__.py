@@ -1,26 +1,40 @@
-"""Metadata embedded in an original: time, position, camera and keywords, from EXIF, IPTC and XMP."""
+"""Metadata embedded in an original: time, position, camera and keywords, from EXIF, IPTC and XMP.
 
-import math
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+Each kind has its module. All are read in linear time and bounded memory (`limits`); what is damaged or
+exceeds a bound is left out, and is no reason to refuse the image.
+"""
 
-from defusedxml import DefusedXmlException, ElementTree
-from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
+import io
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import BinaryIO
 
+from PIL import ImageFile
+
+from tagify.imaging.metadata.dates import choose_time, parse_date
+from tagify.imaging.metadata.exif import Exif, Tag, read_exif
+from tagify.imaging.metadata.gif_xmp import read_gif_xmp
+from tagify.imaging.metadata.iptc import IptcRecords, read_iptc
+from tagify.imaging.metadata.limits import MAX_BLOCK_BYTES
+from tagify.imaging.metadata.png_chunks import read_png
+from tagify.imaging.metadata.position import read_gps_time, read_position
+from tagify.imaging.metadata.xmp import (
+    CAPTURE_TIMES,
+    LENSES,
+    MAKE,
+    MODEL,
+    MODIFY_TIME,
+    XmpProperties,
+    read_xmp,
+)
 from tagify.model import GeoPosition
 from tagify.tagnames import normalize_keywords
 
-_IPTC_KEYWORDS = (2, 25)
-_EXIF_TIME = "%Y:%m:%d %H:%M:%S"
-_SUBJECTS = ".//{http://purl.org/dc/elements/1.1/}subject//{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 _MAX_NAME_LENGTH = 100
 """Maximum length of the name of a camera or lens, in characters; longer ones are cut."""
-_POLE = 90.0
-_SEXAGESIMAL = (1, 60, 3600)
-_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
+
+_IPTC_RESOURCE = 0x0404
+"""Pillow has the image resources of a JPEG by their numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +48,121 @@ class ImageMetadata:
     position: GeoPosition | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The metadata of a file by kind; times of a PNG as they are written."""
+
+    exif: Exif
+    xmp: bytes
+    iptc: IptcRecords
+    created: str = ""
+    modified: str = ""
+
+
 def read_metadata(image: ImageFile.ImageFile) -> ImageMetadata:
-    """The metadata of an opened image. A time without an offset is taken as UTC."""
-    exif = image.getexif()
-    details = exif.get_ifd(ExifTags.IFD.Exif)
+    """The metadata of an opened image, whose stream is left where it was."""
+    blocks = _read_blocks(image)
+    exif, xmp = blocks.exif, read_xmp(blocks.xmp)
     return ImageMetadata(
-        taken_at=_taken_at(details),
-        keywords=normalize_keywords([*_from_xmp(image), *_from_iptc(image)]),
-        camera=_camera(_text(exif.get(ExifTags.Base.Make)), _text(exif.get(ExifTags.Base.Model))),
-        lens=_text(details.get(ExifTags.Base.LensModel)),
-        position=_position(exif.get_ifd(ExifTags.IFD.GPSInfo)),
+        taken_at=_taken_at(blocks, xmp),
+        keywords=_keywords(xmp, blocks),
+        camera=_camera(
+            _name(exif.text(Tag.MAKE) or xmp.simple.get(MAKE, "")),
+            _name(exif.text(Tag.MODEL) or xmp.simple.get(MODEL, "")),
+        ),
+        lens=_name(exif.text(Tag.LENS_MODEL) or _first(xmp, LENSES)),
+        position=read_position(exif.gps),
     )
 
 
-def _taken_at(details: Mapping[int, Any]) -> datetime | None:
-    for time_tag, offset_tag in (
-        (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
-        (ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
-    ):
-        try:
-            local = datetime.strptime(str(details.get(time_tag, "")).strip("\0 "), _EXIF_TIME)
-        except ValueError:
-            continue
-        return local.replace(tzinfo=_zone(str(details.get(offset_tag, ""))))
-    return None
+def sidecar_keywords(packet: bytes | BinaryIO) -> tuple[str, ...]:
+    """The keywords of an XMP sidecar or of its stream, normalized as tags; what was read before a fault."""
+    xmp = read_xmp(packet)
+    return normalize_keywords([*xmp.subjects, *xmp.leaves, *xmp.people])
+
+
+def _read_blocks(image: ImageFile.ImageFile) -> _Blocks:
+    blocks = _Blocks(
+        exif=_exif_of(image.info.get("exif")),
+        xmp=_bytes(image.info.get("xmp")),
+        iptc=_iptc_of(image.info.get("photoshop")),
+    )
+    stream = image.fp
+    if stream is None or image.format not in ("PNG", "TIFF", "GIF"):
+        return blocks
+    position = stream.tell()
+    try:
+        return _blocks_of_stream(image.format, stream, blocks)  # type: ignore[arg-type]
+    finally:
+        stream.seek(position)
+
+
+def _blocks_of_stream(kind: str, stream: BinaryIO, blocks: _Blocks) -> _Blocks:
+    """The blocks that Pillow does not read, or not before the pixels."""
+    if kind == "GIF":
+        return replace(blocks, xmp=read_gif_xmp(stream))
+    if kind == "TIFF":
+        exif = read_exif(stream)
+        iptc = read_iptc(exif.block(Tag.IPTC) or exif.block(Tag.PHOTOSHOP))
+        return replace(blocks, exif=exif, xmp=exif.block(Tag.XMP), iptc=iptc)
+    png = read_png(stream)
+    return _Blocks(_exif_of(png.exif), png.xmp, read_iptc(png.iptc), png.created, png.modified)
+
+
+def _exif_of(block: object) -> Exif:
+    """The EXIF of a block; writers of PNG and WebP may put the header of a JPEG's segment before it."""
+    data = _bytes(block)
+    start = 6 if data[:4] in (b"Exif", b"EXIF") else 0
+    return read_exif(io.BytesIO(data), start) if len(data) <= MAX_BLOCK_BYTES else Exif()
+
+
+def _iptc_of(resources: object) -> IptcRecords:
+    block = resources.get(_IPTC_RESOURCE) if isinstance(resources, dict) else None
+    return read_iptc(block) if isinstance(block, bytes) else IptcRecords()
+
+
+def _bytes(block: object) -> bytes:
+    return (
+        block.encode("utf-8", "replace")
+        if isinstance(block, str)
+        else block
+        if isinstance(block, bytes)
+        else b""
+    )
+
+
+def _taken_at(blocks: _Blocks, xmp: XmpProperties) -> datetime | None:
+    """The time of capture: the first that is valid, as exiftool orders them."""
+    exif = blocks.exif
+    original, digitized, modified = (
+        exif.text(tag) for tag in (Tag.ORIGINAL_OFFSET, Tag.DIGITIZED_OFFSET, Tag.MODIFY_OFFSET)
+    )
+    dates = (
+        parse_date(
+            exif.text(Tag.ORIGINAL_TIME),
+            original or modified or digitized,
+            exif.text(Tag.ORIGINAL_SUBSECONDS),
+        ),
+        parse_date(
+            exif.text(Tag.DIGITIZED_TIME),
+            digitized or modified or original,
+            exif.text(Tag.DIGITIZED_SUBSECONDS),
+        ),
+        *(parse_date(xmp.simple.get(name, "")) for name in CAPTURE_TIMES),
+        parse_date(blocks.iptc.created),
+        parse_date(blocks.created),
+        parse_date(exif.text(Tag.MODIFY_TIME), modified, exif.text(Tag.MODIFY_SUBSECONDS)),
+        parse_date(xmp.simple.get(MODIFY_TIME, "")),
+        parse_date(blocks.modified),
+    )
+    return choose_time(dates, read_gps_time(exif.gps))
+
+
+def _keywords(xmp: XmpProperties, blocks: _Blocks) -> tuple[str, ...]:
+    """Keywords and people: subjects first, so that their spelling is the one that is kept."""
+    windows = blocks.exif.block(Tag.XP_KEYWORDS).decode("utf-16-le", "replace").rstrip("\0")
+    names = [*xmp.subjects, *blocks.iptc.keywords, *xmp.leaves, *windows.split(";"), *xmp.people]
+    return normalize_keywords(names)
 
 
 def _camera(make: str, model: str) -> str:
@@ -65,91 +170,9 @@ def _camera(make: str, model: str) -> str:
     return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        return ""
+def _name(value: str) -> str:
     return " ".join("".join(char for char in value if char.isprintable()).split())[:_MAX_NAME_LENGTH]
 
 
-def _position(gps: Mapping[int, Any]) -> GeoPosition | None:
-    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "S")
-    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "W")
-    if latitude is None or longitude is None or abs(latitude) > _POLE or abs(longitude) > 2 * _POLE:
-        return None
-    return GeoPosition(latitude, longitude)
-
-
-def _degrees(parts: object, side: object, negative: str) -> float | None:
-    """Decimal degrees from EXIF's rationals for degrees, minutes and seconds, or None if they are invalid."""
-    if not isinstance(parts, tuple) or len(parts) != len(_SEXAGESIMAL):
-        return None
-    try:
-        value = sum(float(part) / unit for part, unit in zip(parts, _SEXAGESIMAL, strict=True))
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    if not math.isfinite(value):
-        return None
-    return round(-value if side == negative else value, 7)
-
-
-def _zone(offset: str) -> timezone:
-    if not (match := _OFFSET.match(offset)):
-        return UTC
-    sign, hours, minutes = match.groups()
-    distance = timedelta(hours=int(hours), minutes=int(minutes))
-    return timezone(-distance if sign == "-" else distance) if distance < timedelta(days=1) else UTC
-
-
-def sidecar_keywords(packet: bytes) -> tuple[str, ...]:
-    """The keywords (`dc:subject`) of an XMP sidecar file, normalized as tags; none if it is malformed."""
-    try:
-        root = ElementTree.fromstring(packet)
-    except (ElementTree.ParseError, DefusedXmlException, ValueError):
-        return ()
-    return normalize_keywords(item.text or "" for item in root.iterfind(_SUBJECTS))
-
-
-def _from_xmp(image: Image.Image) -> list[str]:
-    try:
-        packet = image.getxmp()
-    except Exception:
-        # Malformed XML in the metadata is no reason to refuse the image.
-        return []
-    return list(_subjects(packet))
-
-
-def _subjects(node: Any) -> Iterable[str]:
-    """All texts below a `subject`, at any depth of nested bags and lists."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield from _texts(value) if name == "subject" else _subjects(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _subjects(item)
-
-
-def _texts(node: Any) -> Iterable[str]:
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, dict):
-        for value in node.values():
-            yield from _texts(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _texts(item)
-
-
-def _from_iptc(image: ImageFile.ImageFile) -> list[str]:
-    try:
-        values = (IptcImagePlugin.getiptcinfo(image) or {}).get(_IPTC_KEYWORDS, [])
-    except Exception:
-        return []
-    return [_decoded(value) for value in (values if isinstance(values, list) else [values])]
-
-
-def _decoded(value: bytes) -> str:
-    """The text as UTF-8 if it is valid, else as Latin-1: the encoding that IPTC declares is often wrong."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+def _first(xmp: XmpProperties, names: tuple[str, ...]) -> str:
+    return next((value for name in names if (value := xmp.simple.get(name, ""))), "")
