@@ -15,18 +15,22 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from tagify.model import FileFacts
+
 _OPENAT2: Final = 437
 """Number of the system call, the same on every architecture since Linux 5.6."""
 _RESOLVE: Final = 0x08 | 0x04 | 0x02
 """RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS."""
 _MISSING_CALL: Final = {errno.ENOSYS, errno.EPERM}
-_NOT_THERE: Final = {errno.ELOOP, errno.EXDEV, errno.ENOTDIR}
-"""A symbolic link or `..` on the way; a file, or with the fallback a link, in the place of a folder."""
+_NOT_THERE: Final = {errno.ELOOP, errno.EXDEV, errno.ENOTDIR, errno.ENXIO, errno.ENODEV}
+"""A symbolic link or `..` on the way; a file, or with the fallback a link, in the place of a folder; a socket
+or a device without a driver at its end."""
 _TRIES: Final = 10
 """openat2 gives up with EAGAIN while another process renames folders above the path."""
 
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -60,6 +64,29 @@ def stat_beneath(root: str, path: str) -> os.stat_result:
         return os.fstat(fd)
     finally:
         os.close(fd)
+
+
+def append_line(root: str, name: str, line: str) -> None:
+    """Append a line to the file `name` in the root, which is created if there is none.
+
+    Raises FileNotFoundError where there is a symbolic link or no regular file, or a file that has other
+    names: it may be another program's; OSError where the file cannot be written.
+    """
+    root_fd = os.open(root, _FOLDER_FLAGS)
+    try:
+        fd = os.open(name, _APPEND_FLAGS, 0o666, dir_fd=root_fd)
+    finally:
+        os.close(root_fd)
+    with os.fdopen(fd, "a", encoding="utf-8") as stream:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise FileNotFoundError(errno.ENOENT, "not a regular file with one name", name)
+        stream.write(line + "\n")
+
+
+def facts_of(status: os.stat_result, path: str) -> FileFacts:
+    """The facts of the file at `path`, in the catalog's encoding, with this status."""
+    return FileFacts(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def _check_regular(fd: int, path: str) -> None:

@@ -3,9 +3,10 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
 
-from ingest.paths import sidecar_paths
+from ingest.paths import sidecar_paths, to_os
+from ingest.safe_open import facts_of, open_regular, stat_beneath
 from tagify.errors import TagifyError
 from tagify.model import Content, FileFacts
 
@@ -25,47 +26,69 @@ class FileChanged(TagifyError):
 
 @dataclass(frozen=True, slots=True)
 class FileSnapshot:
-    """A file as it was read: its facts, the hash of its bytes and, for a small file, the bytes."""
+    """A file as it was read: its facts, the hash of its bytes, and the bytes themselves.
+
+    The bytes of a small file are in `data`. A large one is read again from `descriptor`, so that whatever is
+    at its path meanwhile, the bytes that are decoded and stored are those that were hashed. `close` it.
+    """
 
     file: FileFacts
     content: Content
     data: bytes | None
+    descriptor: int | None = None
+
+    @property
+    def source(self) -> bytes | Path:
+        """The bytes, or a path that leads to the open file and no other."""
+        return self.data if self.data is not None else Path(f"/proc/self/fd/{self.descriptor}")
+
+    def is_unchanged(self) -> bool:
+        """Whether the open file has not been written since it was read."""
+        return self.descriptor is None or _facts(self.descriptor, self.file.path) == self.file
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
-def read_file(absolute_path: str, path: str) -> FileSnapshot:
-    """Read a file; `path` is its path in the catalog. A file that changes meanwhile is read again.
+def read_file(root: str, path: str) -> FileSnapshot:
+    """Read the file at `path`, in the catalog's encoding. A file that changes meanwhile is read again.
 
-    Raises FileChanged if it keeps changing, OSError.
+    Raises FileChanged if it keeps changing, FileNotFoundError where there is no regular file, OSError.
     """
     for _ in range(_ATTEMPTS):
-        with open(absolute_path, "rb", buffering=0) as stream:  # noqa: PTH123 - names may be no Unicode
-            before = _facts(stream, path)
-            data = stream.readall() if before.size <= IN_MEMORY_BYTES else None
-            digest = hashlib.sha256(data) if data is not None else hashlib.file_digest(stream, "sha256")
-            is_whole = data is None or len(data) == before.size
-            if is_whole and _facts(stream, path) == before and is_unchanged(absolute_path, before):
-                return FileSnapshot(before, Content(digest.hexdigest()), data)
-    raise FileChanged(f"{absolute_path} keeps changing while it is read")
-
-
-def read_sidecar(absolute_path: str) -> bytes:
-    """The sidecar of the image at this path; empty where there is none that can be read."""
-    for sidecar_path in sidecar_paths(absolute_path):
+        descriptor = open_regular(root, to_os(path))
         try:
-            with open(sidecar_path, "rb") as stream:  # noqa: PTH123
+            snapshot = _read(descriptor, path)
+            if snapshot is not None and is_unchanged(root, snapshot.file):
+                if snapshot.descriptor is not None:
+                    descriptor = -1
+                return snapshot
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+    raise FileChanged(f"{os.path.join(root, path)} keeps changing while it is read")  # noqa: PTH118
+
+
+def read_sidecar(root: str, path: str) -> bytes:
+    """The sidecar of the image at this path; empty where there is none that can be read."""
+    for sidecar_path in sidecar_paths(to_os(path)):
+        try:
+            with os.fdopen(open_regular(root, sidecar_path), "rb") as stream:
                 return stream.read(MAX_SIDECAR_BYTES)
         except OSError:
             continue
     return b""
 
 
-def is_unchanged(absolute_path: str, file: FileFacts) -> bool:
-    """Whether the file with these facts is still at the path."""
+def is_unchanged(root: str, file: FileFacts) -> bool:
+    """Whether the file with these facts is still at its path."""
     try:
-        status = os.stat(absolute_path)  # noqa: PTH116
+        status = stat_beneath(root, to_os(file.path))
     except FileNotFoundError:
         return False
-    return (status.st_size, status.st_mtime_ns, status.st_ino) == (file.size, file.mtime_ns, file.inode)
+    return facts_of(status, file.path) == file
 
 
 class VerifiedReader:
@@ -75,28 +98,48 @@ class VerifiedReader:
     upload stays short of its length, and the store keeps nothing.
     """
 
-    def __init__(self, absolute_path: str, snapshot: FileSnapshot) -> None:
-        self._stream: BinaryIO = open(absolute_path, "rb")  # noqa: PTH123, SIM115 - closed by close()
-        self._bytes_left = snapshot.file.size
+    def __init__(self, snapshot: FileSnapshot) -> None:
+        """Reads from the open file of a large snapshot, which stays open. Raises ValueError without one."""
+        if snapshot.descriptor is None:
+            raise ValueError("the bytes are in the snapshot")
+        self._descriptor = snapshot.descriptor
+        self._offset = 0
         self._digest = hashlib.sha256()
         self._snapshot = snapshot
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes. Raises FileChanged, OSError."""
-        count = min(size if size >= 0 else _CHUNK_BYTES, self._bytes_left)
-        data = self._stream.read(count)
+        bytes_left = self._snapshot.file.size - self._offset
+        count = min(size if size >= 0 else _CHUNK_BYTES, bytes_left)
+        data = _read_at(self._descriptor, count, self._offset)
         self._digest.update(data)
-        self._bytes_left -= len(data)
-        is_end = not self._bytes_left
+        self._offset += len(data)
+        is_end = len(data) == bytes_left
         if len(data) < count or (is_end and self._digest.hexdigest() != self._snapshot.content):
             raise FileChanged(f"{self._snapshot.file.path} changed before it was stored")
         return data
 
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
+
+def _read(descriptor: int, path: str) -> FileSnapshot | None:
+    """The file read and hashed; None if it was written meanwhile."""
+    before = _facts(descriptor, path)
+    with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as stream:
+        data = stream.readall() if before.size <= IN_MEMORY_BYTES else None
+        digest = hashlib.sha256(data) if data is not None else hashlib.file_digest(stream, "sha256")
+    if _facts(descriptor, path) != before or (data is not None and len(data) != before.size):
+        return None
+    return FileSnapshot(before, Content(digest.hexdigest()), data, None if data is not None else descriptor)
 
 
-def _facts(stream: BinaryIO, path: str) -> FileFacts:
-    status = os.fstat(stream.fileno())
-    return FileFacts(path, status.st_size, status.st_mtime_ns, status.st_ino)
+def _read_at(descriptor: int, count: int, offset: int) -> bytes:
+    """`count` bytes from the offset on; fewer at the end of the file."""
+    chunks: list[bytes] = []
+    while count and (chunk := os.pread(descriptor, count, offset)):
+        chunks.append(chunk)
+        count -= len(chunk)
+        offset += len(chunk)
+    return b"".join(chunks)
+
+
+def _facts(descriptor: int, path: str) -> FileFacts:
+    return facts_of(os.fstat(descriptor), path)

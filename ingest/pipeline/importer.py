@@ -9,15 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from ingest.job import ImportJob
+from ingest.paths import to_os
 from ingest.pipeline.content_lookup import ContentLookup
 from ingest.pipeline.file_reader import (
     FileChanged,
     FileSnapshot,
     VerifiedReader,
-    is_unchanged,
     read_file,
     read_sidecar,
 )
+from ingest.safe_open import open_regular
 from tagify.catalog import UpsertImage
 from tagify.concurrency.byte_budget import ByteBudget
 from tagify.concurrency.priority import PrioritySemaphore
@@ -62,22 +63,30 @@ class Importer:
 
     async def estimate_memory(self, job: ImportJob) -> int:
         """Bytes that decoding will need; 0 for a file that cannot be opened: the import finds the reason."""
-        path = Path(job.absolute_path)
         try:
-            return await self._readers.run(estimate_decode_bytes, path, max_pixels=self._max_pixels)
+            return await self._readers.run(_estimate_memory, job, self._max_pixels)
         except (OSError, Undecodable):
             return 0
 
     async def import_file(self, job: ImportJob, memory: int) -> UpsertImage:
         """Store the file's objects and return its command. Raises FileNotFoundError, FileChanged."""
         try:
-            snapshot = await self._readers.run(read_file, job.absolute_path, job.file.path)
-            if snapshot.file != job.file:
-                # It may be the file of another image, moved here: the change applier must check that first.
-                raise FileChanged(f"{job.absolute_path} is not the file that was found")
-            original = await self._decode(job, snapshot, memory)
+            snapshot = await self._readers.run(read_file, job.root, job.file.path)
         except FileNotFoundError:
             raise
+        except OSError as error:
+            return self._unreadable(job, error)
+        try:
+            return await self._import_snapshot(job, snapshot, memory)
+        finally:
+            snapshot.close()
+
+    async def _import_snapshot(self, job: ImportJob, snapshot: FileSnapshot, memory: int) -> UpsertImage:
+        if snapshot.file != job.file:
+            # It may be the file of another image, moved here: the change applier must check that first.
+            raise FileChanged(f"{job.absolute_path} is not the file that was found")
+        try:
+            original = await self._decode(job, snapshot, memory)
         except OSError as error:
             return self._unreadable(job, error)
         except Undecodable as error:
@@ -85,8 +94,8 @@ class Importer:
             return UpsertImage(job.library_id, snapshot.file, error=str(error))
         matches = await self._content_lookup.matches(snapshot.content)
         if not matches.stored:
-            await self._upload(job, snapshot, original, known=matches.known)
-        picture = await self._readers.run(_with_sidecar, original.picture, job.absolute_path)
+            await self._upload(snapshot, original, known=matches.known)
+        picture = await self._readers.run(_with_sidecar, original.picture, job)
         return UpsertImage(
             job.library_id, snapshot.file, snapshot.content, picture, moved_from=matches.moved_from
         )
@@ -94,17 +103,12 @@ class Importer:
     async def _decode(self, job: ImportJob, snapshot: FileSnapshot, memory: int) -> DecodedOriginal:
         max_pixels = self._max_pixels
         async with self._budget.reserve(memory), self._decode_permits.permit(live=job.live):
-            if snapshot.data is not None:
-                return await self._decoders.run(decode_original, snapshot.data, max_pixels=max_pixels)
-            path = Path(job.absolute_path)
-            original = await self._decoders.run(decode_original, path, max_pixels=max_pixels)
-        if not await self._readers.run(is_unchanged, job.absolute_path, snapshot.file):
+            original = await self._decoders.run(decode_original, snapshot.source, max_pixels=max_pixels)
+        if not await self._readers.run(snapshot.is_unchanged):
             raise FileChanged(f"{job.absolute_path} changed while it was decoded")
         return original
 
-    async def _upload(
-        self, job: ImportJob, snapshot: FileSnapshot, original: DecodedOriginal, *, known: bool
-    ) -> None:
+    async def _upload(self, snapshot: FileSnapshot, original: DecodedOriginal, *, known: bool) -> None:
         """Upload thumb and original concurrently. `known`: they may be stored already."""
         content = snapshot.content
         await asyncio.gather(
@@ -117,7 +121,7 @@ class Importer:
             self._upload_unless_stored(
                 Bucket.ORIGINALS,
                 content,
-                partial(self._upload_original, job, snapshot, original.picture.mime),
+                partial(self._upload_original, snapshot, original.picture.mime),
                 check=known or snapshot.data is None,
             ),
         )
@@ -133,17 +137,14 @@ class Importer:
 
         await retry_while_unavailable("objects", attempt)
 
-    async def _upload_original(self, job: ImportJob, snapshot: FileSnapshot, mime: str) -> None:
+    async def _upload_original(self, snapshot: FileSnapshot, mime: str) -> None:
         if snapshot.data is not None:
             await self._store.upload(Bucket.ORIGINALS, snapshot.content, snapshot.data, mime)
             return
-        stream = await self._readers.run(VerifiedReader, job.absolute_path, snapshot)
-        try:
-            await self._store.upload_stream(
-                Bucket.ORIGINALS, snapshot.content, as_binary(stream), snapshot.file.size, mime
-            )
-        finally:
-            stream.close()
+        stream = VerifiedReader(snapshot)
+        await self._store.upload_stream(
+            Bucket.ORIGINALS, snapshot.content, as_binary(stream), snapshot.file.size, mime
+        )
 
     def _unreadable(self, job: ImportJob, error: OSError) -> UpsertImage:
         """A failed image with facts that no file has, so that every scan tries the file again."""
@@ -152,8 +153,17 @@ class Importer:
         return UpsertImage(job.library_id, FileFacts(job.file.path, 0, 0, 0), error=reason)
 
 
-def _with_sidecar(picture: Picture, absolute_path: str) -> Picture:
+def _estimate_memory(job: ImportJob, max_pixels: int) -> int:
+    """Blocking: call it in a thread. Raises OSError, Undecodable."""
+    descriptor = open_regular(job.root, to_os(job.file.path))
+    try:
+        return estimate_decode_bytes(Path(f"/proc/self/fd/{descriptor}"), max_pixels=max_pixels)
+    finally:
+        os.close(descriptor)
+
+
+def _with_sidecar(picture: Picture, job: ImportJob) -> Picture:
     """The picture with the keywords of its sidecar after its own. Blocking: call it in a thread."""
-    if not (packet := read_sidecar(absolute_path)):
+    if not (packet := read_sidecar(job.root, job.file.path)):
         return picture
     return replace(picture, keywords=tuple(dict.fromkeys((*picture.keywords, *sidecar_keywords(packet)))))

@@ -7,6 +7,7 @@ there, the file system and the inode of the folder. Blocking: call everything he
 import os
 from dataclasses import dataclass
 
+from ingest.safe_open import append_line, open_regular
 from tagify.model import LibraryId, RootIdentity
 
 MARKER = ".tagify"
@@ -36,12 +37,11 @@ def probe(root: str, library_id: LibraryId) -> RootProbe | None:
 
 
 def write_marker(root: str, library_id: LibraryId) -> None:
-    """Write the marker, if the folder is writable."""
+    """Write the marker, if the folder is writable and there is no link or special file of its name."""
     if _has_marker(root, library_id):
         return
     try:
-        with open(os.path.join(root, MARKER), "a") as marker:  # noqa: PTH123, PTH118
-            marker.write(f"{library_id}\n")
+        append_line(root, MARKER, library_id)
     except OSError:
         return
 
@@ -88,7 +88,7 @@ def _file_system_id(root: str, status: os.stat_result) -> int:
 
 def _has_marker(root: str, library_id: LibraryId) -> bool:
     try:
-        with open(os.path.join(root, MARKER)) as marker:  # noqa: PTH123, PTH118
+        with os.fdopen(open_regular(root, MARKER), encoding="utf-8") as marker:
             return library_id in marker.read(65_536).split()
     except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError, PermissionError):
         return False

@@ -6,12 +6,15 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import itemgetter
 
 from ingest.paths import Exclusions, is_image_name, to_catalog, to_os
+from ingest.safe_open import facts_of, open_folder, stat_beneath
 from tagify.model import FileFacts
 
 logger = logging.getLogger(__name__)
+
+STAT_BATCH = 256
+"""Files whose status is read together, with one descriptor of their folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,13 @@ def stat_file(root: str, path: str) -> FileFacts | None:
 
     Raises OSError where that is unknown, as on a failing disk.
     """
+    if not path:
+        return None
     try:
-        status = os.lstat(os.path.join(root, to_os(path)))  # noqa: PTH118 - names may be no Unicode
-    except (FileNotFoundError, NotADirectoryError):
+        status = stat_beneath(root, to_os(path))
+    except FileNotFoundError:
         return None
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    return FileFacts(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    return facts_of(status, path) if stat.S_ISREG(status.st_mode) else None
 
 
 def walk(root: str, folder: str, exclusions: Exclusions) -> Iterator[WalkItem]:
@@ -66,51 +69,92 @@ def count_files(root: str, exclusions: Exclusions) -> int:
 
 
 def _list_folder(root: str, folder: str, exclusions: Exclusions) -> Iterator[WalkItem | _Folder]:
-    """The entries of one folder, in order of path."""
-    absolute_path = os.path.join(root, to_os(folder)) if folder else root  # noqa: PTH118
-    if folder and os.path.islink(absolute_path):  # noqa: PTH114
-        return
+    """The entries of one folder, in order of path. Memory: the names of the folder's entries."""
     try:
-        with os.scandir(absolute_path) as entries:
-            included = [entry for entry in entries if _is_included(entry, exclusions)]
-    except (FileNotFoundError, NotADirectoryError):
+        names = _sorted_names(root, folder, exclusions)
+    except FileNotFoundError:
         return
     except OSError as error:
         yield Unreadable(folder, error.strerror or str(error))
         return
     prefix = f"{folder}/" if folder else ""
-    by_path = sorted(((_sort_path(prefix, entry), entry) for entry in included), key=itemgetter(0))
-    for path, entry in by_path:
-        if path.endswith("/"):
-            yield _Folder(path[:-1])
+    files: list[str] = []
+    for name in names:
+        if name.endswith("/"):
+            yield from _stat_files(root, folder, files)
+            files = []
+            yield _Folder(prefix + name[:-1])
+        elif len(files) < STAT_BATCH:
+            files.append(name)
         else:
-            yield from _file(path, entry)
+            yield from _stat_files(root, folder, files)
+            files = [name]
+    yield from _stat_files(root, folder, files)
 
 
-def _is_included(entry: os.DirEntry[str], exclusions: Exclusions) -> bool:
+def _sorted_names(root: str, folder: str, exclusions: Exclusions) -> list[str]:
+    """Names of the entries in the catalog's encoding; folders with a slash, with which their paths sort."""
+    absolute_path = os.path.join(root, to_os(folder))  # noqa: PTH118
+    descriptor = open_folder(root, to_os(folder))
+    try:
+        with os.scandir(descriptor) as entries:
+            names = [
+                to_catalog(entry.name) + ("/" if entry.is_dir(follow_symlinks=False) else "")
+                for entry in entries
+                if _is_included(absolute_path, entry, exclusions)
+            ]
+    finally:
+        os.close(descriptor)
+    names.sort()
+    return names
+
+
+def _is_included(folder: str, entry: os.DirEntry[str], exclusions: Exclusions) -> bool:
     if exclusions.matches_name(entry.name):
         return False
     if entry.is_symlink():
-        _log_link(entry.path, os.path.realpath(entry.path))
+        path = os.path.join(folder, entry.name)  # noqa: PTH118
+        _log_link(path, os.path.realpath(path))
         return False
     return entry.is_dir(follow_symlinks=False) or is_image_name(entry.name)
 
 
-def _sort_path(prefix: str, entry: os.DirEntry[str]) -> str:
-    """The key to sort by: a folder sorts with its slash, as the paths below it do."""
-    path = prefix + to_catalog(entry.name)
-    return path + "/" if entry.is_dir(follow_symlinks=False) else path
-
-
-def _file(path: str, entry: os.DirEntry[str]) -> Iterator[WalkItem]:
+def _stat_files(root: str, folder: str, names: list[str]) -> list[WalkItem]:
+    """The regular files of these names; other kinds of files are skipped."""
+    if not names:
+        return []
+    prefix = f"{folder}/" if folder else ""
     try:
-        status = entry.stat(follow_symlinks=False)
+        descriptor = open_folder(root, to_os(folder))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [Unreadable(prefix + name, error.strerror or str(error)) for name in names]
+    try:
+        return [item for name in names for item in _stat_file(descriptor, root, prefix + name)]
+    finally:
+        os.close(descriptor)
+
+
+def _stat_file(folder_descriptor: int, root: str, path: str) -> Iterator[WalkItem]:
+    name = path.rpartition("/")[2]
+    try:
+        status = os.stat(to_os(name), dir_fd=folder_descriptor, follow_symlinks=False)
     except FileNotFoundError:
         return
     except OSError as error:
         yield Unreadable(path, error.strerror or str(error))
         return
-    yield FileFacts(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    if stat.S_ISREG(status.st_mode):
+        yield facts_of(status, path)
+    else:
+        _log_special_file(os.path.join(root, path))  # noqa: PTH118
+
+
+@lru_cache(maxsize=1000)
+def _log_special_file(absolute_path: str) -> None:
+    """Log a skipped FIFO, socket or device once, not at every scan."""
+    logger.info("%s is no regular file (a FIFO, a socket or a device); skipped", absolute_path)
 
 
 @lru_cache(maxsize=1000)

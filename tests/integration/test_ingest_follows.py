@@ -99,10 +99,10 @@ async def test_a_file_moved_over_another_before_that_is_read_keeps_its_id(
 ) -> None:
     edited, moved = harness.root / "a.jpg", harness.root / "b.jpg"
 
-    def read_late(absolute_path: str, path: str) -> FileSnapshot:
+    def read_late(root: str, path: str) -> FileSnapshot:
         if path == "a.jpg" and moved.exists():
             moved.rename(edited)
-        return file_reader.read_file(absolute_path, path)
+        return file_reader.read_file(root, path)
 
     async with harness.running_ingest():
         edited.write_bytes(pictures.jpeg(seed=1))
@@ -246,10 +246,10 @@ async def test_an_unreadable_file_is_stored_as_failed_and_retried_at_every_scan(
     # The tests may run as root, which may read every file: the error is raised where the file is opened.
     is_locked = True
 
-    def read(absolute_path: str, path: str) -> FileSnapshot:
+    def read(root: str, path: str) -> FileSnapshot:
         if is_locked and path == "locked.jpg":
-            raise PermissionError(errno.EACCES, "Permission denied", absolute_path)
-        return file_reader.read_file(absolute_path, path)
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return file_reader.read_file(root, path)
 
     monkeypatch.setattr("ingest.pipeline.importer.read_file", read)
     (harness.root / "locked.jpg").write_bytes(pictures.jpeg())

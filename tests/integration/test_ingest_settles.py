@@ -223,7 +223,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
         return sha256(data)
 
     monkeypatch.setattr(hashlib, "sha256", change)
-    snapshot = read_file(str(file), "a.jpg")
+    snapshot = read_file(str(tmp_path), "a.jpg")
     status = os.stat(file)
     assert snapshot.content == content(later)
     assert (snapshot.file.size, snapshot.file.mtime_ns) == (status.st_size, status.st_mtime_ns)
