@@ -8,7 +8,7 @@ from aiohttp import web
 from tagify.catalog import ImageFilter, Sort
 from tagify.errors import BadRequest
 from tagify.model import ImageId, ImageState, LibraryId, is_id
-from tagify.tagnames import normalize_tag
+from tagify.tagnames import normalize_existing_tag, normalize_tag
 
 MAX_TAGS = 50
 """Maximum number of tags in a filter."""
@@ -78,14 +78,14 @@ def parse_flag(request: web.Request, name: str) -> bool:
     return text in _TRUE
 
 
-def parse_tag_names(names: object, field: str, limit: int) -> tuple[str, ...]:
-    """Tag names from a body, cleaned and without duplicates. Raises BadRequest."""
+def parse_tag_names(names: object, field: str, limit: int, *, new: bool = False) -> tuple[str, ...]:
+    """Tag names from a body, cleaned and without duplicates. `new`: for tags to add. Raises BadRequest."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BadRequest(f"{field} must be an array of tags")
     if len(names) > limit:
         raise BadRequest(f"{field}: at most {limit} tags at once")
     try:
-        return tuple(dict.fromkeys(normalize_tag(name) for name in names))
+        return tuple(dict.fromkeys(map(normalize_tag if new else normalize_existing_tag, names)))
     except ValueError as error:
         raise BadRequest(f"{field}: {error}") from error
 

@@ -39,7 +39,7 @@ async def list_tags(request: web.Request) -> web.Response:
 
 @routes.post("/api/tags/apply/{id}")
 async def apply_tags(request: web.Request) -> web.Response:
-    return await _change_image(request, add=await _read_tag_names(request), remove=())
+    return await _change_image(request, add=await _read_tag_names(request, new=True), remove=())
 
 
 @routes.post("/api/tags/remove/{id}")
@@ -54,7 +54,7 @@ async def change_many(request: web.Request) -> web.Response:
         raise BadRequest('the body must be {"ids": [...], "add": [...], "remove": [...]}')
     changed = await request.app[CATALOG].tags.change(
         query_params.parse_image_ids(body.get("ids"), MAX_IMAGES),
-        query_params.parse_tag_names(body.get("add", []), "add", MAX_TAGS),
+        query_params.parse_tag_names(body.get("add", []), "add", MAX_TAGS, new=True),
         query_params.parse_tag_names(body.get("remove", []), "remove", MAX_TAGS),
     )
     return json_response(_serialize_change(changed))
@@ -69,8 +69,8 @@ async def undo_change(request: web.Request) -> web.Response:
     return json_response(_serialize_change(await request.app[CATALOG].tags.undo(token)))
 
 
-async def _read_tag_names(request: web.Request) -> tuple[str, ...]:
-    return query_params.parse_tag_names(await read_json(request), "the body", MAX_TAGS)
+async def _read_tag_names(request: web.Request, *, new: bool = False) -> tuple[str, ...]:
+    return query_params.parse_tag_names(await read_json(request), "the body", MAX_TAGS, new=new)
 
 
 async def _change_image(request: web.Request, add: Sequence[str], remove: Sequence[str]) -> web.Response:

@@ -81,7 +81,7 @@ class Catalog:
             event_listeners=[CommandMonitor(settings.slow_query_ms / 1000, metrics)],
         )
         self._database = Database(self._client, settings.mongo_database)
-        transactions = Transactions(self._client)
+        transactions = self._transactions = Transactions(self._client)
         self.images = ImageRepository(self._database, transactions)
         self.listing = ImageListing(self._database)
         self.tags = TagRepository(self._database, transactions)
@@ -102,7 +102,7 @@ class Catalog:
     async def ensure_indexes(self) -> None:
         """Create missing indexes, which may take minutes. Raises Unavailable."""
         with pymongo.timeout(INDEXES_TIMEOUT_S):
-            await indexes.create_indexes(self._database)
+            await indexes.create_indexes(self._database, self._transactions)
 
     @maps_driver_errors
     async def ping(self) -> None:

@@ -13,8 +13,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from tagify.catalog.autocomplete import prefixes
 from tagify.catalog.database import Database
+from tagify.catalog.transactions import Transactions
 from tagify.model import ImageState
-from tagify.tagnames import TagSpellings, tag_key
+from tagify.tagnames import EXPANDED_CHARACTERS, TagSpellings, tag_key
 
 COUNTED = {"state": ImageState.READY.value}
 """Filter for the image documents that counts include."""
@@ -81,6 +82,32 @@ def tag_id(library: ObjectId | None, tag: str) -> dict[str, Any]:
 def initial_fields(doc_id: Mapping[str, Any], tag: str) -> dict[str, Any]:
     """The fields written once, when the document of a tag is inserted."""
     return {**doc_id, "name": tag, "heads": prefixes(doc_id["key"])}
+
+
+async def rekey_tags(database: Database, transactions: Transactions) -> int:
+    """Move tags stored under a key of full case folding, as version 0.1.0 did, to their key; their number.
+
+    The count moves with the tag, in a transaction for each, so that it may run beside other writes.
+    """
+    query = {"name": {"$regex": f"[{EXPANDED_CHARACTERS}]"}}
+    tags = await database.tags.find(query, {"key": 1, "name": 1}).to_list()
+    old_ids = [tag["_id"] for tag in tags if tag["key"] != tag_key(tag["name"])]
+    for old_id in old_ids:
+        await transactions.run(lambda session, old_id=old_id: _rekey(database, old_id, session))  # type: ignore[misc]
+    return len(old_ids)
+
+
+async def _rekey(database: Database, old_id: Mapping[str, Any], session: AsyncClientSession) -> None:
+    tag = await database.tags.find_one_and_delete({"_id": old_id}, session=session)
+    if tag is None:
+        return
+    new_id = tag_id(tag["library_id"], tag["name"])
+    kept = {name: value for name, value in tag.items() if name not in ("_id", "key", "heads", "count")}
+    update = {
+        "$inc": {"count": tag.get("count", 0)},
+        "$setOnInsert": {**kept, **initial_fields(new_id, tag["name"])},
+    }
+    await database.tags.update_one({"_id": new_id}, update, upsert=True, session=session)
 
 
 def _increment(library: ObjectId | None, tag: str, delta: int) -> UpdateOne:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from tagify.catalog.autocomplete import backfill_prefixes
+from tagify.catalog.counters import rekey_tags
 from tagify.catalog.database import Database
 from tagify.catalog.mapping import PRESENT
 from tagify.catalog.purge_log import RETENTION
 from tagify.catalog.queries.keyset import ORDERS
 from tagify.catalog.queries.planner import index_name
 from tagify.catalog.tags.edits import UNDO_LIFETIME
+from tagify.catalog.transactions import Transactions
 from tagify.model import ImageState
 
 
@@ -79,8 +81,8 @@ UNDOS = [
 ]
 
 
-async def create_indexes(database: Database) -> None:
-    """Create missing indexes, and add autocomplete prefixes to tags without them."""
+async def create_indexes(database: Database, transactions: Transactions) -> None:
+    """Create missing indexes, and migrate tags: add autocomplete prefixes, correct keys of version 0.1.0."""
     await database.images.create_indexes(IMAGES)
     await database.libraries.create_indexes(LIBRARIES)
     await database.tags.create_indexes(TAGS)
@@ -88,3 +90,4 @@ async def create_indexes(database: Database) -> None:
     await database.jobs.create_indexes(JOBS)
     await database.purges.create_indexes(PURGES)
     await backfill_prefixes(database.tags)
+    await rekey_tags(database, transactions)

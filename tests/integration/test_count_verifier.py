@@ -127,3 +127,30 @@ async def test_command_reports_discrepancies_by_its_exit_status(
     assert status == 0
     assert "6 counts or spellings were wrong; all repaired" in text
     assert await run() == (0, "every count is exact\n")
+
+
+def store_old_key(values: Values) -> None:
+    """Give the tag Maße the key that version 0.1.0 stored."""
+    with MongoClient[dict[str, Any]](values["mongo_uri"]) as client:
+        tags = client[values["mongo_database"]].tags
+        for doc in list(tags.find({"key": "maße"})):
+            tags.delete_one({"_id": doc["_id"]})
+            doc_id = {**doc["_id"], "key": "masse"}
+            tags.insert_one({**doc, "_id": doc_id, "key": "masse", "heads": ["m", "ma"]})
+
+
+@pytest.mark.parametrize("by_repair", [False, True])
+async def test_a_tag_with_a_key_of_full_case_folding_gets_its_key(
+    catalog: Catalog, mongo_values: Values, library: Library, by_repair: bool
+) -> None:
+    ids = await insert_images(catalog, library, 3, "Maße")
+    await asyncio.to_thread(store_old_key, mongo_values)
+    if by_repair:
+        await catalog.count_verifier.repair(await catalog.count_verifier.verify())
+    else:
+        await catalog.ensure_indexes()
+    await catalog.tags.change(ids[:1], add=["Masse"], remove=[])
+    counts = {tag.name: tag.count for tag in await catalog.tags.most_used(None, prefix="ma", limit=10)}
+    assert counts == {"Maße": 3, "Masse": 1}
+    assert await catalog.count_verifier.verify() == []
+    assert len(await catalog.listing.newest(ImageFilter(tags=("MAẞE",)), limit=10)) == 3

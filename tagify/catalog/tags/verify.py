@@ -16,7 +16,7 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from tagify.catalog.counters import COUNTED, initial_fields, tag_id
+from tagify.catalog.counters import COUNTED, initial_fields, rekey_tags, tag_id
 from tagify.catalog.database import Database
 from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.tags.rename import RenameStep
@@ -81,6 +81,8 @@ class CountVerifier:
     async def repair(self, discrepancies: Iterable[Discrepancy]) -> None:
         """Repair each discrepancy in a transaction of its own. Raises Unavailable."""
         discrepancies = list(discrepancies)
+        if await self._rekey():
+            discrepancies = await self.verify()
         misspellings = [item for item in discrepancies if isinstance(item, Misspelling)]
         for misspelling in misspellings:
             await self._respell(misspelling)
@@ -90,6 +92,11 @@ class CountVerifier:
         for item in discrepancies:
             if isinstance(item, Miscount):
                 await self._repair(item)
+
+    @maps_driver_errors
+    async def _rekey(self) -> int:
+        with pymongo.timeout(REPAIR_TIMEOUT_S):
+            return await rekey_tags(self._database, self._transactions)
 
     @maps_driver_errors
     async def _respell(self, misspelling: Misspelling) -> None:
