@@ -31,7 +31,7 @@ BODY = random.Random(1).randbytes(30_000)
 
 
 def key(number: int) -> str:
-    return f"v2-t1-{number:064x}-512-webp"
+    return f"v3-t1-{number:064x}-512-webp"
 
 
 async def ways_to_read(folder: Path) -> dict[str, Callable[[str], Awaitable[object]]]:

@@ -7,7 +7,7 @@ from typing import Self
 
 from tagify.model import THUMB_RECIPE, THUMB_SIZE, VARIANT_MIMES, Content, is_content
 
-RECIPE = "v2"
+RECIPE = "v3"
 """Version of the rendering. Increase it when the encoder changes: it is part of every cache key."""
 
 THUMB = 0

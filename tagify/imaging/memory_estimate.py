@@ -1,6 +1,6 @@
 """Estimate of the memory that decoding an original takes, from its header."""
 
-from PIL import Image, ImageFile
+from PIL import Image
 
 from tagify.imaging.decode import ImageSource, open_image
 from tagify.imaging.transform import has_alpha
@@ -17,14 +17,15 @@ def estimate_decode_bytes(source: ImageSource, *, max_pixels: int) -> int:
 
     Raises Undecodable; OSError if its file cannot be read.
     """
-    with open_image(source, max_pixels) as image:
-        pixels = image.size[0] * image.size[1]
-        if image.format in ("JPEG", "MPO"):
+    with open_image(source, max_pixels) as opened:
+        image = opened.header
+        pixels = opened.size[0] * opened.size[1]
+        if opened.format in ("JPEG", "MPO"):
             return _jpeg_bytes(image, pixels)
         return pixels * _pixel_bytes(image)
 
 
-def _jpeg_bytes(image: ImageFile.ImageFile, pixels: int) -> int:
+def _jpeg_bytes(image: Image.Image, pixels: int) -> int:
     """A JPEG is reduced while it is decoded; a progressive one holds 16-bit coefficients of all pixels."""
     target = min(image.size[0], image.size[1], THUMB_SIZE) * 2
     scale = next((scale for scale in _DRAFTS if min(image.size) // scale >= target), 1)

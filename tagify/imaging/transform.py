@@ -1,10 +1,14 @@
 """Conversion of an opened image to upright sRGB pixels of a given size, with as little work as possible."""
 
 import io
+from contextlib import suppress
 
+import pyvips
 from PIL import Image, ImageCms, ImageFile
 
-_ORIENTATION = 0x0112
+from tagify.imaging import colour, vips
+from tagify.imaging.decode import OpenedImage, Reopen, reopen_with_end
+
 _TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -14,26 +18,18 @@ _TRANSPOSES = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = {5, 6, 7, 8}
 
 DRAFT_MARGIN = 1.55
 """A JPEG is decoded to at least this multiple of the target size, for the decoder's scaling is slightly soft.
 On rendered scenes the result is within 0.002 (SSIM) of libvips, which uses 2 and takes twice the time where
 that means the next larger scale."""
 
+_WEBP_MARGIN = 2.0
+"""The same for WebP, whose decoder averages areas."""
+
 _SRGB = ImageCms.createProfile("sRGB")
-
-
-def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 if it is absent or invalid."""
-    value = image.getexif().get(_ORIENTATION, 1)
-    return value if isinstance(value, int) and value in _TRANSPOSES else 1
-
-
-def displayed_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height with the orientation applied."""
-    width, height = image.size
-    return (height, width) if orientation(image) in _SIDEWAYS else (width, height)
+_ADOBE_RGB = 0
+"""The transform of Adobe's marker in a JPEG that is not YCbCr."""
 
 
 def has_alpha(image: Image.Image) -> bool:
@@ -41,37 +37,104 @@ def has_alpha(image: Image.Image) -> bool:
     return "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
 
 
-def fit(image: ImageFile.ImageFile, box: tuple[int, int]) -> Image.Image:
+def fit(opened: OpenedImage, box: tuple[int, int]) -> Image.Image:
     """The image upright, reduced to fit `box` as displayed (never enlarged), in sRGB.
 
-    The mode of the result is YCbCr (a JPEG that needed no conversion), L, RGB or RGBA.
+    The mode of the result is YCbCr (a JPEG that needed no conversion), L, RGB or RGBA. A file that ends early
+    is shown as far as it goes, and `opened.damaged` is set.
     """
-    exif_orientation = orientation(image)
-    # Read before the draft, which changes the size and the profile of the image object.
-    profile = image.info.get("icc_profile")
-    width, height = image.size
-    if exif_orientation in _SIDEWAYS:
-        box = box[1], box[0]
+    width, height = opened.displayed_size
     scale = min(1.0, box[0] / width, box[1] / height)
     target = max(1, round(width * scale)), max(1, round(height * scale))
-    _draft(image, target, keep_ycc=not _needs_conversion(profile))
-    # An image that the decoder has reduced is smooth: Hamming, the shortest filter after box, is then within
-    # 0.0011 (SSIM) of libvips, in less than half of the time that Lanczos takes.
-    resample_filter = Image.Resampling.LANCZOS if image.size == (width, height) else Image.Resampling.HAMMING
-    pixels = _to_supported_mode(image)
-    if pixels.size != target:
-        pixels = _resize(pixels, target, resample_filter)
-    pixels = _to_srgb(pixels, profile)
-    transpose = _TRANSPOSES.get(exif_orientation)
+    if opened.orientation > 4:  # noqa: PLR2004 - sideways
+        target = target[1], target[0]
+    pixels = _decode(opened, target)
+    transpose = _TRANSPOSES.get(opened.orientation)
     return pixels if transpose is None else pixels.transpose(transpose)
 
 
-def _draft(image: ImageFile.ImageFile, target: tuple[int, int], *, keep_ycc: bool) -> None:
+def _decode(opened: OpenedImage, target: tuple[int, int]) -> Image.Image:
+    """The stored pixels at the target size, in sRGB: by libvips or Pillow; by Pillow if libvips fails."""
+    if opened.reopen is None:
+        return _decode_with_pillow(opened, target)
+    try:
+        return _decode_with_vips(opened, opened.reopen, target)
+    except vips.VipsError:
+        if not isinstance(opened.header, ImageFile.ImageFile):
+            raise
+        return _decode_with_pillow(opened, target)
+
+
+def _decode_with_vips(opened: OpenedImage, reopen: Reopen, target: tuple[int, int]) -> Image.Image:
+    reduced = _reduced(opened, reopen, target)
+    if opened.space:
+        converted = colour.to_srgb(reduced, opened.space)
+    else:
+        profile = opened.profile if _needs_conversion(opened.profile) else None
+        converted = vips.to_srgb(reduced, profile)
+    pixels = Image.frombytes(*vips.pixels(converted))
+    return pixels.convert("RGBA") if pixels.mode == "LA" else pixels
+
+
+def _reduced(opened: OpenedImage, reopen: Reopen, target: tuple[int, int]) -> pyvips.Image:
+    shrink = min(opened.size[0] / target[0], opened.size[1] / target[1]) / _WEBP_MARGIN
+    try:
+        return vips.reduce(reopen(shrink, "truncated"), target)
+    except vips.VipsError:
+        reduced = vips.reduce(reopen(shrink, "none"), target)
+    opened.damaged = True
+    return reduced
+
+
+def _decode_with_pillow(opened: OpenedImage, target: tuple[int, int]) -> Image.Image:
+    image = opened.header
+    _draft(opened, image, target)
+    try:
+        pixels = _to_supported_mode(image)
+    except OSError as error:
+        if error.errno is not None or opened.mime != "image/jpeg":
+            raise
+        opened.damaged = True
+        image = reopen_with_end(opened.stream)
+        _draft(opened, image, target)
+        pixels = _to_supported_mode(image)
+    if pixels.size != target:
+        pixels = _resize(pixels, target, _resample_filter(opened, image))
+    if opened.space:
+        return _from_space(pixels, opened.space)
+    return _to_srgb(pixels, opened.profile)
+
+
+def _resample_filter(opened: OpenedImage, image: Image.Image) -> Image.Resampling:
+    """An image that the decoder has reduced is smooth: Hamming, the shortest filter after box, is then within
+    0.0011 (SSIM) of libvips, in less than half of the time that Lanczos takes."""
+    return Image.Resampling.LANCZOS if image.size == opened.size else Image.Resampling.HAMMING
+
+
+def _from_space(pixels: Image.Image, space: colour.ColourSpace) -> Image.Image:
+    plain = pixels if pixels.mode in ("L", "RGB", "RGBA") else pixels.convert("RGB")
+    image = pyvips.Image.new_from_memory(
+        plain.tobytes(), plain.width, plain.height, len(plain.getbands()), "uchar"
+    )
+    return Image.frombytes(*vips.pixels(colour.to_srgb(image.copy(interpretation="srgb"), space)))
+
+
+def _draft(opened: OpenedImage, image: Image.Image, target: tuple[int, int]) -> None:
     """Let the JPEG decoder reduce by a power of two; a better filter does the rest."""
-    if image.format not in ("JPEG", "MPO"):
+    if opened.mime != "image/jpeg" or not isinstance(image, ImageFile.ImageFile):
         return
-    mode = "YCbCr" if keep_ycc and image.mode == "RGB" else image.mode
+    keep_ycc = image.mode == "RGB" and not _needs_conversion(opened.profile) and not _is_stored_as_rgb(image)
+    mode = "YCbCr" if keep_ycc else image.mode
     image.draft(mode, (int(target[0] * DRAFT_MARGIN), int(target[1] * DRAFT_MARGIN)))
+
+
+def _is_stored_as_rgb(image: ImageFile.ImageFile) -> bool:
+    """Whether a JPEG of three channels holds RGB: libjpeg's rules, which do not convert it to YCbCr."""
+    if "jfif" in image.info:
+        return False
+    if "adobe_transform" in image.info:
+        return bool(image.info["adobe_transform"] == _ADOBE_RGB)
+    return [layer[0] for layer in getattr(image, "layer", ())] == [*b"RGB"]
 
 
 def _to_supported_mode(image: Image.Image) -> Image.Image:
@@ -88,11 +151,12 @@ def _to_supported_mode(image: Image.Image) -> Image.Image:
 
 def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
     """16-bit or 32-bit grey scaled to 8 bits; Pillow's conversion clips at 255 instead."""
+    bits = image.info.get("bits", 16)
     deep = image.convert("I") if image.mode != "F" else image
     low, high = deep.getextrema()
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return deep.convert("L")
-    ceiling = 65535.0 if image.mode.startswith("I;16") or high > 255 else 255.0  # noqa: PLR2004
+    ceiling = 2.0**bits - 1 if image.mode.startswith("I;16") or high > 255 else 255.0  # noqa: PLR2004
     if image.mode == "F":
         ceiling = max(1.0, high)
     return deep.point(lambda value: value * (255.0 / ceiling)).convert("L")
@@ -118,18 +182,16 @@ def _needs_conversion(profile: bytes | None) -> bool:
 
 def _to_srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:
     if profile and _needs_conversion(profile):
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         alpha = pixels.getchannel("A") if pixels.mode == "RGBA" else None
         colours = pixels.convert("RGB") if pixels.mode in ("RGBA", "YCbCr") else pixels
-        try:
+        # A profile for another colour space than the pixels is ignored, as browsers do.
+        with suppress(ImageCms.PyCMSError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(colours, source, _SRGB, outputMode="RGB")
-        except ImageCms.PyCMSError:
-            # The profile is for another colour space than the pixels; browsers ignore such a profile, too.
-            converted = None
-        if converted is not None:
-            if alpha is not None:
-                converted.putalpha(alpha)
-            return converted
+            if converted is not None:
+                if alpha is not None:
+                    converted.putalpha(alpha)
+                return converted
     return pixels.convert("RGB") if pixels.mode == "CMYK" else pixels
 
 

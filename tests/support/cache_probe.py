@@ -23,7 +23,7 @@ def probe_entry(number: int) -> CacheEntry:
 
 def probe_key(number: int) -> str:
     """The cache key of a variant."""
-    return f"v2-t1-{number:064x}-512-webp"
+    return f"v3-t1-{number:064x}-512-webp"
 
 
 async def is_cached(cache: DiskCache, number: int) -> bool:
