@@ -13,7 +13,7 @@ from tagify.model import Content, FileFacts
 IN_MEMORY_BYTES = 32 << 20
 """Larger originals are not kept in memory: they are hashed, then read again during the upload."""
 
-MAX_SIDECAR_BYTES = 1 << 20
+MAX_SIDECAR_BYTES = 16 << 20
 """Bytes of a sidecar that are read; the rest is ignored."""
 
 _CHUNK_BYTES = 1 << 20

@@ -65,6 +65,10 @@ class IngestSettings(CommonSettings):
         86_400.0, ge=0, description="Garbage collection keeps younger objects, in seconds."
     )
     ingest_exclude: StringList = Field(
-        (".*", "@eaDir", "Thumbs.db", "*.tmp", "*.part", "*.crdownload", "lost+found"),
+        (
+            *(".*", "Thumbs.db", "*.tmp", "*.part", "*.crdownload", "lost+found"),
+            *("@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot"),
+            *("$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information", "*.photoslibrary"),
+        ),
         description="Names of files and folders to ignore (globs), comma-separated.",
     )

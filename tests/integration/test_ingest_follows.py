@@ -280,6 +280,15 @@ async def test_the_keywords_of_a_sidecar_become_tags_once(harness: IngestHarness
         assert (await harness.images_by_path())["a.jpg"].tags == ("sea",)
 
 
+async def test_a_sidecar_of_several_megabytes_and_a_rare_suffix_are_read(harness: IngestHarness) -> None:
+    comment = "<!--" + "history " * 500_000 + "-->"
+    (harness.root / "a.jfif").write_bytes(pictures.jpeg())
+    packet = pictures.XMP.format(items="<rdf:li>Sea</rdf:li>").replace("<rdf:RDF", f"{comment}<rdf:RDF")
+    (harness.root / "a.xmp").write_text(packet)
+    async with harness.running_ingest():
+        assert (await harness.wait_for_images("a.jfif"))["a.jfif"].tags == ("Sea",)
+
+
 async def test_a_keyword_becomes_a_tag_when_its_image_is_first_decoded_only(harness: IngestHarness) -> None:
     whole, file = pictures.with_keywords("sea", "beach"), harness.root / "a.jpg"
     async with harness.running_ingest():

@@ -87,12 +87,12 @@ def _read_blocks(image: ImageFile.ImageFile) -> _Blocks:
         xmp=_bytes(image.info.get("xmp")),
         iptc=_iptc_of(image.info.get("photoshop")),
     )
-    stream = image.fp
+    stream = getattr(image, "fp", None)
     if stream is None or image.format not in ("PNG", "TIFF", "GIF"):
         return blocks
     position = stream.tell()
     try:
-        return _blocks_of_stream(image.format, stream, blocks)  # type: ignore[arg-type]
+        return _blocks_of_stream(image.format, stream, blocks)
     finally:
         stream.seek(position)
 

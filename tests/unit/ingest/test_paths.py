@@ -2,10 +2,12 @@
 
 import os
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.paths import Exclusions, to_catalog, to_os
+from ingest.paths import Exclusions, is_image_name, to_catalog, to_os
+from tagify.settings.ingest import IngestSettings
 
 
 @given(st.binary(max_size=60))
@@ -31,3 +33,34 @@ def test_exclusions_match_any_part_of_a_path() -> None:
     assert exclusions.matches_path("b.tmp")
     assert not exclusions.matches_path("a/b.jpg")
     assert not Exclusions(()).matches_path(".a")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jfif", "a.HIF", "a.mpo", "a.apng", "a.jpe", "a.pjpeg", "a.JPG", "a.heics", "a.avifs", "a.dib"]
+)
+def test_every_suffix_of_a_readable_format_is_an_image(name: str) -> None:
+    assert is_image_name(name)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", "jpg", "a.jpg.xmp", "a.mov", ".jpg"])
+def test_other_files_are_no_images(name: str) -> None:
+    assert not is_image_name(name)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "#recycle",
+        "#snapshot",
+        "@Recycle",
+        "@eaDir",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "Holiday.photoslibrary",
+        ".Trash",
+    ],
+)
+def test_folders_of_systems_and_programs_are_excluded_by_default(folder: str) -> None:
+    exclusions = Exclusions(IngestSettings.model_fields["ingest_exclude"].default)
+    assert exclusions.matches_path(f"a/{folder}/b.jpg")
+    assert not exclusions.matches_path("recycle/photoslibrary/#1.jpg")
