@@ -41,7 +41,7 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
-from tagify.web import METRICS, JsonBody, new_app
+from tagify.web import METRICS, JsonBody, allowed_hosts, new_app
 
 MAX_BODY_BYTES = 2 << 20
 """Maximum request body, in bytes: enough for 10,000 ids and their tags."""
@@ -58,6 +58,8 @@ def build(settings: ApiSettings) -> web.Application:
         metrics,
         {"mongo": check_catalog},
         cors_origins=settings.cors_origins,
+        allowed_hosts=allowed_hosts(settings, settings.api_host),
+        trusted_proxies=settings.trusted_proxies,
         max_body=MAX_BODY_BYTES,
         service_middlewares=_limit_middlewares(settings, metrics),
     )

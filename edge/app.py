@@ -22,6 +22,7 @@ from edge.app_keys import (
 from edge.cache import DiskCache
 from edge.handlers import originals, thumbs, variants
 from edge.handlers.fast_path import build_fast_path
+from edge.http.headers import RESOURCE_POLICY, resource_policy
 from edge.metadata_cache import MetadataCache
 from edge.originals.presigned_redirect import PresignedRedirect
 from edge.originals.upstream import MAX_TRANSFERS, Upstream, upstream_session
@@ -39,7 +40,7 @@ from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
-from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, new_app
+from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, allowed_hosts, new_app
 
 STORE_THREADS = 2
 """Threads of the S3 client, which only checks readiness here: Upstream reads the objects."""
@@ -55,7 +56,14 @@ def build(settings: EdgeSettings) -> web.Application:
     async def ping_store() -> None:
         await app[OBJECT_STORE].ping()
 
-    app = new_app(metrics, {"mongo": ping_catalog, "s3": ping_store}, cors_origins=settings.cors_origins)
+    app = new_app(
+        metrics,
+        {"mongo": ping_catalog, "s3": ping_store},
+        cors_origins=settings.cors_origins,
+        allowed_hosts=allowed_hosts(settings, settings.edge_host),
+        trusted_proxies=settings.trusted_proxies,
+    )
+    app.on_response_prepare.append(_add_resource_policy)
     app[SETTINGS] = settings
     app[PRESIGNED_REDIRECT] = PresignedRedirect(settings)
     app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent to clients.")
@@ -70,6 +78,11 @@ def build(settings: EdgeSettings) -> web.Application:
     for module in (originals, variants, thumbs):
         app.add_routes(module.routes)
     return app
+
+
+async def _add_resource_policy(request: web.Request, response: web.StreamResponse) -> None:
+    settings = request.app[SETTINGS]
+    response.headers[RESOURCE_POLICY] = resource_policy(settings.cors_origins, settings.media_base_url)
 
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
@@ -156,7 +169,12 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
         capacity=capacity,
     )
     app[FAST_PATH] = build_fast_path(
-        app[VARIANT_SERVICE], app[REQUEST_SECONDS], app[BYTES_OUT], cors=bool(settings.cors_origins)
+        app[VARIANT_SERVICE],
+        app[REQUEST_SECONDS],
+        app[BYTES_OUT],
+        cors=bool(settings.cors_origins),
+        policy=resource_policy(settings.cors_origins, settings.media_base_url),
+        allowed_hosts=allowed_hosts(settings, settings.edge_host),
     )
     yield
     await app[VARIANT_SERVICE].close()

@@ -49,6 +49,12 @@ class BadRequest(Problem):
     status, slug, title = 400, "bad-request", "Bad request"
 
 
+class CrossSiteRequest(Problem):
+    """A page of another site sent a request that changes something (CSRF)."""
+
+    status, slug, title = 403, "cross-site-request", "Request of another site"
+
+
 class NotFound(Problem):
     """The image, library, content or route does not exist."""
 
@@ -77,6 +83,18 @@ class UrlTooLong(Problem):
     """The URL exceeds the length limit."""
 
     status, slug, title = 414, "url-too-long", "URL too long"
+
+
+class UnsupportedMediaType(Problem):
+    """The request body is not declared as JSON."""
+
+    status, slug, title = 415, "unsupported-media-type", "Unsupported media type"
+
+
+class UnknownHost(Problem):
+    """The request's Host header names another site (DNS rebinding)."""
+
+    status, slug, title = 421, "unknown-host", "Unknown host"
 
 
 class TooManyRequests(Problem):

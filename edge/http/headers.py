@@ -1,12 +1,15 @@
 """Headers of media responses: caching, and protection against active content."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aiohttp import hdrs
+
+from tagify.web import parse_address
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 """For URLs that contain the content's hash: one year, in effect without limit."""
@@ -16,10 +19,23 @@ REVALIDATE = "no-cache"
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "cross-origin",
     # An original may be any file of a library: no script in it may run.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
 }
+
+RESOURCE_POLICY = "Cross-Origin-Resource-Policy"
+"""Header on every response of the edge: which pages may embed it."""
+
+
+def resource_policy(cors_origins: Sequence[str], media_base_url: str) -> str:
+    """Pages of other sites may not embed media, unless CORS lets them or media have a host of their own.
+
+    `same-site`, not `same-origin`: without NGINX page and media have the same host and different ports.
+    """
+    host = urlsplit(media_base_url).hostname or ""
+    is_named = bool(host) and host != "localhost" and parse_address(host) is None
+    return "cross-origin" if cors_origins or is_named else "same-site"
+
 
 OCTET_STREAM = "application/octet-stream"
 

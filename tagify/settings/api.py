@@ -1,11 +1,9 @@
 """The settings of the API."""
 
-from ipaddress import IPv4Network, IPv6Network
-
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.types import BaseUrl, Hosts, Networks, Port, SocketPath, Widths
+from tagify.settings.types import Hosts, Port, SocketPath, Widths
 
 
 class ApiSettings(CommonSettings):
@@ -31,13 +29,6 @@ class ApiSettings(CommonSettings):
     )
     api_costly: int = Field(
         4, ge=1, le=100, description="Concurrent expensive requests: bulk changes and lists by offset."
-    )
-    trusted_proxies: Networks = Field(
-        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
-        description="Networks of proxies whose X-Forwarded-For is trusted, comma-separated.",
-    )
-    media_base_url: BaseUrl = Field(
-        "", description="Origin of the media URLs: the edge or a CDN. Empty if NGINX serves one origin."
     )
     media_widths: Widths = Field(
         (160, 320, 512, 768, 1024, 1600, 2048, 3072), description="Widths of the variants, in pixels."

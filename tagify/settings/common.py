@@ -1,5 +1,6 @@
 """Settings that all services share."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tagify.settings.types import Origins, Roots
+from tagify.settings.types import BaseUrl, HostNames, Networks, NginxValue, Origins, Roots
 
 PREFIX = "TAGIFY_"
 
@@ -74,6 +75,20 @@ class CommonSettings(BaseSettings):
     )
     cors_origins: Origins = Field(
         (), description="Other origins that may call the API (CORS), comma-separated."
+    )
+    hosts: HostNames = Field(
+        (),
+        description="Further names of the site, comma-separated; requests under other names are refused. "
+        "`*.example.org`: its subdomains; `*`: any name.",
+    )
+    nginx_server_name: NginxValue = Field("_", min_length=1, description="Server name of the site; `_`: any.")
+    trusted_proxies: Networks = Field(
+        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+        description="Networks of proxies whose X-Forwarded-For, -Host and -Proto are trusted, "
+        "comma-separated.",
+    )
+    media_base_url: BaseUrl = Field(
+        "", description="Origin of the media URLs: the edge or a CDN. Empty if NGINX serves one origin."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum log level.")
     log_format: Literal["json", "text"] = Field(

@@ -23,15 +23,14 @@ class NginxSettings(EdgeCacheSettings):
         description="Ports, or addresses and ports, of NGINX for HTTPS, comma-separated; "
         "`443,[::]:443`: IPv4 and IPv6.",
     )
-    nginx_server_name: NginxValue = Field("_", min_length=1, description="Server name of the site; `_`: any.")
     nginx_tls_certificate: NginxPath = Field(
         "", description="File of the TLS certificate with its chain. If set, HTTP is redirected to HTTPS."
     )
     nginx_tls_key: NginxPath = Field("", description="File of the certificate's private key.")
     nginx_trusted_proxies: NginxValues = Field(
         (),
-        description="Addresses or networks of proxies before NGINX whose X-Forwarded-For is trusted, "
-        "comma-separated.",
+        description="Addresses or networks of proxies before NGINX whose X-Forwarded-For, -Host and "
+        "-Proto are trusted, comma-separated.",
     )
     nginx_api: NginxValues = Field(
         ("unix:/run/tagify/api-1.sock", "unix:/run/tagify/api-2.sock"),

@@ -45,6 +45,18 @@ def _check_socket_path(value: str) -> str:
     return value
 
 
+_HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
+
+
+def _check_host_name(value: str) -> str:
+    name = value.lower().strip("[]")
+    if not _HOST_NAME.fullmatch(name):
+        raise ValueError(
+            f"{value!r} is not a host name; write it without scheme and port: photos.example.org"
+        )
+    return name
+
+
 _NGINX_VALUE = re.compile(r"[\w.:/@*\[\]-]*( [\w.*-]+)*")
 
 
@@ -76,6 +88,9 @@ Hosts = Annotated[
 StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split_commas)
+]
+HostNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_host_name)], ...], NoDecode, BeforeValidator(_split_commas)
 ]
 Roots = Annotated[
     tuple[Annotated[Path, AfterValidator(_check_absolute)], ...], NoDecode, BeforeValidator(_split_commas)

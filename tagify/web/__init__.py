@@ -1,7 +1,8 @@
 """HTTP code shared by all services: JSON, problems, request ids, CORS, health and metrics endpoints."""
 
+from tagify.web.allowed_hosts import AllowedHosts, allowed_hosts
 from tagify.web.app import FAST_PATH, METRICS, REQUEST_SECONDS, FastPathHandler, new_app
-from tagify.web.client_address import Network, client_address
+from tagify.web.client_address import Network, client_address, parse_address
 from tagify.web.etags import etag_matches
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.instrumentation import UNTIMED
@@ -19,16 +20,19 @@ __all__ = [
     "REQUEST_ID",
     "REQUEST_SECONDS",
     "UNTIMED",
+    "AllowedHosts",
     "Check",
     "FastPathHandler",
     "JsonBody",
     "Network",
     "RawResponse",
     "Readiness",
+    "allowed_hosts",
     "client_address",
     "etag_matches",
     "json_response",
     "new_app",
+    "parse_address",
     "problem_response",
     "query_int",
     "read_json",

@@ -7,7 +7,10 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from tagify.metrics import Histogram, Metrics
+from tagify.web.allowed_hosts import AllowedHosts, check_host
+from tagify.web.client_address import Network
 from tagify.web.cors import Cors
+from tagify.web.csrf import reject_cross_site
 from tagify.web.health import Check, add_health_routes
 from tagify.web.instrumentation import add_request_id, instrument_requests
 from tagify.web.problems import problem_middleware
@@ -30,18 +33,23 @@ def new_app(
     checks: Mapping[str, Check],
     *,
     cors_origins: Sequence[str] = (),
+    allowed_hosts: AllowedHosts | None = None,
+    trusted_proxies: Sequence[Network] = (),
     max_body: int = 1 << 20,
     service_middlewares: Sequence[Middleware] = (),
 ) -> web.Application:
     """An application with request ids, metrics, problems, size limits, CORS and health endpoints.
 
-    `max_body` is in bytes. `service_middlewares` run innermost; their errors become problems too.
+    `allowed_hosts`: None for a service without pages and data. `max_body` is in bytes.
+    `service_middlewares` run innermost; their errors become problems too.
     """
     seconds = metrics.histogram("http_request_seconds", "Time to answer, by route and status class.")
     in_flight = metrics.gauge("http_requests_in_flight", "Requests being processed.")
     middlewares: list[Middleware] = [
         instrument_requests(seconds, in_flight),
         problem_middleware,
+        *([check_host(allowed_hosts, trusted_proxies)] if allowed_hosts else []),
+        reject_cross_site(cors_origins, trusted_proxies),
         limit_request_size(max_body),
         *service_middlewares,
     ]

@@ -17,12 +17,12 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
     address that is not a trusted proxy. A connection without an address is a Unix socket and is
     trusted: file permissions control who may connect to it.
     """
-    address = _parse_address(peer) if peer else None
+    address = parse_address(peer) if peer else None
     if address is not None and not _in_networks(address, trusted):
         return _client_key(address)
     hops = [hop.strip() for line in forwarded for hop in line.split(",") if hop.strip()]
     for hop in reversed(hops):
-        hop_address = _parse_address(hop)
+        hop_address = parse_address(hop)
         if hop_address is None:
             return _client_key(address) if address else None
         address = hop_address
@@ -31,7 +31,14 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
     return None
 
 
-def _parse_address(text: str) -> Address | None:
+def is_trusted_proxy(peer: str | None, trusted: Sequence[Network]) -> bool:
+    """Whether the connection comes from a trusted proxy: one of these networks, or a Unix socket."""
+    address = parse_address(peer) if peer else None
+    return not peer or (address is not None and _in_networks(address, trusted))
+
+
+def parse_address(text: str) -> Address | None:
+    """The address that a text is, in brackets or not; None for any other text."""
     try:
         address = ip_address(text.strip("[]").partition("%")[0])
     except ValueError:

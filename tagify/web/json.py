@@ -4,13 +4,16 @@ import asyncio
 import re
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import LooseHeaders
 
-from tagify.errors import BadRequest, RequestTimeout
+from tagify.errors import BadRequest, RequestTimeout, UnsupportedMediaType
 
 BODY_TIMEOUT_S = 30.0
 """Timeout for reading a request body, in seconds."""
+
+
+_JSON_TYPE = re.compile(r"application/([\w.-]+\+)?json[ \t]*(;.*)?", re.ASCII | re.IGNORECASE)
 
 
 def json_response(
@@ -25,16 +28,23 @@ def json_response(
 
 
 async def read_json(request: web.Request) -> object:
-    """The parsed JSON body. Raises BadRequest for invalid JSON, RequestTimeout, TooLarge."""
+    """The parsed JSON body.
+
+    Raises UnsupportedMediaType, BadRequest for invalid JSON, RequestTimeout, TooLarge. The media type is
+    required: a form of another site can send JSON, but only as text or as form data.
+    """
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             body = await request.read()
     except TimeoutError as error:
         raise RequestTimeout(f"the request body did not arrive within {BODY_TIMEOUT_S:g} s") from error
     try:
-        return orjson.loads(body)
+        data: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the request body is not valid JSON: {error}") from error
+    if not _JSON_TYPE.fullmatch(request.headers.get(hdrs.CONTENT_TYPE, "")):
+        raise UnsupportedMediaType("send the request body with the header `Content-Type: application/json`")
+    return data
 
 
 def query_int(request: web.Request, name: str, default: int, low: int, high: int) -> int:

@@ -48,7 +48,7 @@ async def test_internal_pages_are_not_public(tmp_path: Path) -> None:
 async def _raw(site: NginxSite, path: str) -> bytes:
     """The status line for a path that the client must not normalize."""
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     response = await reader.read()
     writer.close()
     await writer.wait_closed()

@@ -1,9 +1,11 @@
 """The optional and repeated directives of the configuration, built from the settings."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from tagify.deploy.nginx.cache_purge import purge_locations
 from tagify.settings import NginxSettings
+from tagify.web.allowed_hosts import ANY, own_host_names, site_names
 
 FAIL_TIMEOUT_S = 2
 """How long NGINX skips a server that failed, in seconds."""
@@ -28,6 +30,25 @@ def listen_directive(settings: NginxSettings) -> str:
 
 def _http_listen(settings: NginxSettings) -> str:
     return "\n    ".join(f"listen {address};" for address in settings.nginx_listen)
+
+
+def host_name_patterns(settings: NginxSettings) -> str:
+    """Return the lines of the map of allowed hosts: the names of this machine and of the settings."""
+    names = dict.fromkeys((*own_host_names(), *site_names(settings)))
+    # Without a Host header (HTTP/1.0) $host is the server name.
+    lines = ['"~^_ " "";', *(f'"~^{_host_pattern(name.lower())}\\.? " "";' for name in names if name != ANY)]
+    return "\n    ".join(['"~." "";'] if ANY in names else lines)
+
+
+def _host_pattern(name: str) -> str:
+    if name.startswith("*."):
+        return r"[^ ]+\." + re.escape(name[2:])
+    return rf"\[{re.escape(name)}\]" if ":" in name else re.escape(name)
+
+
+def proxy_networks(settings: NginxSettings) -> str:
+    """Return the lines of `geo` for the trusted proxies."""
+    return "\n    ".join(f"{proxy} 1;" for proxy in settings.nginx_trusted_proxies if proxy != "unix:")
 
 
 def tls_directives(settings: NginxSettings) -> str:

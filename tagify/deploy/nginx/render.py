@@ -7,9 +7,11 @@ from pathlib import Path
 
 from tagify.deploy.nginx.cache_purge import SLICE_BYTES, load_module_directive
 from tagify.deploy.nginx.directives import (
+    host_name_patterns,
     https_redirect_server,
     internal_server,
     listen_directive,
+    proxy_networks,
     real_ip_directives,
     tls_directives,
     upstream_servers,
@@ -69,6 +71,8 @@ def _values(folder: Path, settings: NginxSettings) -> dict[str, str]:
         "listen": listen_directive(settings),
         "server_name": settings.nginx_server_name,
         "redirect": https_redirect_server(settings),
+        "host_names": host_name_patterns(settings),
+        "proxies": proxy_networks(settings),
         "tls": tls_directives(settings),
         "real_ip": real_ip_directives(settings),
         "internal": internal_server(settings),
