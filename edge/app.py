@@ -156,6 +156,7 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
         widths=settings.media_widths,
         max_pixels=settings.max_pixels,
         decode_bytes=settings.edge_decode_mb << 20,
+        workers=settings.edge_workers,
         avif_workers=settings.edge_avif_workers,
     )
     capacity = settings.edge_workers + settings.edge_queue_size

@@ -12,6 +12,7 @@ from edge.http.headers import IMMUTABLE, media_headers
 from edge.variants.key import VariantKey
 from tagify.errors import NotFound, Unprocessable
 from tagify.model import VARIANT_MIMES
+from tagify.web import client_address
 from tagify.web.x_accel import SENDFILE_TYPE, X_ACCEL_REDIRECT
 
 routes = web.RouteTableDef()
@@ -35,10 +36,18 @@ async def variant(request: web.Request) -> web.StreamResponse:
 
 async def variant_response(request: web.Request, key: VariantKey) -> web.Response:
     """The response with the variant; counts its bytes. Raises as VariantService.get."""
-    cached = await request.app[VARIANT_SERVICE].get(key, x_accel=_accepts_x_accel(request))
+    cached = await request.app[VARIANT_SERVICE].get(
+        key, client=_client(request), x_accel=_accepts_x_accel(request)
+    )
     if request.method == hdrs.METH_GET:
         request.app[BYTES_OUT].add(cached.size)
     return cached.to_response()
+
+
+def _client(request: web.Request) -> str:
+    """The client for the fair queue; empty for requests of a proxy itself."""
+    forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
+    return client_address(request.remote, forwarded, request.app[SETTINGS].trusted_proxies) or ""
 
 
 def _accepts_x_accel(request: web.Request) -> bool:

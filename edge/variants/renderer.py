@@ -1,6 +1,5 @@
 """Renders variants in the sandbox, from thumb or original, within limits of memory and concurrency."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from edge.metadata_cache import MetadataCache
 from edge.originals.upstream import Upstream
 from edge.variants.key import THUMB, VariantKey
 from tagify.concurrency.byte_budget import ByteBudget
+from tagify.concurrency.fair_semaphore import FairSemaphore
 from tagify.errors import NotFound, Undecodable, Unprocessable
 from tagify.metrics import Metrics
 from tagify.model import Content
@@ -30,7 +30,7 @@ class VariantAlias:
 
 
 class VariantRenderer:
-    """Renders variants in the sandbox's processes.
+    """Renders variants in the sandbox's `workers` processes, which clients get in rotation.
 
     Decoding waits for a budget of memory, fetching for a budget of original bytes. At most
     `avif_workers` encode AVIF at a time: it takes five times as long as other formats.
@@ -46,6 +46,7 @@ class VariantRenderer:
         widths: Sequence[int],
         max_pixels: int,
         decode_bytes: int,
+        workers: int,
         avif_workers: int,
     ) -> None:
         self._sandbox = sandbox
@@ -55,7 +56,10 @@ class VariantRenderer:
         self._max_pixels = max_pixels
         self._decode_budget = ByteBudget(decode_bytes)
         self._original_budget = ByteBudget(MAX_ORIGINAL_BYTES)
-        self._avif_semaphore = asyncio.Semaphore(avif_workers)
+        self._avif_semaphore = FairSemaphore(avif_workers)
+        self._sandbox_permits = FairSemaphore(workers)
+        # Twice as many: the next original is fetched while one is decoded.
+        self._original_permits = FairSemaphore(2 * workers)
         self._seconds = metrics.histogram("edge_encode_seconds", "Time to render a variant, by format.")
         self._decoding = metrics.gauge(
             "edge_decode_bytes", "Memory reserved for decoding originals, in bytes."
@@ -67,17 +71,22 @@ class VariantRenderer:
             labelled=True,
         )
 
-    async def render(self, variant: VariantKey) -> CacheEntry | VariantAlias:
-        """Render a variant. Raises NotFound, Unprocessable, Unavailable, Busy."""
+    async def render(self, variant: VariantKey, client: str) -> CacheEntry | VariantAlias:
+        """Render a variant for the client with this address.
+
+        Raises NotFound, Unprocessable, Unavailable, Busy.
+        """
         try:
             async with AsyncExitStack() as acquired:
                 if variant.mime == AVIF:
-                    await acquired.enter_async_context(self._avif_semaphore)
-                return await self._render_from_thumb(variant) or await self._render_from_original(variant)
+                    await acquired.enter_async_context(self._avif_semaphore.permit(client))
+                if (entry := await self._render_from_thumb(variant, client)) is not None:
+                    return entry
+                return await self._render_from_original(variant, client)
         except Undecodable as error:
             raise Unprocessable(f"cannot render a variant: {error}") from error
 
-    async def _render_from_thumb(self, variant: VariantKey) -> CacheEntry | None:
+    async def _render_from_thumb(self, variant: VariantKey, client: str) -> CacheEntry | None:
         """Render from the stored thumb, undecoded in its own format; None if missing or too small."""
         thumb = await self._fetch_thumb(variant.content) if variant.may_use_thumb else None
         if thumb is None:
@@ -87,10 +96,10 @@ class VariantRenderer:
             return CacheEntry(thumb.mime, thumb.data)
         with SharedBuffer() as buffer:
             buffer.append(thumb.data)
-            result = await self._sandbox.run(self._decode_job("variant_unless_narrower", variant), buffer)
+            result = await self._run("variant_unless_narrower", variant, buffer, client)
         return self._to_entry(variant, result, "thumb") if result.data else None
 
-    async def _render_from_original(self, variant: VariantKey) -> CacheEntry | VariantAlias:
+    async def _render_from_original(self, variant: VariantKey, client: str) -> CacheEntry | VariantAlias:
         original = await self._metadata.get_original(variant.content)
         sufficient_width = next(
             (width for width in self._widths if width >= original.width > 0), variant.width
@@ -99,13 +108,16 @@ class VariantRenderer:
             return VariantAlias(sufficient_width)
         if original.length > MAX_ORIGINAL_BYTES:
             raise Undecodable(f"the original is larger than {MAX_ORIGINAL_BYTES >> 20} MB")
-        async with self._original_budget.reserve(original.length):
+        async with (
+            self._original_permits.permit(client),
+            self._original_budget.reserve(original.length),
+        ):
             with SharedBuffer() as buffer:
                 await self._fetch_original(variant.content, original.length, buffer)
-                cost = await self._sandbox.run(self._decode_job("measure", variant), buffer)
+                cost = await self._run("measure", variant, buffer, client)
                 async with self._decode_budget.reserve(cost.value):
                     with self._decoding.raised(cost.value):
-                        result = await self._sandbox.run(self._decode_job("variant", variant), buffer)
+                        result = await self._run("variant", variant, buffer, client)
         return self._to_entry(variant, result, "original")
 
     async def _fetch_original(self, content: Content, length: int, buffer: SharedBuffer) -> None:
@@ -118,6 +130,12 @@ class VariantRenderer:
             return await self._upstream.fetch_thumb(content)
         except NotFound:
             return None
+
+    async def _run(
+        self, operation: str, variant: VariantKey, buffer: SharedBuffer, client: str
+    ) -> DecodeResult:
+        async with self._sandbox_permits.permit(client):
+            return await self._sandbox.run(self._decode_job(operation, variant), buffer)
 
     def _decode_job(self, operation: str, variant: VariantKey) -> DecodeJob:
         return DecodeJob(operation, self._max_pixels, variant.width, variant.mime)

@@ -1,6 +1,7 @@
 """Variants: other widths and formats of an image, from memory cache, disk cache or renderer."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from edge.cache import CacheEntry, DiskCache
@@ -12,7 +13,8 @@ from edge.variants.renderer import VariantAlias, VariantRenderer
 from tagify.concurrency.singleflight import SingleFlight
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Busy, Problem, Unavailable
-from tagify.metrics import Counter, Metrics
+from tagify.metrics import Counter as CounterMetric
+from tagify.metrics import Metrics
 
 ALIAS_MIME = "text/plain"
 """Media type of a disk cache entry whose body is a width: that of the variant with the same bytes."""
@@ -21,11 +23,17 @@ WRITE_BEHIND_S = 5.0
 """Longest wait at shutdown for pending writes to the disk cache, in seconds."""
 
 
+MAX_CLIENTS = 16
+"""Clients that may fill their capacity at a time. What waits is a task and no pixels: about 10 kB each."""
+
+
 class VariantService:
     """Looks variants up in the caches, fastest first, and renders those that are in none.
 
-    At most `capacity` variants are rendered or wait for it; a further one is refused at once (load
-    shedding). Cached variants are served whatever the load.
+    For each client at most `capacity` variants are rendered or wait for it, for all together MAX_CLIENTS
+    times as many; a further one is refused at once (load shedding). The renderer serves clients in rotation,
+    so that one client's misses do not use up another one's capacity. Cached variants are served whatever
+    the load.
     """
 
     def __init__(
@@ -33,7 +41,7 @@ class VariantService:
         memory_cache: MemoryCache,
         disk_cache: DiskCache,
         renderer: VariantRenderer,
-        responses: Counter,
+        responses: CounterMetric,
         metrics: Metrics,
         *,
         widths: Collection[int],
@@ -50,6 +58,10 @@ class VariantService:
         self._flights: SingleFlight[CachedResponse] = SingleFlight()
         self._pending_writes: set[asyncio.Task[None]] = set()
         self._capacity = capacity
+        self._owners: dict[str, str] = {}
+        """The client that started the flight, by cache key."""
+        self._flight_counts: Counter[str] = Counter()
+        """Number of flights, by client."""
         self._rendering_gauge = metrics.gauge(
             "edge_variants_making", "Variants being rendered or queued for it."
         )
@@ -67,10 +79,10 @@ class VariantService:
         self._from_disk(1)
         return self._store_in_memory(variant, entry)
 
-    async def get(self, variant: VariantKey, *, x_accel: bool = False) -> CachedResponse:
+    async def get(self, variant: VariantKey, *, client: str = "", x_accel: bool = False) -> CachedResponse:
         """The response with a variant. Raises NotFound, Unprocessable, Unavailable, Busy.
 
-        `x_accel`: NGINX may send the body from its file.
+        `client`: the client's address, for the fair queue. `x_accel`: NGINX may send the body from its file.
         """
         cached = self._memory_cache.get(variant.path)
         if cached is not None:
@@ -84,7 +96,7 @@ class VariantService:
         if stored is not None:
             self._from_disk(1)
             return stored
-        return await self._render_once(variant)
+        return await self._render_once(variant, client)
 
     async def invalidate(self, variants: Sequence[VariantKey]) -> None:
         """Remove variants from the caches. Raises Busy, and Unavailable where the disk cannot be written."""
@@ -107,22 +119,42 @@ class VariantService:
             entry = await self._disk_cache.get(variant.with_width(int(alias.body)).cache_key)
         return self._store_in_memory(variant, entry) if entry else None
 
-    async def _render_once(self, variant: VariantKey) -> CachedResponse:
+    async def _render_once(self, variant: VariantKey, client: str) -> CachedResponse:
         """Render in a single flight, unless the negative cache or the capacity forbids it."""
         if self._flights.is_running(variant.cache_key):
             self._responses.add(layer="joined")
         else:
             self._negative_cache.raise_cached((variant.content, variant.may_use_thumb))
-            if len(self._flights) >= self._capacity:
-                self._responses.add(layer="refused")
-                raise Busy(f"{self._capacity} variants are being rendered already")
+            self._admit(variant.cache_key, client)
             self._responses.add(layer="made")
-        return await self._flights.run(variant.cache_key, lambda: self._render(variant))
+        try:
+            return await self._flights.run(variant.cache_key, lambda: self._render(variant, client))
+        finally:
+            if not self._flights.is_running(variant.cache_key):
+                self._discharge(variant.cache_key)
 
-    async def _render(self, variant: VariantKey) -> CachedResponse:
+    def _admit(self, key: str, client: str) -> None:
+        """Count a flight for its client. Raises Busy at the capacity."""
+        self._discharge(key)
+        full = len(self._flights) >= self._capacity * MAX_CLIENTS
+        if full or self._flight_counts.get(client, 0) >= self._capacity:
+            self._responses.add(layer="refused")
+            raise Busy(f"{self._capacity} variants are being rendered already")
+        self._owners[key] = client
+        self._flight_counts[client] += 1
+
+    def _discharge(self, key: str) -> None:
+        """Uncount the flight of this key, if it is counted."""
+        client = self._owners.pop(key, None)
+        if client is not None:
+            self._flight_counts[client] -= 1
+            if not self._flight_counts[client]:
+                del self._flight_counts[client]
+
+    async def _render(self, variant: VariantKey, client: str) -> CachedResponse:
         with self._rendering_gauge.raised():
             try:
-                rendered = await self._renderer.render(variant)
+                rendered = await self._renderer.render(variant, client)
             except Problem as problem:
                 self._negative_cache.record((variant.content, variant.may_use_thumb), problem)
                 raise
@@ -131,7 +163,9 @@ class VariantService:
             narrower = variant.with_width(rendered.width)
             response = await self._read_disk_cache(narrower)
             # Not counted against the capacity: this request is counted already.
-            response = response or await self._flights.run(narrower.cache_key, lambda: self._render(narrower))
+            response = response or await self._flights.run(
+                narrower.cache_key, lambda: self._render(narrower, client)
+            )
             return self._store_in_memory(variant, CacheEntry(variant.mime, response.body))
         self._write_behind(variant.cache_key, rendered)
         return self._store_in_memory(variant, rendered)

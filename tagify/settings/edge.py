@@ -32,7 +32,10 @@ class EdgeSettings(EdgeCacheSettings):
         1, ge=1, le=64, description="Maximum number of concurrent AVIF encodings, the slowest ones."
     )
     edge_queue_size: int = Field(
-        64, ge=1, le=10_000, description="Maximum number of variants waiting for a process; beyond: 503."
+        64,
+        ge=1,
+        le=10_000,
+        description="Maximum number of variants of a client waiting for a process; beyond: 503.",
     )
     edge_decode_mb: int = Field(
         1024,
