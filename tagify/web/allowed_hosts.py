@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from tagify.errors import UnknownHost
-from tagify.settings import CommonSettings
 from tagify.web.client_address import Address, Network, is_trusted_proxy, parse_address
 
 ANY = "*"
@@ -32,6 +32,19 @@ ADDRESS_TTL_S = 30
 """How long a decision is cached, in seconds: addresses of a host change."""
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:@/\[\]]+?)\.?(?::\d{0,5})?", re.IGNORECASE)
+
+
+class SiteSettings(Protocol):
+    """The settings that name the site."""
+
+    @property
+    def hosts(self) -> Sequence[str]: ...
+
+    @property
+    def nginx_server_name(self) -> str: ...
+
+    @property
+    def media_base_url(self) -> str: ...
 
 
 def own_host_names() -> tuple[str, ...]:
@@ -96,13 +109,13 @@ def _is_own_address(address: Address) -> bool:
     return True
 
 
-def site_names(settings: CommonSettings) -> list[str]:
+def site_names(settings: SiteSettings) -> list[str]:
     """The configured names of the site: TAGIFY_HOSTS, NGINX's server names, the host of the media URLs."""
     media_host = urlsplit(settings.media_base_url).hostname
     return [*settings.hosts, *server_names(settings.nginx_server_name), *([media_host] if media_host else [])]
 
 
-def allowed_hosts(settings: CommonSettings, listen_hosts: Sequence[str]) -> AllowedHosts:
+def allowed_hosts(settings: SiteSettings, listen_hosts: Sequence[str]) -> AllowedHosts:
     """The allowed hosts of a service. `listen_hosts`: the names and addresses it listens on."""
     return AllowedHosts([*site_names(settings), *listen_hosts])
 
