@@ -13,6 +13,7 @@ from tagify.model import (
     ImageState,
     ImageTile,
     Library,
+    PendingApproval,
     RemovalProgress,
     RenameJob,
     TagUsage,
@@ -116,6 +117,7 @@ class Serializer:
             "scan_error": library.scan_error,
             "removal_waiting": library.pending_deletions,
             "removal_since": _time(library.pending_since),
+            "pending_approval": _pending_approval(library.pending_approval),
             "removal": _removal(library.removal),
         }
 
@@ -167,6 +169,10 @@ class Serializer:
         """The widths below the image's width, and the next larger one, which gives the full size."""
         narrower = [width for width in self._widths if width < image_width]
         return [*narrower, *self._widths[len(narrower) : len(narrower) + 1]]
+
+
+def _pending_approval(pending: PendingApproval | None) -> Json | None:
+    return {"_id": pending.id, "images": pending.images} if pending else None
 
 
 def _removal(removal: RemovalProgress | None) -> Json | None:

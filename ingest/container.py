@@ -183,7 +183,15 @@ def build_library_worker(services: ProcessServices, record: LibraryRecord) -> Li
 
 def _root_guard(services: ProcessServices, record: LibraryRecord) -> RootGuard:
     wait_s = services.settings.ingest_removal_wait_s
-    return RootGuard(record, DeletionGuard(record, wait_s=wait_s, clock=time.monotonic), services.threads)
+    deletions = DeletionGuard(
+        record,
+        still_missing=lambda images: retry_while_unavailable(
+            "catalog", partial(services.catalog.images.still_missing, images)
+        ),
+        wait_s=wait_s,
+        clock=time.monotonic,
+    )
+    return RootGuard(record, deletions, services.threads)
 
 
 def _change_applier(services: ProcessServices, record: LibraryRecord, debouncer: Debouncer) -> ChangeApplier:

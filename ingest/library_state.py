@@ -13,7 +13,7 @@ from functools import partial
 from ingest.lease import HeldLeases
 from tagify.catalog import Catalog, LibraryStatusWriter
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.model import Library, LibraryId, LibraryState, RootIdentity
+from tagify.model import Library, LibraryId, LibraryState, PendingApproval, RootIdentity
 
 
 class ScanRequests:
@@ -74,10 +74,10 @@ class LibraryRecord:
             self._answered_rescan = library.rescan_requested
             self.scan_requests.request()
 
-    async def save_state(self, state: LibraryState, reason: str) -> None:
-        """Write the state of the root, with the reason of a suspension."""
-        await retry_while_unavailable("catalog", lambda: self.status.set_state(state, reason))
-        self._library = replace(self._library, state=state, scan_error=reason)
+    async def save_state(self, state: LibraryState, reason: str, pending: PendingApproval | None) -> None:
+        """Write the state of the root, with the reason of a suspension and what can be approved."""
+        await retry_while_unavailable("catalog", lambda: self.status.set_state(state, reason, pending))
+        self._library = replace(self._library, state=state, scan_error=reason, pending_approval=pending)
 
     async def save_identity(self, identity: RootIdentity) -> None:
         """Write the identity that the root is compared with from now on."""

@@ -67,6 +67,18 @@ class Conflict(Problem):
     status, slug, title = 409, "conflict", "Conflict"
 
 
+class NothingToApprove(Conflict):
+    """The library has no deletion and no root folder that waits for approval."""
+
+    slug, title = "nothing-to-approve", "Nothing to approve"
+
+
+class ApprovalOutdated(Conflict):
+    """Something else is pending than the approval names."""
+
+    slug, title = "approval-outdated", "The approval names an outdated state"
+
+
 class RequestTimeout(Problem):
     """The request body did not arrive in time."""
 

@@ -1,5 +1,6 @@
 """Domain types shared by all services: images, files, libraries, leases, tags and jobs."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -184,6 +185,45 @@ class RootIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class RootProbe:
+    """The state of a root as seen at one time. `is_empty`: there is nothing in it but the marker."""
+
+    identity: RootIdentity
+    is_empty: bool
+
+    def same_folder_as(self, other: "RootProbe") -> bool:
+        """Whether both are one folder, with or without files in both. A marker may have been added."""
+        return (self.identity.file_system, self.identity.inode, self.is_empty) == (
+            other.identity.file_system,
+            other.identity.inode,
+            other.is_empty,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PendingApproval:
+    """What an approval would allow: to delete up to `images` images while `root` is the root folder."""
+
+    root: RootProbe
+    images: int
+
+    @property
+    def id(self) -> str:
+        """Identifies this state of the library: another root or number has another id."""
+        identity = self.root.identity
+        facts = (identity.file_system, identity.inode, identity.marked, self.root.is_empty, self.images)
+        return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A given approval, with an id of its own. It holds for what was pending when it was given."""
+
+    id: str
+    granted: PendingApproval
+
+
+@dataclass(frozen=True, slots=True)
 class RemovalProgress:
     """Progress of a library's removal: images first (`done` of `total`), then stored objects.
 
@@ -202,7 +242,8 @@ class Library:
     """A watched root folder and the progress of its last scan. `path` is absolute.
 
     `pending_deletions` images have lost their files, and since `pending_since` their deletion waits
-    for approval (mass-deletion guard). `approvals` counts approvals given, `approvals_used` those used.
+    for approval (mass-deletion guard). `pending_approval` is what can be approved now, deletions or
+    another root folder; `approval` was given and has not been used.
     """
 
     id: LibraryId
@@ -219,8 +260,8 @@ class Library:
     identity: RootIdentity | None = None
     pending_deletions: int = 0
     pending_since: datetime | None = None
-    approvals: int = 0
-    approvals_used: int = 0
+    pending_approval: PendingApproval | None = None
+    approval: Approval | None = None
     removal: RemovalProgress | None = None
 
 

@@ -23,7 +23,8 @@ export const images = async (filter, after) => {
 };
 export const image = (id) => fetchJson(`/api/images/${id}`);
 export const libraries = () => fetchJson("/api/libraries");
-export const approve = (id) => post(`/api/libraries/${id}/approve`, null);
+/** Approve what was shown. @param {string} id a library @param {string} pending `_id` of its pending_approval */
+export const approve = (id, pending) => post(`/api/libraries/${id}/approve`, { pending_approval: pending });
 export const tags = (library) => fetchJson(`/api/tags?limit=200${library ? `&library_id=${library}` : ""}`);
 export const apply = (id, tag) => post(`/api/tags/apply/${id}`, [tag]);
 export const remove = (id, tag) => post(`/api/tags/remove/${id}`, [tag]);

@@ -25,23 +25,32 @@ function showLibraries() {
 }
 
 /** The problems of a library, each as a text and a button for the remedy, if there is one. */
-function problems({ _id, name, state, scan_error, removal_waiting }) {
+function problems({ _id, name, state, scan_error, removal_waiting, pending_approval }) {
   const lines = [];
-  if (removal_waiting) {
+  const suspended = state === "suspended";
+  if (removal_waiting && !suspended) {
     const files = removal_waiting.toLocaleString();
-    lines.push([`${name}: ${files} files have gone; their images are kept. `, approveButton(_id, "Remove them")]);
+    const line = [`${name}: ${files} files have gone; their images are kept. `];
+    if (pending_approval) line.push(approveButton(_id, pending_approval, `Remove ${count(pending_approval)}`));
+    lines.push(line);
   }
-  if (state === "suspended") lines.push([`${name}: ${scan_error} `, approveButton(_id, "It is right as it is")]);
-  else if (scan_error) lines.push([`${name}: ${scan_error}`]);
+  if (suspended) {
+    const line = [`${name}: ${scan_error} `];
+    const label = pending_approval && `Use this folder, remove up to ${count(pending_approval)}`;
+    if (pending_approval) line.push(approveButton(_id, pending_approval, label));
+    lines.push(line);
+  } else if (scan_error) lines.push([`${name}: ${scan_error}`]);
   return lines;
 }
 
-function approveButton(id, label) {
+const count = ({ images }) => `${images.toLocaleString()} ${images === 1 ? "image" : "images"}`;
+
+function approveButton(id, pending, label) {
   const button = document.createElement("button");
   button.textContent = label;
   button.addEventListener("click", () => {
     button.disabled = true;
-    api.approve(id).catch((error) => notice.replaceChildren(error.message));
+    api.approve(id, pending._id).catch((error) => notice.replaceChildren(error.message));
   });
   return button;
 }

@@ -8,7 +8,7 @@ from api.app_keys import CATALOG, DISK_THREADS, SERIALIZER, SETTINGS
 from api.library_roots import resolve_library_path
 from tagify.errors import BadRequest, NotFound
 from tagify.model import Library, LibraryId, is_id
-from tagify.web import JsonBody, json_response, read_json
+from tagify.web import JsonBody, json_response, read_body, read_json
 
 MAX_NAME_LENGTH = 100
 """Maximum length of a library's name, in characters."""
@@ -58,9 +58,11 @@ async def request_rescan(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/libraries/{id}/approve")
-async def approve_removal(request: web.Request) -> web.Response:
+async def approve_pending(request: web.Request) -> web.Response:
+    library_id = _library_id(request)
+    pending_id = await _read_pending_id(request)
     return _library_response(
-        request, await request.app[CATALOG].libraries.approve(_library_id(request)), status=202
+        request, await request.app[CATALOG].libraries.approve(library_id, pending_id), status=202
     )
 
 
@@ -75,6 +77,17 @@ async def _read_object(request: web.Request) -> dict[str, object]:
     if not isinstance(body, dict):
         raise BadRequest('the body must be an object like {"name": "Photos", "path": "/srv/photos"}')
     return body
+
+
+async def _read_pending_id(request: web.Request) -> str | None:
+    """The `pending_approval` of the body: what the client has seen; None without a body."""
+    if not await read_body(request):
+        return None
+    body = await read_json(request)
+    pending_id = body.get("pending_approval") if isinstance(body, dict) else body
+    if pending_id is not None and not isinstance(pending_id, str):
+        raise BadRequest('the body must be like {"pending_approval": "0123456789abcdef"}, or absent')
+    return pending_id
 
 
 def _parse_name(body: dict[str, object]) -> str:

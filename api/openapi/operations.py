@@ -197,7 +197,11 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Rescan a library now", 202, "The scan was requested."
     ),
     ("POST", "/api/libraries/{id}/approve"): _library_operation(
-        "Approve waiting deletions, and accept the present root folder", 202, "The approval was recorded."
+        "Approve what `pending_approval` names: waiting deletions, or another root folder; 409 if nothing is "
+        "pending, or something else than the body names",
+        202,
+        "The approval was recorded.",
+        models.ApprovalSchema,
     ),
     ("GET", "/api/libraries/{id}/progress"): Operation(
         "libraries",

@@ -82,19 +82,24 @@ class ChangeApplier:
             return True
         return False
 
-    async def apply_added(self, added: Sequence[Added], *, live: bool) -> None:
-        """Write moves, and import all other files that are new or changed."""
+    async def write_moves(self, added: Sequence[Added]) -> list[Added]:
+        """Write the moves among new and changed files; the other files, which must be imported."""
         files = {item.file.path: item.file for item in added if not self.defer_if_in_flight(item.file.path)}
         if not files:
-            return
+            return []
         entries = await self._entries_at(list(files))
         files = {
             path: file for path, file in files.items() if path not in entries or entries[path].file != file
         }
         moves = await self._move_detector.detect(self._record.id, files.values())
         refused = await self._write_moves(moves) if moves else []
-        for path in files.keys() - {move.file.path for move in moves if move not in refused}:
-            await self._import(files[path], live=live)
+        moved = {move.file.path for move in moves if move not in refused}
+        return [Added(file) for path, file in files.items() if path not in moved]
+
+    async def apply_added(self, added: Sequence[Added], *, live: bool) -> None:
+        """Write moves, and import all other files that are new or changed."""
+        for item in await self.write_moves(added):
+            await self._import(item.file, live=live)
 
     async def confirm_missing(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
         """Entries whose file is certainly absent and that have not moved: checks disk and catalog again."""

@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 BATCH = 256
 """New or changed files that are looked up together."""
 
+HELD_LIMIT = 5000
+"""New or changed files that are held until the moves among all of them are written. If there are more, a
+second walk imports them."""
+
 REMOVED_LIMIT = 5000
 """Removed images that are collected until all new files have been seen: most of them are moves."""
 
@@ -37,6 +41,21 @@ class _RemovedEntries:
         self.total += 1
         if len(self.entries) < REMOVED_LIMIT:
             self.entries.append(entry)
+
+
+@dataclass(slots=True)
+class _HeldFiles:
+    """New files that are no moves, until all moves are written. None of them once there are too many."""
+
+    files: list[Added] = field(default_factory=list)
+    overflowed: bool = False
+
+    def add(self, files: Sequence[Added]) -> None:
+        self.overflowed = self.overflowed or len(self.files) + len(files) > HELD_LIMIT
+        if self.overflowed:
+            self.files.clear()
+        else:
+            self.files.extend(files)
 
 
 class Reconciler:
@@ -71,56 +90,109 @@ class Reconciler:
         """
         idle = [path for path in paths if not self._applier.defer_if_in_flight(path)]
         files = await self._threads.run(self._facts_at, idle)
-        added = [Added(file) for file in files.values() if file is not None]
-        for start in range(0, len(added), BATCH):
-            await self._applier.apply_added(added[start : start + BATCH], live=True)
         absent = sorted(path for path, file in files.items() if file is None)
         entries = await self._entries_at(absent)
         folders = _topmost(path for path in absent if path not in entries)
-        if len(folders) > 1:
-            for folder in folders:
-                await self._pass(folder)
+        added = [Added(file) for file in files.values() if file is not None]
+        await self._reconcile_together(added, folders)
         allowed = await self._delete(list(entries.values()), report=False)
         for folder in folders:
             allowed = await self.reconcile_folder(folder) and allowed
         return allowed
+
+    async def _reconcile_together(self, added: Sequence[Added], folders: Sequence[str]) -> None:
+        """Write the moves among these files and below these folders, then import all other files.
+
+        One folder alone is left to `reconcile_folder`.
+        """
+        folders = folders if added or len(folders) > 1 else ()
+        held = _HeldFiles()
+        if folders or len(added) > BATCH:
+            for start in range(0, len(added), BATCH):
+                await self._applier.write_moves(added[start : start + BATCH])
+        for folder in folders:
+            await self._write_moves_below(folder, held)
+        await self._apply(added, live=True)
+        if len(folders) > 1 and not held.overflowed:
+            await self._apply(held.files, live=True)
+        elif len(folders) > 1:
+            for folder in folders:
+                await self._reconcile_files(folder)
 
     async def reconcile_folder(self, folder: str, progress: ScanProgress | None = None) -> bool:
         """Reconcile all below a folder (`""`: the library). Whether the guard allowed all deletions.
 
         A scan passes its `progress`, and its files have the priority of the backlog. New files are in the
         catalog before anything is deleted, for they may have moved. More than REMOVED_LIMIT images are
-        counted by a second pass and deleted by a third: by then all moves are written.
+        counted by a second pass and deleted by a third: by then all moves are written. Moves of all files
+        are written before any other file is imported: a copy must not be taken for the moved original.
         """
-        removed = await self._pass(folder, progress=progress)
+        removed = await self._reconcile_files(folder, progress)
         if progress is not None and removed.total:
             await self._applier.wait_until_idle()
         if removed.total <= REMOVED_LIMIT:
             return await self._delete(removed.entries, report=progress is not None)
-        removed = await self._pass(folder)
-        if not await self._guard.may_delete(removed.total, report=progress is not None):
+        removed = await self._reconcile_files(folder)
+        if not await self._may_delete(removed.entries, removed.total, report=progress is not None):
             return False
-        await self._pass(folder, delete=True)
+        await self._delete_below(folder, removed.total)
         return True
 
-    async def _pass(
-        self, folder: str, *, progress: ScanProgress | None = None, delete: bool = False
-    ) -> _RemovedEntries:
-        """One merge of folder and catalog: new files are applied, removed ones returned or deleted."""
-        added: list[Added] = []
+    async def _reconcile_files(self, folder: str, progress: ScanProgress | None = None) -> _RemovedEntries:
+        """Write the moves below a folder, then import its other new files; the entries without a file."""
+        live = progress is None
+        held = _HeldFiles()
+        removed = await self._write_moves_below(folder, held, progress)
+        if not held.overflowed:
+            await self._apply(held.files, live=live, progress=progress)
+            return removed
         removed = _RemovedEntries()
-        live = progress is None and not delete
+        async for added in self._compare(folder, removed):
+            await self._apply(added, live=live, progress=progress)
+        return removed
+
+    async def _write_moves_below(
+        self, folder: str, held: _HeldFiles, progress: ScanProgress | None = None
+    ) -> _RemovedEntries:
+        """Write the moves among the files below a folder, and hold the other new files."""
+        removed = _RemovedEntries()
+        async for added in self._compare(folder, removed, progress):
+            others = await self._applier.write_moves(added)
+            held.add(others)
+            if progress is not None:
+                progress.scanned += len(added) - len(others)
+        return removed
+
+    async def _delete_below(self, folder: str, limit: int) -> None:
+        """Delete up to `limit` images below a folder whose file is absent: the number that was allowed."""
+        removed = _RemovedEntries()
+        async for added in self._compare(folder, removed):
+            await self._apply(added, live=False)
+            if removed.entries and limit > 0:
+                limit -= await self._delete_allowed(removed, limit)
+
+    async def _apply(
+        self, added: Sequence[Added], *, live: bool, progress: ScanProgress | None = None
+    ) -> None:
+        for start in range(0, len(added), BATCH):
+            batch = added[start : start + BATCH]
+            await self._applier.apply_added(batch, live=live)
+            if progress is not None:
+                progress.scanned += len(batch)
+
+    async def _compare(
+        self, folder: str, removed: _RemovedEntries, progress: ScanProgress | None = None
+    ) -> AsyncIterator[list[Added]]:
+        """One merge of folder and catalog: yields new files in batches, and adds to `removed`."""
+        added: list[Added] = []
+        count = 0
         async for difference in diff(self._disk(folder), self._entries_below(folder)):
             self._sort(difference, added, removed, progress)
-            if len(added) >= BATCH:
-                await self._applier.apply_added(added, live=live)
-                added.clear()
-            if delete and len(removed.entries) >= REMOVED_LIMIT:
-                await self._delete_approved(removed)
-        await self._applier.apply_added(added, live=live)
-        if delete:
-            await self._delete_approved(removed)
-        return removed
+            count += isinstance(difference, Added | Removed)
+            if count >= BATCH:
+                yield added
+                added, count = [], 0
+        yield added
 
     def _sort(
         self,
@@ -136,25 +208,30 @@ class Reconciler:
                 removed.add(difference.entry)
             case Unreadable():
                 self._report_unreadable(difference, progress)
-        if progress is not None and isinstance(difference, Added | Unchanged):
-            progress.scanned += 1
+            case Unchanged() if progress is not None:
+                progress.scanned += 1
 
     async def _delete(self, entries: Sequence[CatalogEntry], *, report: bool) -> bool:
         """Mark the entries whose file is absent as missing; False where the guard refuses."""
         missing = await self._applier.confirm_missing(entries)
         if not missing:
             return True
-        if not await self._guard.may_delete(len(missing), report=report):
+        if not await self._may_delete(missing, len(missing), report=report):
             return False
         await self._applier.mark_missing(missing)
         return True
 
-    async def _delete_approved(self, removed: _RemovedEntries) -> None:
-        """Delete a batch whose total is allowed; a mount may go in the middle of a walk: check the root."""
-        missing = await self._applier.confirm_missing(removed.entries)
+    async def _may_delete(self, entries: Sequence[CatalogEntry], total: int, *, report: bool) -> bool:
+        return await self._guard.may_delete([entry.id for entry in entries], total, report=report)
+
+    async def _delete_allowed(self, removed: _RemovedEntries, limit: int) -> int:
+        """Delete up to `limit` of a batch; the number. A mount may go in the middle of a walk: check it."""
+        missing = (await self._applier.confirm_missing(removed.entries))[:limit]
         removed.entries.clear()
-        if missing and await self._guard.check_root():
-            await self._applier.mark_missing(missing)
+        if not missing or not await self._guard.check_root():
+            return 0
+        await self._applier.mark_missing(missing)
+        return len(missing)
 
     def _facts_at(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
         """The file at each path. Paths of a failing disk are left out, and tried by the next scan."""

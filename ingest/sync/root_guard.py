@@ -1,12 +1,14 @@
 """Protects a library's images from a wrong root: suspends the library while its root is not intact."""
 
 import logging
+from collections.abc import Sequence
 
 from ingest.library_state import LibraryRecord
 from ingest.sync.deletion_guard import DeletionGuard
-from ingest.sync.root_identity import RootProbe, probe, suspension_reason, write_marker
+from ingest.sync.root_identity import probe, suspension_reason, write_marker
+from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import ThreadPool
-from tagify.model import LibraryState, RootIdentity
+from tagify.model import ImageId, LibraryState, PendingApproval, RootIdentity, RootProbe
 
 logger = logging.getLogger(__name__)
 
@@ -27,31 +29,45 @@ class RootGuard:
 
     async def check_root(self) -> bool:
         """Probe the root; whether it is intact. A change is written to the catalog and the log."""
+        return await self._check_root() is not None
+
+    async def may_delete(self, images: Sequence[ImageId], total: int, *, report: bool = True) -> bool:
+        """Whether this many images may be deleted: the root is intact, and the mass-deletion guard agrees.
+
+        `images`: all of them, or the first of many. `report`: if not, write the number that waits for
+        approval to the catalog. False for events: they may report the deletion of a move before its new
+        path, so the next scan decides.
+        """
+        root = await self._check_root()
+        return root is not None and await self.deletions.may_delete(images, total, root, report=report)
+
+    async def _check_root(self) -> RootProbe | None:
+        """The root if it is intact, else None."""
         root = await self._probe()
+        await self.deletions.revoke_approval_unless_of(root)
         if root is not None and self._must_adopt(root):
             root = await self._adopt_root()
         library = self._record.library
-        indexed = 0 if self.deletions.is_approved else library.indexed_count
+        indexed = 0 if self.deletions.is_root_approved(root) else library.indexed_count
         reason = suspension_reason(library.path, library.id, root, library.identity, indexed)
-        state = LibraryState.SUSPENDED if reason else LibraryState.ACTIVE
-        is_saved = library.state is state and (reason is None or library.scan_error == reason)
-        if not is_saved and library.state is not LibraryState.REMOVING:
-            await self._save_state(state, reason or "")
-        return reason is None
+        if library.state is not LibraryState.REMOVING and not self._is_saved(reason, root):
+            await self._save_state(reason, root)
+        return None if reason else root
 
-    async def may_delete(self, count: int, *, report: bool = True) -> bool:
-        """Whether this many images may be deleted: the root is intact, and the mass-deletion guard agrees.
-
-        `report`: if not, write the number that waits for approval to the catalog. False for events: they
-        may report the deletion of a move before its new path, so the next scan decides.
-        """
-        return await self.check_root() and await self.deletions.may_delete(count, report=report)
+    def _is_saved(self, reason: str | None, root: RootProbe | None) -> bool:
+        """Whether the catalog has this state of the root."""
+        library = self._record.library
+        if reason is None:
+            return library.state is LibraryState.ACTIVE
+        pending = library.pending_approval
+        is_same_root = (pending.root if pending else None) == root
+        return library.state is LibraryState.SUSPENDED and library.scan_error == reason and is_same_root
 
     def _must_adopt(self, root: RootProbe) -> bool:
         """Whether the root becomes the reference: the library is new, or its owner has approved the root."""
         library = self._record.library
         is_new = library.identity is None and not (root.is_empty and library.indexed_count)
-        return is_new or (self.deletions.is_approved and library.identity != root.identity)
+        return is_new or (self.deletions.is_root_approved(root) and library.identity != root.identity)
 
     async def _adopt_root(self) -> RootProbe | None:
         library = self._record.library
@@ -64,7 +80,14 @@ class RootGuard:
     async def _probe(self) -> RootProbe | None:
         return await self._threads.run(probe, self._record.root, self._record.id)
 
-    async def _save_state(self, state: LibraryState, reason: str) -> None:
+    async def _save_state(self, reason: str | None, root: RootProbe | None) -> None:
+        """Write the state; if the library is suspended, with the root that could be approved, if any."""
+        state = LibraryState.SUSPENDED if reason else LibraryState.ACTIVE
+        pending = None
+        if reason and root is not None:
+            status = self._record.status
+            images = await retry_while_unavailable("catalog", status.count_present_images)
+            pending = PendingApproval(root, images)
         # Logged once, though the reason may change while the root is away, or be overwritten by a scan.
         if state is not self._logged_state:
             self._logged_state = state
@@ -72,4 +95,4 @@ class RootGuard:
                 logger.warning("library suspended: %s", reason)
             else:
                 logger.info("library resumed: %s", self._record.root)
-        await self._record.save_state(state, reason)
+        await self._record.save_state(state, reason or "", pending)

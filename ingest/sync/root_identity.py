@@ -5,23 +5,14 @@ there, the file system and the inode of the folder. Blocking: call everything he
 """
 
 import os
-from dataclasses import dataclass
 
 from ingest.safe_open import append_line, open_regular
-from tagify.model import LibraryId, RootIdentity
+from tagify.model import LibraryId, RootIdentity, RootProbe
 
 MARKER = ".tagify"
 """Name of the marker. It has one line for each library with this root: its id."""
 
 _APPROVE = "if it is the right folder: tagify libraries approve"
-
-
-@dataclass(frozen=True, slots=True)
-class RootProbe:
-    """The state of a root now. `is_empty`: there is nothing in it but the marker."""
-
-    identity: RootIdentity
-    is_empty: bool
 
 
 def probe(root: str, library_id: LibraryId) -> RootProbe | None:

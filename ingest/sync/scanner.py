@@ -16,9 +16,9 @@ from tagify.logs import fields
 
 logger = logging.getLogger(__name__)
 
-RECHECK_S = 60.0
-"""A deletion that the guard refused is checked again after this time, in seconds, doubled each time:
-another library may have the files by then."""
+RECHECK_S = 10.0
+"""A deletion that the guard refused is checked again after this time, in seconds: another library may have
+the files by then. Doubled for as long as the number of images stays the same."""
 
 
 class LibraryScanner:
@@ -40,7 +40,8 @@ class LibraryScanner:
         self._reconciler = reconciler
         self._applier = applier
         self._schedule = schedule
-        self._refusals = 0
+        self._rechecks = 0
+        self._refused = 0
         self._recheck: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -72,7 +73,7 @@ class LibraryScanner:
         async with ScanProgress(self._record.status, self._applier, total) as progress:
             if await self._reconciler.reconcile_folder("", progress):
                 await self._guard.deletions.clear_pending()
-                self._refusals = 0
+                self._rechecks = 0
             else:
                 self._schedule_recheck()
             await self._applier.wait_until_idle()
@@ -83,6 +84,16 @@ class LibraryScanner:
         """Request a scan later, with exponential backoff: an approval may take days."""
         if self._recheck is not None:
             self._recheck.cancel()
-        self._refusals += 1
-        delay_s = Backoff(RECHECK_S, self._schedule.reconcile_s, jitter=0).delay(self._refusals)
-        self._recheck = asyncio.get_running_loop().call_later(delay_s, self._record.scan_requests.request)
+        deletions = self._guard.deletions
+        if deletions.refused != self._refused:
+            self._refused = deletions.refused
+            self._rechecks = 0
+        delay_s = Backoff(RECHECK_S, self._schedule.reconcile_s, jitter=0).delay(self._rechecks + 1)
+        if deletions.window_left_s is not None:
+            delay_s = min(delay_s, deletions.window_left_s)
+        self._recheck = asyncio.get_running_loop().call_later(delay_s, self._request_recheck)
+
+    def _request_recheck(self) -> None:
+        # Counted here and not when it is scheduled: scans that events request do not lengthen the wait.
+        self._rechecks += 1
+        self._record.scan_requests.request()

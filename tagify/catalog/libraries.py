@@ -14,7 +14,7 @@ from tagify.catalog.database import Database
 from tagify.catalog.errors import maps_driver_errors
 from tagify.catalog.mapping import library_from_doc, object_id
 from tagify.catalog.transactions import Transactions
-from tagify.errors import Conflict
+from tagify.errors import ApprovalOutdated, Conflict, NothingToApprove
 from tagify.model import Library, LibraryId, LibraryState
 
 CREATE_TIMEOUT_S = 10.0
@@ -81,12 +81,28 @@ class LibraryRepository:
         return await self._set(library_id, {"state": LibraryState.REMOVING.value})
 
     @maps_driver_errors
-    async def approve(self, library_id: LibraryId) -> Library | None:
-        """Approve pending deletions and the current root folder, and request a rescan.
+    async def approve(self, library_id: LibraryId, pending_id: str | None = None) -> Library | None:
+        """Approve what is pending now, for that alone: deletions or another root. Requests a rescan.
 
-        None if the library does not exist. Raises Unavailable.
+        `pending_id`: the `PendingApproval.id` that was shown. None if the library does not exist. Raises
+        NothingToApprove, ApprovalOutdated if something else is pending than was shown, Unavailable.
         """
-        return await self._update(library_id, {"$inc": {"approvals": 1, "rescan_requested": 1}})
+        doc = await self._libraries.find_one({"_id": object_id(library_id)})
+        if doc is None:
+            return None
+        library = library_from_doc(doc)
+        pending = library.pending_approval
+        if pending is None or library.state is LibraryState.REMOVING:
+            raise NothingToApprove(_nothing_to_approve(library))
+        if pending_id not in (None, pending.id):
+            raise ApprovalOutdated(f"{library.name} has changed: read what is pending now, and approve that")
+        approval = {"id": str(ObjectId()), **doc["approvable"]}
+        unchanged = {"approvable": doc["approvable"], "state": doc["state"]}
+        update = {"$set": {"approval": approval}, "$inc": {"rescan_requested": 1}}
+        approved = await self._update(library_id, update, unchanged)
+        if approved is None:
+            raise ApprovalOutdated(f"{library.name} has just changed: read what is pending now")
+        return approved
 
     @maps_driver_errors
     async def request_rescan(self, library_id: LibraryId) -> Library | None:
@@ -115,12 +131,20 @@ class LibraryRepository:
             for library in libraries
         ]
 
-    async def _update(self, library_id: LibraryId, update: dict[str, Any]) -> Library | None:
+    async def _update(
+        self, library_id: LibraryId, update: dict[str, Any], where: dict[str, Any] | None = None
+    ) -> Library | None:
         doc = await self._libraries.find_one_and_update(
-            {"_id": object_id(library_id)}, update, return_document=ReturnDocument.AFTER
+            {"_id": object_id(library_id), **(where or {})}, update, return_document=ReturnDocument.AFTER
         )
         return library_from_doc(doc) if doc else None
 
     @maps_driver_errors
     async def _set(self, library_id: LibraryId, fields: dict[str, Any]) -> Library | None:
         return await self._update(library_id, {"$set": fields})
+
+
+def _nothing_to_approve(library: Library) -> str:
+    if library.state is LibraryState.SUSPENDED:
+        return f"{library.name} has nothing to approve: {library.scan_error}"
+    return f"{library.name} has nothing to approve: no deletion waits, and its root folder is the known one"

@@ -8,10 +8,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pymongo
+
 from tagify.catalog.database import Database
 from tagify.catalog.errors import maps_driver_errors
-from tagify.catalog.mapping import identity_fields, object_id
-from tagify.model import LibraryId, LibraryState, RootIdentity
+from tagify.catalog.mapping import PRESENT, identity_fields, object_id, pending_approval_fields
+from tagify.model import LibraryId, LibraryState, PendingApproval, RootIdentity
+
+COUNT_TIMEOUT_S = 60.0
+"""Deadline of counting a library's images, in seconds."""
 
 
 class LibraryStatusWriter:
@@ -28,23 +33,38 @@ class LibraryStatusWriter:
         """Store the fencing token; from now on writes with older tokens are ignored."""
         await self._database.libraries.update_one({"_id": self._id}, {"$max": {"keeper": self._token()}})
 
-    async def set_state(self, state: LibraryState, error: str = "") -> None:
-        """Set the state and its reason, unless the library is being removed."""
+    async def set_state(
+        self, state: LibraryState, error: str = "", pending: PendingApproval | None = None
+    ) -> None:
+        """Set the state and its reason, unless the library is being removed.
+
+        `pending`: what can be approved in this state.
+        """
         not_removing = {"state": {"$ne": LibraryState.REMOVING.value}}
-        await self._set({"state": state.value, "scan_error": error}, not_removing)
+        fields = {"state": state.value, "scan_error": error, "approvable": pending_approval_fields(pending)}
+        await self._set(fields, not_removing)
 
     async def set_identity(self, identity: RootIdentity) -> None:
         """Set the identity of the root folder."""
         await self._set({"identity": identity_fields(identity)})
 
-    async def set_pending_deletions(self, count: int) -> None:
-        """Set the number of images whose deletion waits for approval; keeps the time of the first call."""
-        await self._set({"removal_waiting": count})
-        await self._set({"removal_since": datetime.now(UTC)}, {"removal_since": None})
+    async def set_pending_deletions(self, pending: PendingApproval) -> None:
+        """Set the images whose deletion waits for approval, and since when. More images start it again."""
+        grown = {"$or": [{"removal_since": None}, {"removal_waiting": {"$lt": pending.images}}]}
+        await self._set({"removal_since": datetime.now(UTC)}, grown)
+        await self._set(
+            {"removal_waiting": pending.images, "approvable": pending_approval_fields(pending)},
+            {"state": LibraryState.ACTIVE.value},
+        )
 
-    async def clear_pending_deletions(self, approvals_used: int) -> None:
-        """No deletion waits any more; store the number of used approvals."""
-        await self._set({"removal_waiting": 0, "removal_since": None, "approvals_used": approvals_used})
+    async def clear_pending_deletions(self) -> None:
+        """No deletion waits any more."""
+        await self._set({"removal_waiting": 0, "removal_since": None})
+        await self._set({"approvable": None}, {"state": LibraryState.ACTIVE.value})
+
+    async def clear_approval(self, approval_id: str) -> None:
+        """Delete an approval that was used, or that does not hold for the present state."""
+        await self._set({"approval": None}, {"approval.id": approval_id})
 
     async def begin_scan(self) -> None:
         """A scan starts; resets its progress."""
@@ -60,6 +80,12 @@ class LibraryStatusWriter:
         if not error:
             fields["last_scanned"] = datetime.now(UTC)
         await self._set(fields)
+
+    @maps_driver_errors
+    async def count_present_images(self) -> int:
+        """The number of images that an absent root would take: those that are not missing."""
+        with pymongo.timeout(COUNT_TIMEOUT_S):
+            return await self._database.images.count_documents({"library_id": self._id, **PRESENT})
 
     @maps_driver_errors
     async def _set(self, fields: dict[str, Any], where: dict[str, Any] | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from bson import ObjectId
 
 from tagify.model import (
+    Approval,
     CatalogEntry,
     Content,
     FileFacts,
@@ -20,9 +21,11 @@ from tagify.model import (
     Library,
     LibraryId,
     LibraryState,
+    PendingApproval,
     Picture,
     RemovalProgress,
     RootIdentity,
+    RootProbe,
 )
 
 Doc = Mapping[str, Any]
@@ -109,8 +112,8 @@ def library_from_doc(doc: Doc) -> Library:
         identity=_identity_from_doc(doc.get("identity")),
         pending_deletions=doc.get("removal_waiting", 0),
         pending_since=doc.get("removal_since"),
-        approvals=doc.get("approvals", 0),
-        approvals_used=doc.get("approvals_used", 0),
+        pending_approval=_pending_approval_from_doc(doc.get("approvable")),
+        approval=_approval_from_doc(doc.get("approval")),
         removal=_removal_from_doc(doc),
     )
 
@@ -135,6 +138,25 @@ def _identity_from_doc(doc: Doc | None) -> RootIdentity | None:
     if not doc:
         return None
     return RootIdentity(_from_signed(doc["file_system"]), _from_signed(doc["inode"]), doc["marked"])
+
+
+def pending_approval_fields(pending: PendingApproval | None) -> dict[str, Any] | None:
+    """The subdocument of a library for what can be approved."""
+    if pending is None:
+        return None
+    root = {**identity_fields(pending.root.identity), "empty": pending.root.is_empty}
+    return {"root": root, "images": pending.images}
+
+
+def _pending_approval_from_doc(doc: Doc | None) -> PendingApproval | None:
+    if not doc or (identity := _identity_from_doc(doc["root"])) is None:
+        return None
+    return PendingApproval(RootProbe(identity, doc["root"]["empty"]), doc["images"])
+
+
+def _approval_from_doc(doc: Doc | None) -> Approval | None:
+    granted = _pending_approval_from_doc(doc)
+    return Approval(str(doc["id"]), granted) if doc and granted else None
 
 
 def file_fields(file: FileFacts) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     listing.set_defaults(run=lambda parsed: list_libraries(parsed.data_dir))
     approving = actions.add_parser(
-        "approve", help="approve the waiting deletions, and accept the root folder as it is now"
+        "approve", help="approve the waiting deletions, or accept the root folder as it is now"
     )
     approving.add_argument("library", metavar="NAME", help="name, path or id of the library")
     approving.set_defaults(run=lambda parsed: approve(parsed.data_dir, parsed.library))
@@ -32,23 +32,30 @@ def list_libraries(data_dir: Path) -> int:
 
 
 def approve(data_dir: Path, identifier: str) -> int:
-    """Approve a library's waiting deletions and root; returns 0.
+    """Approve a library's waiting deletions, or its root; returns 0.
 
-    Raises TagifyError unless the identifier matches exactly one library; Unavailable.
+    Raises TagifyError unless the identifier matches exactly one library, NothingToApprove; Unavailable.
     """
-    library = with_catalog(data_dir, lambda catalog: _approve(catalog, identifier))
-    print(f"{library.name}: approved; ingest resumes within seconds")
+    library, images = with_catalog(data_dir, lambda catalog: _approve(catalog, identifier))
+    print(f"{library.name}: approved to remove up to {images} images; ingest resumes within seconds")
     return 0
 
 
-async def _approve(catalog: Catalog, identifier: str) -> Library:
+async def _approve(catalog: Catalog, identifier: str) -> tuple[Library, int]:
+    """Approve what the library has pending; the library and the number of images."""
+    library = await _find_library(catalog, identifier)
+    pending = library.pending_approval
+    await catalog.libraries.approve(library.id, pending.id if pending else None)
+    return library, pending.images if pending else 0
+
+
+async def _find_library(catalog: Catalog, identifier: str) -> Library:
     libraries = await catalog.libraries.list_all()
     matches = [library for library in libraries if identifier in (library.id, library.name, library.path)]
     if len(matches) != 1:
         existing = ", ".join(f"{library.name} ({library.id})" for library in libraries) or "none"
         problem = "several libraries have" if matches else "no library has"
         raise TagifyError(f"{problem} the name, path or id {identifier!r}; existing libraries: {existing}")
-    await catalog.libraries.approve(matches[0].id)
     return matches[0]
 
 
@@ -56,6 +63,6 @@ def _format_library(library: Library) -> str:
     columns = [library.id, library.name, library.path, f"{library.indexed_count} images", library.state.value]
     if library.state is LibraryState.SUSPENDED:
         columns.append(library.scan_error)
-    if library.pending_deletions:
+    elif library.pending_deletions:
         columns.append(f"{library.pending_deletions} deletions wait for approval: tagify libraries approve")
     return "  ".join(columns)

@@ -6,7 +6,7 @@ from tagify.web.client_address import Network, client_address, parse_address
 from tagify.web.etags import etag_matches
 from tagify.web.health import READINESS, Check, Readiness
 from tagify.web.instrumentation import UNTIMED
-from tagify.web.json import json_response, query_int, read_json
+from tagify.web.json import json_response, query_int, read_body, read_json
 from tagify.web.json_body import JsonBody
 from tagify.web.problems import problem_response
 from tagify.web.raw_response import RawResponse, response_head
@@ -35,6 +35,7 @@ __all__ = [
     "parse_address",
     "problem_response",
     "query_int",
+    "read_body",
     "read_json",
     "response_head",
     "route_pattern",

@@ -27,17 +27,22 @@ def json_response(
     return web.Response(body=orjson.dumps(data), status=status, headers=headers, content_type=content_type)
 
 
+async def read_body(request: web.Request) -> bytes:
+    """The body. Raises RequestTimeout, TooLarge."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except TimeoutError as error:
+        raise RequestTimeout(f"the request body did not arrive within {BODY_TIMEOUT_S:g} s") from error
+
+
 async def read_json(request: web.Request) -> object:
     """The parsed JSON body.
 
     Raises UnsupportedMediaType, BadRequest for invalid JSON, RequestTimeout, TooLarge. The media type is
     required: a form of another site can send JSON, but only as text or as form data.
     """
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await request.read()
-    except TimeoutError as error:
-        raise RequestTimeout(f"the request body did not arrive within {BODY_TIMEOUT_S:g} s") from error
+    body = await read_body(request)
     try:
         data: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -52,3 +52,34 @@ async def test_scrolling_loads_all_pages_and_the_url_keeps_the_view(tmp_path: Pa
         await page.go_back()
         await tiles.nth(59).wait_for()
         assert console_errors == []
+
+
+async def test_the_page_approves_what_it_shows(tmp_path: Path) -> None:
+    """No button while the folder is missing; then one that says how many images it removes."""
+    library = tmp_path / "library"
+    library.mkdir()
+    for number in range(60):
+        (library / f"{number}.jpg").write_bytes(pictures.jpeg(64, 48, seed=number))
+    async with (
+        run_up(tmp_path / "run", "--library", str(library)) as up,
+        browser_page() as (page, console_errors),
+    ):
+        await up.wait_for_images(60)
+        await page.goto(up.url)
+        notice = page.locator("#notice")
+        button = notice.get_by_role("button")
+        library.rename(tmp_path / "away")
+        await notice.get_by_text("is missing").wait_for()
+        assert await button.count() == 0
+        library.mkdir()
+        await button.wait_for()
+        assert await button.inner_text() == "Use this folder, remove up to 60 images"
+        tiles = page.locator("[data-image-id]")
+        await tiles.nth(59).wait_for()
+        await button.click()
+
+        async def all_tiles_gone() -> bool:
+            return await tiles.count() == 0
+
+        await until(all_tiles_gone)
+        assert console_errors == []

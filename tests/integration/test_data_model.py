@@ -6,7 +6,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from tagify.catalog import Catalog, ImageFilter, MarkMissing
-from tagify.model import Library, LibraryState, RootIdentity
+from tagify.model import Library, LibraryState, PendingApproval, RootIdentity, RootProbe
 from tests.conftest import Values
 from tests.support.catalog_fixtures import insert_images, remove_library
 from tests.support.data_model import documented_collections, documented_fields, documented_indexes
@@ -50,11 +50,13 @@ async def write_status(catalog: Catalog, library: Library) -> None:
     await status.set_identity(RootIdentity(1, 2, marked=True))
     await status.begin_scan()
     await status.report_scan_progress(4, 1)
-    await status.set_pending_deletions(60)
+    await status.set_pending_deletions(
+        PendingApproval(RootProbe(RootIdentity(1, 2, marked=True), is_empty=False), 60)
+    )
     await status.end_scan("stopped")
-    await status.set_state(LibraryState.SUSPENDED, "no folder")
     await catalog.libraries.approve(library.id)
-    await status.clear_pending_deletions(1)
+    await status.set_state(LibraryState.SUSPENDED, "no folder")
+    await status.clear_pending_deletions()
 
 
 async def run_rename(catalog: Catalog, source: str, target: str) -> None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import build
@@ -163,11 +164,7 @@ async def test_a_mass_deletion_proceeds_after_its_time(harness: IngestHarness, t
         await until(lambda: has_no_pending_deletion(harness))
 
 
-async def test_a_mass_deletion_is_approved_through_the_api(harness: IngestHarness, tmp_path: Path) -> None:
-    (harness.root / "many").mkdir()
-    fill(harness.root / "many")
-    many = [f"many/{name}" for name in MANY]
-    (harness.root / "keep.jpg").write_bytes(pictures.jpeg(seed=999))
+def api_client(harness: IngestHarness) -> TestClient[web.Request, web.Application]:
     settings = harness.settings
     api = ApiSettings(
         mongo_uri=settings.mongo_uri,
@@ -177,7 +174,85 @@ async def test_a_mass_deletion_is_approved_through_the_api(harness: IngestHarnes
         s3_secret_key=settings.s3_secret_key,
         s3_key_prefix=settings.s3_key_prefix,
     )
-    async with harness.running_ingest(), TestClient(TestServer(build(api))) as client:
+    return TestClient(TestServer(build(api)))
+
+
+async def test_an_approval_is_not_kept_for_a_later_folder(harness: IngestHarness, tmp_path: Path) -> None:
+    """The root is moved away; an approval given then must not empty the library when a folder appears."""
+    fill(harness.root)
+    url = f"/api/libraries/{harness.library.id}"
+    async with harness.running_ingest(), api_client(harness) as client:
+        await harness.wait_for_images(*MANY)
+        for body in (None, {}, {"pending_approval": "0" * 16}):
+            async with client.post(f"{url}/approve", json=body) as response:
+                assert response.status == 409
+                assert (await response.json())["type"] == "urn:tagify:problem:nothing-to-approve"
+        harness.root.rename(tmp_path / "away")
+        await until(lambda: harness.has_state(LibraryState.SUSPENDED))
+        async with client.post(f"{url}/approve") as response:
+            assert response.status == 409
+        async with client.get(f"{url}/progress") as response:
+            assert (await response.json())["pending_approval"] is None
+        harness.root.mkdir()
+        await until(lambda: has_pending_approval(harness))
+        await asyncio.sleep(5)
+        assert (await harness.images_by_path()).keys() == set(MANY)
+        async with client.get(f"{url}/progress") as response:
+            pending = (await response.json())["pending_approval"]
+        assert pending["images"] == len(MANY)
+        # What was seen changes before the approval arrives.
+        (harness.root / "new.jpg").write_bytes(pictures.jpeg(seed=998))
+        await until(lambda: has_another_approval(harness, pending["_id"]))
+        async with client.post(f"{url}/approve", json={"pending_approval": pending["_id"]}) as response:
+            assert response.status == 409
+            assert (await response.json())["type"] == "urn:tagify:problem:approval-outdated"
+        assert (await harness.images_by_path()).keys() == set(MANY)
+        (harness.root / "new.jpg").unlink()
+        await until(lambda: has_approval(harness, pending["_id"]))
+        async with client.post(f"{url}/approve", json={"pending_approval": pending["_id"]}) as response:
+            assert response.status == 202
+        await harness.wait_for_images()
+        await until(lambda: has_no_pending_deletion(harness))
+
+
+@pytest.mark.parametrize("step", ["another folder", "more deletions"])
+async def test_an_approval_holds_for_what_it_names_alone(
+    harness: IngestHarness, tmp_path: Path, step: str
+) -> None:
+    """Approved while ingest is stopped; until it starts, the library changes."""
+    more = [f"more-{number:02}.jpg" for number in range(ALWAYS_ALLOWED + 5)]
+    fill(harness.root)
+    for number, name in enumerate(more):
+        (harness.root / name).write_bytes(pictures.jpeg(32, 24, seed=2000 + number))
+    (harness.root / "keep.jpg").write_bytes(pictures.jpeg(seed=999))
+    async with harness.running_ingest():
+        await harness.wait_for_images("keep.jpg", *MANY, *more)
+    for name in MANY:
+        (harness.root / name).unlink()
+    async with harness.running_ingest(scanned=False):
+        await until(lambda: has_pending_deletion(harness))
+    before = (await harness.images_by_path()).keys()
+    await harness.catalog.libraries.approve(harness.library.id)
+    if step == "another folder":
+        harness.root.rename(tmp_path / "away")
+        harness.root.mkdir()
+    else:
+        for name in more:
+            (harness.root / name).unlink()
+    async with harness.running_ingest(scanned=False):
+        await until(lambda: has_no_approval(harness))
+        assert (await harness.images_by_path()).keys() == before
+        await until(lambda: has_pending_approval(harness))
+        await harness.catalog.libraries.approve(harness.library.id)
+        await harness.wait_for_images(*(() if step == "another folder" else ("keep.jpg",)))
+
+
+async def test_a_mass_deletion_is_approved_through_the_api(harness: IngestHarness, tmp_path: Path) -> None:
+    (harness.root / "many").mkdir()
+    fill(harness.root / "many")
+    many = [f"many/{name}" for name in MANY]
+    (harness.root / "keep.jpg").write_bytes(pictures.jpeg(seed=999))
+    async with harness.running_ingest(), api_client(harness) as client:
         before = await harness.wait_for_images("keep.jpg", *many)
         (harness.root / "many").rename(tmp_path / "aside")
         await until(lambda: has_pending_deletion(harness))
@@ -213,9 +288,26 @@ async def has_pending_deletion(harness: IngestHarness) -> bool:
     return (await harness.load_library()).pending_deletions > 0
 
 
+async def has_pending_approval(harness: IngestHarness) -> bool:
+    return (await harness.load_library()).pending_approval is not None
+
+
+async def has_approval(harness: IngestHarness, pending_id: str) -> bool:
+    pending = (await harness.load_library()).pending_approval
+    return pending is not None and pending.id == pending_id
+
+
+async def has_another_approval(harness: IngestHarness, pending_id: str) -> bool:
+    return await has_pending_approval(harness) and not await has_approval(harness, pending_id)
+
+
+async def has_no_approval(harness: IngestHarness) -> bool:
+    return (await harness.load_library()).approval is None
+
+
 async def has_no_pending_deletion(harness: IngestHarness) -> bool:
     library = await harness.load_library()
-    return not library.pending_deletions and library.approvals == library.approvals_used
+    return not library.pending_deletions and library.pending_approval is None and library.approval is None
 
 
 async def approve(data_dir: Path, name: str) -> None:

@@ -1,9 +1,11 @@
 """A moved file keeps its image's id and tags, and is not uploaded again."""
 
+import asyncio
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -132,6 +134,61 @@ async def test_offline_moves_are_detected_by_content(harness: IngestHarness, upl
         await wait_for_identities(harness, moved(known, "old/", "new/"))
         assert (await harness.load_library()).pending_deletions == 0
     assert uploads == before
+
+
+@pytest.mark.parametrize("held_limit", [100, 5000])
+async def test_a_copy_does_not_take_the_id_of_a_moved_original(
+    harness: IngestHarness, uploads: Counter[str], monkeypatch: pytest.MonkeyPatch, held_limit: int
+) -> None:
+    """Reorganised while stopped: the copy sorts before the 700 files that moved with their folder."""
+    monkeypatch.setattr("ingest.sync.reconciler.HELD_LIMIT", held_limit)
+    data = pictures.jpeg(16, 12)
+    (harness.root / "z").mkdir()
+    for number in range(700):
+        (harness.root / "z" / f"{number:03}.jpg").write_bytes(data + number.to_bytes(2, "big"))
+    async with harness.running_ingest(scanned=False):
+        await until(harness.is_scanned, timeout_s=120)
+        known = await tag_each(harness, identities(harness, harness.library))
+    (harness.root / "z").rename(harness.root / "zz")
+    (harness.root / "a").mkdir()
+    shutil.copyfile(harness.root / "zz" / "650.jpg", harness.root / "a" / "copy.jpg")
+    async with harness.running_ingest(scanned=False):
+
+        async def is_copied() -> bool:
+            return "a/copy.jpg" in identities(harness, harness.library)
+
+        await until(is_copied, timeout_s=60)
+        after = identities(harness, harness.library)
+        copy = after.pop("a/copy.jpg")
+        assert copy[1] == ()
+        assert after == moved(known, "z/", "zz/")
+
+
+async def test_a_storm_of_renames_and_deletions_needs_no_approval(harness: IngestHarness) -> None:
+    """300 operations within seconds in a library of 100: many renames, few deletions."""
+    random = Random(11)
+    for number in range(100):
+        (harness.root / f"{number:03}.jpg").write_bytes(pictures.jpeg(32, 24, seed=number))
+    paths = [f"{number:03}.jpg" for number in range(100)]
+    async with harness.running_ingest():
+        await harness.wait_for_images(*paths)
+        for step in range(300):
+            index = random.randrange(len(paths))
+            if step % 20 == 7:
+                (harness.root / paths.pop(index)).unlink()
+            else:
+                folder = harness.root / f"{random.randrange(5)}"
+                folder.mkdir(exist_ok=True)
+                target = f"{folder.name}/{step}.jpg"
+                (harness.root / paths[index]).rename(harness.root / target)
+                paths[index] = target
+            await asyncio.sleep(0.01)
+
+        async def is_equal() -> bool:
+            return (await harness.images_by_path()).keys() == set(paths)
+
+        await until(is_equal, timeout_s=40)
+        await until(lambda: no_deletion_is_pending(harness), timeout_s=40)
 
 
 async def test_renames_that_change_the_case_only(harness: IngestHarness, uploads: Counter[str]) -> None:

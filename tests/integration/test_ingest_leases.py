@@ -7,7 +7,16 @@ import pytest
 
 from ingest import lease
 from tagify.catalog import Catalog, ImageFilter, LeaseLost, UpsertImage
-from tagify.model import Content, FileFacts, Library, LibraryState, Picture
+from tagify.model import (
+    Content,
+    FileFacts,
+    Library,
+    LibraryState,
+    PendingApproval,
+    Picture,
+    RootIdentity,
+    RootProbe,
+)
 from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
 from tests.support.waiting import until
@@ -59,7 +68,9 @@ async def test_a_status_under_a_lost_lease_is_not_written(catalog: Catalog, libr
     await old.fence_older_leases()
     await old.report_scan_progress(3, 3)
     await old.set_state(LibraryState.SUSPENDED, "it was away, long ago")
-    await old.set_pending_deletions(7)
+    await old.set_pending_deletions(
+        PendingApproval(RootProbe(RootIdentity(1, 2, marked=True), is_empty=False), 7)
+    )
     await old.end_scan()
     current = await catalog.libraries.get(library.id)
     assert current is not None

@@ -5,7 +5,13 @@ handlers; a test checks that they match these models exactly.
 """
 
 from api.openapi.models.images import ImageSchema, PageSchema, PlainImageSchema, SignedUrlSchema
-from api.openapi.models.libraries import LibrarySchema, NewLibrarySchema, NewNameSchema, ProgressSchema
+from api.openapi.models.libraries import (
+    ApprovalSchema,
+    LibrarySchema,
+    NewLibrarySchema,
+    NewNameSchema,
+    ProgressSchema,
+)
 from api.openapi.models.service import HealthSchema, ProblemSchema, ReadinessSchema
 from api.openapi.models.tags import (
     ChangedSchema,
@@ -19,6 +25,7 @@ from api.openapi.models.tags import (
 )
 
 __all__ = [
+    "ApprovalSchema",
     "ChangeSchema",
     "ChangedSchema",
     "HealthSchema",

@@ -21,6 +21,20 @@ class RemovalSchema(TypedDict):
 
 
 @no_extra_members
+class PendingApprovalSchema(TypedDict):
+    """What can be approved now: the deletion of up to `images` images, or another root folder."""
+
+    _id: Annotated[str, Field(description="Changes with the root folder and the number of images.")]
+    images: Count
+
+
+class ApprovalSchema(TypedDict):
+    """Names what is approved. Without it, what is pending now is approved."""
+
+    pending_approval: NotRequired[Annotated[str | None, Field(description="The `_id` that was shown.")]]
+
+
+@no_extra_members
 class ProgressSchema(TypedDict):
     """Progress of a library's scan, and deletions that wait for approval."""
 
@@ -33,6 +47,7 @@ class ProgressSchema(TypedDict):
     scan_error: str
     removal_waiting: Count
     removal_since: Timestamp | None
+    pending_approval: PendingApprovalSchema | None
     removal: RemovalSchema | None
 
 

@@ -35,6 +35,9 @@ PAGE_SIZE = 2000
 DELETE_BATCH = 500
 """Maximum number of images that one `delete_missing` call deletes."""
 
+LOOKUP_BATCH = 1000
+"""Ids that one query looks up."""
+
 MAX_CONTENT_MATCHES = 100
 """Maximum number of images of one content that are considered when a file has moved."""
 
@@ -91,6 +94,16 @@ class ImageRepository:
         """All images, including missing ones, whose file had one of these inodes. Raises Unavailable."""
         query = {"inode": {"$in": [to_signed(inode) for inode in inodes]}}
         return [entry_from_doc(doc) async for doc in self._images.find(query, ENTRY_FIELDS)]
+
+    @maps_driver_errors
+    async def still_missing(self, image_ids: Sequence[ImageId]) -> set[ImageId]:
+        """Those of these images that are missing or deleted. Raises Unavailable."""
+        missing = set(image_ids)
+        for start in range(0, len(image_ids), LOOKUP_BATCH):
+            ids = [object_id(image_id) for image_id in image_ids[start : start + LOOKUP_BATCH]]
+            query = {"_id": {"$in": ids}, **PRESENT}
+            missing -= {ImageId(str(doc["_id"])) async for doc in self._images.find(query, {"_id": 1})}
+        return missing
 
     @maps_driver_errors
     async def by_content(self, content: Content) -> list[CatalogEntry]:

@@ -14,7 +14,7 @@ LIBRARY = Library(ID, "Test", "/srv/test")
 
 
 class FakeStatus:
-    async def set_state(self, state: LibraryState, reason: str) -> None:
+    async def set_state(self, state: LibraryState, reason: str, pending: object) -> None:
         """Accept the write."""
 
 
@@ -49,7 +49,7 @@ async def test_a_new_rescan_request_is_served_once() -> None:
 
 async def test_the_end_of_a_suspension_requests_a_scan() -> None:
     made = registry()
-    await made.record(ID).save_state(LibraryState.SUSPENDED, "no folder")
+    await made.record(ID).save_state(LibraryState.SUSPENDED, "no folder", None)
     suspended = made.get(ID)
     assert suspended is not None
     assert (suspended.state, suspended.scan_error) == (LibraryState.SUSPENDED, "no folder")
