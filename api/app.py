@@ -1,6 +1,5 @@
 """Composition root of the API: creates its objects, background tasks and routes."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -41,7 +40,7 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
-from tagify.web import METRICS, JsonBody, allowed_hosts, new_app
+from tagify.web import METRICS, TASKS, JsonBody, allowed_hosts, new_app
 
 MAX_BODY_BYTES = 2 << 20
 """Maximum request body, in bytes: enough for 10,000 ids and their tags."""
@@ -109,8 +108,11 @@ async def _background_tasks(app: web.Application) -> AsyncIterator[None]:
     app[EVENT_HUB] = EventHub(
         app[CATALOG].change_stream, app[SERIALIZER], app[METRICS], max_clients=app[SETTINGS].api_event_clients
     )
-    services = (app[INDEX_BUILDER], app[EVENT_HUB], JobWorker(app[CATALOG].tag_jobs))
-    tasks = [asyncio.create_task(service.run()) for service in services]
+    tasks = [
+        app[TASKS].supervise("index builder", app[INDEX_BUILDER].run, restart=True),
+        app[TASKS].supervise("event hub", app[EVENT_HUB].run, restart=True),
+        app[TASKS].supervise("job worker", JobWorker(app[CATALOG].tag_jobs).run, restart=True),
+    ]
     yield
     await cancel_and_wait(*tasks)
 

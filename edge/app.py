@@ -1,6 +1,5 @@
 """Composition root of the edge: builds its objects, each with its lifetime, and adds the routes."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -40,7 +39,7 @@ from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
-from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, allowed_hosts, new_app
+from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, TASKS, allowed_hosts, new_app
 
 STORE_THREADS = 2
 """Threads of the S3 client, which only checks readiness here: Upstream reads the objects."""
@@ -136,7 +135,7 @@ async def _sandbox(app: web.Application) -> AsyncIterator[None]:
         deadline_s=settings.edge_decode_s,
     )
     # Opened in the background: loading the decoders takes a moment, and only variants need them.
-    open_task = asyncio.create_task(app[SANDBOX].open())
+    open_task = app[TASKS].supervise("sandbox start", app[SANDBOX].open, restart=True)
     yield
     await cancel_and_wait(open_task)
     await app[SANDBOX].close()
@@ -213,6 +212,6 @@ async def _purge_followers(app: web.Application) -> AsyncIterator[None]:
                     delay_s=nginx_delay_s,
                 )
             )
-        tasks = [asyncio.create_task(follower.run()) for follower in followers]
+        tasks = [app[TASKS].supervise("purge follower", item.run, restart=True) for item in followers]
         yield
         await cancel_and_wait(*tasks)

@@ -1,6 +1,5 @@
 """The ingest daemon as an aiohttp application: a background task, health checks and metrics."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -11,9 +10,7 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.metrics import Metrics
 from tagify.settings import IngestSettings
-from tagify.web import new_app
-
-INGEST_TASK: Final = web.AppKey("ingest_task", asyncio.Task[None])
+from tagify.web import TASKS, new_app
 
 CONTAINER: Final = web.AppKey("container", Container)
 
@@ -29,8 +26,8 @@ def build(settings: IngestSettings) -> web.Application:
         await app[CONTAINER].store.ping()
 
     async def check_task() -> None:
-        if app[INGEST_TASK].done():
-            raise TagifyError("the ingest task has stopped; see its log")
+        if failure := app[TASKS].failure:
+            raise TagifyError(f"{failure}; see the log")
 
     async def check_outages() -> None:
         # A full store answers pings, but rejects uploads.
@@ -38,8 +35,8 @@ def build(settings: IngestSettings) -> web.Application:
             raise TagifyError(f"waiting for {reasons}")
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
-        app[CONTAINER] = container = Container(settings, metrics)
-        app[INGEST_TASK] = task = asyncio.create_task(container.run(), name="ingest")
+        app[CONTAINER] = container = Container(settings, metrics, app[TASKS])
+        task = app[TASKS].supervise("ingest", container.run, restart=False)
         yield
         await cancel_and_wait(task)
         await container.close()

@@ -1,6 +1,5 @@
 """Composition root: builds the objects of the process, and those of each library's worker."""
 
-import asyncio
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +31,8 @@ from ingest.watch import Watcher
 from ingest.watch.debounce import Debouncer
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import OUTAGES, OutageTracker, retry_while_unavailable
+from tagify.concurrency.task_supervisor import TaskSupervisor
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.gc import MARK_AGE_S, GarbageCollector
 from tagify.metrics import Counter, Metrics
@@ -59,7 +60,8 @@ class ProcessServices:
 class Container:
     """The objects of the process. Create it inside the event loop."""
 
-    def __init__(self, settings: IngestSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: IngestSettings, metrics: Metrics, tasks: TaskSupervisor) -> None:
+        self.tasks = tasks
         self.catalog = Catalog(settings, metrics)
         self.store = ObjectStore(settings, threads=settings.ingest_workers)
         self.outages = OutageTracker(
@@ -81,17 +83,23 @@ class Container:
         )
 
     async def run(self) -> None:
-        """Work until cancelled; the first task that fails ends all."""
+        """Work until cancelled, or until a task has a fatal failure. Raises BackgroundTaskFailed.
+
+        A failure of the writer or the pipeline is fatal: the jobs that were in it would never end.
+        """
         OUTAGES.set(self.outages)
         await retry_while_unavailable("objects", self.store.ensure_buckets)
         await self.watcher.start()
+        tasks = [
+            self.tasks.supervise("batch writer", self.batch_writer.run, restart=False),
+            self.tasks.supervise("import pipeline", self.pipeline.run, restart=False),
+            self.tasks.supervise("library supervisor", self.supervisor.run, restart=True),
+            self.tasks.supervise("garbage collection", self.gc_loop.run, restart=True),
+        ]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self.batch_writer.run())
-                group.create_task(self.pipeline.run())
-                group.create_task(self.supervisor.run())
-                group.create_task(self.gc_loop.run())
+            await self.tasks.wait_for_failure()
         finally:
+            await cancel_and_wait(*tasks)
             await self.watcher.close()
 
     async def close(self) -> None:
@@ -140,6 +148,7 @@ class Container:
             build_worker=partial(build_library_worker, services),
             remover=LibraryRemover(self.catalog, self.store, mark_age_s=MARK_AGE_S),
             suspended=metrics.gauge("ingest_libraries_suspended", "Suspended libraries."),
+            tasks=self.tasks,
         )
 
 

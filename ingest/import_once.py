@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ingest.container import Container
 from tagify.catalog import ImageFilter
+from tagify.concurrency.task_supervisor import TaskSupervisor
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.metrics import Metrics
@@ -29,7 +30,8 @@ async def import_once(settings: IngestSettings, folder: Path) -> int:
     the library, that daemon scans it and this process shows the progress. Raises TagifyError.
     """
     terminal = Terminal(sys.stderr)
-    container = Container(settings, Metrics())
+    metrics = Metrics()
+    container = Container(settings, metrics, TaskSupervisor(metrics))
     await container.catalog.ensure_indexes()
     library = await _find_or_create_library(container, folder)
     container.supervisor.only_library = library.id

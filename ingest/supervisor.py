@@ -11,8 +11,8 @@ from ingest.library_state import LibraryRecord, LibraryRegistry
 from ingest.library_worker import LibraryWorker
 from tagify.catalog import Catalog, LeaseLost
 from tagify.concurrency.retry import retry_while_unavailable
+from tagify.concurrency.task_supervisor import TaskSupervisor
 from tagify.concurrency.tasks import cancel_and_wait, run_to_completion
-from tagify.logs import fields
 from tagify.metrics import Gauge
 from tagify.model import Library, LibraryId, LibraryState
 
@@ -20,9 +20,6 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
 """Time between two reads of the list of libraries, in seconds."""
-
-RESTART_S = 5.0
-"""A worker or a removal that failed is restarted after this time, in seconds."""
 
 
 class LibrarySupervisor:
@@ -37,7 +34,9 @@ class LibrarySupervisor:
         build_worker: Callable[[LibraryRecord], LibraryWorker],
         remover: LibraryRemover,
         suspended: Gauge,
+        tasks: TaskSupervisor,
     ) -> None:
+        self._tasks = tasks
         self._catalog = catalog
         self._registry = registry
         self._leases = leases
@@ -78,21 +77,17 @@ class LibrarySupervisor:
 
     def _start_worker(self, library: Library) -> None:
         worker = self._build_worker(self._registry.record(library.id))
-        self._workers[library.id] = asyncio.create_task(
-            self._supervise(worker, library), name=f"worker of {library.name}"
+        self._workers[library.id] = self._tasks.supervise(
+            "library worker", lambda: self._work(worker, library), restart=True, library=library.name
         )
 
     async def _stop_worker(self, library_id: LibraryId) -> None:
         await cancel_and_wait(self._workers.pop(library_id))
 
-    async def _supervise(self, worker: LibraryWorker, library: Library) -> None:
-        """Run the worker whenever its lease is ours; restart it when it fails."""
+    async def _work(self, worker: LibraryWorker, library: Library) -> None:
+        """Run the worker whenever its lease is ours."""
         while True:
-            try:
-                await self._under_lease(library, lambda token: self._run_worker(worker, library, token))
-            except Exception:
-                logger.exception("library worker failed; restarting it", extra=fields(library=library.name))
-                await asyncio.sleep(RESTART_S)
+            await self._under_lease(library, lambda token: self._run_worker(worker, library, token))
 
     async def _run_worker(self, worker: LibraryWorker, library: Library, token: int) -> None:
         self._leases.add(library.id, token)
@@ -113,8 +108,9 @@ class LibrarySupervisor:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await run_to_completion(self._stop_and_release(library, tasks))
-        if not tasks[0].cancelled():
-            tasks[0].result()
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
 
     async def _stop_and_release(self, library: Library, tasks: Sequence[asyncio.Task[None]]) -> None:
         await cancel_and_wait(*tasks)
@@ -124,8 +120,9 @@ class LibrarySupervisor:
         """Start the removal of the library unless it is running; the files stay on disk."""
         task = self._removals.get(library.id)
         if task is None or task.done():
-            task = asyncio.create_task(self._remove(library), name=f"removal of {library.name}")
-            self._removals[library.id] = task
+            self._removals[library.id] = self._tasks.supervise(
+                "library removal", lambda: self._remove(library), restart=True, library=library.name
+            )
 
     async def _remove(self, library: Library) -> None:
         """Remove the library. Its token is not in HeldLeases: writes still in the pipeline are rejected."""
@@ -133,6 +130,3 @@ class LibrarySupervisor:
             await self._under_lease(library, lambda token: self._remover.run(library, token))
         except LeaseLost as lost:
             logger.warning("lease of a library under removal lost: %s", lost)
-        except Exception:
-            logger.exception("library removal failed; retrying", extra=fields(library=library.name))
-            await asyncio.sleep(RESTART_S)

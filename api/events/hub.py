@@ -16,7 +16,6 @@ from api.events.subscriber import Subscriber
 from api.serializers import Serializer
 from tagify.catalog import CatalogChange, ChangeKind, ChangeStreamHistoryLost, ResumeToken
 from tagify.concurrency.retry import Backoff
-from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Busy, TagifyError
 from tagify.metrics import Metrics
 
@@ -55,6 +54,8 @@ class EventHub:
         self._wake_timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._clients = 0
+        self._failed_at = ""
+        """The token after which handling a change failed last."""
         self._replay = Replay(changes, self._buffer, self._to_event)
         self._gauge = metrics.gauge("api_event_clients", "Clients connected to the event stream.")
         self._gauge.set(0)
@@ -69,16 +70,9 @@ class EventHub:
 
     async def run(self) -> None:
         """Follow the change stream until cancelled; reconnect with backoff, resuming at the last token."""
-        heartbeats = asyncio.create_task(self._send_heartbeats())
-        try:
-            delays = RECONNECT.delays()
-            while True:
-                if await self._follow():
-                    delays = RECONNECT.delays()
-                self._stream_open.clear()
-                await asyncio.sleep(next(delays))
-        finally:
-            await cancel_and_wait(heartbeats)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._send_heartbeats())
+            group.create_task(self._follow_and_reconnect())
 
     @contextmanager
     def client_slot(self) -> Iterator[None]:
@@ -121,6 +115,29 @@ class EventHub:
         """End all clients' streams."""
         self._closed = True
         self._wake_subscribers()
+
+    async def _follow_and_reconnect(self) -> None:
+        delays = RECONNECT.delays()
+        try:
+            while True:
+                if await self._follow():
+                    delays = RECONNECT.delays()
+                self._stream_open.clear()
+                await asyncio.sleep(next(delays))
+        except Exception:
+            self._stream_open.clear()
+            self._skip_repeated_failure()
+            raise
+
+    def _skip_repeated_failure(self) -> None:
+        """After a second failure at the same token do not resume there: that change would fail for ever.
+
+        The clients get a `reload` event, as after any loss of events.
+        """
+        if self._buffer.head and self._buffer.head == self._failed_at:
+            self._buffer.reset("")
+            self._wake_subscribers()
+        self._failed_at = self._buffer.head
 
     async def _follow(self) -> bool:
         """Follow the change stream until it fails; returns whether it opened."""

@@ -48,8 +48,11 @@ class ScanProgress:
 
     async def _report_repeatedly(self) -> None:
         while True:
-            with suppress(TagifyError):
-                await self._report()
+            try:
+                with suppress(TagifyError):
+                    await self._report()
+            except Exception:
+                logger.exception("scan progress not reported")
             await asyncio.sleep(REPORT_S)
 
     async def _report(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import uvloop
 from aiohttp import web
 
+from tagify.concurrency.task_supervisor import TaskFactory, TaskSupervisor
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import SettingsError, TagifyError
 from tagify.logs import configure_logging, fields
@@ -22,12 +23,16 @@ from tagify.runtime.reload import SettingsReloader
 from tagify.runtime.sd_notify import SystemdNotifier, ping_watchdog, watchdog_period_s
 from tagify.runtime.sockets import Address, listen
 from tagify.settings import CommonSettings, load
-from tagify.web import METRICS, READINESS
+from tagify.web import METRICS, READINESS, TASKS
 from tagify.web.request_limits import MAX_REQUEST_LINE_BYTES
 
 logger = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=CommonSettings)
+
+FORCED_EXIT_S = 20.0
+"""After a fatal failure of a background task the process has this long for its cleanup, in seconds, beside
+the time for open requests; then it exits without."""
 
 
 def serve(
@@ -36,7 +41,7 @@ def serve(
     build: Callable[[S], web.Application],
     address: Callable[[S], Address],
 ) -> int:
-    """Run a service until SIGTERM or SIGINT; returns the exit status.
+    """Run a service until SIGTERM or SIGINT, or until a background task has a fatal failure; the exit status.
 
     `build` creates the application from its settings; `address` is where it listens when systemd
     passes no socket.
@@ -46,8 +51,7 @@ def serve(
         notifier = SystemdNotifier.from_environ(os.environ)
         reloader = SettingsReloader(name, settings, notifier)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.reload)
-        await _serve(build(settings), address(settings), notifier, settings)
-        return 0
+        return await _serve(build(settings), address(settings), notifier, settings)
 
     return run(name, model, start)
 
@@ -55,7 +59,7 @@ def serve(
 def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]) -> int:
     """Load the settings and run `work` in a new event loop; returns the exit status.
 
-    1: a TagifyError, 2: invalid settings, 130: interrupted.
+    1: a TagifyError, or a fatal failure of a background task, 2: invalid settings, 130: interrupted.
     """
     try:
         settings = load(model)
@@ -75,8 +79,9 @@ def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]
 
 async def _serve(
     app: web.Application, address: Address, notifier: SystemdNotifier, settings: CommonSettings
-) -> None:
+) -> int:
     stop = _stop_on_signals()
+    tasks = app[TASKS]
     shutdown = GracefulShutdown(app)
     runner = LimitedAppRunner(
         app,
@@ -92,27 +97,40 @@ async def _serve(
         shutdown_timeout=settings.drain_s,
         max_line_size=MAX_REQUEST_LINE_BYTES,
     )
-    async with _background(ping_watchdog(notifier, watchdog_period_s(os.environ))):
+    period_s = watchdog_period_s(os.environ)
+    async with _background(tasks, "watchdog", lambda: ping_watchdog(notifier, period_s)):
         await runner.setup()
         try:
             for url in await listen(runner, address):
                 logger.info("listening", extra=fields(address=url))
             async with (
-                _background(notify_when_ready(app[READINESS], notifier)),
-                _background(runner.limiter.close_expired()),
+                _background(tasks, "readiness", lambda: notify_when_ready(app[READINESS], notifier)),
+                _background(tasks, "connection limit", runner.limiter.close_expired),
             ):
-                await stop.wait()
+                await _wait_for_stop(stop, tasks, settings.drain_s)
             logger.info("stopping")
             notifier.stopping()
             await shutdown.drain(runner)
         finally:
             await runner.cleanup()
+    return 1 if tasks.failure else 0
+
+
+async def _wait_for_stop(stop: asyncio.Event, tasks: TaskSupervisor, drain_s: float) -> None:
+    """Return at a signal, or at a fatal failure: then the process exits in bounded time."""
+    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(tasks.wait_for_failure())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel_and_wait(*waits)
+    if tasks.failure:
+        asyncio.get_running_loop().call_later(drain_s + FORCED_EXIT_S, os._exit, 1)
 
 
 @asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run a coroutine as a task while the block runs; cancel it at the end of the block."""
-    task = asyncio.create_task(work)
+async def _background(tasks: TaskSupervisor, name: str, factory: TaskFactory) -> AsyncIterator[None]:
+    """Run a supervised task while the block runs; cancel it at the end of the block."""
+    task = tasks.supervise(name, factory, restart=True)
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """HTTP code shared by all services: JSON, problems, request ids, CORS, health and metrics endpoints."""
 
 from tagify.web.allowed_hosts import AllowedHosts, allowed_hosts
-from tagify.web.app import FAST_PATH, METRICS, REQUEST_SECONDS, FastPathHandler, new_app
+from tagify.web.app import FAST_PATH, METRICS, REQUEST_SECONDS, TASKS, FastPathHandler, new_app
 from tagify.web.client_address import Network, client_address, parse_address
 from tagify.web.etags import etag_matches
 from tagify.web.health import READINESS, Check, Readiness
@@ -19,6 +19,7 @@ __all__ = [
     "READINESS",
     "REQUEST_ID",
     "REQUEST_SECONDS",
+    "TASKS",
     "UNTIMED",
     "AllowedHosts",
     "Check",

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from tagify.concurrency.task_supervisor import TaskSupervisor
 from tagify.metrics import Histogram, Metrics
 from tagify.web.allowed_hosts import AllowedHosts, check_host
 from tagify.web.client_address import Network
@@ -17,6 +18,8 @@ from tagify.web.problems import problem_middleware
 from tagify.web.request_limits import limit_request_size
 
 METRICS: Final = web.AppKey("metrics", Metrics)
+TASKS: Final = web.AppKey("tasks", TaskSupervisor)
+"""The supervisor of the process's background tasks; the process exits when one has a fatal failure."""
 REQUEST_SECONDS: Final = web.AppKey("request_seconds", Histogram)
 """The request histogram, for handlers that answer before the middlewares run."""
 
@@ -61,6 +64,7 @@ def new_app(
     if cors_origins:
         app.on_response_prepare.append(cors.add_headers)
     app[METRICS] = metrics
+    app[TASKS] = TaskSupervisor(metrics)
     app[REQUEST_SECONDS] = seconds
     add_health_routes(app, metrics, checks)
     return app

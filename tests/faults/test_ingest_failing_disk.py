@@ -82,7 +82,7 @@ async def test_no_image_is_deleted_while_the_disk_fails(
         images = await harness.wait_for_images("new.jpg", *NAMES)
         await rescan(harness)
     assert {name: images[name].id for name in NAMES} == {name: known[name].id for name in NAMES}
-    assert "library worker failed" not in caplog.text
+    assert "background task failed" not in caplog.text
 
 
 async def test_an_event_for_a_file_without_stat_does_not_stop_the_worker(
@@ -103,4 +103,4 @@ async def test_an_event_for_a_file_without_stat_does_not_stop_the_worker(
         disk.set_fault("")
         write(harness, "b.jpg")
         await harness.wait_for_images("a.jpg", "b.jpg")
-    assert "library worker failed" not in caplog.text
+    assert "background task failed" not in caplog.text

@@ -132,7 +132,7 @@ async def test_an_import_resumes_after_an_outage(
     history.consume()
     history.close()
     assert (history.added_count, len(history.contents)) == (FILES, FILES)
-    assert caplog.text.count("library worker failed") == 0
+    assert caplog.text.count("background task failed") == 0
 
 
 @pytest.mark.parametrize("server", ["objects", "catalog"])
