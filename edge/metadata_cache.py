@@ -34,6 +34,10 @@ FRESH_S = 1.0
 STALE_WHILE_REVALIDATE_S = 30.0
 """How long a stale image is served while it is revalidated in the background, in seconds."""
 
+CALLER_GRACE_S = 0.05
+"""A caller waits this much longer than its timeout, in seconds: a query of its own times out first, and the
+circuit breaker counts that. It only leaves a query that others wait for longer."""
+
 MAX_REFRESHES = 64
 """Concurrent background revalidations, at most."""
 
@@ -53,6 +57,28 @@ class _CachedImage:
     @property
     def age_s(self) -> float:
         return time.monotonic() - self.read_at
+
+
+class _SharedDeadline:
+    """The deadline of a query that callers with different timeouts share: the latest of theirs."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+        self._timeout: asyncio.Timeout | None = None
+
+    def extend(self, at: float) -> None:
+        """Move the deadline to `at` (the loop's time), unless it is later already."""
+        self._at = max(self._at, at)
+        if self._timeout is not None and not self._timeout.expired():
+            self._timeout.reschedule(self._at)
+
+    async def apply(self, query: Callable[[], Awaitable[T]]) -> T:
+        """The result of the query. Raises TimeoutError at the deadline."""
+        try:
+            async with asyncio.timeout_at(self._at) as self._timeout:
+                return await query()
+        finally:
+            self._timeout = None
 
 
 class MetadataCache:
@@ -75,6 +101,7 @@ class MetadataCache:
         self._images: TTLCache[ImageId, _CachedImage] = TTLCache(IMAGE_CAPACITY, STALE_IF_ERROR_S)
         self._originals: TTLCache[Content, OriginalInfo] = TTLCache(ORIGINAL_CAPACITY, ORIGINAL_TTL_S)
         self._flights: SingleFlight[Image | None] = SingleFlight()
+        self._deadlines: dict[ImageId, _SharedDeadline] = {}
         self._refreshes: dict[ImageId, asyncio.Task[None]] = {}
 
     async def get_image(self, image_id: ImageId, expected_content: str = "") -> Image | None:
@@ -120,12 +147,24 @@ class MetadataCache:
             return cached.image
 
     async def _read_image(self, image_id: ImageId, timeout_s: float) -> Image | None:
-        """Read the image from the catalog and cache it; concurrent reads of one id share a query."""
+        """Read the image from the catalog and cache it; concurrent reads of one id share a query.
+
+        Each waits for its own timeout: the query runs until the latest of them.
+        """
+        deadline = self._deadlines.setdefault(image_id, _SharedDeadline())
+        deadline.extend(asyncio.get_running_loop().time() + timeout_s)
 
         async def query() -> Image | None:
-            return await self._query(lambda: self._catalog.images.get(image_id), timeout_s)
+            return await self._query(lambda: deadline.apply(lambda: self._catalog.images.get(image_id)))
 
-        image = await self._flights.run(image_id, query)
+        try:
+            async with asyncio.timeout(timeout_s + CALLER_GRACE_S):
+                image = await self._flights.run(image_id, query)
+        except TimeoutError as error:
+            raise Unavailable("MongoDB does not respond in time") from error
+        finally:
+            if not self._flights.is_running(image_id) and self._deadlines.get(image_id) is deadline:
+                del self._deadlines[image_id]
         if image is None:
             self._images.remove(image_id)
         else:
@@ -138,7 +177,7 @@ class MetadataCache:
         if cached is not None:
             return cached
         try:
-            original = await self._query(lambda: self._catalog.images.original_info(content), CATALOG_WAIT_S)
+            original = await self._query(lambda: self._original_info(content))
         except Unavailable:
             original = None
         if original is None:
@@ -147,10 +186,13 @@ class MetadataCache:
         self._originals.put(content, original)
         return original
 
-    async def _query(self, query: Callable[[], Awaitable[T]], timeout_s: float) -> T:
+    async def _original_info(self, content: Content) -> OriginalInfo | None:
+        async with asyncio.timeout(CATALOG_WAIT_S):
+            return await self._catalog.images.original_info(content)
+
+    async def _query(self, query: Callable[[], Awaitable[T]]) -> T:
         with self._circuit.call():
             try:
-                async with asyncio.timeout(timeout_s):
-                    return await query()
+                return await query()
             except TimeoutError as error:
                 raise Unavailable("MongoDB does not respond in time") from error

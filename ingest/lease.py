@@ -113,9 +113,15 @@ def _lease_fields(library: Library, lease: Lease) -> dict[str, object]:
 
 
 def is_dead_process(owner: str) -> bool:
-    """Whether the owner was a process of this host and PID namespace, and no longer runs."""
-    host, pid, start_time, _ = owner.split("/")
-    return host == _host_id() and process_start_time(int(pid)) != start_time
+    """Whether the owner was a process of this host and PID namespace, and no longer runs.
+
+    False for any other text: the empty owner of a free lease, an id of another version.
+    """
+    match owner.split("/"):
+        case [host, pid, start_time, _] if pid.isascii() and pid.isdigit():
+            return host == _host_id() and process_start_time(int(pid)) != start_time
+        case _:
+            return False
 
 
 def _host_id() -> str:

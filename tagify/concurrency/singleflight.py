@@ -35,7 +35,7 @@ class SingleFlight(Generic[T]):
             task = asyncio.ensure_future(_run(work))
             self._tasks[key] = task
             self._callers[key] = 0
-            task.add_done_callback(lambda _: self._forget(key))
+            task.add_done_callback(lambda done: self._forget(key, done))
         self._callers[key] += 1
         try:
             return await asyncio.shield(task)
@@ -43,13 +43,15 @@ class SingleFlight(Generic[T]):
             if key in self._callers and self._tasks.get(key) is task:
                 self._callers[key] -= 1
                 if not self._callers[key] and not task.done():
-                    self._forget(key)
+                    self._forget(key, task)
                     task.cancel()
 
-    def _forget(self, key: str) -> None:
-        task = self._tasks.pop(key, None)
-        self._callers.pop(key, None)
-        if task is not None and task.done() and not task.cancelled():
+    def _forget(self, key: str, task: asyncio.Task[T]) -> None:
+        """Remove this task. A successor that was started for the key after a cancellation stays."""
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
+            del self._callers[key]
+        if task.done() and not task.cancelled():
             task.exception()  # marked as retrieved: all callers may have been cancelled
 
 

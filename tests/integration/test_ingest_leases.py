@@ -95,6 +95,11 @@ async def test_the_lease_of_a_dead_process_is_taken_over_at_once(catalog: Catalo
     assert await lease.acquire(catalog, library, lease.new_owner_id()) > held.token
 
 
+@pytest.mark.parametrize("owner", ["", "/", "a/b/c", "a/x/1/b", "a/\u00b2/1/b", "a/b/c/d/e"])
+def test_a_free_lease_and_an_unknown_owner_are_no_dead_process(owner: str) -> None:
+    assert not lease.is_dead_process(owner)
+
+
 async def test_a_second_daemon_waits_and_takes_over(
     harness: IngestHarness, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

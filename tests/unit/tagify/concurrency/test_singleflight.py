@@ -84,3 +84,32 @@ async def test_an_error_is_raised_in_every_caller_and_not_kept() -> None:
     assert not flights.is_running("key")
     with pytest.raises(ValueError, match="no"):
         await flights.run("key", fails)
+
+
+async def test_the_end_of_a_cancelled_run_does_not_evict_its_successor() -> None:
+    """The cancelled work takes a while to end; callers that come after its end join the successor."""
+    flights: SingleFlight[str] = SingleFlight()
+    cleanup, second = asyncio.Event(), Work()
+
+    async def slow_to_end() -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await cleanup.wait()
+        return "never"
+
+    abandoned = asyncio.create_task(flights.run("key", slow_to_end))
+    await run_pending_callbacks()
+    abandoned.cancel()
+    await run_pending_callbacks()
+    successor = asyncio.create_task(flights.run("key", second))
+    await run_pending_callbacks()
+    cleanup.set()
+    await run_pending_callbacks()
+    assert flights.is_running("key")
+    joined = asyncio.create_task(flights.run("key", second))
+    await run_pending_callbacks()
+    assert (second.started, len(flights)) == (1, 1)
+    second.finish.set()
+    assert [await successor, await joined] == ["done", "done"]
+    assert len(flights) == 0
