@@ -22,12 +22,16 @@ class JobResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ImportJob:
-    """One file to import, with its facts when it was found. `live`: found by an event, not by a scan."""
+    """One file to import, with its facts when it was found. `live`: found by an event, not by a scan.
+
+    `is_known`: the image at its path differs in ctime alone, so its bytes may be the same.
+    """
 
     library_id: LibraryId
     root: str
     file: FileFacts
     live: bool
+    is_known: bool = False
 
     @property
     def absolute_path(self) -> str:

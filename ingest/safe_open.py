@@ -32,7 +32,14 @@ _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _APPEND_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_STATX_BYTES: Final = 256
+_STATX_INO: Final = 0x100
+_STATX_BTIME: Final = 0x800
+_AT_EMPTY_PATH: Final = 0x1000
+
 _libc = ctypes.CDLL(None, use_errno=True)
+_statx = getattr(_libc, "statx", None)
+"""statx(2), the only call that returns a file's time of birth; the C library has it since glibc 2.28."""
 
 
 def open_regular(root: str, path: str, flags: int = _FILE_FLAGS) -> int:
@@ -86,7 +93,26 @@ def append_line(root: str, name: str, line: str) -> None:
 
 def facts_of(status: os.stat_result, path: str) -> FileFacts:
     """The facts of the file at `path`, in the catalog's encoding, with this status."""
-    return FileFacts(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    return FileFacts(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+
+
+def birth_ns(root: str, path: str, inode: int) -> int:
+    """When the file at `path` was created; 0 where that is unknown, or another file is there."""
+    if _statx is None:
+        return 0
+    try:
+        fd = _open_beneath(root, path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    buffer = ctypes.create_string_buffer(_STATX_BYTES)
+    try:
+        failed = _statx(fd, b"", _AT_EMPTY_PATH, _STATX_BTIME | _STATX_INO, buffer)
+    finally:
+        os.close(fd)
+    (mask,), (found,) = struct.unpack_from("=I", buffer, 0), struct.unpack_from("=Q", buffer, 32)
+    seconds, nanoseconds = struct.unpack_from("=qI", buffer, 80)
+    is_known = not failed and mask & _STATX_BTIME and found == inode
+    return seconds * 1_000_000_000 + nanoseconds if is_known else 0
 
 
 def _check_regular(fd: int, path: str) -> None:

@@ -72,17 +72,24 @@ class Bucket(StrEnum):
 class FileFacts:
     """Path and `stat` fields of a file.
 
-    `path` is relative to the library's root, separated by `/`, and valid Unicode. `size` in bytes.
+    `path` is relative to the library's root, separated by `/`, and valid Unicode. `size` in bytes. `ctime_ns`
+    is the time of the last change of content or status, which no program can set; 0 if unknown.
     """
 
     path: str
     size: int
     mtime_ns: int
     inode: int
+    ctime_ns: int = 0
 
     def same_file_as(self, other: "FileFacts") -> bool:
-        """Whether inode, size and mtime are equal: if the paths differ, the file was renamed."""
+        """Whether inode, size and mtime are equal: the file may have been renamed, or edited in place."""
         return (self.inode, self.size, self.mtime_ns) == (other.inode, other.size, other.mtime_ns)
+
+    def same_version_as(self, other: "FileFacts") -> bool:
+        """Whether it is the same file and nothing was written to it; an unknown ctime proves no change."""
+        is_known = bool(self.ctime_ns and other.ctime_ns)
+        return self.same_file_as(other) and (self.ctime_ns == other.ctime_ns or not is_known)
 
 
 @dataclass(frozen=True, slots=True)

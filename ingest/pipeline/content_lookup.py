@@ -1,5 +1,6 @@
 """What the importer needs from the catalog before it uploads, as an interface."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,11 +13,13 @@ class ContentMatches:
 
     `stored`: one of them is ready, so the objects are in the store. `known`: there is one in any state, so
     they may be in the store. `moved_from`: an image whose file has left its path, or None.
+    `ready`: the images that are ready.
     """
 
     stored: bool
     known: bool
     moved_from: CatalogEntry | None
+    ready: Sequence[CatalogEntry] = ()
 
 
 class ContentLookup(Protocol):

@@ -28,9 +28,12 @@ class DelayQueue:
         """The first job, taken from the queue, while `get` waits for its age."""
 
     def remaining_s(self, job: ImportJob) -> float:
-        """Seconds until the file is old enough; 0 where its time is in the future, which proves nothing."""
+        """Seconds until the file is old enough; 0 where its time is in the future, which proves nothing.
+
+        By its ctime: a copy may set the mtime to that of its source before it is complete.
+        """
         minimum_age = min(self._settle_s, CLOSED_S) if job.live else self._settle_s
-        age = self._clock() - job.file.mtime_ns / 1e9
+        age = self._clock() - (job.file.ctime_ns or job.file.mtime_ns) / 1e9
         return max(0.0, minimum_age - age) if age >= 0 else 0.0
 
     async def put(self, job: ImportJob) -> None:

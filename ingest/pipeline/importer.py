@@ -19,7 +19,7 @@ from ingest.pipeline.file_reader import (
     read_sidecar,
 )
 from ingest.safe_open import open_regular
-from tagify.catalog import UpsertImage
+from tagify.catalog import MoveImage, UpsertImage
 from tagify.concurrency.byte_budget import ByteBudget
 from tagify.concurrency.priority import PrioritySemaphore
 from tagify.concurrency.retry import retry_while_unavailable
@@ -27,7 +27,7 @@ from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import Undecodable
 from tagify.imaging import DecodedOriginal, decode_original, estimate_decode_bytes, sidecar_keywords
 from tagify.logs import fields
-from tagify.model import Bucket, Content, FileFacts, Picture
+from tagify.model import Bucket, CatalogEntry, Content, FileFacts, Picture
 from tagify.storage.store import ObjectStore, as_binary
 
 logger = logging.getLogger(__name__)
@@ -68,8 +68,11 @@ class Importer:
         except (OSError, Undecodable):
             return 0
 
-    async def import_file(self, job: ImportJob, memory: int) -> UpsertImage:
-        """Store the file's objects and return its command. Raises FileNotFoundError, FileChanged."""
+    async def import_file(self, job: ImportJob, memory: int) -> UpsertImage | MoveImage:
+        """Store the file's objects and return its command.
+
+        MoveImage where the image has this content already. Raises FileNotFoundError, FileChanged.
+        """
         try:
             snapshot = await self._readers.run(read_file, job.root, job.file.path)
         except FileNotFoundError:
@@ -81,10 +84,14 @@ class Importer:
         finally:
             snapshot.close()
 
-    async def _import_snapshot(self, job: ImportJob, snapshot: FileSnapshot, memory: int) -> UpsertImage:
+    async def _import_snapshot(
+        self, job: ImportJob, snapshot: FileSnapshot, memory: int
+    ) -> UpsertImage | MoveImage:
         if snapshot.file != job.file:
             # It may be the file of another image, moved here: the change applier must check that first.
             raise FileChanged(f"{job.absolute_path} is not the file that was found")
+        if job.is_known and (entry := await self._same_content(job, snapshot)):
+            return MoveImage(entry, job.library_id, snapshot.file)
         try:
             original = await self._decode(job, snapshot, memory)
         except OSError as error:
@@ -99,6 +106,13 @@ class Importer:
         return UpsertImage(
             job.library_id, snapshot.file, snapshot.content, picture, moved_from=matches.moved_from
         )
+
+    async def _same_content(self, job: ImportJob, snapshot: FileSnapshot) -> CatalogEntry | None:
+        """The ready image at the file's path, if it has this content: only its facts have changed."""
+        at_path = (job.library_id, job.file.path)
+        matches = await self._content_lookup.matches(snapshot.content)
+        entries = (entry for entry in matches.ready if (entry.library_id, entry.file.path) == at_path)
+        return next(entries, None)
 
     async def _decode(self, job: ImportJob, snapshot: FileSnapshot, memory: int) -> DecodedOriginal:
         max_pixels = self._max_pixels

@@ -145,7 +145,8 @@ class Pipeline:
         except Exception as error:
             logger.exception("import failed", extra=fields(file=job.absolute_path))
             command = _failed(job, f"it cannot be imported: a bug ({type(error).__name__}), see the log")
-        self._files.add(outcome="failed" if command.error else "ready")
+        is_failed = isinstance(command, UpsertImage) and command.error
+        self._files.add(outcome="failed" if is_failed else "ready")
         durable = await self._batch_writer.enqueue(limit_keywords(command, job.absolute_path), live=job.live)
         durable.add_done_callback(lambda done: queued.resolve(_job_result(done.exception())))
         return None

@@ -16,14 +16,14 @@ from ingest.library_state import LibraryRecord
 from ingest.pipeline.batch_writer import BatchWriter
 from ingest.pipeline.delay_queue import DelayQueue
 from ingest.pipeline.pipeline import Pipeline
-from ingest.sync.diff import Added
+from ingest.sync.diff import Added, Adopted
 from ingest.sync.file_presence import is_absent
 from ingest.sync.move_detector import MoveDetector
 from ingest.watch.debounce import Debouncer, EventKind, PathEvent
 from tagify.catalog import Catalog, ImageCommand, MarkMissing, MoveImage
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import ThreadPool
-from tagify.model import CatalogEntry, FileFacts
+from tagify.model import CatalogEntry
 
 LOOKUP_BATCH = 1000
 """Paths that are looked up in the catalog by one query."""
@@ -89,17 +89,29 @@ class ChangeApplier:
             return []
         entries = await self._entries_at(list(files))
         files = {
-            path: file for path, file in files.items() if path not in entries or entries[path].file != file
+            path: file
+            for path, file in files.items()
+            if path not in entries or not entries[path].file.same_version_as(file)
         }
-        moves = await self._move_detector.detect(self._record.id, files.values())
+        moves = await self._move_detector.detect(self._record.library, files.values())
         refused = await self._write_moves(moves) if moves else []
         moved = {move.file.path for move in moves if move not in refused}
-        return [Added(file) for path, file in files.items() if path not in moved]
+        return [
+            Added(file, is_known=path in entries and entries[path].file.same_file_as(file))
+            for path, file in files.items()
+            if path not in moved
+        ]
 
     async def apply_added(self, added: Sequence[Added], *, live: bool) -> None:
         """Write moves, and import all other files that are new or changed."""
         for item in await self.write_moves(added):
-            await self._import(item.file, live=live)
+            await self._import(item, live=live)
+
+    async def adopt_ctimes(self, files: Sequence[Adopted]) -> None:
+        """Store the ctime of files whose images have none: those of an older release."""
+        await self._batch_writer.write_all(
+            [MoveImage(item.entry, self._record.id, item.file) for item in files]
+        )
 
     async def confirm_missing(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
         """Entries whose file is certainly absent and that have not moved: checks disk and catalog again."""
@@ -140,14 +152,14 @@ class ChangeApplier:
     def _absent(self, entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
         return [entry for entry in entries if is_absent(self._record.root, entry.file.path)]
 
-    async def _import(self, file: FileFacts, *, live: bool) -> None:
+    async def _import(self, item: Added, *, live: bool) -> None:
         """Submit the file, or delay it while it is too young. A path that will be reconciled is skipped."""
-        path = file.path
+        path = item.file.path
         if self.defer_if_in_flight(path) or self._debouncer.is_pending(path):
             return
         self._in_flight[path] = False
         self._idle.clear()
-        job = ImportJob(self._record.id, self._record.root, file, live)
+        job = ImportJob(self._record.id, self._record.root, item.file, live, item.is_known)
         if self._delay_queue.remaining_s(job):
             with self._done_if_cancelled(job):
                 await self._delay_queue.put(job)

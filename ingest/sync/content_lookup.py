@@ -21,5 +21,5 @@ class CatalogContentLookup:
         entries = await retry_while_unavailable("catalog", lambda: self._catalog.images.by_content(content))
         present = [entry for entry in entries if entry.state is not ImageState.MISSING]
         moved_from = await self._threads.run(lambda: next(filter(self._presence.has_left, present), None))
-        ready = any(entry.state is ImageState.READY for entry in entries)
-        return ContentMatches(stored=ready, known=bool(entries), moved_from=moved_from)
+        ready = [entry for entry in entries if entry.state is ImageState.READY]
+        return ContentMatches(bool(ready), bool(entries), moved_from, ready)

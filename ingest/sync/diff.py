@@ -18,9 +18,10 @@ WALK_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A file that is new, or differs from the catalog's entry at its path."""
+    """A file that is new, or differs from the catalog's entry at its path: `is_known` if in ctime alone."""
 
     file: FileFacts
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,15 @@ class Unchanged:
     path: str
 
 
-Difference = Added | Removed | Unchanged | Unreadable
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """An unchanged file whose entry has no ctime yet."""
+
+    entry: CatalogEntry
+    file: FileFacts
+
+
+Difference = Added | Adopted | Removed | Unchanged | Unreadable
 
 
 async def in_batches(threads: ThreadPool, items: Iterator[WalkItem]) -> AsyncIterator[WalkItem]:
@@ -55,10 +64,10 @@ async def diff(
     Entries below an unreadable folder are skipped: their files may exist.
     """
     entry = await anext(catalog, None)
-    unreadable: list[str] = []
+    unreadable: set[str] = set()
     async for item in disk:
         if isinstance(item, Unreadable):
-            unreadable.append(item.path)
+            unreadable.add(item.path)
             yield item
             continue
         while entry is not None and entry.file.path < item.path:
@@ -66,7 +75,7 @@ async def diff(
                 yield Removed(entry)
             entry = await anext(catalog, None)
         if entry is not None and entry.file.path == item.path:
-            yield Unchanged(item.path) if entry.file == item else Added(item)
+            yield _compare(entry, item)
             entry = await anext(catalog, None)
         else:
             yield Added(item)
@@ -76,5 +85,16 @@ async def diff(
         entry = await anext(catalog, None)
 
 
-def _is_below_any(path: str, folders: list[str]) -> bool:
-    return any(not folder or path == folder or path.startswith(folder + "/") for folder in folders)
+def _compare(entry: CatalogEntry, file: FileFacts) -> Difference:
+    if not entry.file.same_version_as(file):
+        return Added(file)
+    return Unchanged(file.path) if entry.file.ctime_ns == file.ctime_ns else Adopted(entry, file)
+
+
+def _is_below_any(path: str, folders: set[str]) -> bool:
+    """Whether the path or a folder above it is among these: one look-up for each of its parts."""
+    if not folders:
+        return False
+    if "" in folders or path in folders:
+        return True
+    return any(char == "/" and path[:end] in folders for end, char in enumerate(path))

@@ -8,7 +8,7 @@ from functools import partial
 from ingest.library_state import LibraryRecord
 from ingest.paths import Exclusions, to_os
 from ingest.sync.change_applier import ChangeApplier
-from ingest.sync.diff import Added, Difference, Removed, Unchanged, diff, in_batches
+from ingest.sync.diff import Added, Adopted, Difference, Removed, Unchanged, diff, in_batches
 from ingest.sync.progress import ScanProgress
 from ingest.sync.root_guard import RootGuard
 from ingest.sync.walk import Unreadable, WalkItem, count_files, stat_file, walk
@@ -185,13 +185,20 @@ class Reconciler:
     ) -> AsyncIterator[list[Added]]:
         """One merge of folder and catalog: yields new files in batches, and adds to `removed`."""
         added: list[Added] = []
+        adopted: list[Adopted] = []
         count = 0
         async for difference in diff(self._disk(folder), self._entries_below(folder)):
             self._sort(difference, added, removed, progress)
+            if isinstance(difference, Adopted):
+                adopted.append(difference)
+            if len(adopted) >= BATCH:
+                await self._applier.adopt_ctimes(adopted)
+                adopted.clear()
             count += isinstance(difference, Added | Removed)
             if count >= BATCH:
                 yield added
                 added, count = [], 0
+        await self._applier.adopt_ctimes(adopted)
         yield added
 
     def _sort(
@@ -208,7 +215,7 @@ class Reconciler:
                 removed.add(difference.entry)
             case Unreadable():
                 self._report_unreadable(difference, progress)
-            case Unchanged() if progress is not None:
+            case Adopted() | Unchanged() if progress is not None:
                 progress.scanned += 1
 
     async def _delete(self, entries: Sequence[CatalogEntry], *, report: bool) -> bool:

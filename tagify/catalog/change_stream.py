@@ -120,6 +120,8 @@ def _change(event: Mapping[str, Any], moving: set[Any]) -> CatalogChange | None:
     moving.discard(doc_id)
     if doc is None:
         return CatalogChange(token, ChangeKind.IMAGE_REMOVED, ImageId(doc_id))
+    if updated and updated.keys() <= {"ctime_ns"}:
+        return None
     image = image_from_doc(doc)
     kind = _kind(image, event["operationType"] == "insert", updated, moved)
     return CatalogChange(token, kind, image.id, image=image) if kind else None

@@ -36,12 +36,18 @@ PRESENT = {"state": {"$in": [ImageState.READY.value, ImageState.FAILED.value]}}
 _READY = ImageState.READY.value
 _NO_PICTURE = Picture(mime="", width=0, height=0, placeholder=b"")
 
-ENTRY_FIELDS = {"library_id": 1, "path": 1, "size": 1, "mtime_ns": 1, "inode": 1, "state": 1}
+ENTRY_FIELDS = {"library_id": 1, "path": 1, "size": 1, "mtime_ns": 1, "inode": 1, "ctime_ns": 1, "state": 1}
 
 
 def file_from_doc(doc: Doc) -> FileFacts:
     """The file fields of an image document."""
-    return FileFacts(doc["path"], doc["size"], int(doc["mtime_ns"]), _from_signed(doc["inode"]))
+    return FileFacts(
+        doc["path"],
+        doc["size"],
+        int(doc["mtime_ns"]),
+        _from_signed(doc["inode"]),
+        int(doc.get("ctime_ns", 0)),
+    )
 
 
 def entry_from_doc(doc: Doc) -> CatalogEntry:
@@ -166,6 +172,7 @@ def file_fields(file: FileFacts) -> dict[str, Any]:
         "size": file.size,
         "mtime_ns": file.mtime_ns if _fits(file.mtime_ns) else str(file.mtime_ns),
         "inode": to_signed(file.inode),
+        "ctime_ns": file.ctime_ns if _fits(file.ctime_ns) else str(file.ctime_ns),
     }
 
 

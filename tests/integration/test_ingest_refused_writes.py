@@ -18,7 +18,7 @@ from pymongo import MongoClient
 from ingest.lease import HeldLeases
 from ingest.pipeline.batch_writer import BatchWriter
 from ingest.pipeline.importer import Importer
-from tagify.catalog import Catalog, CatalogError, UpsertImage
+from tagify.catalog import Catalog, CatalogError, ImageCommand, UpsertImage
 from tagify.catalog.images.repository import ImageRepository
 from tagify.catalog.mapping import picture_fields
 from tagify.concurrency.tasks import cancel_and_wait
@@ -239,7 +239,7 @@ async def test_a_bug_with_one_file_ends_as_failed(
 ) -> None:
     import_file = Importer.import_file
 
-    async def broken(importer: Importer, job: Any, *rest: Any) -> UpsertImage:
+    async def broken(importer: Importer, job: Any, *rest: Any) -> ImageCommand:
         if job.file.path == "bad.jpg":
             raise error
         return await import_file(importer, job, *rest)

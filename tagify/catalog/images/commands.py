@@ -26,6 +26,8 @@ class UpsertImage:
 class MoveImage:
     """The file of `entry` is now at this path, with unchanged content.
 
+    At the path of `entry`, its facts are updated.
+
     Ignored if the image has moved since it was read as `entry`; a missing image is restored.
     """
 

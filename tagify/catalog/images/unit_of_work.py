@@ -121,7 +121,10 @@ class ImageUnitOfWork:
         replaced = self._present.get((library, command.file.path))
         if replaced is not None and replaced is not doc:
             self._mark_missing(replaced)
-        self._set_file(doc, library, command.file)
+        if replaced is doc:
+            doc.update(file_fields(command.file))
+        else:
+            self._set_file(doc, library, command.file)
 
     def _moved_image(self, command: UpsertImage) -> Doc | None:
         """The image whose file moved here (`moved_from`), unless it has changed since."""
