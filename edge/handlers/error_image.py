@@ -21,6 +21,14 @@ ERROR_SVG = (
 """A crossed-out picture, in a grey that is visible on light and dark backgrounds."""
 
 
+FORWARDED_ACCEPT = "X-Forwarded-Accept"
+"""The Accept header that NGINX received; it normalizes the header itself for its cache key."""
+
+
+def _original_accept(request: web.Request) -> str:
+    return request.headers.get(FORWARDED_ACCEPT) or request.headers.get(hdrs.ACCEPT, "")
+
+
 def error_image_response(request: web.Request, problem: Problem) -> web.Response:
     """The problem as JSON; for an `<img>` as an image, with the same status.
 
@@ -28,7 +36,7 @@ def error_image_response(request: web.Request, problem: Problem) -> web.Response
     the right status, and the page shows a placeholder.
     """
     destination = request.headers.get(SEC_FETCH_DEST, "")
-    if expects_image(request.headers.get(hdrs.ACCEPT, ""), destination):
+    if expects_image(_original_accept(request), destination):
         response = web.Response(status=problem.status, body=ERROR_SVG, content_type="image/svg+xml")
         response.headers.update(SECURITY_HEADERS)
     else:

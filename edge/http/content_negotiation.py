@@ -1,12 +1,20 @@
 """Content negotiation by the Accept header, for URLs that name no format (RFC 9110, section 12.5.1)."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 from tagify.model import VARIANT_MIMES
+from tagify.web.accept import accepts_pattern
 
 FALLBACK = "jpg"
 """The format that every client displays."""
+
+
+_PATTERNS = {
+    extension: re.compile(accepts_pattern(mime), re.ASCII | re.IGNORECASE)
+    for extension, mime in VARIANT_MIMES.items()
+}
 
 
 @lru_cache(maxsize=512)
@@ -16,8 +24,7 @@ def choose_format(accept: str, offered: Sequence[str]) -> str:
     A wildcard is ignored: clients without support for new formats send `*/*` too. There are as many
     results as formats, so a cache in front stores no more than that, whatever the headers.
     """
-    accepted = {mime for mime, quality in map(_parse_media_range, accept.lower().split(",")) if quality > 0}
-    return next((extension for extension in offered if VARIANT_MIMES[extension] in accepted), FALLBACK)
+    return next((extension for extension in offered if _PATTERNS[extension].search(accept)), FALLBACK)
 
 
 def expects_image(accept: str, destination: str) -> bool:
@@ -30,16 +37,3 @@ def expects_image(accept: str, destination: str) -> bool:
         return destination == "image"
     accept = accept.lower()
     return "image/" in accept and "json" not in accept and "html" not in accept
-
-
-def _parse_media_range(text: str) -> tuple[str, float]:
-    """Media type and quality; quality 0 where it is malformed."""
-    mime, *parameters = (part.strip() for part in text.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return mime, float(value)
-            except ValueError:
-                return mime, 0.0
-    return mime, 1.0

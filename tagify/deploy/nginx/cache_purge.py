@@ -7,7 +7,7 @@ MODULE = Path("/usr/lib/nginx/modules/ngx_http_cache_purge_module.so")
 SLICE_BYTES = 1 << 20
 """Size of the slices in which originals are cached, in bytes."""
 
-NORMALIZED_ACCEPTS = ("", "image/webp", "image/avif,image/webp")
+NORMALIZED_ACCEPTS = ("", "image/webp", "image/avif", "image/avif,image/webp")
 """Accept headers that NGINX sends to the edge, part of the cache key of thumbs by id: see cache.conf."""
 
 

@@ -18,6 +18,7 @@ from tagify.deploy.nginx.directives import (
 )
 from tagify.deploy.nginx.x_accel import sendfile_type, variant_cache_zone, x_accel_locations
 from tagify.settings import NginxSettings
+from tagify.web.accept import accepts_pattern
 
 TEMPLATES = Path(__file__).parent / "conf"
 MAIN_CONF = "nginx.conf"
@@ -73,6 +74,8 @@ def _values(folder: Path, settings: NginxSettings) -> dict[str, str]:
         "redirect": https_redirect_server(settings),
         "host_names": host_name_patterns(settings),
         "proxies": proxy_networks(settings),
+        "avif_pattern": accepts_pattern("image/avif"),
+        "webp_pattern": accepts_pattern("image/webp"),
         "tls": tls_directives(settings),
         "real_ip": real_ip_directives(settings),
         "internal": internal_server(settings),

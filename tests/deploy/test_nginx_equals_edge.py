@@ -1,0 +1,154 @@
+"""The same request gets the same answer from the edge and through nginx: formats, ranges, client networks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from edge.app import build
+from tagify.catalog import Catalog
+from tagify.settings import EdgeSettings
+from tagify.storage.store import ObjectStore
+from tests.conftest import Values
+from tests.support import pictures
+from tests.support.catalog_fixtures import insert_stored_image
+from tests.support.nginx_site import nginx_site, stub_service
+
+PROBLEM = "application/problem+json"
+ACCEPTS = (
+    "*/*",
+    "image/*",
+    "image/webp",
+    "IMAGE/WEBP",
+    "image/avif",
+    "image/avif,image/webp,*/*;q=0.8",
+    "image/avif;q=0,image/webp",
+    "image/avif;q=0.000, image/webp;q=0.001",
+    "image/webp;q=0",
+    "image/webp; q=0.0",
+    "image/webp ;q = 0.5",
+    "image/webp;q=0.0001",
+    "image/webp;q=abc",
+    "image/webp;q=",
+    "image/webp;q=1e5",
+    "image/webp;q=inf",
+    "image/webp;q=-1",
+    "image/webp;v=1;q=0",
+    "image/webp;v=1;q=0.3;x=2",
+    "image/webpx",
+    "ximage/webp",
+    "text/image/webp",
+    'text/plain;x="image/webp"',
+    "image/webp+xml",
+    ", ,image/webp",
+    "image/webp;",
+    "text/html;q=0.3,\timage/webp\t;q=0.3",
+    "image/webp;q=0,image/webp",
+)
+RANGES = (
+    "bytes=0-9",
+    "bytes=5-",
+    "bytes=-5",
+    "bytes=0-99999999999999999999999",
+    "bytes=5-99999999999999999999999",
+    "bytes=-99999999999999999999999",
+    "bytes=0-9223372036854775808",
+    "bytes=99999999999999999999999-",
+    "bytes=99999999-",
+    "bytes=-0",
+    "bytes=",
+    "lines=1-2",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    session: aiohttp.ClientSession
+    edge: str
+    site: str
+
+    async def answers(self, path: str, headers: dict[str, str]) -> list[tuple[Any, ...]]:
+        """Status, type, range and body of the edge's answer and of nginx's, first and repeated."""
+        collected: list[tuple[Any, ...]] = []
+        for base in (self.edge, self.site, self.site):
+            async with self.session.get(base + path, headers=headers) as response:
+                body = await response.read()
+                is_problem = response.content_type == PROBLEM
+                collected.append(
+                    (
+                        response.status,
+                        response.content_type,
+                        response.headers.get("Content-Range"),
+                        b"" if is_problem else body,
+                    )
+                )
+        return collected
+
+
+@asynccontextmanager
+async def doors(values: Values, folder: Path, **settings: Any) -> AsyncIterator[Doors]:
+    runner = web.AppRunner(build(EdgeSettings(**values, **settings, edge_cache_dir=folder / "edge-cache")))
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(folder / "edge.sock")).start()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[-1][1]}"
+        async with nginx_site(folder) as site, aiohttp.ClientSession() as session:
+            yield Doors(session, url, f"http://127.0.0.1:{site.port}")
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
+async def test_formats_and_ranges_are_equal_at_both_doors(
+    catalog: Catalog, blobs: ObjectStore, mongo_values: Values, s3_values: Values, tmp_path: Path
+) -> None:
+    image = await insert_stored_image(catalog, blobs, pictures.jpeg(300, 200))
+    thumb, original = f"/api/images/{image.id}/thumb?v={image.content}", f"/media/{image.content}/original"
+    for number, formats in enumerate((("webp",), ("avif", "webp"), ("avif",))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with doors({**mongo_values, **s3_values}, folder, edge_thumb_formats=formats) as at:
+            for accept in ACCEPTS:
+                direct, *through = await at.answers(thumb, {"Accept": accept})
+                assert direct[0] == 200
+                assert through == [direct, direct], (formats, accept)
+            if number:
+                continue
+            for span in RANGES:
+                direct, *through = await at.answers(original, {"Range": span})
+                assert through == [direct, direct], span
+                if span.startswith(("bytes=99", "bytes=-0")):
+                    assert direct[:2] == (416, PROBLEM)
+                elif "9" * 23 in span or span in RANGES[:3]:
+                    assert direct[0] == 206
+
+
+async def test_a_client_is_an_ipv6_network_in_any_spelling_and_an_ipv4_address(tmp_path: Path) -> None:
+    async def plain(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    async with (
+        stub_service(plain, tmp_path / "api.sock"),
+        nginx_site(tmp_path, nginx_requests_per_s=1, nginx_trusted_proxies=("127.0.0.1",)) as site,
+    ):
+
+        async def statuses(network: str) -> set[int]:
+            first = int(ip_address(network))
+            clients = [str(ip_address(first + number * 0x1_0001)) for number in range(1, 30)]
+            return {
+                (await site.get("/api/tags", headers={"X-Forwarded-For": client}))[0].status
+                for client in clients
+            }
+
+        for network in ("2001:db8::", "2001:db8:1::", "2001:db8:0:1::", "2001:db8:1:2::"):
+            assert 429 in await statuses(network), network
+            await asyncio.sleep(0)
+        assert await statuses("10.0.0.0") == {200}
