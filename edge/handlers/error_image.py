@@ -26,7 +26,7 @@ FORWARDED_ACCEPT = "X-Forwarded-Accept"
 
 
 def _original_accept(request: web.Request) -> str:
-    return request.headers.get(FORWARDED_ACCEPT) or request.headers.get(hdrs.ACCEPT, "")
+    return request.headers.get(FORWARDED_ACCEPT, "") or request.headers.get(hdrs.ACCEPT, "")
 
 
 def error_image_response(request: web.Request, problem: Problem) -> web.Response:
