@@ -113,6 +113,8 @@ class Serializer:
             "scan_total": library.scan_total,
             "scan_done": library.scan_done,
             "indexed_count": library.indexed_count,
+            "failed": library.failed_count,
+            "skipped": dict(library.skipped),
             "last_scanned": _time(library.last_scanned),
             "scan_error": library.scan_error,
             "removal_waiting": library.pending_deletions,

@@ -248,6 +248,9 @@ class RemovalProgress:
 class Library:
     """A watched root folder and the progress of its last scan. `path` is absolute.
 
+    `failed_count` files could not be decoded. `skipped`: suffixes of files that the last scan passed over,
+    with their numbers, most frequent first.
+
     `pending_deletions` images have lost their files, and since `pending_since` their deletion waits
     for approval (mass-deletion guard). `pending_approval` is what can be approved now, deletions or
     another root folder; `approval` was given and has not been used.
@@ -261,6 +264,8 @@ class Library:
     scan_total: int = 0
     scan_done: int = 0
     indexed_count: int = 0
+    failed_count: int = 0
+    skipped: tuple[tuple[str, int], ...] = ()
     last_scanned: datetime | None = None
     scan_error: str = ""
     rescan_requested: int = 0

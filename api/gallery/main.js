@@ -18,7 +18,7 @@ function showLibraries() {
   bar.hidden = busy.length === 0;
   bar.max = busy.reduce((sum, { scan_total }) => sum + scan_total, 0) || 1;
   bar.value = busy.reduce((sum, { scan_done }) => sum + scan_done, 0);
-  const lines = libraries.flatMap(problems);
+  const lines = [...libraries.flatMap(problems), ...libraries.map(leftOut).filter(Boolean)];
   if (busy.length) lines.push([`Indexing ${bar.value.toLocaleString()} of ${bar.max.toLocaleString()}`]);
   notice.replaceChildren(...lines.flatMap((line, index) => (index ? [" · ", ...line] : line)));
   notice.hidden = lines.length === 0;
@@ -53,6 +53,14 @@ function approveButton(id, pending, label) {
     api.approve(id, pending._id).catch((error) => notice.replaceChildren(error.message));
   });
   return button;
+}
+
+/** How many files of a library failed, and how many of which kind were passed over. */
+function leftOut({ name, failed, skipped }) {
+  const kinds = Object.entries(skipped).map(([suffix, count]) => `${count.toLocaleString()} ${suffix || "without suffix"}`);
+  const parts = [failed && `${failed.toLocaleString()} failed`, kinds.length && `passed over: ${kinds.join(", ")}`];
+  const text = parts.filter(Boolean).join("; ");
+  return text ? [`${name}: ${text}`] : null;
 }
 
 async function loadLibraries(changed) {

@@ -79,8 +79,8 @@ class Reconciler:
         self._exclusions = exclusions
         self._applier = applier
 
-    async def count_files(self) -> int:
-        """The number of image files in the library."""
+    async def count_files(self) -> tuple[int, tuple[tuple[str, int], ...]]:
+        """The number of image files in the library; the suffixes of other files, and their numbers."""
         return await self._threads.run(count_files, self._root, self._exclusions)
 
     async def reconcile_paths(self, paths: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from functools import partial
 
 from ingest.library_state import LibraryRecord
 from ingest.sync.change_applier import ChangeApplier
@@ -11,7 +12,7 @@ from ingest.sync.reconciler import Reconciler
 from ingest.sync.root_guard import RootGuard
 from ingest.sync.root_watch import RootWatch
 from ingest.sync.schedule import ScanSchedule
-from tagify.concurrency.retry import Backoff
+from tagify.concurrency.retry import Backoff, retry_while_unavailable
 from tagify.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,8 @@ class LibraryScanner:
         started = time.monotonic()
         await self._root_watch.complete()
         name = self._record.library.name
-        total = await self._reconciler.count_files()
+        total, skipped = await self._reconciler.count_files()
+        await retry_while_unavailable("catalog", partial(self._record.status.set_skipped, skipped))
         async with ScanProgress(self._record.status, self._applier, total) as progress:
             if await self._reconciler.reconcile_folder("", progress):
                 await self._guard.deletions.clear_pending()

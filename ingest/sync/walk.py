@@ -3,15 +3,23 @@
 import logging
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ingest.paths import Exclusions, is_image_name, to_catalog, to_os
+from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog, to_os
 from ingest.safe_open import facts_of, open_folder, stat_beneath
 from tagify.model import FileFacts
 
 logger = logging.getLogger(__name__)
+
+_MAX_SUFFIXES = 1000
+"""Suffixes of skipped files that are counted each; numbered suffixes could be millions."""
+
+_MAX_SUFFIX_LENGTH = 16
+_REPORTED_SUFFIXES = 20
+_OTHER_SUFFIXES = "other"
 
 STAT_BATCH = 256
 """Files whose status is read together, with one descriptor of their folder."""
@@ -47,31 +55,59 @@ def stat_file(root: str, path: str) -> FileFacts | None:
     return facts_of(status, path) if stat.S_ISREG(status.st_mode) else None
 
 
-def walk(root: str, folder: str, exclusions: Exclusions) -> Iterator[WalkItem]:
+class SkippedFiles:
+    """Counts the files that are passed over, by suffix; in bounded memory."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, name: str) -> None:
+        """Count a file that is no image."""
+        suffix = to_catalog(os.path.splitext(name)[1].lower())  # noqa: PTH122 - a name, no path
+        is_usual = len(suffix) <= _MAX_SUFFIX_LENGTH and suffix.isprintable()
+        is_counted = is_usual and (suffix in self._counts or len(self._counts) < _MAX_SUFFIXES)
+        self._counts[suffix if is_counted else _OTHER_SUFFIXES] += 1
+
+    def most_common(self) -> tuple[tuple[str, int], ...]:
+        """The most frequent suffixes and their numbers; `other` stands for the rest."""
+        counts = self._counts.copy()
+        rest = counts.pop(_OTHER_SUFFIXES, 0)
+        common = counts.most_common(_REPORTED_SUFFIXES)
+        rest += counts.total() - sum(count for _, count in common)
+        return (*common, (_OTHER_SUFFIXES, rest)) if rest else tuple(common)
+
+
+def walk(
+    root: str, folder: str, exclusions: Exclusions, skipped: SkippedFiles | None = None
+) -> Iterator[WalkItem]:
     """The image files below `folder` (`""`: the root), in the order in which the catalog sorts paths.
 
     Symbolic links are skipped, so that the walk neither loops nor leaves the library.
     """
-    stack = [_list_folder(root, folder, exclusions)]
+    stack = [_list_folder(root, folder, exclusions, skipped)]
     while stack:
         item = next(stack[-1], None)
         if item is None:
             stack.pop()
         elif isinstance(item, _Folder):
-            stack.append(_list_folder(root, item.path, exclusions))
+            stack.append(_list_folder(root, item.path, exclusions, skipped))
         else:
             yield item
 
 
-def count_files(root: str, exclusions: Exclusions) -> int:
-    """The number of image files below the root."""
-    return sum(isinstance(item, FileFacts) for item in walk(root, "", exclusions))
+def count_files(root: str, exclusions: Exclusions) -> tuple[int, tuple[tuple[str, int], ...]]:
+    """The number of image files below the root; the suffixes of other files, and their numbers."""
+    skipped = SkippedFiles()
+    total = sum(isinstance(item, FileFacts) for item in walk(root, "", exclusions, skipped))
+    return total, skipped.most_common()
 
 
-def _list_folder(root: str, folder: str, exclusions: Exclusions) -> Iterator[WalkItem | _Folder]:
+def _list_folder(
+    root: str, folder: str, exclusions: Exclusions, skipped: SkippedFiles | None
+) -> Iterator[WalkItem | _Folder]:
     """The entries of one folder, in order of path. Memory: the names of the folder's entries."""
     try:
-        names = _sorted_names(root, folder, exclusions)
+        names = _sorted_names(root, folder, exclusions, skipped)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -92,7 +128,7 @@ def _list_folder(root: str, folder: str, exclusions: Exclusions) -> Iterator[Wal
     yield from _stat_files(root, folder, files)
 
 
-def _sorted_names(root: str, folder: str, exclusions: Exclusions) -> list[str]:
+def _sorted_names(root: str, folder: str, exclusions: Exclusions, skipped: SkippedFiles | None) -> list[str]:
     """Names of the entries in the catalog's encoding; folders with a slash, with which their paths sort."""
     absolute_path = os.path.join(root, to_os(folder))  # noqa: PTH118
     descriptor = open_folder(root, to_os(folder))
@@ -101,7 +137,7 @@ def _sorted_names(root: str, folder: str, exclusions: Exclusions) -> list[str]:
             names = [
                 to_catalog(entry.name) + ("/" if entry.is_dir(follow_symlinks=False) else "")
                 for entry in entries
-                if _is_included(absolute_path, entry, exclusions)
+                if _is_included(absolute_path, entry, exclusions, skipped)
             ]
     finally:
         os.close(descriptor)
@@ -109,14 +145,20 @@ def _sorted_names(root: str, folder: str, exclusions: Exclusions) -> list[str]:
     return names
 
 
-def _is_included(folder: str, entry: os.DirEntry[str], exclusions: Exclusions) -> bool:
+def _is_included(
+    folder: str, entry: os.DirEntry[str], exclusions: Exclusions, skipped: SkippedFiles | None
+) -> bool:
     if exclusions.matches_name(entry.name):
         return False
     if entry.is_symlink():
         path = os.path.join(folder, entry.name)  # noqa: PTH118
         _log_link(path, os.path.realpath(path))
         return False
-    return entry.is_dir(follow_symlinks=False) or is_image_name(entry.name)
+    if entry.is_dir(follow_symlinks=False) or is_image_name(entry.name):
+        return True
+    if skipped is not None and not is_sidecar_name(entry.name) and entry.is_file(follow_symlinks=False):
+        skipped.add(entry.name)
+    return False
 
 
 def _stat_files(root: str, folder: str, names: list[str]) -> list[WalkItem]:

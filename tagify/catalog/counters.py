@@ -5,6 +5,7 @@ One rule for all of them: ready images count, as lists show. Failed and missing 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
@@ -41,10 +42,13 @@ class CounterDeltas:
     def __init__(self) -> None:
         self._tags: Counter[tuple[ObjectId | None, str]] = Counter()
         self._libraries: Counter[ObjectId] = Counter()
+        self._failed: Counter[ObjectId] = Counter()
 
     def record(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         """Record that an image document changes; None if it is inserted or deleted."""
         for doc, sign in ((before, -1), (after, 1)):
+            if doc is not None and doc["state"] == ImageState.FAILED:
+                self._failed[doc["library_id"]] += sign
             if doc is None or doc["state"] != ImageState.READY:
                 continue
             self._libraries[doc["library_id"]] += sign
@@ -66,8 +70,9 @@ class CounterDeltas:
             unused = {"_id": {"$in": decremented}, "count": {"$lte": 0}}
             await database.tags.delete_many(unused, session=session)
         libraries = [
-            UpdateOne({"_id": library}, {"$inc": {"indexed_count": delta}})
-            for library, delta in sorted(self._libraries.items())
+            UpdateOne({"_id": library}, {"$inc": {field: delta}})
+            for field, counts in (("indexed_count", self._libraries), ("failed_count", self._failed))
+            for library, delta in sorted(counts.items())
             if delta
         ]
         if libraries:
@@ -93,8 +98,20 @@ async def rekey_tags(database: Database, transactions: Transactions) -> int:
     tags = await database.tags.find(query, {"key": 1, "name": 1}).to_list()
     old_ids = [tag["_id"] for tag in tags if tag["key"] != tag_key(tag["name"])]
     for old_id in old_ids:
-        await transactions.run(lambda session, old_id=old_id: _rekey(database, old_id, session))  # type: ignore[misc]
+        await transactions.run(partial(_rekey, database, old_id))
     return len(old_ids)
+
+
+async def recount_failed(database: Database, transactions: Transactions) -> None:
+    """Count the failed images of each library, also of those stored before they were counted."""
+    for library in await database.libraries.find({}, {"_id": 1}).to_list():
+        await transactions.run(partial(_recount_failed, database, library["_id"]))
+
+
+async def _recount_failed(database: Database, library: ObjectId, session: AsyncClientSession) -> None:
+    query = {"state": ImageState.FAILED.value, "library_id": library}
+    count = await database.images.count_documents(query, session=session)
+    await database.libraries.update_one({"_id": library}, {"$set": {"failed_count": count}}, session=session)
 
 
 async def _rekey(database: Database, old_id: Mapping[str, Any], session: AsyncClientSession) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from tagify.catalog.autocomplete import backfill_prefixes
-from tagify.catalog.counters import rekey_tags
+from tagify.catalog.counters import recount_failed, rekey_tags
 from tagify.catalog.database import Database
 from tagify.catalog.mapping import PRESENT
 from tagify.catalog.purge_log import RETENTION
@@ -82,7 +82,7 @@ UNDOS = [
 
 
 async def create_indexes(database: Database, transactions: Transactions) -> None:
-    """Create missing indexes, and migrate tags: add autocomplete prefixes, correct keys of version 0.1.0."""
+    """Create missing indexes, and migrate what version 0.1.0 stored: keys of tags, counts of failures."""
     await database.images.create_indexes(IMAGES)
     await database.libraries.create_indexes(LIBRARIES)
     await database.tags.create_indexes(TAGS)
@@ -91,3 +91,4 @@ async def create_indexes(database: Database, transactions: Transactions) -> None
     await database.purges.create_indexes(PURGES)
     await backfill_prefixes(database.tags)
     await rekey_tags(database, transactions)
+    await recount_failed(database, transactions)

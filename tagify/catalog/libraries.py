@@ -59,6 +59,8 @@ class LibraryRepository:
             "scan_total": 0,
             "scan_done": 0,
             "indexed_count": 0,
+            "failed_count": 0,
+            "skipped": [],
             "last_scanned": None,
             "scan_error": "",
             "rescan_requested": 0,

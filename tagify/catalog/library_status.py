@@ -4,7 +4,7 @@ The library's document stores the highest fencing token so far. Writes with an o
 their daemon may have been paused, and not have noticed yet that it lost the lease.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,6 +69,10 @@ class LibraryStatusWriter:
     async def begin_scan(self) -> None:
         """A scan starts; resets its progress."""
         await self._set({"scanning": True, "scan_total": 0, "scan_done": 0})
+
+    async def set_skipped(self, skipped: Iterable[tuple[str, int]]) -> None:
+        """Set the suffixes of the files that the scan passes over, and their numbers."""
+        await self._set({"skipped": [{"suffix": suffix, "count": count} for suffix, count in skipped]})
 
     async def report_scan_progress(self, total: int, done: int) -> None:
         """Set the number of files to read and files read so far."""

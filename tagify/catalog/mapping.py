@@ -112,6 +112,8 @@ def library_from_doc(doc: Doc) -> Library:
         scan_total=doc["scan_total"],
         scan_done=doc["scan_done"],
         indexed_count=doc["indexed_count"],
+        failed_count=max(0, doc.get("failed_count", 0)),
+        skipped=tuple((item["suffix"], item["count"]) for item in doc.get("skipped", ())),
         last_scanned=doc["last_scanned"],
         scan_error=doc["scan_error"],
         rescan_requested=doc["rescan_requested"],

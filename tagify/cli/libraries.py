@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tagify.catalog import Catalog
 from tagify.cli.arguments import add_data_dir, with_catalog
+from tagify.doctor.servers import describe_left_out
 from tagify.errors import TagifyError
 from tagify.model import Library, LibraryState
 
@@ -61,6 +62,8 @@ async def _find_library(catalog: Catalog, identifier: str) -> Library:
 
 def _format_library(library: Library) -> str:
     columns = [library.id, library.name, library.path, f"{library.indexed_count} images", library.state.value]
+    if left_out := describe_left_out(library):
+        columns.append(left_out)
     if library.state is LibraryState.SUSPENDED:
         columns.append(library.scan_error)
     elif library.pending_deletions:

@@ -43,12 +43,23 @@ async def check_libraries(catalog: Catalog) -> AsyncIterator[Finding]:
     """Check that no library is suspended and no last scan failed."""
     for library in await list_libraries(catalog):
         message = f"library {library.name}: {library.indexed_count:,} images in {library.path}"
+        if left_out := describe_left_out(library):
+            message += f"; {left_out}"
         if library.state is LibraryState.SUSPENDED or library.scan_error:
             yield warning(
                 f"{message}; {library.scan_error}", "restore the folder; the library resumes automatically"
             )
         else:
             yield ok(message)
+
+
+def describe_left_out(library: Library) -> str:
+    """The numbers of failed and of skipped files as text; empty if there are none."""
+    parts = [f"{library.failed_count:,} failed"] if library.failed_count else []
+    if library.skipped:
+        kinds = ", ".join(f"{count:,} {suffix or 'without suffix'}" for suffix, count in library.skipped)
+        parts.append(f"passed over: {kinds}")
+    return "; ".join(parts)
 
 
 async def list_libraries(catalog: Catalog) -> list[Library]:

@@ -53,6 +53,7 @@ async def write_status(catalog: Catalog, library: Library) -> None:
     await status.set_pending_deletions(
         PendingApproval(RootProbe(RootIdentity(1, 2, marked=True), is_empty=False), 60)
     )
+    await status.set_skipped([(".mov", 2)])
     await status.end_scan("stopped")
     await catalog.libraries.approve(library.id)
     await status.set_state(LibraryState.SUSPENDED, "no folder")

@@ -5,9 +5,11 @@ import os
 
 import pytest
 
+from api.serializers import Serializer
 from ingest.paths import to_catalog
 from ingest.pipeline import file_reader, importer
 from ingest.pipeline.file_reader import FileSnapshot
+from tagify.doctor.servers import describe_left_out
 from tagify.model import Bucket, Image, ImageState
 from tagify.storage.store import ObjectStore
 from tests.support import pictures
@@ -278,6 +280,38 @@ async def test_the_keywords_of_a_sidecar_become_tags_once(harness: IngestHarness
 
         await until(changed)
         assert (await harness.images_by_path())["a.jpg"].tags == ("sea",)
+
+
+async def test_failed_and_skipped_files_are_counted_in_the_library(harness: IngestHarness) -> None:
+    for name in ("a.mov", "b.MOV", "c.txt"):
+        (harness.root / name).write_bytes(b"x")
+    (harness.root / "bad.jpg").write_bytes(b"no image")
+    async with harness.running_ingest():
+        await harness.wait_for_images("bad.jpg", state=ImageState.FAILED)
+
+        async def is_counted() -> bool:
+            return (await harness.load_library()).skipped != ()
+
+        await until(is_counted)
+        library = await harness.load_library()
+        assert (library.failed_count, library.skipped) == (1, ((".mov", 2), (".txt", 1)))
+        assert describe_left_out(library) == "1 failed; passed over: 2 .mov, 1 .txt"
+        library_json = Serializer("", ()).library(library)
+        assert (library_json["failed"], library_json["skipped"]) == (1, {".mov": 2, ".txt": 1})
+        (harness.root / "bad.jpg").write_bytes(pictures.jpeg())
+        await harness.wait_for_images("bad.jpg")
+        assert (await harness.load_library()).failed_count == 0
+
+
+async def test_failures_of_an_older_catalog_are_counted(harness: IngestHarness) -> None:
+    (harness.root / "bad.jpg").write_bytes(b"no image")
+    async with harness.running_ingest():
+        await harness.wait_for_images("bad.jpg", state=ImageState.FAILED)
+    libraries = harness.catalog._database.libraries
+    await libraries.update_many({}, {"$unset": {"failed_count": 1, "skipped": 1}})
+    assert (await harness.load_library()).failed_count == 0
+    await harness.catalog.ensure_indexes()
+    assert (await harness.load_library()).failed_count == 1
 
 
 async def test_a_sidecar_of_several_megabytes_and_a_rare_suffix_are_read(harness: IngestHarness) -> None:

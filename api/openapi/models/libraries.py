@@ -43,6 +43,11 @@ class ProgressSchema(TypedDict):
     scan_total: Count
     scan_done: Count
     indexed_count: Count
+    failed: Annotated[int, Field(ge=0, description="Number of files that could not be decoded.")]
+    skipped: Annotated[
+        dict[str, Count],
+        Field(description="Number of files that the last scan passed over, by suffix (`.mov`)."),
+    ]
     last_scanned: Timestamp | None
     scan_error: str
     removal_waiting: Count
