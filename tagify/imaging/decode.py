@@ -99,6 +99,11 @@ class OpenedImage:
     damaged: bool = False
 
     @property
+    def length(self) -> int:
+        """Length of the file, in bytes."""
+        return self.stream.seek(0, os.SEEK_END)
+
+    @property
     def mime(self) -> str:
         """Media type."""
         return FORMATS[self.format]

@@ -44,6 +44,8 @@ _CMYK = 5
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3}
 """Number of colours by photometric interpretation; a palette becomes three."""
 _REDUCED = 1
+_HIGH_BIT_DEPTH = 0x40
+"""In the third byte of `av1C`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,14 @@ def read_nclx(stream: Stream) -> tuple[int, int] | None:
             if kind == b"colr" and body[:4] == b"nclx":
                 return struct.unpack_from(">HH", body, 4)
     return None
+
+
+def has_deep_samples(stream: Stream) -> bool:
+    """Whether an AVIF has more than 8 bits a sample, by the configuration of its decoder; True if unknown."""
+    with suppress(OSError, IndexError):
+        meta = _top_level_meta(stream)
+        return bool(meta[meta.index(b"av1C") + 6] & _HIGH_BIT_DEPTH) if b"av1C" in meta else True
+    return True
 
 
 def _top_level_meta(stream: Stream) -> bytes:

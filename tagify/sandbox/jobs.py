@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagify.model import THUMB_SIZE
+
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
@@ -27,7 +29,9 @@ def run_job(job: DecodeJob, source: Path) -> int | bytes:
 
     match job.operation:
         case "measure":
-            return imaging.estimate_decode_bytes(source, max_pixels=job.max_pixels)
+            return imaging.estimate_decode_bytes(
+                source, max_pixels=job.max_pixels, width=job.width or THUMB_SIZE
+            )
         case "variant_unless_narrower" if (natural := imaging.natural_width(source)) < job.width:
             return natural
         case "variant" | "variant_unless_narrower":
