@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tagify.settings.types import BaseUrl, HostNames, Networks, NginxValue, Origins, Roots
+from tagify.settings.types import BaseUrl, HostNames, Networks, NginxValue, Origins, Roots, normalize_origin
 
 PREFIX = "TAGIFY_"
 
@@ -132,4 +132,4 @@ class CommonSettings(BaseSettings):
             raise ValueError(
                 "must not carry credentials; they are TAGIFY_S3_ACCESS_KEY and TAGIFY_S3_SECRET_KEY"
             )
-        return value.rstrip("/")
+        return normalize_origin(value)

@@ -23,7 +23,20 @@ def _check_origin(value: str) -> str:
     parts = urlsplit(value)
     if value != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/")):
         raise ValueError(f"{value!r} is not an origin; write it as https://photos.example.org")
-    return value.rstrip("/")
+    return value if value == "*" else normalize_origin(value)
+
+
+def normalize_origin(url: str) -> str:
+    """The origin as clients and browsers write it: in lower case, without the default port of its scheme.
+
+    HTTP clients leave that port out of the Host header, which signatures of S3 cover.
+    """
+    parts = urlsplit(url)
+    port = parts.port
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    is_default = port is None or port == {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" if is_default else f"{parts.scheme}://{host}:{port}"
 
 
 def _check_base_url(value: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import BinaryIO, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -36,6 +37,15 @@ MAX_SINGLE_PUT = 64 << 20
 
 PART_SIZE = 16 << 20
 """Size of a part of a multipart upload, in bytes; an upload holds one part in memory."""
+
+_SIGNATURE_ERRORS = (
+    "SignatureDoesNotMatch",
+    "InvalidAccessKeyId",
+    "RequestTimeTooSkewed",
+    "AuthorizationQueryParametersError",
+    "InvalidSignature",
+)
+"""Codes by which stores refuse a signature."""
 
 _NOT_FOUND = {"NoSuchKey", "NoSuchObject", "NoSuchBucket"}
 _STORED = {200, 412}
@@ -110,6 +120,18 @@ class ObjectStore:
         for name in self._buckets.values():
             if not await self._run(self._client.bucket_exists, name):
                 raise Unavailable(f"bucket {name} does not exist")
+        await self._run(self._check_presigned_url)
+
+    def _check_presigned_url(self) -> None:
+        """Request an object by a pre-signed URL, as the edge does. Raises Unavailable if it is refused."""
+        url = self.presign(Bucket.ORIGINALS, Content("0" * 64), timedelta(minutes=1))
+        response = self._pool.request("GET", url, redirect=False, headers={"Range": "bytes=0-0"})
+        refusal = next((code for code in _SIGNATURE_ERRORS if code.encode() in response.data), None)
+        if response.status >= HTTPStatus.BAD_REQUEST and refusal:
+            raise Unavailable(
+                f"the S3 server refuses pre-signed URLs ({refusal}): check TAGIFY_S3_ENDPOINT, the keys, the "
+                "region, the clock, and whether a proxy in front changes the Host header"
+            )
 
     async def clock_skew(self) -> timedelta:
         """The difference between the clock of the store and that of this machine; positive if it is ahead."""

@@ -176,8 +176,12 @@ async def test_browser_renders_the_image_of_an_error(settings: EdgeSettings, blo
     content = await store_original(blobs, b"no picture")
     async with running_edge(settings) as client, browser_page() as (page, _):
         url = str(client.make_url(f"/media/{content}/768.webp"))
-        await page.set_content(f'<img src="{url}">')
         image = page.locator("img")
+        # A page of another site cannot embed media.
+        await page.set_content(f'<img src="{url}">')
+        assert await image.evaluate("i => i.decode().then(() => true, () => false)") is False
+        await page.goto(str(client.make_url("/livez")))
+        await page.set_content(f'<img src="{url}">')
         await image.evaluate("i => i.decode()")
         assert await image.evaluate("i => i.naturalWidth") == 256
 
