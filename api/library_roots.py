@@ -1,10 +1,18 @@
 """Checks the folder of a new library against the allowed roots. Blocking disk access: call it in a thread."""
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from tagify.errors import BadRequest
+from tagify.model import Library, LibraryState
+
+MARKER = ".tagify"
+"""Name of the file by which ingest recognises the root of a library: it has the id of the library."""
+
+MARKER_BYTES = 65_536
+"""Bytes of a marker that are read."""
 
 
 def resolve_library_path(requested: str, roots: Sequence[Path]) -> str:
@@ -20,6 +28,42 @@ def resolve_library_path(requested: str, roots: Sequence[Path]) -> str:
         raise BadRequest(_outside_roots(requested, roots))
     _check_folder(path, requested)
     return str(path)
+
+
+def find_moved_library(folder: str, libraries: Sequence[Library]) -> Library | None:
+    """The library whose root is now at `folder`, and no longer at its own path; None if there is none."""
+    for library in libraries:
+        if library.state is LibraryState.REMOVING or library.path == folder:
+            continue
+        if _is_root_of(folder, library) and not _is_root_of(library.path, library):
+            return library
+    return None
+
+
+def _is_root_of(folder: str, library: Library) -> bool:
+    """Whether the folder has the library's marker; for one without a marker, is the folder that was added."""
+    identity = library.identity
+    if identity is None:
+        return False
+    if identity.marked:
+        return library.id in _read_marker(folder)
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+        file_system = os.statvfs(folder).f_fsid or status.st_dev
+    except OSError:
+        return False
+    return (file_system, status.st_ino) == (identity.file_system, identity.inode)
+
+
+def _read_marker(folder: str) -> list[str]:
+    """The ids of libraries in the marker of a folder; only a regular file is read."""
+    try:
+        fd = os.open(Path(folder, MARKER), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return []
+    with open(fd, "rb") as marker:  # noqa: PTH123 - a descriptor
+        is_regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        return marker.read(MARKER_BYTES).decode(errors="replace").split() if is_regular else []
 
 
 def _check_folder(path: Path, requested: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from ingest.container import Container
+from ingest.sync.root_identity import is_root_of
 from tagify.catalog import ImageFilter
 from tagify.concurrency.task_supervisor import TaskSupervisor
 from tagify.concurrency.tasks import cancel_and_wait
@@ -53,7 +54,17 @@ async def _find_or_create_library(container: Container, folder: Path) -> Library
             raise TagifyError(
                 f"{folder} contains the library at {library.path}; import that one, or remove it"
             )
+        if await asyncio.to_thread(_has_moved_to, folder, library):
+            raise TagifyError(
+                f"{folder} is the folder of the library {library.name}, which was at {library.path}: "
+                f"tagify libraries move {library.id} {folder}"
+            )
     return await container.catalog.libraries.create(folder.name or "root", str(folder))
+
+
+def _has_moved_to(folder: Path, library: Library) -> bool:
+    is_removing = library.state is LibraryState.REMOVING
+    return not is_removing and is_root_of(str(folder), library) and not is_root_of(library.path, library)
 
 
 async def _while_running(ingest_task: asyncio.Task[None], work: Callable[[], Awaitable[int]]) -> int:

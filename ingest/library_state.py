@@ -55,7 +55,7 @@ class LibraryRecord:
 
     @property
     def root(self) -> str:
-        """The library's absolute path, which never changes."""
+        """The library's absolute path; a library that is moved to another path gets a new record."""
         return self._library.path
 
     @property
@@ -108,7 +108,7 @@ class LibraryRegistry:
 
     def _refreshed(self, library: Library) -> LibraryRecord:
         record = self._records.get(library.id)
-        if record is None:
+        if record is None or record.root != library.path:
             token = partial(self._leases.token, library.id)
             return LibraryRecord(library, self._catalog.library_status(library.id, token))
         record.refresh(library)

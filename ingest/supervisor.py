@@ -64,6 +64,7 @@ class LibrarySupervisor:
     async def _sync_libraries(self, polled: Sequence[Library]) -> None:
         """Update the registry, then start and stop workers and removals to match it."""
         libraries = [library for library in polled if self.only_library in (None, library.id)]
+        await self._stop_moved(libraries)
         self._registry.refresh(libraries)
         self._suspended.set(sum(library.state is LibraryState.SUSPENDED for library in libraries))
         active = {library.id for library in libraries if library.state is not LibraryState.REMOVING}
@@ -74,6 +75,13 @@ class LibrarySupervisor:
                 self._ensure_removal(library)
             elif library.id not in self._workers:
                 self._start_worker(library)
+
+    async def _stop_moved(self, libraries: Sequence[Library]) -> None:
+        """Stop the workers of libraries with a new path: a worker has one root, so a new one follows."""
+        for library in libraries:
+            if library.id in self._workers and self._registry.record(library.id).root != library.path:
+                logger.info("library moved", extra=fields(library=library.name, path=library.path))
+                await self._stop_worker(library.id)
 
     def _start_worker(self, library: Library) -> None:
         worker = self._build_worker(self._registry.record(library.id))

@@ -79,6 +79,12 @@ class ApprovalOutdated(Conflict):
     slug, title = "approval-outdated", "The approval names an outdated state"
 
 
+class LibraryMoved(Conflict):
+    """The folder is the root of a library that was at another path: move that library."""
+
+    slug, title = "library-moved", "The folder is a library that has moved"
+
+
 class RequestTimeout(Problem):
     """The request body did not arrive in time."""
 

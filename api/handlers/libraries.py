@@ -1,12 +1,12 @@
-"""Libraries: list, add, rename, remove, rescan, approve deletions."""
+"""Libraries: list, add, rename, move, remove, rescan, approve deletions."""
 
 from pathlib import PurePosixPath
 
 from aiohttp import web
 
 from api.app_keys import CATALOG, DISK_THREADS, SERIALIZER, SETTINGS
-from api.library_roots import resolve_library_path
-from tagify.errors import BadRequest, NotFound
+from api.library_roots import find_moved_library, resolve_library_path
+from tagify.errors import BadRequest, LibraryMoved, NotFound
 from tagify.model import Library, LibraryId, is_id
 from tagify.web import JsonBody, json_response, read_body, read_json
 
@@ -26,21 +26,26 @@ async def list_libraries(request: web.Request) -> web.Response:
 @routes.post("/api/libraries")
 async def add_library(request: web.Request) -> web.Response:
     body = await _read_object(request)
-    path = body.get("path")
-    if not isinstance(path, str):
-        raise BadRequest("`path` must be the absolute path of a folder on the server")
-    folder = await request.app[DISK_THREADS].run(
-        resolve_library_path, path, request.app[SETTINGS].library_roots
-    )
+    folder = await _folder(request, body)
     name = _parse_name(body) if "name" in body else PurePosixPath(folder).name
+    if body.get("new") is not True:
+        await _refuse_moved_library(request, folder)
     library = await request.app[CATALOG].libraries.create(name, folder)
     return json_response(request.app[SERIALIZER].library(library), status=201)
 
 
 @routes.patch("/api/libraries/{id}")
-async def rename_library(request: web.Request) -> web.Response:
-    name = _parse_name(await _read_object(request))
-    return _library_response(request, await request.app[CATALOG].libraries.rename(_library_id(request), name))
+async def change_library(request: web.Request) -> web.Response:
+    library_id = _library_id(request)
+    libraries = request.app[CATALOG].libraries
+    body = await _read_object(request)
+    name = _parse_name(body) if "name" in body or "path" not in body else None
+    library = None
+    if "path" in body:
+        library = _require_library(request, await libraries.move(library_id, await _folder(request, body)))
+    if name is not None:
+        library = await libraries.rename(library_id, name)
+    return _library_response(request, library)
 
 
 @routes.delete("/api/libraries/{id}")
@@ -70,6 +75,29 @@ async def approve_pending(request: web.Request) -> web.Response:
 async def scan_progress(request: web.Request) -> web.Response:
     library = _require_library(request, await request.app[CATALOG].libraries.get(_library_id(request)))
     return json_response(request.app[SERIALIZER].library_progress(library))
+
+
+async def _folder(request: web.Request, body: dict[str, object]) -> str:
+    """The real path of the folder that `path` of the body names. Raises BadRequest."""
+    path = body.get("path")
+    if not isinstance(path, str):
+        raise BadRequest("`path` must be the absolute path of a folder on the server")
+    return await request.app[DISK_THREADS].run(
+        resolve_library_path, path, request.app[SETTINGS].library_roots
+    )
+
+
+async def _refuse_moved_library(request: web.Request, folder: str) -> None:
+    """Raises LibraryMoved where the folder is the root of a library that was at another path."""
+    libraries = await request.app[CATALOG].libraries.list_all()
+    library = await request.app[DISK_THREADS].run(find_moved_library, folder, libraries)
+    if library is not None:
+        raise LibraryMoved(
+            f"{folder} is the folder of the library {library.name}, which was at {library.path}; move that "
+            f"library, which keeps its images and tags: PATCH /api/libraries/{library.id} with the new path, "
+            'or `tagify libraries move`; to add the folder as another library, send "new": true',
+            library={"_id": library.id, "name": library.name, "path": library.path},
+        )
 
 
 async def _read_object(request: web.Request) -> dict[str, object]:

@@ -185,10 +185,16 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         ),
     ),
     ("POST", "/api/libraries"): _library_operation(
-        "Add a library", 201, "The library was created.", models.NewLibrarySchema
+        "Add a library; 409 `library-moved` if the folder is a library that was at another path",
+        201,
+        "The library was created.",
+        models.NewLibrarySchema,
     ),
     ("PATCH", "/api/libraries/{id}"): _library_operation(
-        "Rename a library", 200, "The renamed library.", models.NewNameSchema
+        "Rename a library, or move it to the new path of its folder; images keep their ids and tags",
+        200,
+        "The changed library.",
+        models.LibraryChangeSchema,
     ),
     ("DELETE", "/api/libraries/{id}"): _library_operation(
         "Remove a library from the catalog; its files stay", 202, "Removal started."

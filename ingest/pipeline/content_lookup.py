@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tagify.model import CatalogEntry, Content
+from tagify.model import CatalogEntry, Content, ImageId
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +13,15 @@ class ContentMatches:
 
     `stored`: one of them is ready, so the objects are in the store. `known`: there is one in any state, so
     they may be in the store. `moved_from`: an image whose file has left its path, or None.
-    `ready`: the images that are ready.
+    `ready`: the images that are ready. `out_of_reach`: images of libraries that are suspended or being
+    removed.
     """
 
     stored: bool
     known: bool
     moved_from: CatalogEntry | None
     ready: Sequence[CatalogEntry] = ()
+    out_of_reach: tuple[ImageId, ...] = ()
 
 
 class ContentLookup(Protocol):

@@ -104,7 +104,12 @@ class Importer:
             await self._upload(snapshot, original, known=matches.known)
         picture = await self._readers.run(_with_sidecar, original.picture, job)
         return UpsertImage(
-            job.library_id, snapshot.file, snapshot.content, picture, moved_from=matches.moved_from
+            job.library_id,
+            snapshot.file,
+            snapshot.content,
+            picture,
+            moved_from=matches.moved_from,
+            tags_from=matches.out_of_reach,
         )
 
     async def _same_content(self, job: ImportJob, snapshot: FileSnapshot) -> CatalogEntry | None:

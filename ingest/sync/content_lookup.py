@@ -21,5 +21,8 @@ class CatalogContentLookup:
         entries = await retry_while_unavailable("catalog", lambda: self._catalog.images.by_content(content))
         present = [entry for entry in entries if entry.state is not ImageState.MISSING]
         moved_from = await self._threads.run(lambda: next(filter(self._presence.has_left, present), None))
+        libraries = {entry.library_id for entry in present}
+        away = await self._threads.run(lambda: set(filter(self._presence.is_out_of_reach, libraries)))
+        out_of_reach = tuple(entry.id for entry in present if entry.library_id in away)
         ready = [entry for entry in entries if entry.state is ImageState.READY]
-        return ContentMatches(bool(ready), bool(entries), moved_from, ready)
+        return ContentMatches(bool(ready), bool(entries), moved_from, ready, out_of_reach)

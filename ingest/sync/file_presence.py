@@ -6,7 +6,7 @@ A disk that fails, or a root that is not the one that was approved, proves nothi
 from ingest.library_state import LibraryRegistry
 from ingest.sync.root_identity import probe, suspension_reason
 from ingest.sync.walk import stat_file
-from tagify.model import CatalogEntry, ImageState, Library, LibraryState
+from tagify.model import CatalogEntry, ImageState, Library, LibraryId, LibraryState
 
 
 def is_absent(root: str, path: str) -> bool:
@@ -30,6 +30,31 @@ class FilePresence:
         library = self._libraries.get(entry.library_id)
         if library is None:
             return False
+        return self._has_left(library, entry)
+
+    def has_moved(self, entry: CatalogEntry, target: LibraryId) -> bool:
+        """Whether the image's file, whose inode is now in library `target`, has left its path.
+
+        Where its root is not intact, the same inode on the same file system proves it.
+        """
+        if self.has_left(entry):
+            return True
+        library, found_in = self._libraries.get(entry.library_id), self._libraries.get(target)
+        if library is None or found_in is None or library.identity is None:
+            return False
+        if library.state is LibraryState.REMOVING or library.id == target or _is_root_intact(library):
+            return False
+        root = probe(found_in.path, found_in.id)
+        return root is not None and root.identity.file_system == library.identity.file_system
+
+    def is_out_of_reach(self, library_id: LibraryId) -> bool:
+        """Whether a library is suspended or being removed: its files may be there or not."""
+        library = self._libraries.get(library_id)
+        return library is not None and not (
+            library.state is not LibraryState.REMOVING and _is_root_intact(library)
+        )
+
+    def _has_left(self, library: Library, entry: CatalogEntry) -> bool:
         try:
             file = stat_file(library.path, entry.file.path)
         except OSError:
@@ -39,6 +64,9 @@ class FilePresence:
 
 
 def _has_intact_root(library: Library) -> bool:
+    return library.state is LibraryState.ACTIVE and _is_root_intact(library)
+
+
+def _is_root_intact(library: Library) -> bool:
     root = probe(library.path, library.id)
-    reason = suspension_reason(library.path, library.id, root, library.identity, library.indexed_count)
-    return library.state is LibraryState.ACTIVE and reason is None
+    return suspension_reason(library.path, library.id, root, library.identity, library.indexed_count) is None

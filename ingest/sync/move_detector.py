@@ -35,14 +35,15 @@ class MoveDetector:
             for entry in by_inode.get(file.inode, ()):
                 if entry.id in matched or not entry.file.same_file_as(file):
                     continue
-                if await self._threads.run(self._has_moved, entry, library.path, file):
+                if await self._threads.run(self._has_moved, entry, library, file):
                     matched.add(entry.id)
                     moves.append(MoveImage(entry, library.id, replace(file, ctime_ns=entry.file.ctime_ns)))
                     break
         return moves
 
-    def _has_moved(self, entry: CatalogEntry, root: str, file: FileFacts) -> bool:
-        return _is_no_new_file(entry, root, file) and self._presence.has_left(entry)
+    def _has_moved(self, entry: CatalogEntry, library: Library, file: FileFacts) -> bool:
+        is_no_new_file = _is_no_new_file(entry, library.path, file)
+        return is_no_new_file and self._presence.has_moved(entry, library.id)
 
     async def _images_by_inode(self, inodes: list[int]) -> dict[int, list[CatalogEntry]]:
         by_inode: dict[int, list[CatalogEntry]] = {}

@@ -7,7 +7,7 @@ there, the file system and the inode of the folder. Blocking: call everything he
 import os
 
 from ingest.safe_open import append_line, open_regular
-from tagify.model import LibraryId, RootIdentity, RootProbe
+from tagify.model import Library, LibraryId, RootIdentity, RootProbe
 
 MARKER = ".tagify"
 """Name of the marker. It has one line for each library with this root: its id."""
@@ -25,6 +25,14 @@ def probe(root: str, library_id: LibraryId) -> RootProbe | None:
     except OSError:
         return None
     return RootProbe(identity, is_empty)
+
+
+def is_root_of(folder: str, library: Library) -> bool:
+    """Whether the folder is the root of this library, at whatever path."""
+    probed, known = probe(folder, library.id), library.identity
+    if probed is None or known is None:
+        return False
+    return probed.identity.marked if known.marked else _is_same_folder(known, probed.identity)
 
 
 def write_marker(root: str, library_id: LibraryId) -> None:

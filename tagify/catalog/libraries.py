@@ -67,16 +67,25 @@ class LibraryRepository:
             "created_at": datetime.now(UTC),
         }
         with pymongo.timeout(CREATE_TIMEOUT_S):
-            # Outside the transaction, where two concurrent inserts raise an error instead of a conflict.
-            await self._database.locks.update_one(
-                _ADDITIONS_LOCK, {"$setOnInsert": {"additions": 0}}, upsert=True
-            )
+            await self._ensure_additions_lock()
             await self._transactions.run(lambda session: self._create(doc, session))
         return library_from_doc(doc)
 
     async def rename(self, library_id: LibraryId, name: str) -> Library | None:
         """Set the name; the updated library or None. Raises Unavailable."""
         return await self._set(library_id, {"name": name})
+
+    @maps_driver_errors
+    async def move(self, library_id: LibraryId, path: str) -> Library | None:
+        """Set the absolute path of the root; images keep their ids and tags. Requests a rescan.
+
+        None if the library does not exist. Raises Conflict as `create`, or if it is being removed;
+        Unavailable.
+        """
+        with pymongo.timeout(CREATE_TIMEOUT_S):
+            await self._ensure_additions_lock()
+            moved = await self._transactions.run(lambda session: self._move(library_id, path, session))
+        return await self.get(library_id) if moved else None
 
     async def begin_removal(self, library_id: LibraryId) -> Library | None:
         """Set the state to `removing`; ingest removes the library. None if it does not exist."""
@@ -111,13 +120,36 @@ class LibraryRepository:
         """Request a scan by ingest. None if the library does not exist. Raises Unavailable."""
         return await self._update(library_id, {"$inc": {"rescan_requested": 1}})
 
+    async def _ensure_additions_lock(self) -> None:
+        """Outside the transaction, where two concurrent inserts raise an error instead of a conflict."""
+        await self._database.locks.update_one(
+            _ADDITIONS_LOCK, {"$setOnInsert": {"additions": 0}}, upsert=True
+        )
+
     async def _create(self, doc: dict[str, Any], session: AsyncClientSession) -> None:
+        await self._check_overlap(doc["_id"], doc["path"], session)
+        await self._libraries.insert_one(doc, session=session)
+
+    async def _move(self, library_id: LibraryId, path: str, session: AsyncClientSession) -> bool:
+        library = object_id(library_id)
+        await self._check_overlap(library, path, session)
+        doc = await self._libraries.find_one({"_id": library}, {"state": 1}, session=session)
+        if doc is None:
+            return False
+        if doc["state"] == LibraryState.REMOVING:
+            raise Conflict("the library is being removed; add the folder as a new library")
+        fields = {"path": path, "approvable": None, "approval": None}
+        update = {"$set": fields, "$inc": {"rescan_requested": 1}}
+        await self._libraries.update_one({"_id": library}, update, session=session)
+        return True
+
+    async def _check_overlap(self, library: ObjectId, folder: str, session: AsyncClientSession) -> None:
+        """Raises Conflict if the folder overlaps the root of another library."""
         await self._database.locks.update_one(_ADDITIONS_LOCK, {"$inc": {"additions": 1}}, session=session)
-        path = PurePosixPath(doc["path"])
-        async for other in self._libraries.find({}, {"path": 1}, session=session):
+        path = PurePosixPath(folder)
+        async for other in self._libraries.find({"_id": {"$ne": library}}, {"path": 1}, session=session):
             if path.is_relative_to(other["path"]) or PurePosixPath(other["path"]).is_relative_to(path):
                 raise Conflict(f"{path} overlaps the library at {other['path']}; choose a folder outside it")
-        await self._libraries.insert_one(doc, session=session)
 
     async def _with_daemon_state(self, libraries: list[Library]) -> list[Library]:
         """Set `daemon_active` of those being removed: whether a daemon holds their lease."""

@@ -18,6 +18,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "list", help="print a line per library, with deletions that wait for approval"
     )
     listing.set_defaults(run=lambda parsed: list_libraries(parsed.data_dir))
+    moving = actions.add_parser(
+        "move", help="set the new path of a library whose folder was moved or renamed"
+    )
+    moving.add_argument("library", metavar="NAME", help="name, path or id of the library")
+    moving.add_argument("path", metavar="FOLDER", help="where its folder is now")
+    moving.set_defaults(run=lambda parsed: move(parsed.data_dir, parsed.library, parsed.path))
     approving = actions.add_parser(
         "approve", help="approve the waiting deletions, or accept the root folder as it is now"
     )
@@ -40,6 +46,26 @@ def approve(data_dir: Path, identifier: str) -> int:
     library, images = with_catalog(data_dir, lambda catalog: _approve(catalog, identifier))
     print(f"{library.name}: approved to remove up to {images} images; ingest resumes within seconds")
     return 0
+
+
+def move(data_dir: Path, identifier: str, folder: str) -> int:
+    """Move a library to the new path of its folder; returns 0.
+
+    Raises TagifyError unless the identifier matches exactly one library and the folder exists, Conflict;
+    Unavailable.
+    """
+    path = Path(folder).resolve()
+    if not path.is_dir():
+        raise TagifyError(f"{folder} is not a folder; pass the folder of the library")
+    library = with_catalog(data_dir, lambda catalog: _move(catalog, identifier, str(path)))
+    print(f"{library.name}: moved from {library.path} to {path}; ingest compares it within seconds")
+    return 0
+
+
+async def _move(catalog: Catalog, identifier: str, path: str) -> Library:
+    library = await _find_library(catalog, identifier)
+    await catalog.libraries.move(library.id, path)
+    return library
 
 
 async def _approve(catalog: Catalog, identifier: str) -> tuple[Library, int]:

@@ -164,7 +164,7 @@ async def test_a_mass_deletion_proceeds_after_its_time(harness: IngestHarness, t
         await until(lambda: has_no_pending_deletion(harness))
 
 
-def api_client(harness: IngestHarness) -> TestClient[web.Request, web.Application]:
+def api_client(harness: IngestHarness, roots: Path | None = None) -> TestClient[web.Request, web.Application]:
     settings = harness.settings
     api = ApiSettings(
         mongo_uri=settings.mongo_uri,
@@ -173,6 +173,7 @@ def api_client(harness: IngestHarness) -> TestClient[web.Request, web.Applicatio
         s3_access_key=settings.s3_access_key,
         s3_secret_key=settings.s3_secret_key,
         s3_key_prefix=settings.s3_key_prefix,
+        library_roots=(roots or harness.root,),
     )
     return TestClient(TestServer(build(api)))
 
@@ -213,6 +214,77 @@ async def test_an_approval_is_not_kept_for_a_later_folder(harness: IngestHarness
             assert response.status == 202
         await harness.wait_for_images()
         await until(lambda: has_no_pending_deletion(harness))
+
+
+@pytest.mark.parametrize("marked", [True, False])
+async def test_a_renamed_root_is_recognised_and_moved(
+    harness: IngestHarness, tmp_path: Path, marked: bool
+) -> None:
+    names = [f"{number}.jpg" for number in range(5)]
+    if not marked:
+        (harness.root / MARKER).mkdir()
+    for number, name in enumerate(names):
+        (harness.root / name).write_bytes(pictures.jpeg(32, 24, seed=number))
+    async with harness.running_ingest(), api_client(harness, tmp_path) as client:
+        before = await harness.wait_for_images(*names)
+        await harness.catalog.tags.change([before["1.jpg"].id], ["kept"], [])
+        new = harness.root.rename(tmp_path / "renamed")
+        async with client.post("/api/libraries", json={"path": str(new)}) as response:
+            assert response.status == 409
+            problem = await response.json()
+        assert problem["type"] == "urn:tagify:problem:library-moved"
+        assert problem["library"]["_id"] == harness.library.id
+        url = f"/api/libraries/{harness.library.id}"
+        async with client.patch(url, json={"path": str(new)}) as response:
+            assert response.status == 200
+            assert (await response.json())["path"] == str(new)
+        (new / "new.jpg").write_bytes(pictures.jpeg(seed=50))
+        after = await harness.wait_for_images("new.jpg", *names)
+        await until(lambda: harness.has_state(LibraryState.ACTIVE))
+    assert {name: after[name].id for name in names} == {name: before[name].id for name in names}
+    assert after["1.jpg"].tags == ("kept",)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+async def test_tags_survive_a_new_library_for_a_moved_root(
+    harness: IngestHarness, tmp_path: Path, copied: bool
+) -> None:
+    """Added as another library all the same, or from a copy; then the old library is removed."""
+    names = [f"{number}.jpg" for number in range(5)]
+    for number, name in enumerate(names):
+        (harness.root / name).write_bytes(pictures.jpeg(32, 24, seed=number))
+    async with harness.running_ingest(), api_client(harness, tmp_path) as client:
+        before = await harness.wait_for_images(*names)
+        await harness.catalog.tags.change([before["1.jpg"].id], ["kept"], [])
+        new = tmp_path / "renamed"
+        if copied:
+            shutil.copytree(harness.root, new)
+            harness.root.rename(tmp_path.parent / f"{tmp_path.name}-away")
+        else:
+            harness.root.rename(new)
+        await until(lambda: harness.has_state(LibraryState.SUSPENDED))
+        async with client.post("/api/libraries", json={"path": str(new), "new": True}) as response:
+            assert response.status == 201
+            library = await harness.catalog.libraries.get((await response.json())["_id"])
+        assert library is not None
+        added = IngestHarness(new, harness.catalog, library, harness.settings)
+        after = await added.wait_for_images(*names)
+        if not copied:
+            assert {name: after[name].id for name in names} == {name: before[name].id for name in names}
+        assert [image.file.path for image in after.values() if image.tags] == ["1.jpg"]
+        async with client.delete(f"/api/libraries/{harness.library.id}") as response:
+            assert response.status == 202
+
+        async def is_removed() -> bool:
+            return await harness.catalog.libraries.get(harness.library.id) is None or not (
+                await harness.images_by_path()
+            )
+
+        await until(is_removed)
+        assert (await added.wait_for_images(*names))["1.jpg"].tags == ("kept",)
+        assert [(tag.name, tag.count) for tag in await harness.catalog.tags.most_used(limit=5)] == [
+            ("kept", 1)
+        ]
 
 
 @pytest.mark.parametrize("step", ["another folder", "more deletions"])

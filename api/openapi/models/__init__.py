@@ -7,9 +7,9 @@ handlers; a test checks that they match these models exactly.
 from api.openapi.models.images import ImageSchema, PageSchema, PlainImageSchema, SignedUrlSchema
 from api.openapi.models.libraries import (
     ApprovalSchema,
+    LibraryChangeSchema,
     LibrarySchema,
     NewLibrarySchema,
-    NewNameSchema,
     ProgressSchema,
 )
 from api.openapi.models.service import HealthSchema, ProblemSchema, ReadinessSchema
@@ -30,9 +30,9 @@ __all__ = [
     "ChangedSchema",
     "HealthSchema",
     "ImageSchema",
+    "LibraryChangeSchema",
     "LibrarySchema",
     "NewLibrarySchema",
-    "NewNameSchema",
     "NewRenameSchema",
     "PageSchema",
     "PlainImageSchema",

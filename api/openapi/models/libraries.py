@@ -69,9 +69,11 @@ class NewLibrarySchema(TypedDict):
 
     path: Annotated[str, Field(pattern="^/", description="Absolute path, in an allowed root.")]
     name: NotRequired[Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]]
+    new: NotRequired[Annotated[bool, Field(description="Add it even if it is a library that has moved.")]]
 
 
-class NewNameSchema(TypedDict):
-    """The new name of a library."""
+class LibraryChangeSchema(TypedDict):
+    """The new name of a library, the new path of its folder, or both."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S")]
+    name: NotRequired[Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S")]]
+    path: NotRequired[Annotated[str, Field(pattern="^/", description="Absolute path, in an allowed root.")]]

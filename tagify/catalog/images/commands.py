@@ -11,7 +11,9 @@ class UpsertImage:
 
     A missing image of the same content is restored with its tags. If the file could not be decoded,
     `picture` and `content` are None and `error` is the reason. `moved_from` is an image of this
-    content whose file has left its path: it moves here, unless it has changed since.
+    content whose file has left its path: it moves here, unless it has changed since. A new image gets the
+    tags of `tags_from`, images of this content in libraries that are suspended or being removed: their
+    files may have moved here.
     """
 
     library_id: LibraryId
@@ -20,6 +22,7 @@ class UpsertImage:
     picture: Picture | None = None
     error: str = ""
     moved_from: CatalogEntry | None = None
+    tags_from: tuple[ImageId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,7 @@ def _document_queries(commands: Sequence[ImageCommand]) -> Iterator[Doc]:
     ids = [object_id(command.id) for command in commands if isinstance(command, MarkMissing)]
     ids += [object_id(command.entry.id) for command in commands if isinstance(command, MoveImage)]
     ids += [object_id(command.moved_from.id) for command in _upserts(commands) if command.moved_from]
+    ids += [object_id(image_id) for command in _upserts(commands) for image_id in command.tags_from]
     if ids:
         yield {"_id": {"$in": ids}}
     paths_by_library: dict[ObjectId, list[str]] = {}

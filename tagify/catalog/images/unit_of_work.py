@@ -96,6 +96,7 @@ class ImageUnitOfWork:
         )
         if doc is None:
             doc = self._insert()
+            doc["tags"] = self._tags_out_of_reach(command)
         elif doc["state"] == ImageState.MISSING:
             self._restore(doc)
         elif doc["state"] == ImageState.FAILED:
@@ -155,6 +156,12 @@ class ImageUnitOfWork:
             ),
             default=None,
         )
+
+    def _tags_out_of_reach(self, command: UpsertImage) -> list[str]:
+        """The tags of the images in `tags_from`, without duplicates."""
+        docs = (self._docs.get(object_id(image_id)) for image_id in command.tags_from)
+        same = [doc for doc in docs if doc is not None and doc.get("content") == command.content]
+        return list(dict.fromkeys(tag for doc in same for tag in doc["tags"]))
 
     def _insert(self) -> Doc:
         doc: Doc = {"_id": ObjectId(), "tags": [], "added_at": self._now}
