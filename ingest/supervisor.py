@@ -80,7 +80,7 @@ class LibrarySupervisor:
         """Stop the workers of libraries with a new path: a worker has one root, so a new one follows."""
         for library in libraries:
             if library.id in self._workers and self._registry.record(library.id).root != library.path:
-                logger.info("library moved", extra=fields(library=library.name, path=library.path))
+                logger.info("library moved from %s", self._registry.record(library.id).root)
                 await self._stop_worker(library.id)
 
     def _start_worker(self, library: Library) -> None:
