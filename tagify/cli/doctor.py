@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tagify.catalog import Catalog
 from tagify.cli.arguments import add_data_dir
+from tagify.deploy.install import paths
 from tagify.doctor import host, servers
 from tagify.doctor.finding import Finding, Level
 from tagify.servers.local_profile import load_profile
@@ -43,6 +44,9 @@ async def _run_checks(settings: EdgeSettings, data_dir: Path) -> AsyncIterator[F
             yield finding
         async for finding in servers.check_s3(blobs, settings.s3_region):
             yield finding
+        for folder in (data_dir / "s3", paths.STATE / "s3"):
+            async for finding in servers.check_seaweedfs(settings.s3_endpoint, folder):
+                yield finding
         async for finding in servers.check_libraries(catalog):
             yield finding
         roots = [Path(library.path) for library in await servers.list_libraries(catalog)]

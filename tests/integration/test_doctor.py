@@ -1,14 +1,20 @@
 """`tagify doctor` with real servers, and with unreachable ones."""
 
 import asyncio
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from tagify.cli.main import main
-from tagify.doctor import host
+from tagify.doctor import host, servers
 from tagify.doctor.finding import Level
+from tagify.servers import s3
+from tagify.servers.process import Process
+from tagify.servers.seaweedfs import seaweedfs_server
 from tests.conftest import Values
+from tests.support.ports import free_ports
+from tests.support.servers import find_binary
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, values: Values) -> None:
@@ -51,6 +57,38 @@ def test_unreachable_servers_are_errors_with_a_fix(
     assert "error   MongoDB" in report
     assert "error   S3" in report
     assert "TAGIFY_MONGO_URI" in report
+
+
+async def test_open_grpc_ports_of_seaweedfs_are_an_error(tmp_path: Path) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+        await writer.drain()
+        writer.close()
+
+    s3.record_server_kind(tmp_path, "seaweedfs")
+    first = free_ports()
+    server = await asyncio.start_server(answer, "127.0.0.1", first + 6)
+    findings = [finding async for finding in servers.check_seaweedfs(f"http://127.0.0.1:{first}", tmp_path)]
+    server.close()
+    assert [finding.level for finding in findings] == [Level.ERROR]
+    assert f"port {first + 6}" in findings[0].message
+
+
+async def test_closed_grpc_ports_of_seaweedfs_pass(tmp_path: Path) -> None:
+    folder, port = tmp_path / "s3", free_ports()
+    server = seaweedfs_server(find_binary("seaweedfs"), folder, port, tmp_path / "log")
+    process = await Process.start(server.program)
+    findings = [finding async for finding in servers.check_seaweedfs(server.endpoint, folder)]
+    await process.stop()
+    assert [finding.level for finding in findings] == [Level.OK]
+
+
+@pytest.mark.parametrize(
+    ("version", "level"), [("6.0.5", Level.WARNING), ("8.0.15", Level.OK), ("9.1.0", Level.OK)]
+)
+def test_a_mongodb_past_its_end_of_life_is_a_warning(version: str, level: Level) -> None:
+    finding = servers.check_mongodb_version(version, date(2026, 11, 28))
+    assert finding.level is level
 
 
 @pytest.mark.parametrize(("watches", "level"), [(100, Level.ERROR), (250, Level.WARNING), (1000, Level.OK)])

@@ -1,9 +1,16 @@
 """The embedded servers: closed to anonymous access, durable, intact after a restart on another port."""
 
+import asyncio
+import io
+import os
+import tempfile
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import minio
 import pytest
 
 from tagify.catalog import Catalog
@@ -11,9 +18,11 @@ from tagify.servers import discovery
 from tagify.servers.mongod import mongo_server
 from tagify.servers.process import Process, ProcessError
 from tagify.servers.s3 import S3Server
+from tagify.servers.seaweedfs import seaweedfs_server
+from tagify.servers.tls import load_or_create_certificate
 from tagify.settings import CommonSettings
 from tests.support.ports import free_ports
-from tests.support.servers import Servers
+from tests.support.servers import Servers, find_binary
 
 
 async def test_anonymous_access_is_forbidden(s3: S3Server, blobs: object) -> None:
@@ -21,6 +30,60 @@ async def test_anonymous_access_is_forbidden(s3: S3Server, blobs: object) -> Non
         for path in ("/", "/tagify-originals", "/tagify-originals/any"):
             async with session.get(s3.endpoint + path) as response:
                 assert response.status == HTTPStatus.FORBIDDEN
+
+
+SHELL = b"fs.ls /buckets\nfs.rm -rf /buckets/kept\n"
+
+
+async def weed_shell(port: int, config: Path, **options: Any) -> str:
+    """The output of `weed shell` for SHELL within five seconds."""
+    shell = await asyncio.create_subprocess_exec(
+        str(find_binary("seaweedfs")),
+        f"-config_dir={config}",
+        "shell",
+        f"-master=127.0.0.1:{port + 1}.{port + 2}",
+        f"-filer=127.0.0.1:{port + 5}.{port + 6}",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd="/",
+        **options,
+    )
+    with suppress(TimeoutError):
+        async with asyncio.timeout(5):
+            return (await shell.communicate(SHELL))[0].decode()
+    shell.kill()
+    return (await shell.communicate())[0].decode()
+
+
+def foreign_security(folder: Path) -> str:
+    """The configuration of a client with a certificate of its own."""
+    pair = load_or_create_certificate(folder)
+    for file in (pair.certificate, pair.key):
+        file.chmod(0o644)
+    return (
+        f'[grpc]\nca = "{pair.certificate}"\n[grpc.client]\ncert = "{pair.certificate}"\nkey = "{pair.key}"\n'
+    )
+
+
+async def test_weed_shell_of_another_user_can_neither_list_nor_delete(tmp_path: Path) -> None:
+    folder, port = tmp_path / "s3", free_ports()
+    server = seaweedfs_server(find_binary("seaweedfs"), folder, port, tmp_path / "log")
+    process = await Process.start(server.program)
+    bucket = minio.Minio(f"127.0.0.1:{port}", server.access_key, server.secret_key, secure=False)
+    bucket.make_bucket("kept")
+    bucket.put_object("kept", "a", io.BytesIO(b"bytes"), 5)
+    another_user = {"user": "nobody"} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory() as empty:
+        os.chmod(empty, 0o755)
+        output = await weed_shell(port, Path(empty), env={"HOME": empty}, **another_user)
+        assert "kept" not in output
+        (Path(empty) / "security.toml").write_text(foreign_security(Path(empty)))
+        output = await weed_shell(port, Path(empty), env={"HOME": empty}, **another_user)
+        assert "kept" not in output
+    assert bucket.get_object("kept", "a").read() == b"bytes"
+    assert "kept" in await weed_shell(port, folder / "config")
+    await process.stop()
 
 
 async def test_mongod_keeps_its_data_on_another_port(tmp_path: Path) -> None:
