@@ -13,6 +13,7 @@ from ingest.library_worker import LibraryWorker
 from ingest.paths import Exclusions
 from ingest.pipeline.batch_writer import BatchWriter
 from ingest.pipeline.delay_queue import DelayQueue
+from ingest.pipeline.disk_space import DiskSpaceGuard
 from ingest.pipeline.importer import Importer
 from ingest.pipeline.pipeline import Pipeline, PipelineLimits
 from ingest.supervisor import LibrarySupervisor
@@ -67,7 +68,7 @@ class Container:
         self.outages = OutageTracker(
             metrics.gauge(
                 "ingest_waiting",
-                "Calls blocked by a server that is down (catalog, objects), or by a lease.",
+                "Calls blocked by a server that is down (catalog, objects), a lease, or a full disk.",
             )
         )
         self.watcher = Watcher()
@@ -126,7 +127,8 @@ class Container:
             max_pixels=settings.max_pixels,
         )
         limits = PipelineLimits(settings.ingest_workers, settings.ingest_queue_size, decode_bytes)
-        return Pipeline(importer, self.batch_writer, metrics, limits)
+        disk_space = DiskSpaceGuard(settings.ingest_disk_folders, settings.ingest_min_free_mb)
+        return Pipeline(importer, self.batch_writer, metrics, limits, disk_space)
 
     def _build_supervisor(self, settings: IngestSettings, metrics: Metrics) -> LibrarySupervisor:
         services = ProcessServices(

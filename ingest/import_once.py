@@ -9,16 +9,20 @@ from pathlib import Path
 from ingest.container import Container
 from ingest.sync.root_identity import is_root_of
 from tagify.catalog import ImageFilter
+from tagify.concurrency.retry import OUTAGES, Backoff, retry, retry_while_unavailable
 from tagify.concurrency.task_supervisor import TaskSupervisor
 from tagify.concurrency.tasks import cancel_and_wait
-from tagify.errors import TagifyError
+from tagify.errors import Busy, TagifyError, Unavailable
 from tagify.metrics import Metrics
 from tagify.model import ImageState, Library, LibraryState
 from tagify.settings import IngestSettings
-from tagify.terminal import Terminal
+from tagify.terminal import ProgressRate, Terminal
 
 PROGRESS_INTERVAL_S = 0.25
 """Time between two updates of the progress bar, in seconds."""
+
+SERVER_BACKOFF = Backoff(first_s=0.25, longest_s=2.0)
+"""Delays while a server does not answer at the start."""
 
 MAX_LISTED_FAILURES = 20
 """Failed files that the summary lists; more are only mentioned."""
@@ -33,7 +37,8 @@ async def import_once(settings: IngestSettings, folder: Path) -> int:
     terminal = Terminal(sys.stderr)
     metrics = Metrics()
     container = Container(settings, metrics, TaskSupervisor(metrics))
-    await container.catalog.ensure_indexes()
+    OUTAGES.set(container.outages)
+    await _wait_for_servers(container, terminal)
     library = await _find_or_create_library(container, folder)
     container.supervisor.only_library = library.id
     ingest_task = asyncio.create_task(container.run())
@@ -42,6 +47,21 @@ async def import_once(settings: IngestSettings, folder: Path) -> int:
     finally:
         await cancel_and_wait(ingest_task)
         await container.close()
+
+
+async def _wait_for_servers(container: Container, terminal: Terminal) -> None:
+    """Wait until MongoDB and the S3 server answer; prints which one it waits for."""
+    await _wait_for("MongoDB", container.catalog.ping, terminal)
+    await container.catalog.ensure_indexes()
+    await _wait_for("the S3 server", container.store.ensure_buckets, terminal)
+
+
+async def _wait_for(server: str, probe: Callable[[], Awaitable[None]], terminal: Terminal) -> None:
+    def print_first(failures: int, error: Exception) -> None:
+        if failures == 1:
+            terminal.print_line(f"waiting for {server}: {error}")
+
+    await retry(probe, on=(Unavailable, Busy), backoff=SERVER_BACKOFF, on_failure=print_first)
 
 
 async def _find_or_create_library(container: Container, folder: Path) -> Library:
@@ -80,26 +100,20 @@ async def _while_running(ingest_task: asyncio.Task[None], work: Callable[[], Awa
 
 async def _import(container: Container, library: Library, terminal: Terminal) -> int:
     before = await container.catalog.libraries.request_rescan(library.id) or library
-    started = time.monotonic()
+    started, rate = time.monotonic(), ProgressRate()
     while True:
-        current = await container.catalog.libraries.get(library.id)
+        current = await retry_while_unavailable(
+            "catalog", lambda: container.catalog.libraries.get(library.id)
+        )
         if current is None:
             raise TagifyError("the library was removed during the import")
         if current.state is LibraryState.SUSPENDED:
             raise TagifyError(current.scan_error)
         if current.last_scanned != before.last_scanned and not current.scanning:
             return await _print_summary(container, before, current, time.monotonic() - started, terminal)
-        _show_progress(current, time.monotonic() - started, terminal)
+        speed = rate.describe(current.scan_done, current.scan_total)
+        terminal.progress_bar("importing", current.scan_done, current.scan_total, speed)
         await asyncio.sleep(PROGRESS_INTERVAL_S)
-
-
-def _show_progress(library: Library, seconds: float, terminal: Terminal) -> None:
-    done, total = library.scan_done, library.scan_total
-    if not done:
-        terminal.progress_bar("importing", done, total)
-        return
-    rate = done / seconds
-    terminal.progress_bar(f"importing, {rate:.0f} images/s, {(total - done) / rate:.0f} s left", done, total)
 
 
 async def _print_summary(

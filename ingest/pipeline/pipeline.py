@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ingest.job import ImportJob, JobResult
 from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.disk_space import DiskSpaceGuard
 from ingest.pipeline.file_reader import IN_MEMORY_BYTES, FileChanged
 from ingest.pipeline.importer import Importer
 from ingest.pipeline.keyword_limit import limit_keywords
@@ -56,8 +57,14 @@ class Pipeline:
     """
 
     def __init__(
-        self, importer: Importer, batch_writer: BatchWriter, metrics: Metrics, limits: PipelineLimits
+        self,
+        importer: Importer,
+        batch_writer: BatchWriter,
+        metrics: Metrics,
+        limits: PipelineLimits,
+        disk_space: DiskSpaceGuard,
     ) -> None:
+        self._disk_space = disk_space
         self._importer = importer
         self._batch_writer = batch_writer
         self._limits = limits
@@ -121,6 +128,7 @@ class Pipeline:
         job = queued.job
         result: JobResult | None = JobResult.DONE
         try:
+            await self._disk_space.wait_for_space()
             async with self._original_budget.reserve(_memory_of_original(job.file)):
                 with self._seconds.time():
                     result = await self._import(queued, memory)

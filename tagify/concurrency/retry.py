@@ -88,11 +88,11 @@ class OutageTracker:
     """The servers that calls of one daemon wait for: logged once per outage, counted in a gauge."""
 
     def __init__(self, gauge: Gauge | None = None) -> None:
-        """`gauge`: number of waiting calls; its label `what` names the server, or `lease`."""
+        """`gauge`: number of waiting calls; its label `what` names the server, `lease` or `disk`."""
         self._gauge = gauge
         self._waiting: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
-        for what in ("catalog", "objects", "lease"):
+        for what in ("catalog", "objects", "lease", "disk"):
             self._count(what, 0)
 
     @property
@@ -162,7 +162,7 @@ OUTAGES: ContextVar[OutageTracker] = ContextVar("outages", default=OutageTracker
 
 
 async def retry_while_unavailable(what: str, call: Callable[[], Awaitable[T]]) -> T:
-    """The result of `call`, retried while the server `what` (`catalog` or `objects`) is away or busy."""
+    """The result of `call`, retried while `what` (`catalog`, `objects` or `disk`) is unavailable."""
     with OUTAGES.get().retrying(what) as on_failure:
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         return await retry(call, on=(Unavailable, Busy), backoff=backoff, on_failure=on_failure)

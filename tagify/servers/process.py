@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 
 READY_POLL_S = 0.05
@@ -20,7 +21,14 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class ProcessError(TagifyError):
-    """A program did not start; the message names it, the reason and the end of its log."""
+    """A program did not start; the message names it, the reason and the end of its log.
+
+    `was_killed`: a signal ended it, or it exited without an error, so another start may succeed.
+    """
+
+    def __init__(self, message: str, *, was_killed: bool = False) -> None:
+        super().__init__(message)
+        self.was_killed = was_killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,12 @@ class Program:
     post_start: Callable[[], Awaitable[None]] | None = None
 
 
-def _die_with_parent() -> None:
-    """Runs in the child before exec: the kernel sends it SIGTERM when the parent dies for any reason."""
+def _prepare_child() -> None:
+    """Runs in the child before exec: the kernel sends it SIGTERM when the parent dies for any reason.
+
+    Its files and sockets are closed to other users: SeaweedFS puts sockets into /tmp.
+    """
+    os.umask(0o077)
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -64,7 +76,7 @@ class Process:
         process = cls(program, await _spawn(program))
         try:
             async with asyncio.timeout(program.ready_timeout_s):
-                await process._wait_until_ready()
+                await process._ready_or_exited()
         except BaseException as error:
             await asyncio.shield(process.stop())
             if isinstance(error, TimeoutError):
@@ -127,16 +139,36 @@ class Process:
             return "is running"
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
 
+    async def _ready_or_exited(self) -> None:
+        """Wait until it is ready. Raises ProcessError as soon as it exits, and if it cannot be prepared."""
+        ready, exited = asyncio.create_task(self._wait_until_ready()), asyncio.create_task(self._child.wait())
+        try:
+            await asyncio.wait({ready, exited}, return_when=asyncio.FIRST_COMPLETED)
+            # The exit first: the probe also succeeds if another program has the port that ours cannot bind.
+            if exited.done():
+                raise ProcessError(
+                    f"{self.program.name} {self.exit_description()}\n{self.log_tail()}",
+                    was_killed=(self.returncode or 0) <= 0,
+                )
+            _raise_as_process_error(self.program.name, ready)
+        finally:
+            await cancel_and_wait(ready, exited)
+
     async def _wait_until_ready(self) -> None:
-        while not await self.program.ready():
-            if self.returncode is not None:
-                raise ProcessError(f"{self.program.name} {self.exit_description()}\n{self.log_tail()}")
+        while not await self.program.ready():  # noqa: ASYNC110 - a probe, not an event
             await asyncio.sleep(READY_POLL_S)
-        if self.returncode is not None:
-            # The probe succeeded, but another program answered: ours could not bind the port.
-            raise ProcessError(f"{self.program.name} {self.exit_description()}\n{self.log_tail()}")
+        # A program that could not bind its port has a moment to exit.
+        await asyncio.sleep(READY_POLL_S)
         if self.program.post_start is not None:
             await self.program.post_start()
+
+
+def _raise_as_process_error(name: str, ready: asyncio.Task[None]) -> None:
+    error = ready.exception()
+    if isinstance(error, ProcessError):
+        raise error
+    if error is not None:
+        raise ProcessError(f"{name} cannot be prepared: {error}", was_killed=True) from error
 
 
 def _open_log(log: Path | None) -> AbstractContextManager[BinaryIO | None]:
@@ -157,7 +189,7 @@ async def _spawn(program: Program) -> asyncio.subprocess.Process:
                 cwd=program.cwd,
                 env={**os.environ, **program.env},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_prepare_child,
             )
         except OSError as error:
             raise ProcessError(f"{program.name} cannot be started: {error}") from error

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tagify.settings.common import CommonSettings
-from tagify.settings.types import Hosts, Port, StringList
+from tagify.settings.types import Hosts, Port, Roots, StringList
 
 
 class IngestSettings(CommonSettings):
@@ -30,6 +30,17 @@ class IngestSettings(CommonSettings):
     )
     ingest_batch_ms: int = Field(
         250, ge=1, le=10_000, description="Maximum wait of an imported file for its batch, in milliseconds."
+    )
+    ingest_disk_folders: Roots = Field(
+        (),
+        description="Folders on whose disks MongoDB and the S3 server store their data: imports wait "
+        "while one is nearly full. Empty: the servers are on other hosts.",
+    )
+    ingest_min_free_mb: int = Field(
+        256,
+        ge=0,
+        le=1_000_000_000,
+        description="Imports wait while a disk of TAGIFY_INGEST_DISK_FOLDERS has less free space, in MB.",
     )
     ingest_reconcile_s: float = Field(
         3600.0,

@@ -5,20 +5,27 @@ credential of that name in lower case.
 """
 
 import difflib
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
+from tagify import __version__
 from tagify.errors import SettingsError
+from tagify.logs import fields
 from tagify.settings.api import ApiSettings
 from tagify.settings.common import PREFIX, CommonSettings
 from tagify.settings.edge import EdgeSettings
+from tagify.settings.file_version import is_for_newer
 from tagify.settings.ingest import IngestSettings
 from tagify.settings.nginx import NginxSettings
+
+logger = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=CommonSettings)
 
@@ -31,10 +38,20 @@ SETTINGS_FILE_VARIABLE = f"{PREFIX}SETTINGS_FILE"
 def load(model: type[S]) -> S:
     """Load the settings of a service from the environment, the settings file and the credentials.
 
-    Raises SettingsError with one line per invalid or unknown variable.
+    Raises SettingsError with one line per invalid or unknown variable. Unknown variables of a settings file
+    for a newer release are logged and ignored.
     """
-    file_values = _credentials(os.environ) | _read_settings_file(os.environ.get(SETTINGS_FILE_VARIABLE, ""))
-    problems = unknown_variables([*os.environ, *file_values])
+    path = os.environ.get(SETTINGS_FILE_VARIABLE, "")
+    text = _read_settings_file(path)
+    from_file = _parse_settings_file(text)
+    problems = unknown_variables([*os.environ, *_credentials(os.environ)])
+    unknown_in_file = unknown_variables(from_file)
+    if is_for_newer(text, __version__):
+        for problem in unknown_in_file:
+            logger.warning("setting of a newer release ignored: %s", problem, extra=fields(file=path))
+    else:
+        problems += unknown_in_file
+    file_values = _credentials(os.environ) | from_file
     try:
         settings = model(**_field_values(model, file_values))
     except ValidationError as error:
@@ -70,17 +87,20 @@ def _format_error(location: Sequence[int | str], message: str) -> str:
     return f"{PREFIX}{str(location[0]).upper()}: {message}" if location else message
 
 
-def _read_settings_file(file: str) -> dict[str, str]:
-    """Return the variables of a settings file; none if `file` is empty. Raises SettingsError."""
+def _read_settings_file(file: str) -> str:
+    """Return the text of a settings file; empty if `file` is empty. Raises SettingsError."""
     if not file:
-        return {}
+        return ""
     try:
-        with Path(file).open(encoding="utf-8") as lines:
-            return {
-                name: value or "" for name, value in dotenv_values(stream=lines, interpolate=False).items()
-            }
+        return Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{SETTINGS_FILE_VARIABLE}: {file} cannot be read: {error}") from error
+
+
+def _parse_settings_file(text: str) -> dict[str, str]:
+    """Return the variables of a settings file."""
+    values = dotenv_values(stream=StringIO(text), interpolate=False)
+    return {name: value or "" for name, value in values.items()}
 
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, str]:

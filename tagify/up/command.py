@@ -10,8 +10,10 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.sample import make_sample
 from tagify.servers.ports import bind_error
+from tagify.settings import IngestSettings, load
 from tagify.terminal import Terminal
 from tagify.up.data_dir import OTHER_DATA_DIR, DataDir
+from tagify.up.disk_watch import DiskWatch
 from tagify.up.first_scan import register_library, wait_for_first_scan
 from tagify.up.stack import Stack, UpOptions, build_stack
 from tagify.up.supervisor import ProcessSupervisor
@@ -75,10 +77,13 @@ def _library_roots(data_dir: DataDir, library: Path) -> tuple[Path, ...]:
 
 
 async def _run(stack: Stack, library: Path, data_dir: DataDir, terminal: Terminal) -> int:
-    supervisor = ProcessSupervisor(terminal.print_line)
+    min_free_mb = load(IngestSettings).ingest_min_free_mb
+    disk = DiskWatch(data_dir.path, min_free_mb, terminal.print_line)
+    supervisor = ProcessSupervisor(terminal.print_line, disk)
     stop = _stop_on_signals(supervisor)
     start = asyncio.create_task(_start_stack(stack, library, data_dir, supervisor, terminal))
     failure = asyncio.create_task(supervisor.wait_for_failure())
+    disk_task = asyncio.create_task(disk.run())
     try:
         done, _ = await asyncio.wait({start, failure, stop}, return_when=asyncio.FIRST_COMPLETED)
         if start in done:
@@ -88,7 +93,7 @@ async def _run(stack: Stack, library: Path, data_dir: DataDir, terminal: Termina
             raise failure.result()
         return 0
     finally:
-        await cancel_and_wait(start, failure, stop)
+        await cancel_and_wait(start, failure, stop, disk_task)
         terminal.print_line("stopping")
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):

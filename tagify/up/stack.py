@@ -48,6 +48,8 @@ def build_stack(options: UpOptions, data_dir: DataDir, roots: tuple[Path, ...]) 
     """
     servers: list[Program] = []
     values: dict[str, str] = {"library_roots": ",".join(map(str, roots)), "log_format": "text"}
+    if not (options.mongo_uri and options.s3_endpoint):
+        values["ingest_disk_folders"] = str(data_dir.path)
     if options.mongo_uri:
         values["mongo_uri"] = options.mongo_uri
     else:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,63 @@ async def test_killed_child_is_reported_and_restarted(tmp_path: Path, library: P
         assert "api was killed by SIGKILL" in up.output_text()
         (library / "a.jpg").write_bytes(pictures.jpeg())
         await up.wait_for_images(1)
+
+
+@pytest.mark.parametrize("name", ["mongod", "api", "ingest"])
+async def test_child_killed_during_the_first_scan_is_restarted(
+    tmp_path: Path, library: Path, name: str
+) -> None:
+    picture = pictures.jpeg(1600, 1200)
+    for number in range(150):
+        (library / f"{number}.jpg").write_bytes(picture + f"{number}".encode())
+    async with run_up(tmp_path / "run", "--library", str(library)) as up:
+        await until(lambda: _says(up, "Tagify is at"), timeout_s=60)
+        os.kill(up.child_pids()[name], signal.SIGKILL)
+        await until(lambda: _says(up, f"{name} restarted"), timeout_s=60)
+        await until(lambda: _says(up, "150 images are indexed"), timeout_s=60)
+        assert "Traceback" not in up.output_text()
+
+
+async def test_child_killed_before_it_is_ready_is_started_again(tmp_path: Path, library: Path) -> None:
+    async with run_up(tmp_path / "run", "--library", str(library)) as up:
+
+        async def kill_api() -> bool:
+            pid = up.child_pids().get("api")
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+            return pid is not None
+
+        await until(kill_api)
+        await up.wait_for_images(0)
+        assert "api was killed by SIGKILL" in up.output_text()
+        assert "restarting api in 0.5 s" in up.output_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+async def test_full_disk_pauses_imports_until_there_is_space(tmp_path: Path, library: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    await _run("mount", "-t", "tmpfs", "-o", "size=900m", "tmpfs", str(disk))
+    try:
+        async with run_up(
+            tmp_path / "run", "--library", str(library), "--data-dir", str(disk / "data")
+        ) as up:
+            await up.wait_for_images(0)
+            filler = disk / "filler"
+            with filler.open("wb") as out, suppress(OSError):
+                while True:
+                    out.write(bytes(1 << 20))
+                    out.flush()
+            await until(lambda: _says(up, "the disk is full: "), timeout_s=30)
+            (library / "a.jpg").write_bytes(pictures.jpeg())
+            await asyncio.sleep(5)
+            filler.unlink()
+            await until(lambda: _says(up, "the disk has space again"), timeout_s=30)
+            await up.wait_for_images(1)
+            assert "Traceback" not in up.output_text()
+            assert up.output_text().count("the disk is full: ") == 1
+    finally:
+        await _run("umount", "-l", str(disk))
 
 
 async def test_kill_leaves_no_process(tmp_path: Path, library: Path) -> None:
@@ -238,6 +296,11 @@ async def test_full_disk_is_a_one_line_error(tmp_path: Path, library: Path) -> N
     out, _ = await mount.communicate()
     assert mount.returncode == 1
     assert b"MB free and needs 500" in out
+
+
+async def _run(*command: str) -> None:
+    process = await asyncio.create_subprocess_exec(*command)
+    assert await process.wait() == 0
 
 
 async def _says(up: UpProcess, text: str) -> bool:

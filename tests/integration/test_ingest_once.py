@@ -12,6 +12,7 @@ import pytest
 from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
 from tests.support.ingest_process import environment
+from tests.support.ports import free_ports
 
 
 async def import_once(harness: IngestHarness, folder: Path) -> tuple[int | None, str]:
@@ -48,6 +49,21 @@ async def test_an_error_is_one_line(harness: IngestHarness, tmp_path: Path) -> N
     assert (status, output.count("\n"), "is not a folder" in output) == (1, 1, True)
     status, output = await import_once(harness, tmp_path)
     assert (status, output.count("\n"), "contains the library at" in output) == (1, 1, True)
+
+
+async def test_an_import_without_mongodb_says_that_it_waits(harness: IngestHarness, tmp_path: Path) -> None:
+    variables = environment(harness.settings) | {
+        "TAGIFY_MONGO_URI": f"mongodb://127.0.0.1:{free_ports()}/?directConnection=true",
+        "TAGIFY_MONGO_TIMEOUT_S": "0.5",
+    }
+    command = (sys.executable, "-m", "tagify.cli.main", "ingest", "--once", str(tmp_path))
+    process = await asyncio.create_subprocess_exec(*command, env=variables, stderr=asyncio.subprocess.PIPE)
+    assert process.stderr is not None
+    async with asyncio.timeout(15):
+        line = (await process.stderr.readline()).decode()
+    process.kill()
+    await process.wait()
+    assert line.startswith("waiting for MongoDB: ")
 
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)

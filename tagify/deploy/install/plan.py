@@ -5,9 +5,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
+from tagify import __version__
 from tagify.deploy.install import paths
 from tagify.deploy.install.settings_file import CREDENTIAL_SETTINGS, format_value, render_settings_file
-from tagify.deploy.install.steps import Absent, Command, File, Folder, InstallStep, Link
+from tagify.deploy.install.steps import Absent, Command, File, Folder, InstallStep, Link, SettingsVersion
 from tagify.deploy.nginx import render_files
 from tagify.deploy.systemd import sysusers, units
 from tagify.settings import PREFIX, CommonSettings, NginxSettings
@@ -36,6 +37,7 @@ def host_steps(credentials: Mapping[str, str]) -> Iterator[InstallStep]:
         default = format_value(CommonSettings.model_fields[name].default)
         yield File(path, credentials.get(name, default) + "\n", 0o600, keep=name not in credentials)
     yield File(paths.SETTINGS, render_settings_file(), 0o640, READABLE, keep=True)
+    yield SettingsVersion(paths.SETTINGS, __version__)
     yield File(paths.EXAMPLE, render_settings_file(), 0o640, READABLE)
     yield Folder(paths.STATE, 0o700, OWNED)
     yield Link(paths.CURRENT, Path(sys.prefix))

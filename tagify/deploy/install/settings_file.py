@@ -6,7 +6,10 @@ from collections.abc import Collection, Iterator
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from tagify import __version__
+from tagify.deploy.install import paths
 from tagify.settings import PREFIX, SERVICES, CommonSettings, NginxSettings
+from tagify.settings.file_version import version_line
 
 HEAD = """\
 # Tagify's settings: one NAME=value per line. Defaults are commented out.
@@ -15,6 +18,7 @@ HEAD = """\
 """
 
 HOST_VALUES = {
+    "ingest_disk_folders": str(paths.STATE),
     "edge_purge_url": f"http://127.0.0.1:{NginxSettings.model_fields['nginx_internal_port'].default}",
 }
 """Settings whose value on a host with NGINX is not the default."""
@@ -25,7 +29,7 @@ CREDENTIAL_SETTINGS = ("mongo_uri", "s3_access_key", "s3_secret_key")
 
 def render_settings_file() -> str:
     """Return the text of the settings file."""
-    return "\n".join([HEAD, *_sections()])
+    return "\n".join([version_line(__version__), HEAD, *_sections()])
 
 
 def _sections() -> Iterator[str]:

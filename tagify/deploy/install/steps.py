@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tagify.errors import TagifyError
+from tagify.settings.file_version import with_version
 
 
 class InstallError(TagifyError):
@@ -84,6 +85,35 @@ class File:
 
     def __str__(self) -> str:
         return f"write file {self.path} ({self.mode:o}, {self.owner})"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsVersion:
+    """The version line of an existing settings file: at least this version. The rest of the text stays."""
+
+    path: Path
+    version: str
+
+    def is_needed(self, _: Set[Path]) -> bool:
+        return (
+            self.path.is_file() and with_version(self.path.read_text(), self.version) != self.path.read_text()
+        )
+
+    def apply(self) -> None:
+        status = self.path.stat()
+        partial = self.path.with_name(self.path.name + ".new")
+        partial.touch(mode=0o600)
+        partial.write_text(with_version(self.path.read_text(), self.version))
+        os.chown(partial, status.st_uid, status.st_gid)
+        partial.chmod(status.st_mode & 0o7777)
+        partial.replace(self.path)
+
+    @property
+    def changed_path(self) -> Path:
+        return self.path
+
+    def __str__(self) -> str:
+        return f"set the version of {self.path} to {self.version}"
 
 
 @dataclass(frozen=True, slots=True)

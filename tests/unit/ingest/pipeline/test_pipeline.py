@@ -8,6 +8,7 @@ import pytest
 
 from ingest.job import ImportJob, JobResult
 from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.disk_space import DiskSpaceGuard
 from ingest.pipeline.file_reader import FileChanged
 from ingest.pipeline.importer import Importer
 from ingest.pipeline.pipeline import Pipeline, PipelineLimits
@@ -48,6 +49,9 @@ def job(path: str) -> ImportJob:
     return ImportJob(LibraryId("0" * 24), "/", FileFacts(path, 1, 0, 1), live=True)
 
 
+NO_DISKS = DiskSpaceGuard((), 0)
+
+
 @pytest.fixture
 def writer() -> FakeBatchWriter:
     return FakeBatchWriter()
@@ -57,7 +61,7 @@ def writer() -> FakeBatchWriter:
 async def pipeline(writer: FakeBatchWriter) -> AsyncIterator[Pipeline]:
     importer, batch_writer = cast("Importer", FakeImporter()), cast("BatchWriter", writer)
     limits = PipelineLimits(workers=2, queue_size=8, decode_bytes=DECODE_BYTES)
-    made = Pipeline(importer, batch_writer, Metrics(), limits)
+    made = Pipeline(importer, batch_writer, Metrics(), limits, NO_DISKS)
     running = asyncio.create_task(made.run())
     yield made
     await cancel_and_wait(running)
@@ -94,7 +98,7 @@ async def test_a_job_that_is_being_imported_has_a_result_when_the_pipeline_stops
     writer: FakeBatchWriter,
 ) -> None:
     importer, batch_writer = cast("Importer", FakeImporter()), cast("BatchWriter", writer)
-    made = Pipeline(importer, batch_writer, Metrics(), PipelineLimits(2, 8, DECODE_BYTES))
+    made = Pipeline(importer, batch_writer, Metrics(), PipelineLimits(2, 8, DECODE_BYTES), NO_DISKS)
     running = asyncio.create_task(made.run())
     pending = await made.submit(job("endless.jpg"))
     await asyncio.sleep(0.01)

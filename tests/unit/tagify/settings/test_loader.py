@@ -1,10 +1,13 @@
 """Settings: every invalid variable is reported in one line that says what to change."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from tagify.errors import SettingsError
 from tagify.settings import ApiSettings, EdgeSettings, IngestSettings, load
+from tagify.settings.file_version import version_line, with_version
 
 
 def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +39,48 @@ def test_invalid_variable_is_a_one_line_error(
     assert reason in str(caught.value)
     assert "secret" not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("release", "is_ignored"), [("999.0.0", True), ("0.0.9", False), ("", False)])
+def test_unknown_setting_is_ignored_if_the_file_is_for_a_newer_release(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    release: str,
+    is_ignored: bool,
+) -> None:
+    file = tmp_path / "tagify.env"
+    line = version_line(release) if release else "# settings"
+    file.write_text(f"{line}\nTAGIFY_FUTURE=1\nTAGIFY_INGEST_WORKERS=7\n")
+    monkeypatch.setenv("TAGIFY_SETTINGS_FILE", str(file))
+    if is_ignored:
+        assert load(IngestSettings).ingest_workers == 7
+        assert "setting of a newer release ignored: TAGIFY_FUTURE: unknown setting" in caplog.text
+    else:
+        with pytest.raises(SettingsError, match="TAGIFY_FUTURE: unknown setting"):
+            load(IngestSettings)
+
+
+def test_invalid_and_unknown_variables_stay_errors_beside_a_newer_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "tagify.env"
+    file.write_text(f"{version_line('999.0.0')}\nTAGIFY_INGEST_WORKERS=none\n")
+    monkeypatch.setenv("TAGIFY_SETTINGS_FILE", str(file))
+    monkeypatch.setenv("TAGIFY_FUTURE", "1")
+    with pytest.raises(SettingsError) as caught:
+        load(IngestSettings)
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "TAGIFY_FUTURE",
+        "TAGIFY_INGEST_WORKERS",
+    ]
+
+
+def test_the_version_line_of_a_settings_file_only_rises() -> None:
+    text = with_version("TAGIFY_DRAIN_S=1\n", "0.9.0")
+    assert text == version_line("0.9.0") + "\nTAGIFY_DRAIN_S=1\n"
+    assert with_version(text, "0.8.9") == text
+    assert with_version(text, "0.10.0") == version_line("0.10.0") + "\nTAGIFY_DRAIN_S=1\n"
 
 
 def test_settings_are_frozen_and_hide_secrets() -> None:
