@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from tagify.printable import printable, printable_line
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the current request, added to each line that its task logs; empty outside of a request."""
 
@@ -55,10 +57,11 @@ class TextFormatter(logging.Formatter):
             f" {key}={value!r}" for key, value in (getattr(record, "fields", {}) | _request_field()).items()
         )
         time = f"{self.formatTime(record, self.datefmt)}.{int(record.msecs):03}"
-        text = f"{time} {record.levelname.lower():7} {self._service:6} {record.getMessage()}{extra}"
+        message = printable_line(record.getMessage() + extra)
+        text = f"{time} {record.levelname.lower():7} {self._service:6} {message}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
-        return text.encode("utf-8", "backslashreplace").decode()
+        return printable(text)
 
 
 def configure_logging(service: str, level: str, style: str) -> None:

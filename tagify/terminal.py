@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from tagify.printable import printable, printable_line
+
 _CLEAR_LINE = "\r\x1b[2K"
 
 
@@ -58,13 +60,13 @@ class Terminal:
     def print_line(self, text: str) -> None:
         """Print a line."""
         self._clear_status()
-        self._out.write(text + "\n")
+        self._out.write(printable(text) + "\n")
         self._out.flush()
 
     def show_status(self, text: str) -> None:
         """Overwrite the status line; does nothing if the output is not a terminal."""
         if self._is_tty:
-            self._out.write(_CLEAR_LINE + text)
+            self._out.write(_CLEAR_LINE + printable_line(text))
             self._out.flush()
             self._status_shown = True
 

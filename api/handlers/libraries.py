@@ -8,6 +8,7 @@ from api.app_keys import CATALOG, DISK_THREADS, SERIALIZER, SETTINGS
 from api.library_roots import find_moved_library, resolve_library_path
 from tagify.errors import BadRequest, LibraryMoved, NotFound
 from tagify.model import Library, LibraryId, is_id
+from tagify.printable import has_control_characters, printable_line
 from tagify.web import JsonBody, json_response, read_body, read_json
 
 MAX_NAME_LENGTH = 100
@@ -27,7 +28,7 @@ async def list_libraries(request: web.Request) -> web.Response:
 async def add_library(request: web.Request) -> web.Response:
     body = await _read_object(request)
     folder = await _folder(request, body)
-    name = _parse_name(body) if "name" in body else PurePosixPath(folder).name
+    name = _parse_name(body) if "name" in body else printable_line(PurePosixPath(folder).name)
     if body.get("new") is not True:
         await _refuse_moved_library(request, folder)
     library = await request.app[CATALOG].libraries.create(name, folder)
@@ -122,6 +123,8 @@ def _parse_name(body: dict[str, object]) -> str:
     name = body.get("name")
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME_LENGTH:
         raise BadRequest(f"`name` must be a string of 1 to {MAX_NAME_LENGTH} characters")
+    if has_control_characters(name.strip()):
+        raise BadRequest("`name` must not have control characters")
     return name.strip()
 
 

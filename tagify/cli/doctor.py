@@ -10,6 +10,7 @@ from tagify.cli.arguments import add_data_dir
 from tagify.deploy.install import paths
 from tagify.doctor import host, servers
 from tagify.doctor.finding import Finding, Level
+from tagify.printable import printable
 from tagify.servers.local_profile import load_profile
 from tagify.settings import EdgeSettings, load
 from tagify.storage.store import ObjectStore
@@ -30,7 +31,7 @@ def doctor(data_dir: Path) -> int:
 async def _print_report(settings: EdgeSettings, data_dir: Path) -> int:
     status = 0
     async for finding in _run_checks(settings, data_dir):
-        print(finding.line())
+        print(printable(finding.line()))
         status |= finding.level is Level.ERROR
     return int(status)
 

@@ -8,6 +8,7 @@ from tagify.cli.arguments import add_data_dir, with_catalog
 from tagify.doctor.servers import describe_left_out
 from tagify.errors import TagifyError
 from tagify.model import Library, LibraryState
+from tagify.printable import printable_line
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +45,8 @@ def approve(data_dir: Path, identifier: str) -> int:
     Raises TagifyError unless the identifier matches exactly one library, NothingToApprove; Unavailable.
     """
     library, images = with_catalog(data_dir, lambda catalog: _approve(catalog, identifier))
-    print(f"{library.name}: approved to remove up to {images} images; ingest resumes within seconds")
+    name = printable_line(library.name)
+    print(f"{name}: approved to remove up to {images} images; ingest resumes within seconds")
     return 0
 
 
@@ -94,4 +96,4 @@ def _format_library(library: Library) -> str:
         columns.append(library.scan_error)
     elif library.pending_deletions:
         columns.append(f"{library.pending_deletions} deletions wait for approval: tagify libraries approve")
-    return "  ".join(columns)
+    return printable_line("  ".join(columns))

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from tagify import __version__
 from tagify.errors import TagifyError
+from tagify.printable import printable
 
 COMMANDS = {
     "up": ("up", "run servers, services and the page on this machine"),
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = _parser(arguments).parse_args(arguments)
         status: int = parsed.run(parsed)
     except TagifyError as error:
-        print(f"tagify: {error}", file=sys.stderr)
+        print(f"tagify: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

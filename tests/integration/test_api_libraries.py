@@ -40,6 +40,9 @@ async def test_a_library_is_added_renamed_rescanned_and_removed(client: Client, 
     url = f"/api/libraries/{library['_id']}"
     async with client.patch(url, json={"name": "Pictures"}) as response:
         assert (await response.json())["name"] == "Pictures"
+    for name in ("a\x1b[31m", "a\u202eb", "a\nb", "\x9b1m"):
+        async with client.patch(url, json={"name": name}) as response:
+            assert response.status == 400
     async with client.post(f"{url}/rescan") as response:
         assert response.status == 202
     async with client.get(f"{url}/progress") as response:
