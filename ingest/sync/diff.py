@@ -64,23 +64,23 @@ async def diff(
     Entries below an unreadable folder are skipped: their files may exist.
     """
     entry = await anext(catalog, None)
-    unreadable: set[str] = set()
+    unreadable: str | None = None
     async for item in disk:
-        if isinstance(item, Unreadable):
-            unreadable.add(item.path)
-            yield item
-            continue
-        while entry is not None and entry.file.path < item.path:
-            if not _is_below_any(entry.file.path, unreadable):
+        while entry is not None and entry.file.path < _position(item):
+            if not _is_covered(entry.file.path, unreadable):
                 yield Removed(entry)
             entry = await anext(catalog, None)
-        if entry is not None and entry.file.path == item.path:
+        if isinstance(item, Unreadable):
+            # The entries below the last unreadable folder sort before this one: one path is enough to keep.
+            unreadable = item.path
+            yield item
+        elif entry is not None and entry.file.path == item.path:
             yield _compare(entry, item)
             entry = await anext(catalog, None)
         else:
             yield Added(item)
     while entry is not None:
-        if not _is_below_any(entry.file.path, unreadable):
+        if not _is_covered(entry.file.path, unreadable):
             yield Removed(entry)
         entry = await anext(catalog, None)
 
@@ -91,10 +91,14 @@ def _compare(entry: CatalogEntry, file: FileFacts) -> Difference:
     return Unchanged(file.path) if entry.file.ctime_ns == file.ctime_ns else Adopted(entry, file)
 
 
-def _is_below_any(path: str, folders: set[str]) -> bool:
-    """Whether the path or a folder above it is among these: one look-up for each of its parts."""
-    if not folders:
+def _position(item: WalkItem) -> str:
+    """The item's position in the order of paths: a folder sorts with its slash."""
+    is_subfolder = isinstance(item, Unreadable) and item.is_folder and item.path
+    return f"{item.path}/" if is_subfolder else item.path
+
+
+def _is_covered(path: str, unreadable: str | None) -> bool:
+    """Whether the path is the unreadable one, or lies below it."""
+    if unreadable is None:
         return False
-    if "" in folders or path in folders:
-        return True
-    return any(char == "/" and path[:end] in folders for end, char in enumerate(path))
+    return not unreadable or path == unreadable or path.startswith(f"{unreadable}/")

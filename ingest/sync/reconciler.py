@@ -15,9 +15,13 @@ from ingest.sync.walk import Unreadable, WalkItem, count_files, stat_file, walk
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import ThreadPool
+from tagify.logs import fields
 from tagify.model import CatalogEntry, FileFacts
 
 logger = logging.getLogger(__name__)
+
+REPORTED_PATHS = 3
+"""Unreadable paths that a log line and the scan's error name; the others are counted."""
 
 BATCH = 256
 """New or changed files that are looked up together."""
@@ -56,6 +60,31 @@ class _HeldFiles:
             self.files.clear()
         else:
             self.files.extend(files)
+
+
+@dataclass(slots=True)
+class _UnreadablePaths:
+    """The unreadable paths of one pass: their number and the first of them, for one log line."""
+
+    root: str
+    first: list[str] = field(default_factory=list)
+    total: int = 0
+
+    def add(self, unreadable: Unreadable) -> None:
+        self.total += 1
+        if len(self.first) < REPORTED_PATHS:
+            path = f"{self.root}/{to_os(unreadable.path)}".rstrip("/")
+            self.first.append(f"{path} cannot be read: {unreadable.reason}")
+
+    def report(self, progress: ScanProgress | None = None) -> None:
+        """Log them, and write them to the progress of a scan."""
+        if not self.total:
+            return
+        more = self.total - len(self.first)
+        message = "; ".join(self.first) + (f"; and {more} more" if more else "")
+        logger.warning("files or folders cannot be read: %s", message, extra=fields(count=self.total))
+        if progress is not None:
+            progress.error = message
 
 
 class Reconciler:
@@ -186,10 +215,13 @@ class Reconciler:
         """One merge of folder and catalog: yields new files in batches, and adds to `removed`."""
         added: list[Added] = []
         adopted: list[Adopted] = []
+        unreadable = _UnreadablePaths(self._root)
         count = 0
         async for difference in diff(self._disk(folder), self._entries_below(folder)):
             self._sort(difference, added, removed, progress)
-            if isinstance(difference, Adopted):
+            if isinstance(difference, Unreadable):
+                unreadable.add(difference)
+            elif isinstance(difference, Adopted):
                 adopted.append(difference)
             if len(adopted) >= BATCH:
                 await self._applier.adopt_ctimes(adopted)
@@ -198,7 +230,9 @@ class Reconciler:
             if count >= BATCH:
                 yield added
                 added, count = [], 0
-        await self._applier.adopt_ctimes(adopted)
+        if adopted:
+            await self._applier.adopt_ctimes(adopted)
+        unreadable.report(progress)
         yield added
 
     def _sort(
@@ -213,8 +247,6 @@ class Reconciler:
                 added.append(difference)
             case Removed():
                 removed.add(difference.entry)
-            case Unreadable():
-                self._report_unreadable(difference, progress)
             case Adopted() | Unchanged() if progress is not None:
                 progress.scanned += 1
 
@@ -243,11 +275,13 @@ class Reconciler:
     def _facts_at(self, paths: Sequence[str]) -> dict[str, FileFacts | None]:
         """The file at each path. Paths of a failing disk are left out, and tried by the next scan."""
         files: dict[str, FileFacts | None] = {}
+        unreadable = _UnreadablePaths(self._root)
         for path in paths:
             try:
                 files[path] = stat_file(self._root, path)
             except OSError as error:
-                self._report_unreadable(Unreadable(path, error.strerror or str(error)), None)
+                unreadable.add(Unreadable(path, error.strerror or str(error)))
+        unreadable.report()
         return files
 
     async def _entries_at(self, paths: Sequence[str]) -> dict[str, CatalogEntry]:
@@ -272,12 +306,6 @@ class Reconciler:
             for entry in page:
                 yield entry
             after = page[-1].file.path
-
-    def _report_unreadable(self, unreadable: Unreadable, progress: ScanProgress | None) -> None:
-        path = f"{self._root}/{to_os(unreadable.path)}".rstrip("/")
-        logger.warning("%s cannot be read: %s", path, unreadable.reason)
-        if progress is not None:
-            progress.error = f"{path} cannot be read: {unreadable.reason}"
 
 
 def _topmost(folders: Iterable[str]) -> list[str]:

@@ -31,6 +31,7 @@ class Unreadable:
 
     path: str
     reason: str
+    is_folder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def _list_folder(
     except FileNotFoundError:
         return
     except OSError as error:
-        yield Unreadable(folder, error.strerror or str(error))
+        yield Unreadable(folder, error.strerror or str(error), is_folder=True)
         return
     prefix = f"{folder}/" if folder else ""
     files: list[str] = []

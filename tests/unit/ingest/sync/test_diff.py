@@ -1,6 +1,7 @@
 """The merge join of folder and catalog."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 from hypothesis import given
@@ -50,3 +51,34 @@ async def test_nothing_is_removed_below_an_unreadable_folder() -> None:
         )
     ]
     assert [item.entry.file.path for item in differences if isinstance(item, Removed)] == ["a.jpg"]
+
+
+NAMES = ["a-1.jpg", "a-2.jpg", "a/b.jpg", "a/c/d.jpg", "a/c-1.jpg", "a0.jpg", "e.jpg"]
+
+
+@given(st.sets(st.sampled_from(NAMES)), st.sets(st.sampled_from([*NAMES, "a", "a/c"])))
+def test_entries_at_or_below_any_unreadable_path_are_kept(files: set[str], unreadable: set[str]) -> None:
+    def is_covered(path: str) -> bool:
+        return any(path == other or path.startswith(f"{other}/") for other in unreadable)
+
+    items: list[WalkItem] = [FileFacts(path, 1, 0, 0) for path in files if not is_covered(path)]
+    topmost = [path for path in unreadable if not any(path.startswith(f"{other}/") for other in unreadable)]
+    items += [Unreadable(path, "EIO", is_folder=not path.endswith(".jpg")) for path in topmost]
+    items.sort(key=lambda item: f"{item.path}/" if not item.path.endswith(".jpg") else item.path)
+    catalog = [entry(path, 1) for path in sorted(NAMES)]
+
+    async def collect() -> list[object]:
+        return [item async for item in diff(stream(items), entries(catalog))]
+
+    removed = {item.entry.file.path for item in asyncio.run(collect()) if isinstance(item, Removed)}
+    assert removed == {path for path in NAMES if path not in files and not is_covered(path)}
+
+
+async def test_a_hundred_thousand_unreadable_files_are_compared_at_once() -> None:
+    count = 100_000
+    disk: list[WalkItem] = [Unreadable(f"{number:06}.jpg", "EIO") for number in range(count)]
+    catalog = [entry(f"{number:06}.jpg", 1) for number in range(count + 2000)]
+    started = time.process_time()
+    removed = [item async for item in diff(stream(disk), entries(catalog)) if isinstance(item, Removed)]
+    assert len(removed) == 2000
+    assert time.process_time() - started < 10
