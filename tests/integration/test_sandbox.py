@@ -72,7 +72,9 @@ async def test_bytes_that_are_no_image_are_refused_with_a_reason(sandbox: Sandbo
 async def test_an_image_that_takes_too_much_memory_is_refused_and_its_worker_survives() -> None:
     sandbox = Sandbox(1, memory_bytes=64 << 20, deadline_s=20)
     try:
-        with buffer(pictures.decompression_bomb(15_000)) as source, pytest.raises(Undecodable):
+        # A progressive JPEG is held as a whole; a PNG would be decoded row by row.
+        large = pictures.encoded(Image.new("RGB", (7000, 7000)), "JPEG", progressive=True)
+        with buffer(large) as source, pytest.raises(Undecodable):
             await sandbox.run(VARIANT, source)
         with buffer(pictures.jpeg()) as source:
             assert (await sandbox.run(VARIANT, source)).data
