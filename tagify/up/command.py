@@ -33,6 +33,10 @@ def up(options: UpOptions) -> int:
     data_dir = DataDir(options.data_dir)
     data_dir.lock()
     library = _resolve_library(options, data_dir, terminal)
+    if not all(_is_loopback(host) for host in options.hosts):
+        terminal.print_line(
+            "  ! Tagify has no sign-in: everybody who reaches this address may see and change everything"
+        )
     stack = build_stack(options, data_dir, _library_roots(data_dir, library))
     return asyncio.run(_run(stack, library, data_dir, terminal))
 
@@ -43,6 +47,10 @@ def _check_addresses(options: UpOptions) -> None:
         if reason := bind_error(host, options.port):
             option = "--port (make up: PORT=NUMBER)" if reason.startswith("port ") else "--host"
             raise UpError(f"{reason}: choose another with {option}")
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _resolve_library(options: UpOptions, data_dir: DataDir, terminal: Terminal) -> Path:
