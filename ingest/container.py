@@ -1,5 +1,6 @@
 """Composition root: builds the objects of the process, and those of each library's worker."""
 
+import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from ingest.library_state import LibraryRecord, LibraryRegistry
 from ingest.library_worker import LibraryWorker
 from ingest.paths import Exclusions
 from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.decoder import SandboxDecoder
 from ingest.pipeline.delay_queue import DelayQueue
 from ingest.pipeline.disk_space import DiskSpaceGuard
 from ingest.pipeline.importer import Importer
@@ -119,16 +121,17 @@ class Container:
         )
 
     def _build_pipeline(self, settings: IngestSettings, metrics: Metrics) -> Pipeline:
-        decode_bytes = settings.ingest_decode_mb * 1_000_000
-        importer = Importer(
-            self.store,
-            CatalogContentLookup(self.catalog, self.presence, self.threads),
-            decode_bytes=decode_bytes,
+        decoder = SandboxDecoder(
+            decoders=min(os.cpu_count() or 1, settings.ingest_workers),
+            decode_bytes=settings.ingest_decode_mb * 1_000_000,
+            memory_bytes=settings.ingest_decoder_mb << 20,
             max_pixels=settings.max_pixels,
+            deadline_s=settings.ingest_decode_s,
         )
-        limits = PipelineLimits(settings.ingest_workers, settings.ingest_queue_size, decode_bytes)
+        lookup = CatalogContentLookup(self.catalog, self.presence, self.threads)
+        limits = PipelineLimits(settings.ingest_workers, settings.ingest_queue_size)
         disk_space = DiskSpaceGuard(settings.ingest_disk_folders, settings.ingest_min_free_mb)
-        return Pipeline(importer, self.batch_writer, metrics, limits, disk_space)
+        return Pipeline(Importer(self.store, lookup, decoder), self.batch_writer, metrics, limits, disk_space)
 
     def _build_supervisor(self, settings: IngestSettings, metrics: Metrics) -> LibrarySupervisor:
         services = ProcessServices(

@@ -121,6 +121,15 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class DecodedOriginal:
+    """An original's properties and its thumb by recipe `t1`: a JPEG, or a WebP if it has transparency."""
+
+    picture: Picture
+    thumb: bytes
+    thumb_mime: str
+
+
+@dataclass(frozen=True, slots=True)
 class OriginalInfo:
     """Length in bytes, media type, and width in pixels of a content.
 

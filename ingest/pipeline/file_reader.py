@@ -3,18 +3,16 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 from ingest.paths import sidecar_paths, to_os
 from ingest.safe_open import facts_of, open_regular, stat_beneath
 from tagify.errors import TagifyError
 from tagify.model import Content, FileFacts
+from tagify.sandbox import SharedBuffer
 
 IN_MEMORY_BYTES = 32 << 20
 """Larger originals are not kept in memory: they are hashed, then read again during the upload."""
-
-MAX_SIDECAR_BYTES = 16 << 20
-"""Bytes of a sidecar that are read; the rest is ignored."""
 
 _CHUNK_BYTES = 1 << 20
 _ATTEMPTS = 3
@@ -37,10 +35,11 @@ class FileSnapshot:
     data: bytes | None
     descriptor: int | None = None
 
-    @property
-    def source(self) -> bytes | Path:
-        """The bytes, or a path that leads to the open file and no other."""
-        return self.data if self.data is not None else Path(f"/proc/self/fd/{self.descriptor}")
+    def open_source(self) -> SharedBuffer | BinaryIO:
+        """The bytes in memory, or the open file, for a decoding process. Close it."""
+        if self.descriptor is None:
+            return SharedBuffer.from_bytes(self.data or b"")
+        return os.fdopen(os.dup(self.descriptor), "rb", buffering=0)
 
     def is_unchanged(self) -> bool:
         """Whether the open file has not been written since it was read."""
@@ -71,15 +70,14 @@ def read_file(root: str, path: str) -> FileSnapshot:
     raise FileChanged(f"{os.path.join(root, path)} keeps changing while it is read")  # noqa: PTH118
 
 
-def read_sidecar(root: str, path: str) -> bytes:
-    """The sidecar of the image at this path; empty where there is none that can be read."""
+def open_sidecar(root: str, path: str) -> BinaryIO | None:
+    """The sidecar of the image at this path; None where there is none that can be read. Close it."""
     for sidecar_path in sidecar_paths(to_os(path)):
         try:
-            with os.fdopen(open_regular(root, sidecar_path), "rb") as stream:
-                return stream.read(MAX_SIDECAR_BYTES)
+            return os.fdopen(open_regular(root, sidecar_path), "rb", buffering=0)
         except OSError:
             continue
-    return b""
+    return None
 
 
 def is_unchanged(root: str, file: FileFacts) -> bool:

@@ -2,32 +2,26 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from ingest.job import ImportJob
-from ingest.paths import to_os
 from ingest.pipeline.content_lookup import ContentLookup
+from ingest.pipeline.decoder import Lane, OriginalDecoder
 from ingest.pipeline.file_reader import (
     FileChanged,
     FileSnapshot,
     VerifiedReader,
+    open_sidecar,
     read_file,
-    read_sidecar,
 )
-from ingest.safe_open import open_regular
 from tagify.catalog import MoveImage, UpsertImage
-from tagify.concurrency.byte_budget import ByteBudget
-from tagify.concurrency.priority import PrioritySemaphore
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import Undecodable
-from tagify.imaging import DecodedOriginal, decode_original, estimate_decode_bytes, sidecar_keywords
 from tagify.logs import fields
-from tagify.model import Bucket, CatalogEntry, Content, FileFacts, Picture
+from tagify.model import Bucket, CatalogEntry, Content, DecodedOriginal, FileFacts, Picture
 from tagify.storage.store import ObjectStore, as_binary
 
 logger = logging.getLogger(__name__)
@@ -39,39 +33,26 @@ READ_THREADS = 4
 class Importer:
     """Imports files into the store; the result of each is the command that writes its document.
 
-    Each stage has its own threads (reading, decoding, the store's uploads), so that a slow disk or store
-    does not take cores from the decoder. A byte budget bounds the memory of concurrent decoding.
+    Reading and uploading have their own threads, and decoding its processes, so that a slow disk or store
+    does not take cores from the decoder.
     """
 
-    def __init__(
-        self, store: ObjectStore, content_lookup: ContentLookup, *, decode_bytes: int, max_pixels: int
-    ) -> None:
-        """`decode_bytes`: the budget, in bytes of decoded pixels."""
+    def __init__(self, store: ObjectStore, content_lookup: ContentLookup, decoder: OriginalDecoder) -> None:
         self._store = store
         self._content_lookup = content_lookup
-        self._max_pixels = max_pixels
-        self._budget = ByteBudget(decode_bytes)
+        self._decoder = decoder
         self._readers = ThreadPool("read", READ_THREADS)
-        cores = os.cpu_count() or 1
-        self._decoders = ThreadPool("decode", cores)
-        self._decode_permits = PrioritySemaphore(cores)
 
     async def close(self) -> None:
-        """Wait for the threads, and stop them."""
+        """Wait for the threads, and end the decoding processes."""
         await self._readers.close()
-        await self._decoders.close()
+        await self._decoder.close()
 
-    async def estimate_memory(self, job: ImportJob) -> int:
-        """Bytes that decoding will need; 0 for a file that cannot be opened: the import finds the reason."""
-        try:
-            return await self._readers.run(_estimate_memory, job, self._max_pixels)
-        except (OSError, Undecodable):
-            return 0
-
-    async def import_file(self, job: ImportJob, memory: int) -> UpsertImage | MoveImage:
+    async def import_file(self, job: ImportJob, lane: Lane) -> UpsertImage | MoveImage:
         """Store the file's objects and return its command.
 
-        MoveImage where the image has this content already. Raises FileNotFoundError, FileChanged.
+        MoveImage where the image has this content already. Raises FileNotFoundError, FileChanged, and
+        NeedsLane if the file must be decoded in another lane.
         """
         try:
             snapshot = await self._readers.run(read_file, job.root, job.file.path)
@@ -80,12 +61,12 @@ class Importer:
         except OSError as error:
             return self._unreadable(job, error)
         try:
-            return await self._import_snapshot(job, snapshot, memory)
+            return await self._import_snapshot(job, snapshot, lane)
         finally:
             snapshot.close()
 
     async def _import_snapshot(
-        self, job: ImportJob, snapshot: FileSnapshot, memory: int
+        self, job: ImportJob, snapshot: FileSnapshot, lane: Lane
     ) -> UpsertImage | MoveImage:
         if snapshot.file != job.file:
             # It may be the file of another image, moved here: the change applier must check that first.
@@ -93,7 +74,7 @@ class Importer:
         if job.is_known and (entry := await self._same_content(job, snapshot)):
             return MoveImage(entry, job.library_id, snapshot.file)
         try:
-            original = await self._decode(job, snapshot, memory)
+            original = await self._decode(job, snapshot, lane)
         except OSError as error:
             return self._unreadable(job, error)
         except Undecodable as error:
@@ -102,7 +83,7 @@ class Importer:
         matches = await self._content_lookup.matches(snapshot.content)
         if not matches.stored:
             await self._upload(snapshot, original, known=matches.known)
-        picture = await self._readers.run(_with_sidecar, original.picture, job)
+        picture = await self._add_sidecar(job, original.picture)
         return UpsertImage(
             job.library_id,
             snapshot.file,
@@ -119,13 +100,25 @@ class Importer:
         entries = (entry for entry in matches.ready if (entry.library_id, entry.file.path) == at_path)
         return next(entries, None)
 
-    async def _decode(self, job: ImportJob, snapshot: FileSnapshot, memory: int) -> DecodedOriginal:
-        max_pixels = self._max_pixels
-        async with self._budget.reserve(memory), self._decode_permits.permit(live=job.live):
-            original = await self._decoders.run(decode_original, snapshot.source, max_pixels=max_pixels)
+    async def _decode(self, job: ImportJob, snapshot: FileSnapshot, lane: Lane) -> DecodedOriginal:
+        with await self._readers.run(snapshot.open_source) as source:
+            original = await self._decoder.decode(source, lane=lane, live=job.live)
         if not await self._readers.run(snapshot.is_unchanged):
             raise FileChanged(f"{job.absolute_path} changed while it was decoded")
         return original
+
+    async def _add_sidecar(self, job: ImportJob, picture: Picture) -> Picture:
+        """The picture with the keywords of its sidecar after its own."""
+        sidecar = await self._readers.run(open_sidecar, job.root, job.file.path)
+        if sidecar is None:
+            return picture
+        try:
+            with sidecar:
+                keywords = await self._decoder.sidecar_keywords(sidecar, live=job.live)
+        except (Undecodable, OSError) as error:
+            logger.warning("sidecar ignored: %s", error, extra=fields(file=job.absolute_path))
+            return picture
+        return replace(picture, keywords=tuple(dict.fromkeys((*picture.keywords, *keywords))))
 
     async def _upload(self, snapshot: FileSnapshot, original: DecodedOriginal, *, known: bool) -> None:
         """Upload thumb and original concurrently. `known`: they may be stored already."""
@@ -170,19 +163,3 @@ class Importer:
         reason = f"the file cannot be read: {error.strerror or error}"
         logger.warning("%s", reason, extra=fields(file=job.absolute_path))
         return UpsertImage(job.library_id, FileFacts(job.file.path, 0, 0, 0), error=reason)
-
-
-def _estimate_memory(job: ImportJob, max_pixels: int) -> int:
-    """Blocking: call it in a thread. Raises OSError, Undecodable."""
-    descriptor = open_regular(job.root, to_os(job.file.path))
-    try:
-        return estimate_decode_bytes(Path(f"/proc/self/fd/{descriptor}"), max_pixels=max_pixels)
-    finally:
-        os.close(descriptor)
-
-
-def _with_sidecar(picture: Picture, job: ImportJob) -> Picture:
-    """The picture with the keywords of its sidecar after its own. Blocking: call it in a thread."""
-    if not (packet := read_sidecar(job.root, job.file.path)):
-        return picture
-    return replace(picture, keywords=tuple(dict.fromkeys((*picture.keywords, *sidecar_keywords(packet)))))

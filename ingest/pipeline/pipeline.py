@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 
 from ingest.job import ImportJob, JobResult
 from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.decoder import Lane, NeedsLane
 from ingest.pipeline.disk_space import DiskSpaceGuard
 from ingest.pipeline.file_reader import IN_MEMORY_BYTES, FileChanged
 from ingest.pipeline.importer import Importer
 from ingest.pipeline.keyword_limit import limit_keywords
-from tagify.catalog import CatalogError, UpsertImage
+from tagify.catalog import CatalogError, MoveImage, UpsertImage
 from tagify.concurrency.byte_budget import ByteBudget
 from tagify.concurrency.priority import PriorityQueue
 from tagify.logs import fields
@@ -23,17 +24,13 @@ logger = logging.getLogger(__name__)
 MAX_ORIGINAL_BYTES = 128 << 20
 """Bytes of originals in memory at a time, from their reading to the end of their upload."""
 
-LARGE_SHARE = 0.125
-"""Images that decode to more than this share of the budget are processed one at a time."""
-
 
 @dataclass(frozen=True, slots=True)
 class PipelineLimits:
-    """Bounds: concurrent workers, jobs that wait in each lane, bytes of decoded pixels."""
+    """Bounds: concurrent workers, jobs that wait in each lane."""
 
     workers: int
     queue_size: int
-    decode_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +49,8 @@ class _QueuedJob:
 class Pipeline:
     """A bounded priority queue of import jobs and the workers that process them.
 
-    Images that decode to a large size are processed one at a time by a separate worker, so that small images
-    never queue behind many of them.
+    Images that decode to a large size are processed one at a time by a separate worker, and so are images
+    that exceeded a limit of the sandbox in their first attempt: other images never queue behind them.
     """
 
     def __init__(
@@ -69,7 +66,9 @@ class Pipeline:
         self._batch_writer = batch_writer
         self._limits = limits
         self._jobs: PriorityQueue[_QueuedJob] = PriorityQueue(limits.queue_size)
-        self._large: asyncio.Queue[tuple[_QueuedJob, int]] = asyncio.Queue(limits.queue_size)
+        self._slow_lanes: dict[Lane, asyncio.Queue[_QueuedJob]] = {
+            lane: asyncio.Queue(limits.queue_size) for lane in (Lane.LARGE, Lane.SUSPECT)
+        }
         self._original_budget = ByteBudget(MAX_ORIGINAL_BYTES)
         self._queued = metrics.gauge("ingest_queue_files", "Files that wait for a worker.")
         self._files = metrics.counter(
@@ -95,7 +94,8 @@ class Pipeline:
         """Process jobs until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._process_large())
+                for lane, queue in self._slow_lanes.items():
+                    group.create_task(self._process_lane(lane, queue))
                 for _ in range(self._limits.workers):
                     group.create_task(self._process_jobs())
         finally:
@@ -105,44 +105,39 @@ class Pipeline:
         while True:
             queued = await self._jobs.get()
             self._update_gauge()
-            memory = await self._estimate_memory(queued.job)
-            if memory > self._limits.decode_bytes * LARGE_SHARE:
-                await self._large.put((queued, memory))
-            else:
-                await self._process(queued, memory)
+            await self._process(queued, Lane.QUICK)
 
-    async def _estimate_memory(self, job: ImportJob) -> int:
-        try:
-            return await self._importer.estimate_memory(job)
-        except Exception:
-            # Of one file only: its import fails with the reason, and this worker takes the next one.
-            logger.exception("memory estimate failed", extra=fields(file=job.absolute_path))
-            return 0
-
-    async def _process_large(self) -> None:
+    async def _process_lane(self, lane: Lane, queue: asyncio.Queue[_QueuedJob]) -> None:
         while True:
-            await self._process(*await self._large.get())
+            await self._process(await queue.get(), lane)
 
-    async def _process(self, queued: _QueuedJob, memory: int) -> None:
+    async def _process(self, queued: _QueuedJob, lane: Lane) -> None:
         """Process one job. It gets a result on every path: here, or when its write is durable."""
         job = queued.job
         result: JobResult | None = JobResult.DONE
         try:
             await self._disk_space.wait_for_space()
-            async with self._original_budget.reserve(_memory_of_original(job.file)):
-                with self._seconds.time():
-                    result = await self._import(queued, memory)
+            result = await self._import_or_change_lane(queued, lane)
         except Exception:
             logger.exception("import failed", extra=fields(file=job.absolute_path))
         finally:
             if result is not None:
                 queued.resolve(result)
 
-    async def _import(self, queued: _QueuedJob, memory: int) -> JobResult | None:
+    async def _import_or_change_lane(self, queued: _QueuedJob, lane: Lane) -> JobResult | None:
+        try:
+            async with self._original_budget.reserve(_memory_of_original(queued.job.file)):
+                with self._seconds.time():
+                    return await self._import(queued, lane)
+        except NeedsLane as needed:
+            await self._change_lane(queued, needed)
+            return None
+
+    async def _import(self, queued: _QueuedJob, lane: Lane) -> JobResult | None:
         """Import the file and enqueue its write. None: the result is set when the write is durable."""
         job = queued.job
         try:
-            command = await self._importer.import_file(job, memory)
+            command = await self._importer.import_file(job, lane)
         except FileNotFoundError:
             self._files.add(outcome="gone")
             return JobResult.DONE
@@ -150,17 +145,35 @@ class Pipeline:
             logger.info("%s", error)
             self._files.add(outcome="unsettled")
             return JobResult.CHANGED
+        except NeedsLane:
+            raise
         except Exception as error:
             logger.exception("import failed", extra=fields(file=job.absolute_path))
             command = _failed(job, f"it cannot be imported: a bug ({type(error).__name__}), see the log")
+        await self._write(queued, command)
+        return None
+
+    async def _change_lane(self, queued: _QueuedJob, needed: NeedsLane) -> None:
+        """Queue the job in its lane, waiting for capacity; a suspect file that finds none fails."""
+        queue, job = self._slow_lanes[needed.lane], queued.job
+        if needed.lane is Lane.SUSPECT:
+            logger.warning("decoding stopped: %s", needed, extra=fields(file=job.absolute_path))
+            if queue.full():
+                await self._write(queued, UpsertImage(job.library_id, job.file, error=str(needed)))
+                return
+        await queue.put(queued)
+        self._update_gauge()
+
+    async def _write(self, queued: _QueuedJob, command: UpsertImage | MoveImage) -> None:
+        """Enqueue the write of a job, whose result is set when it is durable."""
+        job = queued.job
         is_failed = isinstance(command, UpsertImage) and command.error
         self._files.add(outcome="failed" if is_failed else "ready")
         durable = await self._batch_writer.enqueue(limit_keywords(command, job.absolute_path), live=job.live)
         durable.add_done_callback(lambda done: queued.resolve(_job_result(done.exception())))
-        return None
 
     def _update_gauge(self) -> None:
-        self._queued.set(len(self._jobs) + self._large.qsize())
+        self._queued.set(len(self._jobs) + sum(queue.qsize() for queue in self._slow_lanes.values()))
 
 
 def _failed(job: ImportJob, reason: str) -> UpsertImage:

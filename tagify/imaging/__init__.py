@@ -7,12 +7,11 @@ decoded raises Undecodable with a text for people; a file that cannot be read ra
 from tagify.imaging.decode import FORMATS, ImageSource
 from tagify.imaging.memory_estimate import estimate_decode_bytes
 from tagify.imaging.metadata import sidecar_keywords
-from tagify.imaging.thumbnail import DecodedOriginal, decode_original
+from tagify.imaging.thumbnail import decode_original
 from tagify.imaging.variant import natural_width, render_variant
 
 __all__ = [
     "FORMATS",
-    "DecodedOriginal",
     "ImageSource",
     "decode_original",
     "estimate_decode_bytes",

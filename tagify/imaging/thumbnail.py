@@ -1,7 +1,6 @@
 """Facts, placeholder and thumb of an original, from one decode."""
 
 import io
-from dataclasses import dataclass
 from typing import cast
 
 from PIL import Image, ImageFile
@@ -10,7 +9,7 @@ from tagify.imaging import metadata, thumbhash
 from tagify.imaging.decode import ImageSource, open_image
 from tagify.imaging.graphics import Fidelity, fidelity
 from tagify.imaging.transform import fit
-from tagify.model import THUMB_SIZE, Picture
+from tagify.model import THUMB_SIZE, DecodedOriginal, Picture
 
 JPEG_QUALITY = 82
 WEBP_QUALITY = 82
@@ -19,15 +18,6 @@ _LOSSLESS_EFFORT = 60
 """Of lossless WebP, 0 to 100."""
 _PLACEHOLDER_SIDE = 24
 """Longest side of the input of the placeholder, in pixels: it holds at most seven frequencies per side."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedOriginal:
-    """The facts of an original and its thumb by recipe `t1`: a JPEG, or a WebP if it has transparency."""
-
-    picture: Picture
-    thumb: bytes
-    thumb_mime: str
 
 
 def decode_original(source: ImageSource, *, max_pixels: int) -> DecodedOriginal:

@@ -22,6 +22,7 @@ from tagify.runtime.readiness import notify_when_ready
 from tagify.runtime.reload import SettingsReloader
 from tagify.runtime.sd_notify import SystemdNotifier, ping_watchdog, watchdog_period_s
 from tagify.runtime.sockets import Address, listen
+from tagify.sandbox.confinement import hide_memory
 from tagify.settings import CommonSettings, load
 from tagify.web import METRICS, READINESS, TASKS
 from tagify.web.request_limits import MAX_REQUEST_LINE_BYTES
@@ -67,6 +68,7 @@ def run(name: str, model: type[S], work: Callable[[S], Coroutine[Any, Any, int]]
         print(f"{name}: {error}".replace("\n", f"\n{name}: "), file=sys.stderr)
         return 2
     configure_logging(name, settings.log_level, settings.log_format)
+    hide_memory()  # it holds credentials, and decoders run as the same user
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work(settings))

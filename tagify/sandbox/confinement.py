@@ -1,4 +1,4 @@
-"""Takes from a decoding process what decoding does not need: files, network, other processes.
+"""Confines a decoding process: no files, no network, no other processes.
 
 Each layer is applied where the kernel has it, the next one does not rely on it:
 
@@ -39,6 +39,11 @@ def confine() -> Confinement:
     """Confine the calling thread and what it starts, for good. The process must have one thread."""
     no_new_privs = _prctl(_PR_SET_NO_NEW_PRIVS, 1) == 0
     return Confinement(no_new_privs, _apply_landlock(), _apply_seccomp())
+
+
+def forbid_privileges() -> None:
+    """Set no_new_privs: no program that is executed later gains privileges."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def hide_memory() -> None:
@@ -131,6 +136,7 @@ _ALLOWED = {
     "exit": (60, 93),
     "ftruncate": (77, 46),
     "gettimeofday": (96, 169),
+    "getcwd": (79, 17),
     "getrlimit": (97, 163),
     "getrusage": (98, 165),
     "sigaltstack": (131, 132),

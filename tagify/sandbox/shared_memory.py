@@ -1,6 +1,8 @@
 """Bytes in anonymous memory (memfd) that processes pass to each other without a copy."""
 
+import fcntl
 import os
+import stat
 from types import TracebackType
 from typing import Self
 
@@ -13,15 +15,29 @@ class SharedBuffer:
         self.fd = os.memfd_create("tagify", os.MFD_CLOEXEC) if fd is None else fd
         self._open = True
 
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """A buffer with this content. Blocks while it copies: call it in a thread for large data."""
+        buffer = cls()
+        try:
+            buffer.append(data)
+        except BaseException:
+            buffer.close()
+            raise
+        return buffer
+
     @property
     def size(self) -> int:
         """Length in bytes."""
         return os.fstat(self.fd).st_size
 
-    @property
-    def path(self) -> str:
-        """The path by which this process can open it as a file."""
-        return f"/proc/self/fd/{self.fd}"
+    def fileno(self) -> int:
+        """The file descriptor."""
+        return self.fd
+
+    def open_reader(self) -> int:
+        """A new descriptor that can only read, with an offset of its own. The caller closes it."""
+        return os.open(f"/proc/self/fd/{self.fd}", os.O_RDONLY | os.O_CLOEXEC)
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes."""
@@ -46,3 +62,12 @@ class SharedBuffer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def is_memory_file(fd: int) -> bool:
+    """Whether a descriptor is a file in memory, which a read cannot block on: a memfd, or on a tmpfs."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+        return stat.S_ISREG(os.fstat(fd).st_mode)
+    except OSError:
+        return False

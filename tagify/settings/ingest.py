@@ -18,8 +18,21 @@ class IngestSettings(CommonSettings):
         256,
         ge=32,
         le=65_536,
-        description="Memory budget for decoded pixels, in MB: images wait for budget; "
-        "one larger than the budget is decoded alone.",
+        description="Decoded pixels of images that are decoded concurrently, in MB: "
+        "one that takes more than an eighth of it is decoded alone.",
+    )
+    ingest_decode_s: int = Field(
+        20,
+        ge=1,
+        le=600,
+        description="Deadline for decoding one file, in seconds; a file that takes longer has failed.",
+    )
+    ingest_decoder_mb: int = Field(
+        1280,
+        ge=128,
+        le=65_536,
+        description="Memory limit of a process that decodes a large image alone, in MB; "
+        "an image that takes more has failed.",
     )
     ingest_settle_s: float = Field(
         1.0, ge=0.05, le=600, description="Debounce: a file is imported once unchanged this long, in seconds."

@@ -95,7 +95,7 @@ def test_memory_and_tasks_are_limited_by_the_kernel(host: ThrowawayHost, unit: s
     assert (memory, tasks) == (host.unit_property(unit, "MemoryMax"), host.unit_property(unit, "TasksMax"))
     assert memory.isdigit()
     assert tasks.isdigit()
-    expected_policy = "continue" if unit.startswith("tagify-edge") else "stop"
+    expected_policy = "continue" if unit.startswith(("tagify-edge", "tagify-ingest")) else "stop"
     assert host.unit_property(unit, "OOMPolicy") == expected_policy
 
 

@@ -144,3 +144,11 @@ async def test_a_worker_has_no_credentials_in_its_environment(
     await sandbox.open()
     for pid in descendants() - before:
         assert b"TAGIFY" not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+async def test_a_worker_gains_no_privileges_and_is_hidden(sandbox: Sandbox) -> None:
+    with buffer(pictures.jpeg()) as source:
+        await sandbox.run(VARIANT, source)
+    (pid,) = sandbox.idle_pids
+    assert "NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_text()
+    assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "900"

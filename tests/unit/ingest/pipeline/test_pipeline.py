@@ -8,6 +8,7 @@ import pytest
 
 from ingest.job import ImportJob, JobResult
 from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.decoder import Lane, NeedsLane
 from ingest.pipeline.disk_space import DiskSpaceGuard
 from ingest.pipeline.file_reader import FileChanged
 from ingest.pipeline.importer import Importer
@@ -17,16 +18,18 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.metrics import Metrics
 from tagify.model import FileFacts, LibraryId
 
-DECODE_BYTES = 1000
-
 ERRORS = {"deleted.jpg": FileNotFoundError(), "changing.jpg": FileChanged("changed"), "bug.jpg": ValueError()}
 
 
 class FakeImporter:
-    async def estimate_memory(self, job: ImportJob) -> int:
-        return DECODE_BYTES if job.file.path.startswith("large") else 0
+    def __init__(self) -> None:
+        self.lanes: list[Lane] = []
 
-    async def import_file(self, job: ImportJob, memory: int) -> UpsertImage:
+    async def import_file(self, job: ImportJob, lane: Lane) -> UpsertImage:
+        self.lanes.append(lane)
+        needed = next((lane for lane in Lane if job.file.path.startswith(lane.value)), Lane.QUICK)
+        if needed is not lane:
+            raise NeedsLane(needed, "it decodes to 100 MB")
         if error := ERRORS.get(job.file.path):
             raise error
         if job.file.path == "endless.jpg":
@@ -60,7 +63,7 @@ def writer() -> FakeBatchWriter:
 @pytest.fixture
 async def pipeline(writer: FakeBatchWriter) -> AsyncIterator[Pipeline]:
     importer, batch_writer = cast("Importer", FakeImporter()), cast("BatchWriter", writer)
-    limits = PipelineLimits(workers=2, queue_size=8, decode_bytes=DECODE_BYTES)
+    limits = PipelineLimits(workers=2, queue_size=8)
     made = Pipeline(importer, batch_writer, Metrics(), limits, NO_DISKS)
     running = asyncio.create_task(made.run())
     yield made
@@ -72,14 +75,13 @@ async def pipeline(writer: FakeBatchWriter) -> AsyncIterator[Pipeline]:
     [
         ("deleted.jpg", JobResult.DONE),
         ("changing.jpg", JobResult.CHANGED),
-        ("bug.jpg", JobResult.DONE),
     ],
 )
 async def test_a_job_without_a_write_has_a_result(pipeline: Pipeline, path: str, result: JobResult) -> None:
     assert await (await pipeline.submit(job(path))) is result
 
 
-@pytest.mark.parametrize("path", ["a.jpg", "large.jpg"])
+@pytest.mark.parametrize("path", ["a.jpg", "large.jpg", "suspect.jpg"])
 @pytest.mark.parametrize(("error", "result"), [(None, JobResult.DONE), (ValueError(), JobResult.REJECTED)])
 async def test_the_result_is_set_once_the_write_is_durable_or_rejected(
     pipeline: Pipeline, writer: FakeBatchWriter, path: str, error: Exception | None, result: JobResult
@@ -98,9 +100,30 @@ async def test_a_job_that_is_being_imported_has_a_result_when_the_pipeline_stops
     writer: FakeBatchWriter,
 ) -> None:
     importer, batch_writer = cast("Importer", FakeImporter()), cast("BatchWriter", writer)
-    made = Pipeline(importer, batch_writer, Metrics(), PipelineLimits(2, 8, DECODE_BYTES), NO_DISKS)
+    made = Pipeline(importer, batch_writer, Metrics(), PipelineLimits(2, 8), NO_DISKS)
     running = asyncio.create_task(made.run())
     pending = await made.submit(job("endless.jpg"))
     await asyncio.sleep(0.01)
     await cancel_and_wait(running)
     assert await pending is JobResult.DONE
+
+
+async def test_suspect_files_that_find_the_lane_full_fail_and_no_worker_waits(
+    writer: FakeBatchWriter,
+) -> None:
+    class Hanging(FakeImporter):
+        async def import_file(self, job: ImportJob, lane: Lane) -> UpsertImage:
+            if lane is Lane.SUSPECT:
+                await asyncio.Event().wait()
+            return await super().import_file(job, lane)
+
+    importer, batch_writer = cast("Importer", Hanging()), cast("BatchWriter", writer)
+    made = Pipeline(importer, batch_writer, Metrics(), PipelineLimits(2, 8), NO_DISKS)
+    running = asyncio.create_task(made.run())
+    for number in range(12):
+        await made.submit(job(f"suspect{number}.jpg"))
+        await asyncio.sleep(0.01)
+    await made.submit(job("a.jpg"))
+    await asyncio.sleep(0.01)
+    assert set(writer.durable) == {"suspect9.jpg", "suspect10.jpg", "suspect11.jpg", "a.jpg"}
+    await cancel_and_wait(running)

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from tagify.errors import Undecodable
-from tagify.imaging import DecodedOriginal, decode_original, render_variant
+from tagify.imaging import decode_original, render_variant
+from tagify.model import DecodedOriginal
 from tests.support import odd_images as odd
 from tests.support import pictures
 
