@@ -50,7 +50,8 @@ def run_job(job: DecodeJob, source: Path) -> int | bytes:
         case "thumbnail":
             return _thumbnail(job, source)
         case "sidecar":
-            return results.pack_keywords(imaging.sidecar_keywords(source.read_bytes()))
+            with source.open("rb") as stream:
+                return results.pack_keywords(imaging.sidecar_keywords(stream))
     raise ValueError(f"unknown operation {job.operation}")
 
 
