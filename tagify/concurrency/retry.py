@@ -162,7 +162,7 @@ OUTAGES: ContextVar[OutageTracker] = ContextVar("outages", default=OutageTracker
 
 
 async def retry_while_unavailable(what: str, call: Callable[[], Awaitable[T]]) -> T:
-    """The result of `call`, retried while `what` (`catalog`, `objects`, `decoder` or `disk`) is unavailable."""
+    """The result of `call`, retried while `what` (`objects`, say, or `decoder`) is unavailable."""
     with OUTAGES.get().retrying(what) as on_failure:
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         return await retry(call, on=(Unavailable, Busy), backoff=backoff, on_failure=on_failure)
