@@ -59,7 +59,8 @@ def _decode(opened: OpenedImage, target: tuple[int, int]) -> Image.Image:
         return _decode_with_pillow(opened, target)
     try:
         return _decode_with_vips(opened, opened.reopen, target)
-    except vips.VipsError:
+    except vips.VipsError as error:
+        vips.raise_if_out_of_memory(error)
         if not isinstance(opened.header, ImageFile.ImageFile):
             raise
         return _decode_with_pillow(opened, target)
@@ -80,7 +81,8 @@ def _reduced(opened: OpenedImage, reopen: Reopen, target: tuple[int, int]) -> py
     shrink = min(opened.size[0] / target[0], opened.size[1] / target[1]) / _WEBP_MARGIN
     try:
         return vips.reduce(reopen(shrink, "truncated"), target)
-    except vips.VipsError:
+    except vips.VipsError as error:
+        vips.raise_if_out_of_memory(error)
         reduced = vips.reduce(reopen(shrink, "none"), target)
     opened.damaged = True
     return reduced

@@ -24,6 +24,16 @@ logging.getLogger("pyvips").setLevel(logging.CRITICAL)
 
 VipsError = pyvips.Error
 
+
+def raise_if_out_of_memory(error: pyvips.Error) -> None:
+    """Raise MemoryError for an allocation that failed: a second attempt would need as much.
+
+    The text is that of `vips_tracked_malloc`, libvips' allocator for pixels.
+    """
+    if "out of memory" in f"{error.message} {error.detail}":
+        raise MemoryError from error
+
+
 _INTEGER_MAX = {"char": 127, "short": 32_767, "uint": 4_294_967_295, "int": 2_147_483_647}
 _PADDING = 65_536
 _EIGHT_BITS, _SIXTEEN_BITS = 255, 65_535

@@ -169,7 +169,7 @@ async def test_changes_made_while_the_daemon_was_down_are_applied(harness: Inges
 
 BAD = {
     "empty.jpg": (b"", "empty"),
-    "cut.jpg": (pictures.jpeg()[:-3000], "the file is truncated"),
+    "cut.jpg": (pictures.jpeg()[:100], "premature end of JPEG image"),
     "text.jpg": (b"dear diary", "supported image format"),
     "bomb.png": (pictures.decompression_bomb(), "exceed the limit"),
 }
@@ -326,14 +326,14 @@ async def test_a_sidecar_of_several_megabytes_and_a_rare_suffix_are_read(harness
 async def test_a_keyword_becomes_a_tag_when_its_image_is_first_decoded_only(harness: IngestHarness) -> None:
     whole, file = pictures.with_keywords("sea", "beach"), harness.root / "a.jpg"
     async with harness.running_ingest():
-        file.write_bytes(whole[:-3000])
+        file.write_bytes(whole[:100])
         broken = (await harness.wait_for_images("a.jpg", state=ImageState.FAILED))["a.jpg"]
         assert broken.tags == ()
         file.write_bytes(whole)
         image = (await harness.wait_for_images("a.jpg"))["a.jpg"]
         assert (image.id, image.tags) == (broken.id, ("sea", "beach"))
         await harness.catalog.tags.change([image.id], [], ["beach"])
-        file.write_bytes(whole[:-3000])
+        file.write_bytes(whole[:100])
         await harness.wait_for_images("a.jpg", state=ImageState.FAILED)
         file.write_bytes(whole)
         assert (await harness.wait_for_images("a.jpg"))["a.jpg"].tags == ("sea",)
