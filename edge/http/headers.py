@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from aiohttp import hdrs
-
-from tagify.web import parse_address
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 """For URLs that contain the content's hash: one year, in effect without limit."""
@@ -28,13 +26,12 @@ RESOURCE_POLICY = "Cross-Origin-Resource-Policy"
 
 
 def resource_policy(cors_origins: Sequence[str], media_base_url: str) -> str:
-    """Pages of other sites may not embed media, unless CORS lets them or media have a host of their own.
+    """Pages of other sites may not embed media, unless CORS allows them or media have an origin of their own.
 
-    `same-site`, not `same-origin`: without NGINX page and media have the same host and different ports.
+    With an origin of their own (no NGINX, or a CDN) the page itself is another site to browsers: they take
+    two ports of one IP address for two sites.
     """
-    host = urlsplit(media_base_url).hostname or ""
-    is_named = bool(host) and host != "localhost" and parse_address(host) is None
-    return "cross-origin" if cors_origins or is_named else "same-site"
+    return "cross-origin" if cors_origins or media_base_url else "same-site"
 
 
 OCTET_STREAM = "application/octet-stream"
