@@ -64,5 +64,6 @@ def _host_checks(settings: EdgeSettings, data_dir: Path, folders: int) -> list[F
         *host.check_open_files(),
         *host.check_disk("data", data_dir),
         *host.check_disk("cache", settings.edge_cache_dir),
+        *host.check_sandbox(),
         *host.check_nginx(),
     ]

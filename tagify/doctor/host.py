@@ -4,11 +4,13 @@ import os
 import platform
 import resource
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tagify import __version__
 from tagify.doctor.finding import Finding, error, ok, warning
+from tagify.sandbox.confinement import probe_confinement
 from tagify.up import nginx
 
 INOTIFY_LIMITS = Path("/proc/sys/fs/inotify")
@@ -62,6 +64,25 @@ def check_disk(label: str, path: Path) -> Iterator[Finding]:
         yield error(message, "free some space, or move the folder to a larger disk")
     elif free < LOW_DISK_BYTES:
         yield warning(message, "free some space soon, or move the folder to a larger disk")
+    else:
+        yield ok(message)
+
+
+def check_sandbox() -> Iterator[Finding]:
+    """Check which layers confine the processes that decode images. Starts a process."""
+    try:
+        layers = probe_confinement()
+    except (OSError, ValueError, TypeError, subprocess.SubprocessError):
+        yield error("sandbox: no confined process can be started", "tagify doctor as the services' user")
+        return
+    landlock = f"Landlock ABI {layers.landlock}" if layers.landlock else "no Landlock"
+    seccomp = "seccomp" if layers.seccomp else "no seccomp"
+    privileges = "no_new_privs" if layers.no_new_privs else "no no_new_privs"
+    message = f"sandbox of decoders: {privileges}, {landlock}, {seccomp}"
+    if not layers.seccomp or not layers.no_new_privs:
+        yield error(message, "a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64")
+    elif not layers.landlock:
+        yield warning(message, "a kernel from 5.13 on with landlock in /sys/kernel/security/lsm")
     else:
         yield ok(message)
 

@@ -36,10 +36,10 @@ from tagify.imaging.metadata.jpeg_segments import without_excess_segments
 pillow_heif.register_heif_opener(thumbnails=False)
 pillow_heif.options.DECODE_THREADS = 1
 
-ImageSource = bytes | Path
-"""The bytes of an original, or the path of its file."""
-
 Stream = io.BytesIO | io.BufferedReader
+
+ImageSource = bytes | Path | io.BufferedReader
+"""The bytes of an original, the path of its file, or the open file: a confined process can open no path."""
 
 # Imported by name: a decoder registers itself on import, and no others are allowed.
 FORMATS: dict[str, str] = {
@@ -152,6 +152,12 @@ def _open_source(source: ImageSource) -> Iterator[tuple[Stream, int]]:
     """A stream of the source, and its length in bytes."""
     if isinstance(source, bytes):
         yield io.BytesIO(source), len(source)
+        return
+    if isinstance(source, io.BufferedReader):
+        # By its offset: a confined process may not call fstat, which some C libraries make a stat of a path.
+        size = source.seek(0, os.SEEK_END)
+        source.seek(0)
+        yield source, size
         return
     with source.open("rb") as stream:
         yield stream, os.fstat(stream.fileno()).st_size

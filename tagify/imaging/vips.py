@@ -70,7 +70,7 @@ def clear_around(image: pyvips.Image, area: tuple[int, int, int, int]) -> pyvips
 
 def _reader(fd: int) -> pyvips.SourceCustom:
     position = 0
-    size = os.fstat(fd).st_size
+    size = _size(fd)
 
     def read(length: int) -> bytes:
         nonlocal position
@@ -88,6 +88,14 @@ def _reader(fd: int) -> pyvips.SourceCustom:
     source.on_read(read)
     source.on_seek(seek)
     return source
+
+
+def _size(fd: int) -> int:
+    """The length of a file; its offset is unchanged. A confined process may not call fstat."""
+    offset = os.lseek(fd, 0, os.SEEK_CUR)
+    size = os.lseek(fd, 0, os.SEEK_END)
+    os.lseek(fd, offset, os.SEEK_SET)
+    return size
 
 
 def metadata(image: pyvips.Image, name: str) -> bytes | None:

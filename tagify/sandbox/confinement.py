@@ -1,4 +1,4 @@
-"""Confines a decoding process: no files, no network, no other processes.
+"""Confines a decoding process: no files, no network, no other processes. `python -m` prints the layers.
 
 Each layer is applied where the kernel has it, the next one does not rely on it:
 
@@ -13,15 +13,21 @@ Open descriptors stay usable: a worker gets the bytes to decode, and returns its
 
 import ctypes
 import errno
+import json
 import os
 import platform
 import struct
-from dataclasses import dataclass
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
+
+_PROBE_TIMEOUT_S = 60
+"""Timeout of the probe, in seconds: it starts an interpreter."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,11 +47,6 @@ def confine() -> Confinement:
     return Confinement(no_new_privs, _apply_landlock(), _apply_seccomp())
 
 
-def forbid_privileges() -> None:
-    """Set no_new_privs: no program that is executed later gains privileges."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-
-
 def hide_memory() -> None:
     """Keep processes of the same user from reading this one's memory and environment through `/proc`.
 
@@ -53,6 +54,13 @@ def hide_memory() -> None:
     CAP_SYS_PTRACE. Child processes inherit it until they execute another program.
     """
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def probe_confinement() -> Confinement:
+    """The layers that hold on this host, tried in a child process. Raises OSError, ValueError. Blocks."""
+    command = [sys.executable, "-P", "-m", __name__]
+    run = subprocess.run(command, capture_output=True, check=False, timeout=_PROBE_TIMEOUT_S)  # noqa: S603
+    return Confinement(**json.loads(run.stdout))
 
 
 def _prctl(option: int, value: int, pointer: object = 0) -> int:
@@ -155,7 +163,8 @@ _ALLOWED = {
     "membarrier": (324, 283),
     "rseq": (334, 293),
 }
-"""System calls of a decoder: memory, its open descriptors, time, signals to itself, and threads (below)."""
+"""System calls of a decoder: memory, its open descriptors, time, signals to itself, threads (below), and
+`getcwd`, which is `/`: Pillow compares paths."""
 
 _RESTRICTED = {
     # name: numbers as above, the argument that is checked, and the values that it may have
@@ -251,3 +260,7 @@ def _apply_seccomp() -> bool:
         return False
     program = _Program(len(code) // len(_step(0, 0)), code)
     return _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program)) == 0
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(confine())))

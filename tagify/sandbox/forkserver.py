@@ -1,7 +1,8 @@
 """Fork server and decoding workers: `python -m tagify.sandbox.forkserver FD`.
 
 The fork server has loaded all decoders and forks a worker when the parent requests one: that takes a few
-milliseconds and shares its memory, where a fresh interpreter takes a third of a second.
+milliseconds and shares its memory, where a fresh interpreter takes a third of a second. A worker is confined
+(`confinement`) before it reads the first byte: it cannot open files, so modules are loaded before the fork.
 """
 
 import ctypes
@@ -19,7 +20,7 @@ from typing import Any
 
 from tagify.errors import Undecodable
 from tagify.sandbox import ipc
-from tagify.sandbox.confinement import forbid_privileges, hide_memory
+from tagify.sandbox.confinement import confine, hide_memory
 from tagify.sandbox.jobs import DecodeJob, run_job
 from tagify.sandbox.shared_memory import SharedBuffer
 
@@ -51,7 +52,9 @@ def main() -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE_ADJ))
     hide_memory()
-    from tagify import imaging  # noqa: F401, PLC0415 - loaded once, and shared by all workers
+    from tagify.imaging.preload import preload  # noqa: PLC0415 - loaded once, and shared by all workers
+
+    preload()
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
@@ -79,7 +82,7 @@ def _fork(control: socket.socket, connection: socket.socket, memory_bytes: int, 
         control.close()
         memory = _MemoryLimit(memory_bytes)
         _limit_resources(result_bytes)
-        forbid_privileges()
+        confine()
         _serve(connection, memory)
         status = 0
     finally:
@@ -131,9 +134,9 @@ def _handle_job(connection: socket.socket, job: DecodeJob, source_fd: int) -> No
     start = time.perf_counter()
     result: int | bytes = 0
     reply: dict[str, Any] = {}
-    with SharedBuffer(source_fd), SharedBuffer() as output:
+    with open(source_fd, "rb") as source, SharedBuffer() as output:
         try:
-            result = run_job(job, Path(f"/proc/self/fd/{source_fd}"))
+            result = run_job(job, source)
             if isinstance(result, bytes):
                 output.append(result)
         except Exception as error:

@@ -1,7 +1,7 @@
 """The jobs of a worker. The parent uses the class only; the decoders are imported in the worker."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from io import BufferedReader
 
 from tagify.model import THUMB_SIZE
 from tagify.sandbox import results
@@ -32,7 +32,7 @@ class DecodeJob:
     """CPU time after which the worker ends, in seconds. 0: only the deadline, which is wall time."""
 
 
-def run_job(job: DecodeJob, source: Path) -> int | bytes:
+def run_job(job: DecodeJob, source: BufferedReader) -> int | bytes:
     """Run a job. Raises Undecodable, and whatever a decoder raises."""
     from tagify import imaging  # noqa: PLC0415 - decoders are loaded in workers only
 
@@ -50,12 +50,12 @@ def run_job(job: DecodeJob, source: Path) -> int | bytes:
         case "thumbnail":
             return _thumbnail(job, source)
         case "sidecar":
-            with source.open("rb") as stream:
-                return results.pack_keywords(imaging.sidecar_keywords(stream))
+            source.seek(0)
+            return results.pack_keywords(imaging.sidecar_keywords(source))
     raise ValueError(f"unknown operation {job.operation}")
 
 
-def _thumbnail(job: DecodeJob, source: Path) -> int | bytes:
+def _thumbnail(job: DecodeJob, source: BufferedReader) -> int | bytes:
     from tagify import imaging  # noqa: PLC0415
 
     estimate = imaging.estimate_decode_bytes(source, max_pixels=job.max_pixels)

@@ -3,16 +3,21 @@
 import asyncio
 import io
 import os
+import resource
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
+import orjson
 import pytest
 from PIL import Image
 
 from tagify.errors import Undecodable
-from tagify.sandbox import DecodeJob, Sandbox, SharedBuffer
+from tagify.sandbox import DecodeJob, Sandbox, SharedBuffer, forkserver
+from tagify.sandbox.worker import ForkServer
 from tests.support import pictures
 from tests.support.up_process import is_alive
 from tests.support.waiting import until
@@ -146,9 +151,72 @@ async def test_a_worker_has_no_credentials_in_its_environment(
         assert b"TAGIFY" not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
+class Escape(Protocol):
+    def __call__(self, parent: int, port: int) -> object: ...
+
+
+def _connect(parent: int, port: int) -> None:
+    socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def _write_file(parent: int, port: int) -> None:
+    Path(f"/tmp/tagify-escape-{parent}").write_text("x")
+
+
+ESCAPES: dict[str, Escape] = {
+    "environ": lambda parent, port: Path(f"/proc/{parent}/environ").read_bytes(),
+    "mem": lambda parent, port: Path(f"/proc/{parent}/mem").open("rb").close(),
+    "connect": _connect,
+    "write": _write_file,
+    "signal": lambda parent, port: os.kill(parent, 0),
+    "fork": lambda parent, port: os.fork(),
+    "own environ": lambda parent, port: Path("/proc/self/environ").read_bytes(),
+    "stdin": lambda parent, port: os.read(0, 1)[0],
+    "memory": lambda parent, port: resource.setrlimit(resource.RLIMIT_AS, (-1, -1)),
+    "unix": lambda parent, port: socket.socket(socket.AF_UNIX).connect("/run/systemd/notify"),
+}
+
+
+def _attempt(escape: Escape, parent: int, port: int) -> str:
+    try:
+        return f"succeeded: {escape(parent, port)!r}"[:100]
+    except Exception as error:
+        return type(error).__name__
+
+
+def _run_escapes(job: DecodeJob, source: BinaryIO) -> bytes:
+    parent, port = orjson.loads(source.read())
+    return orjson.dumps({name: _attempt(escape, parent, port) for name, escape in ESCAPES.items()})
+
+
+async def test_a_worker_that_was_taken_over_reaches_nothing_but_its_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The worker runs code of this test: a fork server that is this module instead of the real one."""
+    monkeypatch.setattr(ForkServer, "MODULE", __name__)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    server = socket.create_server(("127.0.0.1", 0))
+    sandbox = Sandbox(1, memory_bytes=512 << 20, deadline_s=20)
+    try:
+        with server, buffer(orjson.dumps([os.getpid(), server.getsockname()[1]])) as source:
+            result = await sandbox.run(DecodeJob("escape", 1), source)
+    finally:
+        await sandbox.close()
+    outcomes = orjson.loads(result.data)
+    assert set(outcomes) == set(ESCAPES)
+    assert {name: outcome for name, outcome in outcomes.items() if outcome.startswith("succeeded")} == {}
+
+
 async def test_a_worker_gains_no_privileges_and_is_hidden(sandbox: Sandbox) -> None:
     with buffer(pictures.jpeg()) as source:
         await sandbox.run(VARIANT, source)
     (pid,) = sandbox.idle_pids
     assert "NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_text()
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "900"
+    status = Path(f"/proc/{pid}/status").read_text()
+    assert "Seccomp:\t2" in status
+
+
+if __name__ == "__main__":
+    vars(forkserver)["run_job"] = _run_escapes
+    forkserver.main()
