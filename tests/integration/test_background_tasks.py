@@ -16,7 +16,10 @@ from api.events.hub import EventHub
 from edge.purge.follower import PurgeFollower
 from ingest.gc_loop import GcLoop
 from ingest.library_worker import LibraryWorker
+from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.pipeline import Pipeline
 from ingest.supervisor import LibrarySupervisor
+from ingest.watch import Watcher
 from tagify.catalog import Catalog, CatalogChange, MarkedObject, PurgeLog, TagJobs
 from tagify.catalog.change_stream import ChangeStream
 from tagify.catalog.tags import jobs as tag_jobs
@@ -228,18 +231,20 @@ sys.exit(main())
 
 @minio
 @pytest.mark.parametrize(
-    ("module", "owner", "method"),
+    ("owner", "method"),
     [
-        ("ingest.pipeline.batch_writer", "BatchWriter", "_next_batch"),
-        ("ingest.pipeline.pipeline", "Pipeline", "_process_large"),
-        ("tagify.storage.store", "ObjectStore", "ensure_buckets"),
-        ("ingest.watch", "Watcher", "start"),
+        (BatchWriter, "_next_batch"),
+        (Pipeline, "_process_jobs"),
+        (Pipeline, "_process_lane"),
+        (ObjectStore, "ensure_buckets"),
+        (Watcher, "start"),
     ],
 )
 async def test_ingest_exits_non_zero_after_a_bug_that_it_cannot_survive(
-    harness: IngestHarness, tmp_path: Path, module: str, owner: str, method: str
+    harness: IngestHarness, tmp_path: Path, owner: type, method: str
 ) -> None:
-    code = FATAL.format(module=module, owner=owner, method=method)
+    assert hasattr(owner, method), "the script would add an attribute that ingest never calls"
+    code = FATAL.format(module=owner.__module__, owner=owner.__name__, method=method)
     log = tmp_path / "log"
     async with ingest_process.process(harness.settings, log, (sys.executable, "-c", code)) as process:
         async with asyncio.timeout(30):

@@ -43,8 +43,10 @@ class FakeImporter:
 class FakeBatchWriter:
     def __init__(self) -> None:
         self.durable: dict[str, asyncio.Future[None]] = {}
+        self.commands: list[UpsertImage] = []
 
     async def enqueue(self, command: UpsertImage, *, live: bool) -> asyncio.Future[None]:
+        self.commands.append(command)
         return self.durable.setdefault(command.file.path, asyncio.get_running_loop().create_future())
 
 
@@ -94,6 +96,20 @@ async def test_the_result_is_set_once_the_write_is_durable_or_rejected(
     else:
         writer.durable[path].set_exception(error)
     assert await pending is result
+
+
+async def test_a_bug_of_the_importer_is_written_as_a_failed_image(
+    pipeline: Pipeline, writer: FakeBatchWriter
+) -> None:
+    """The write has facts that no file has, so that the next scan tries the file again."""
+    pending = await pipeline.submit(job("bug.jpg"))
+    await asyncio.sleep(0.01)
+    assert not pending.done()
+    (command,) = writer.commands
+    assert command.error == "it cannot be imported: a bug (ValueError), see the log"
+    assert command.file == FileFacts("bug.jpg", 0, 0, 0)
+    writer.durable["bug.jpg"].set_result(None)
+    assert await pending is JobResult.DONE
 
 
 async def test_a_job_that_is_being_imported_has_a_result_when_the_pipeline_stops(
