@@ -314,8 +314,12 @@ async def test_an_approval_holds_for_what_it_names_alone(
     async with harness.running_ingest(scanned=False):
         await until(lambda: has_no_approval(harness))
         assert (await harness.images_by_path()).keys() == before
-        await until(lambda: has_pending_approval(harness))
-        await harness.catalog.libraries.approve(harness.library.id)
+        # Until the new state of the folder is stored, the deletions of before are still pending.
+        expected = (True, len(before)) if step == "another folder" else (False, len(before) - 1)
+        await until(lambda: is_pending(harness, *expected))
+        pending = (await harness.load_library()).pending_approval
+        assert pending is not None
+        await harness.catalog.libraries.approve(harness.library.id, pending.id)
         await harness.wait_for_images(*(() if step == "another folder" else ("keep.jpg",)))
 
 
@@ -362,6 +366,12 @@ async def has_pending_deletion(harness: IngestHarness) -> bool:
 
 async def has_pending_approval(harness: IngestHarness) -> bool:
     return (await harness.load_library()).pending_approval is not None
+
+
+async def is_pending(harness: IngestHarness, is_empty: bool, images: int) -> bool:
+    """Whether an approval for a root that is empty or not, and for this number of images, is pending."""
+    pending = (await harness.load_library()).pending_approval
+    return pending is not None and (pending.root.is_empty, pending.images) == (is_empty, images)
 
 
 async def has_approval(harness: IngestHarness, pending_id: str) -> bool:
