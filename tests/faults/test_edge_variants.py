@@ -23,6 +23,7 @@ from edge.app_keys import VARIANT_SERVICE
 from edge.variants.key import VariantKey
 from tagify.catalog import Catalog
 from tagify.concurrency.circuit_breaker import FAILURE_THRESHOLD
+from tagify.imaging.memory_estimate import estimate_decode_bytes
 from tagify.model import Bucket, Content
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
@@ -236,16 +237,19 @@ async def test_avif_has_its_own_limit_and_does_not_delay_other_formats(
 async def test_decoding_waits_for_memory_and_smaller_images_pass(
     settings: EdgeSettings, blobs: ObjectStore
 ) -> None:
-    hostile = await store_original(blobs, pictures.many_scans_jpeg())
+    data = pictures.many_scans_jpeg()
+    reserved = estimate_decode_bytes(data, max_pixels=settings.max_pixels, width=768)
+    assert 64 << 20 < reserved < 96 << 20
+    hostile = await store_original(blobs, data)
     large = await store_original(blobs, pictures.jpeg(3000, 3000, progressive=True))
     small = await store_original(blobs, pictures.jpeg(800, 600))
     finished: list[str] = []
     async with (
-        # Two images of 36 MB exceed the budget, although a worker is free for each.
-        running_edge(settings, edge_workers=3, edge_decode_mb=64, edge_decode_s=6) as client,
+        # Two such images exceed the budget, although a worker is free for each.
+        running_edge(settings, edge_workers=3, edge_decode_mb=128, edge_decode_s=6) as client,
         request_in_background(client, f"/media/{hostile}/768.webp") as first,
     ):
-        await metric_becomes(client, "edge_decode_bytes", 36_000_000)
+        await metric_becomes(client, "edge_decode_bytes", reserved)
         async with request_in_background(client, f"/media/{large}/768.webp") as second:
             await metric_becomes(client, "edge_variants_making", 2)
             first.add_done_callback(lambda _: finished.append("hostile"))
