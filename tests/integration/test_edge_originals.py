@@ -126,7 +126,7 @@ async def test_response_has_security_headers_and_server_timing(client: Client, i
         assert response.headers["Content-Type"] == "image/jpeg"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert "sandbox" in response.headers["Content-Security-Policy"]
-        assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-site"
         assert "catalog;dur=" in response.headers["Server-Timing"]
         assert "s3;dur=" in response.headers["Server-Timing"]
 
