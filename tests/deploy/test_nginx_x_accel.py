@@ -218,7 +218,7 @@ async def raw_status(site: NginxSite, path: str, headers: dict[str, str]) -> byt
     """The status for a path that the client must not normalize."""
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}\r\n".encode())
     response = await reader.read()
     writer.close()
     await writer.wait_closed()

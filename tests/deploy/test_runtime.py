@@ -24,7 +24,7 @@ MONGODB_DOWN = {
 
 
 def unix_session(path: Path) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession("http://tagify", connector=aiohttp.UnixConnector(str(path)))
+    return aiohttp.ClientSession("http://localhost", connector=aiohttp.UnixConnector(str(path)))
 
 
 def api_settings(path: Path, values: dict[str, Any]) -> dict[str, Any]:
@@ -88,17 +88,17 @@ async def test_shutdown_finishes_started_requests_and_closes_keepalive_connectio
         slow_reader, slow = await asyncio.open_unix_connection(str(socket_path))
         body = b'{"ids": ["65f000000000000000000000"], "add": ["a"], "remove": []}'
         slow.write(
-            b"POST /api/images/tags HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /api/images/tags HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             + f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body[:10]
         )
         idle_reader, idle = await asyncio.open_unix_connection(str(socket_path))
-        idle.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"200 OK" in await idle_reader.readuntil(b"}")
         api.process.send_signal(signal.SIGTERM)
         await api.notify_socket.wait_for("STOPPING=1")
         # A request on a keep-alive connection during shutdown: answered with `Connection: close`.
-        idle.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         last = await idle_reader.read()
         assert b"200 OK" in last
         assert b"Connection: close" in last
@@ -125,6 +125,23 @@ async def test_event_streams_end_with_the_service(tmp_path: Path, mongo_values: 
             await asyncio.wait_for(stream.read(), 20)
         assert await asyncio.wait_for(api.process.wait(), 30) == 0
         assert "Traceback" not in api.log_text()
+
+
+async def test_host_is_checked_on_a_unix_socket_too(tmp_path: Path, mongo_values: dict[str, Any]) -> None:
+    """A proxy that passes on any Host header may be in front of the socket; operators use `localhost`."""
+    socket_path = tmp_path / "api.sock"
+    async with (
+        run_service("api", tmp_path, api_settings(socket_path, mongo_values)) as api,
+        unix_session(socket_path) as session,
+    ):
+        await api.notify_socket.wait_for("READY=1")
+        for host, path, status in (
+            ("localhost", "/api/health", 200),
+            ("evil.example", "/api/health", 421),
+            ("evil.example", "/livez", 200),
+        ):
+            async with session.get(path, headers={"Host": host}) as response:
+                assert response.status == status, (host, path)
 
 
 async def test_a_blocked_event_loop_does_not_ping_the_watchdog(

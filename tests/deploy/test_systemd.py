@@ -160,7 +160,7 @@ body = b'["held"]'
 with socket.socket(socket.AF_UNIX) as client:
     client.settimeout(60)
     client.connect("/run/tagify/api-1.sock")
-    head = "POST /api/tags/apply/%s HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n"
+    head = "POST /api/tags/apply/%s HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n"
     client.sendall((head % ("{image}", len(body))).encode() + body[:3])
     restart = subprocess.Popen(["systemctl", "restart", "tagify-api@1.service"])
     while "deactivating" not in subprocess.run(
@@ -180,7 +180,7 @@ import socket, subprocess
 with socket.socket(socket.AF_UNIX) as client:
     client.settimeout(60)
     client.connect("/run/tagify/edge-1.sock")
-    client.sendall(b"GET /media/{content}/original HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    client.sendall(b"GET /media/{content}/original HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
     response = client.recv(65536)
     restart = subprocess.Popen(["systemctl", "restart", "tagify-edge@1.service"])
     while "deactivating" not in subprocess.run(
@@ -243,9 +243,8 @@ def test_edge_survives_a_killed_decoding_process(host: ThrowawayHost) -> None:
     assert workers
     host.run("kill", "-KILL", *workers)
     content = images(host)[0]["content"]
-    curl = (
-        f"curl -sSf -o /dev/null --unix-socket {SOCKETS['tagify-edge@1']} http://x/media/{content}/512.avif"
-    )
+    url = f"http://localhost/media/{content}/512.avif"
+    curl = f"curl -sSf -o /dev/null --unix-socket {SOCKETS['tagify-edge@1']} {url}"
     host.wait_until(curl, 60)
     assert host.unit_property("tagify-edge@1", "MainPID") == before
 

@@ -289,7 +289,7 @@ class SlowReader:
     async def send_request(self, path: str) -> None:
         loop = asyncio.get_running_loop()
         await loop.sock_connect(self.socket, self.address)
-        await loop.sock_sendall(self.socket, f"GET {path} HTTP/1.1\r\nHost: edge\r\n\r\n".encode())
+        await loop.sock_sendall(self.socket, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     async def read_body(self, length: int) -> bytes:
         """The body of the response; shorter where the connection closes early."""

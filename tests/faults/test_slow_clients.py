@@ -98,7 +98,7 @@ async def test_unfinished_request_heads_do_not_block_other_clients(
     with closing(clients):
         for _ in range(CLIENTS // 100):
             clients += await asyncio.gather(
-                *(connected(running, b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ") for _ in range(100))
+                *(connected(running, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ") for _ in range(100))
             )
         page = await metrics(running)
         assert value(page, "http_connections ") <= MAX_CONNECTIONS
@@ -118,7 +118,7 @@ async def test_unfinished_request_heads_do_not_block_other_clients(
 async def test_unread_responses_do_not_block_other_clients(
     running: RunningEdge, image: ListedOriginal
 ) -> None:
-    request = f"GET {image.by_content} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    request = f"GET {image.by_content} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     clients: list[socket.socket] = []
     with closing(clients):
         for _ in range(READERS // 50):

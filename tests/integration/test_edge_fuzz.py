@@ -84,7 +84,7 @@ async def status(client: Client, head: str) -> int:
 @FUZZ
 @given(method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "BREW"]), path=PATHS)
 async def test_any_path_is_no_server_error(client: Client, method: str, path: str) -> None:
-    assert await status(client, f"{method} {path} HTTP/1.1\r\nHost: edge\r\n") < 500
+    assert await status(client, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n") < 500
 
 
 @FUZZ
@@ -92,7 +92,7 @@ async def test_any_path_is_no_server_error(client: Client, method: str, path: st
 async def test_any_headers_are_no_server_error(
     client: Client, image: ListedOriginal, fields: list[tuple[str, str]], by: bool
 ) -> None:
-    head = f"GET {image.by_id if by else image.by_content} HTTP/1.1\r\nHost: edge\r\n"
+    head = f"GET {image.by_id if by else image.by_content} HTTP/1.1\r\nHost: localhost\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in fields)
     assert await status(client, head) < 500
 

@@ -110,7 +110,7 @@ async def test_head_between_fast_path_responses_has_no_body(
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     bodies = []
     for method in ("GET", "GET", "HEAD", "GET"):
-        writer.write(f"{method} /media/{image.content}/320.webp HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"{method} /media/{image.content}/320.webp HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ")
         bodies.append(await reader.readexactly(length_of(head)) if method == "GET" else b"")
@@ -123,7 +123,7 @@ async def test_memory_hit_during_shutdown_has_connection_close(
     running: RunningEdge, catalog: Catalog, blobs: ObjectStore, tmp_path: Path
 ) -> None:
     image = await insert_stored_image(catalog, blobs, pictures.jpeg(900, 600))
-    request = f"GET /media/{image.content}/320.webp HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    request = f"GET /media/{image.content}/320.webp HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     for _ in range(2):
         writer.write(request)
