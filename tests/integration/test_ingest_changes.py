@@ -295,7 +295,7 @@ async def test_failed_and_skipped_files_are_counted_in_the_library(harness: Inge
         await until(is_counted)
         library = await harness.load_library()
         assert (library.failed_count, library.skipped) == (1, ((".mov", 2), (".txt", 1)))
-        assert describe_left_out(library) == "1 failed; passed over: 2 .mov, 1 .txt"
+        assert describe_left_out(library) == "1 failed; skipped: 2 .mov, 1 .txt"
         library_json = Serializer("", ()).library(library)
         assert (library_json["failed"], library_json["skipped"]) == (1, {".mov": 2, ".txt": 1})
         (harness.root / "bad.jpg").write_bytes(pictures.jpeg())

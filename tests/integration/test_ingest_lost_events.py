@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.sync.mounts import file_system_type
+from ingest.sync.filesystem_type import file_system_type
 from ingest.watch.debounce import PathEvent
 from ingest.watch.event_buffer import EventBuffer
 from tests.support import pictures
