@@ -68,8 +68,8 @@ bench: .venv/dev.stamp ## run all benchmarks (hours); each writes bench/results/
 	$(BIN)/python -m bench.suites.nginx_cache
 	$(BIN)/python -m bench.suites.rolling_restart
 
-bench-check: .venv/dev.stamp ## compare the newest results with the bounds in bench/promises.toml
-	$(BIN)/python -m bench.lib.promises
+bench-check: .venv/dev.stamp ## compare the newest results with the bounds in bench/thresholds.toml
+	$(BIN)/python -m bench.lib.thresholds
 
 screenshot: .venv/dev.stamp ## take the README's picture of the page (needs Chromium)
 	$(BIN)/python -m tools.screenshot

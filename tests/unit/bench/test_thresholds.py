@@ -1,4 +1,4 @@
-"""The promises of bench/promises.toml: they are those of docs/performance.md, and `bench-check` holds them."""
+"""bench/thresholds.toml: its bounds are those of docs/performance.md, and `make bench-check` checks them."""
 
 import json
 import re
@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from bench.lib.promises import BROKEN, KEPT, MISSING, Promise, check, promises
 from bench.lib.results import ROOT, recorded
+from bench.lib.thresholds import MET, MISSING, NOT_MET, Threshold, check, thresholds
 
 DOCUMENT = " ".join((ROOT / "docs/performance.md").read_text().split())
 
 
-@pytest.mark.parametrize("promise", promises(), ids=str)
-def test_the_document_has_the_sentence_and_the_sentence_the_bound(promise: Promise) -> None:
-    assert promise.sentence in DOCUMENT
-    numbers = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", promise.sentence)}
-    assert promise.bound in numbers
+@pytest.mark.parametrize("threshold", thresholds(), ids=str)
+def test_the_document_has_the_sentence_and_the_sentence_the_bound(threshold: Threshold) -> None:
+    assert threshold.sentence in DOCUMENT
+    numbers = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", threshold.sentence)}
+    assert threshold.bound in numbers
 
 
-@pytest.mark.parametrize("promise", promises(), ids=str)
-def test_the_suite_of_a_promise_exists_and_records_results(promise: Promise) -> None:
-    source = (ROOT / "bench/suites" / f"{promise.suite}.py").read_text()
-    assert f'recorded("{promise.suite}")' in source
+@pytest.mark.parametrize("threshold", thresholds(), ids=str)
+def test_the_suite_of_a_threshold_exists_and_records_results(threshold: Threshold) -> None:
+    source = (ROOT / "bench/suites" / f"{threshold.suite}.py").read_text()
+    assert f'recorded("{threshold.suite}")' in source
 
 
 def test_every_suite_records_results() -> None:
@@ -52,14 +52,14 @@ def test_a_run_that_fails_leaves_no_result(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bound", "value", "state"),
     [
-        ({"at_least": 2.0}, 2.0, KEPT),
-        ({"at_least": 2.0}, 1.9, BROKEN),
-        ({"at_most": 2.0}, 2.0, KEPT),
-        ({"at_most": 2.0}, 2.1, BROKEN),
+        ({"at_least": 2.0}, 2.0, MET),
+        ({"at_least": 2.0}, 1.9, NOT_MET),
+        ({"at_most": 2.0}, 2.0, MET),
+        ({"at_most": 2.0}, 2.1, NOT_MET),
         ({"at_most": 2.0}, None, MISSING),
     ],
 )
-def test_a_promise_is_compared_with_the_newest_result(
+def test_a_threshold_is_compared_with_the_newest_result(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     bound: dict[str, float],
@@ -69,15 +69,15 @@ def test_a_promise_is_compared_with_the_newest_result(
     if value is not None:
         with recorded("example", tmp_path) as results:
             results.ratios("warm", edge_to_peer=value)
-    promise = Promise("example", ("ratios", "warm", "edge_to_peer"), "It is twice as fast.", **bound)
-    assert check([promise], tmp_path) == [state]
+    threshold = Threshold("example", ("ratios", "warm", "edge_to_peer"), "It is twice as fast.", **bound)
+    assert check([threshold], tmp_path) == [state]
     printed = capsys.readouterr().out
     assert "example: ratios / warm / edge_to_peer" in printed
-    assert ("It is twice as fast." in printed) is (state == BROKEN)
+    assert ("It is twice as fast." in printed) is (state == NOT_MET)
 
 
 def test_a_result_without_the_figure_is_reported_as_missing(tmp_path: Path) -> None:
     with recorded("example", tmp_path) as results:
         results.ratios("cold", edge_to_peer=1)
-    promise = Promise("example", ("ratios", "warm", "edge_to_peer"), "", at_least=1)
-    assert check([promise], tmp_path) == [MISSING]
+    threshold = Threshold("example", ("ratios", "warm", "edge_to_peer"), "", at_least=1)
+    assert check([threshold], tmp_path) == [MISSING]
