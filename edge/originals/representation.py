@@ -12,9 +12,9 @@ from http import HTTPStatus
 from aiohttp import hdrs
 from multidict import MultiMapping
 
-from edge.http.byteranges import BodyPart, MultipartByteranges
 from edge.http.conditional import needs_last_modified, not_modified, precondition_failed, range_applies
 from edge.http.headers import media_headers, safe_content_type
+from edge.http.multipart_byteranges import BodyPart, MultipartByteranges
 from edge.http.ranges import ByteRange, UnsatisfiableRange, parse_range
 from tagify.model import Content, OriginalInfo
 

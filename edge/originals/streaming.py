@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from aiohttp import hdrs, web
 
-from edge.http.byteranges import BodyPart
+from edge.http.multipart_byteranges import BodyPart
 from edge.http.ranges import ByteRange
 from edge.http.server_timing import SERVER_TIMING, ServerTiming
 from edge.originals.client_writer import ClientWriter
@@ -36,7 +36,7 @@ class StreamingResponse:
     """Sends one response made of ranges of one original.
 
     The head is sent with the first byte of the body, so that failures before it become a problem
-    response. A later failure aborts the connection: the head has promised more bytes than follow.
+    response. A later failure aborts the connection: its head states more bytes than follow.
     """
 
     def __init__(

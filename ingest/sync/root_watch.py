@@ -6,7 +6,7 @@ import time
 
 from ingest.library_state import LibraryRecord
 from ingest.paths import Exclusions
-from ingest.sync.mounts import file_system_type
+from ingest.sync.filesystem_type import file_system_type
 from ingest.sync.root_guard import RootGuard
 from ingest.sync.schedule import ScanSchedule
 from ingest.watch import Watch, Watcher, WatchRefused

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.http.byteranges import MultipartByteranges
 from edge.http.headers import content_disposition, safe_content_type
+from edge.http.multipart_byteranges import MultipartByteranges
 from edge.http.ranges import ByteRange
 
 
