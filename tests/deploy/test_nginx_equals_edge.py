@@ -69,7 +69,7 @@ RANGES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class Endpoints:
     session: aiohttp.ClientSession
     edge: str
     site: str
@@ -93,7 +93,7 @@ class Doors:
 
 
 @asynccontextmanager
-async def doors(values: Values, folder: Path, **settings: Any) -> AsyncIterator[Doors]:
+async def run_endpoints(values: Values, folder: Path, **settings: Any) -> AsyncIterator[Endpoints]:
     runner = web.AppRunner(build(EdgeSettings(**values, **settings, edge_cache_dir=folder / "edge-cache")))
     await runner.setup()
     try:
@@ -101,13 +101,13 @@ async def doors(values: Values, folder: Path, **settings: Any) -> AsyncIterator[
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[-1][1]}"
         async with nginx_site(folder) as site, aiohttp.ClientSession() as session:
-            yield Doors(session, url, f"http://127.0.0.1:{site.port}")
+            yield Endpoints(session, url, f"http://127.0.0.1:{site.port}")
     finally:
         await runner.cleanup()
 
 
 @pytest.mark.parametrize("s3", ["minio"], indirect=True)
-async def test_formats_and_ranges_are_equal_at_both_doors(
+async def test_formats_and_ranges_are_equal_directly_and_through_nginx(
     catalog: Catalog, blobs: ObjectStore, mongo_values: Values, s3_values: Values, tmp_path: Path
 ) -> None:
     image = await insert_stored_image(catalog, blobs, pictures.jpeg(300, 200))
@@ -115,15 +115,17 @@ async def test_formats_and_ranges_are_equal_at_both_doors(
     for number, formats in enumerate((("webp",), ("avif", "webp"), ("avif",))):
         folder = tmp_path / str(number)
         folder.mkdir()
-        async with doors({**mongo_values, **s3_values}, folder, edge_thumb_formats=formats) as at:
+        async with run_endpoints(
+            {**mongo_values, **s3_values}, folder, edge_thumb_formats=formats
+        ) as endpoints:
             for accept in ACCEPTS:
-                direct, *through = await at.answers(thumb, {"Accept": accept})
+                direct, *through = await endpoints.answers(thumb, {"Accept": accept})
                 assert direct[0] == 200
                 assert through == [direct, direct], (formats, accept)
             if number:
                 continue
             for span in RANGES:
-                direct, *through = await at.answers(original, {"Range": span})
+                direct, *through = await endpoints.answers(original, {"Range": span})
                 assert through == [direct, direct], span
                 if span.startswith(("bytes=99", "bytes=-0")):
                     assert direct[:2] == (416, PROBLEM)

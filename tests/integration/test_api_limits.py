@@ -20,7 +20,7 @@ from tests.conftest import Values
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
-VISITOR = {"X-Forwarded-For": "198.51.100.1"}
+CLIENT_HEADERS = {"X-Forwarded-For": "198.51.100.1"}
 
 
 @asynccontextmanager
@@ -49,12 +49,12 @@ async def test_rate_limit_headers_count_down_and_excess_requests_get_429(mongo_v
     async with run_api(mongo_values, api_rate=0.01, api_burst=3) as client:
         remaining = []
         for _ in range(3):
-            async with client.get("/api/health", headers=VISITOR) as response:
+            async with client.get("/api/health", headers=CLIENT_HEADERS) as response:
                 assert response.status == 200
                 assert response.headers["RateLimit-Policy"] == '"client";q=3;w=300'
                 remaining.append(response.headers["RateLimit"].partition(";t=")[0])
         assert remaining == ['"client";r=2', '"client";r=1', '"client";r=0']
-        async with client.get("/api/health", headers=VISITOR) as response:
+        async with client.get("/api/health", headers=CLIENT_HEADERS) as response:
             assert (response.status, await problem_type(response)) == (429, "too-many-requests")
             assert 0 < int(response.headers["Retry-After"]) <= 100
             assert response.headers["RateLimit"].startswith('"client";r=0;t=')
@@ -68,7 +68,7 @@ async def test_media_routes_and_local_processes_have_no_rate_limit(mongo_values:
     async with run_api(mongo_values, api_rate=0.01, api_burst=1) as client:
         for _ in range(3):
             path = f"/api/images/{'0' * 24}/thumb"
-            async with client.get(path, headers=VISITOR, allow_redirects=False) as response:
+            async with client.get(path, headers=CLIENT_HEADERS, allow_redirects=False) as response:
                 assert response.status == 307
             async with client.get("/api/health") as response:
                 assert response.status == 200

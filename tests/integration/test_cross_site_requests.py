@@ -23,7 +23,7 @@ from tests.support.nginx_site import nginx_site
 
 pytestmark = pytest.mark.parametrize("s3", ["minio"], indirect=True)
 
-FRIEND = "https://friend.example"
+ALLOWED_ORIGIN = "https://allowed.example"
 PROBLEM = "application/problem+json"
 MISSING = "0" * 24
 ACTIONS: tuple[tuple[str, str, object], ...] = (
@@ -41,7 +41,7 @@ ACTIONS: tuple[tuple[str, str, object], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class Endpoints:
     """The same API and edge, directly and through nginx."""
 
     session: aiohttp.ClientSession
@@ -61,10 +61,10 @@ class Doors:
 
 
 @asynccontextmanager
-async def doors(
+async def run_endpoints(
     values: Values, s3_values: Values, folder: Path, proxies: tuple[str, ...] = (), **settings: Any
-) -> AsyncIterator[Doors]:
-    settings = {"cors_origins": (FRIEND,), **settings}
+) -> AsyncIterator[Endpoints]:
+    settings = {"cors_origins": (ALLOWED_ORIGIN,), **settings}
     api_app = api.app.build(ApiSettings(**values, **settings, library_roots=(folder,), api_rate=0))
     edge_app = edge.app.build(
         EdgeSettings(**values, **s3_values, **settings, edge_cache_dir=folder / "edge-cache")
@@ -82,15 +82,15 @@ async def doors(
             nginx_site(folder, nginx_requests_per_s=10_000, nginx_trusted_proxies=proxies, **settings)
         )
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Doors(session, urls[0], urls[1], f"http://127.0.0.1:{site.port}")
+        yield Endpoints(session, urls[0], urls[1], f"http://127.0.0.1:{site.port}")
 
 
 async def test_every_action_is_refused_to_other_sites_and_open_to_programs(
     catalog: Catalog, mongo_values: Values, s3_values: Values, tmp_path: Path
 ) -> None:
     del catalog
-    async with doors(mongo_values, s3_values, tmp_path) as at:
-        for base in (at.api, at.site):
+    async with run_endpoints(mongo_values, s3_values, tmp_path) as endpoints:
+        for base in (endpoints.api, endpoints.site):
             refused: tuple[dict[str, str], ...] = (
                 {"Sec-Fetch-Site": "cross-site"},
                 {"Sec-Fetch-Site": "same-site", "Origin": base.replace("127.0.0.1", "localhost")},
@@ -101,7 +101,7 @@ async def test_every_action_is_refused_to_other_sites_and_open_to_programs(
                 {"Origin": "null"},
                 {"Origin": base.replace("127.0.0.1", "localhost")},
                 {"Origin": f"{base}0"},
-                {"Origin": FRIEND.replace("https", "http")},
+                {"Origin": ALLOWED_ORIGIN.replace("https", "http")},
                 {"Origin": "https://evil.example", "X-Requested-With": "fetch"},
             )
             allowed: tuple[dict[str, str], ...] = (
@@ -109,13 +109,13 @@ async def test_every_action_is_refused_to_other_sites_and_open_to_programs(
                 {"Sec-Fetch-Site": "same-origin", "Origin": base},
                 {"Sec-Fetch-Site": "none"},
                 {"Origin": base},
-                {"Origin": FRIEND},
-                {"Sec-Fetch-Site": "cross-site", "Origin": FRIEND},
+                {"Origin": ALLOWED_ORIGIN},
+                {"Sec-Fetch-Site": "cross-site", "Origin": ALLOWED_ORIGIN},
             )
             for (method, path, body), headers in itertools.product(ACTIONS, refused):
-                assert await at.status(base, method, path, headers, body) == 403, (path, headers)
+                assert await endpoints.status(base, method, path, headers, body) == 403, (path, headers)
             for (method, path, body), headers in itertools.product(ACTIONS, allowed):
-                assert await at.status(base, method, path, headers, body) not in (403, 415, 421), (
+                assert await endpoints.status(base, method, path, headers, body) not in (403, 415, 421), (
                     path,
                     headers,
                 )
@@ -140,12 +140,12 @@ async def test_json_without_its_media_type_is_refused(
 ) -> None:
     del catalog
     headers = {} if content_type is None else {"Content-Type": content_type}
-    async with doors(mongo_values, s3_values, tmp_path) as at:
+    async with run_endpoints(mongo_values, s3_values, tmp_path) as endpoints:
         for method, path, body in ACTIONS:
             if body is None:
                 continue
-            for base in (at.api, at.site):
-                async with at.session.request(
+            for base in (endpoints.api, endpoints.site):
+                async with endpoints.session.request(
                     method,
                     base + path,
                     data=orjson.dumps(body),
@@ -159,8 +159,8 @@ async def test_json_without_its_media_type_is_refused(
             "Application/JSON; charset=utf-8",
             "application/merge-patch+json",
         ):
-            status = await at.status(
-                at.api, "POST", "/api/tags/undo", {"Content-Type": spelling}, {"undo": "x"}
+            status = await endpoints.status(
+                endpoints.api, "POST", "/api/tags/undo", {"Content-Type": spelling}, {"undo": "x"}
             )
             assert status not in (403, 415)
 
@@ -190,18 +190,30 @@ async def test_names_of_other_sites_are_refused(
         "PHOTOS.example.org:81",
         "a.example.net",
     )
-    async with doors(mongo_values, s3_values, tmp_path, **settings) as at:
+    async with run_endpoints(mongo_values, s3_values, tmp_path, **settings) as endpoints:
         for path in (*paths["api"], *paths["edge"]):
-            for base in (at.site, at.edge if path in paths["edge"] else at.api):
+            for base in (endpoints.site, endpoints.edge if path in paths["edge"] else endpoints.api):
                 for host in foreign:
-                    assert await at.status(base, "GET", path, {"Host": host}, None) == 421, (path, host)
+                    assert await endpoints.status(base, "GET", path, {"Host": host}, None) == 421, (
+                        path,
+                        host,
+                    )
                 for host in own:
-                    assert await at.status(base, "GET", path, {"Host": host}, None) != 421, (path, host)
+                    assert await endpoints.status(base, "GET", path, {"Host": host}, None) != 421, (
+                        path,
+                        host,
+                    )
         for host in foreign:
-            assert await at.status(at.api, "GET", "/livez", {"Host": host}, None) == 200
-            assert await at.status(at.api, "GET", "/api/tags", {"X-Forwarded-Host": host}, None) == 421
+            assert await endpoints.status(endpoints.api, "GET", "/livez", {"Host": host}, None) == 200
+            assert (
+                await endpoints.status(endpoints.api, "GET", "/api/tags", {"X-Forwarded-Host": host}, None)
+                == 421
+            )
             # nginx passes this header on from trusted proxies only.
-            assert await at.status(at.site, "GET", "/api/tags", {"X-Forwarded-Host": host}, None) == 200
+            assert (
+                await endpoints.status(endpoints.site, "GET", "/api/tags", {"X-Forwarded-Host": host}, None)
+                == 200
+            )
 
 
 async def test_the_origin_behind_a_trusted_proxy_is_the_forwarded_one(
@@ -215,12 +227,14 @@ async def test_the_origin_behind_a_trusted_proxy_is_the_forwarded_one(
         folder = tmp_path / str(trusted)
         folder.mkdir()
         hosts = ("photos.example.org",)
-        async with doors(mongo_values, s3_values, folder, proxies, hosts=hosts) as at:
+        async with run_endpoints(mongo_values, s3_values, folder, proxies, hosts=hosts) as endpoints:
             sender = {"Origin": "https://photos.example.org"}
-            status = await at.status(at.site, *action, {**forwarded, **sender}, {"undo": "x"})
+            status = await endpoints.status(endpoints.site, *action, {**forwarded, **sender}, {"undo": "x"})
             assert (status == 403) is not trusted
             plain = {"Origin": "http://photos.example.org"}
-            assert await at.status(at.site, *action, {**forwarded, **plain}, {"undo": "x"}) == 403
+            assert (
+                await endpoints.status(endpoints.site, *action, {**forwarded, **plain}, {"undo": "x"}) == 403
+            )
 
 
 async def test_a_page_of_another_origin_changes_nothing(
@@ -263,15 +277,15 @@ async def test_a_page_of_another_origin_changes_nothing(
         await new Promise((done) => setTimeout(done, 1000));
     }"""
     try:
-        async with doors(mongo_values, s3_values, tmp_path) as at, browser_page() as (page, _):
-            for base in (at.site, at.api, at.site.replace("127.0.0.1", "localhost")):
+        async with run_endpoints(mongo_values, s3_values, tmp_path) as endpoints, browser_page() as (page, _):
+            for base in (endpoints.site, endpoints.api, endpoints.site.replace("127.0.0.1", "localhost")):
                 await page.goto(origin)
                 await page.evaluate(script, [base, library.id, image.id])
                 unchanged = await catalog.libraries.get(library.id)
                 assert unchanged == library
                 assert await catalog.images.get(image.id) == image
             # The page of the site itself may.
-            await page.goto(at.site)
+            await page.goto(endpoints.site)
             status = await page.evaluate(
                 "async (path) => (await fetch(path, {method: 'POST'})).status",
                 f"/api/libraries/{library.id}/rescan",

@@ -38,7 +38,7 @@ async def test_a_folder_is_imported_and_failed_files_are_listed(
     status, output = await import_once(harness, other)
     assert status == 1
     assert "2 images in other, 1 of them new" in output
-    assert "bad.jpg: it is not in a supported image format" in output
+    assert "bad.jpg: the file is not in a supported image format" in output
     assert await harness.images_by_path() == {}
     names = [library.name for library in await harness.catalog.libraries.list_all()]
     assert names == ["Test", "other"]

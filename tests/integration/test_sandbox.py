@@ -1,4 +1,4 @@
-"""The sandbox: its results, and that a worker that hangs, grows or crashes does not harm the parent."""
+"""The sandbox: its results, and that a worker that hangs, exceeds its memory or crashes does not harm the parent."""
 
 import asyncio
 import io
