@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tagify.servers.ports import find_free_ports
+from tagify.servers.ports import find_free_port
 
 PICTURE = Path(__file__).parents[1] / "docs" / "gallery.png"
 SIZE = {"width": 1280, "height": 800}
@@ -29,7 +29,7 @@ def main() -> int:
     if chromium is None:
         print("make screenshot needs Chromium: sudo apt-get install chromium", file=sys.stderr)
         return 1
-    port = find_free_ports(1, start=29_000)
+    port = find_free_port(start=29_000)
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "-m", "tagify.cli.main", "up", "--data-dir", data, "--port", str(port)]
         with subprocess.Popen(command) as up:

@@ -13,7 +13,7 @@ from bench.lib import million_images
 from tagify.catalog import Catalog
 from tagify.servers import discovery
 from tagify.servers.mongod import mongo_server
-from tagify.servers.ports import accepts_connections, find_free_ports
+from tagify.servers.ports import accepts_connections, find_free_port
 from tagify.servers.process import Process, Program
 from tagify.settings import CommonSettings
 
@@ -26,9 +26,7 @@ DATABASE = "million"
 @asynccontextmanager
 async def mongod(folder: Path, images: int) -> AsyncIterator[tuple[str, Process]]:
     """URI and process of a mongod with so many images; they are inserted if the folder has none yet."""
-    server = mongo_server(
-        discovery.find_mongod(), folder / "mongo", find_free_ports(1), folder / "mongod.log"
-    )
+    server = mongo_server(discovery.find_mongod(), folder / "mongo", find_free_port(), folder / "mongod.log")
     argv = list(server.program.argv)
     argv[argv.index("--wiredTigerCacheSizeGB") + 1] = CACHE_GB
     process = await Process.start(dataclasses.replace(server.program, argv=tuple(argv)))
@@ -55,7 +53,7 @@ async def api_processes(folder: Path, uri: str) -> AsyncIterator[dict[str, Proce
     async with AsyncExitStack() as stack:
         processes = {}
         for name in ("ours", "second", "baseline"):
-            port = find_free_ports(1)
+            port = find_free_port()
             process = await Process.start(_program(name, port, uri, folder / f"{name}.log"))
             stack.push_async_callback(process.stop)
             processes[name] = process

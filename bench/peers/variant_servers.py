@@ -20,7 +20,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagify.servers.ports import find_free_ports, http_responds
+from tagify.servers.ports import find_free_port, http_responds
 from tests.support.waiting import until
 
 FILTER = Path("/usr/lib/nginx/modules/ngx_http_image_filter_module.so")
@@ -68,7 +68,7 @@ Start = Callable[[Path, Path, Path], AbstractAsyncContextManager[Peer]]
 @asynccontextmanager
 async def thumbor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
     """thumbor, one process, with its result storage."""
-    config, port = folder / "thumbor.conf", find_free_ports(1)
+    config, port = folder / "thumbor.conf", find_free_port()
     config.write_text(THUMBOR.format(folder=folder, originals=originals))
     command = (str(peers / "thumbor/bin/thumbor"), "-p", str(port), "-i", "127.0.0.1", "-c", str(config))
     async with running(*command, "-l", "error", ready=f"http://127.0.0.1:{port}/healthcheck") as pid:
@@ -78,7 +78,7 @@ async def thumbor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[P
 @asynccontextmanager
 async def imagor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
     """imagor, with its result storage in files."""
-    port = find_free_ports(1)
+    port = find_free_port()
     base = f"http://127.0.0.1:{port}"
     files = ("-file-loader-base-dir", str(originals), "-file-result-storage-base-dir", str(folder / "imagor"))
     command = (str(peers / "bin/imagor"), "-imagor-unsafe", "-server-address", "127.0.0.1", *files)
@@ -89,7 +89,7 @@ async def imagor(peers: Path, folder: Path, originals: Path) -> AsyncIterator[Pe
 @asynccontextmanager
 async def ipx(peers: Path, _: Path, originals: Path) -> AsyncIterator[Peer]:
     """ipx, which has no cache."""
-    port = find_free_ports(1)
+    port = find_free_port()
     command = (str(peers / "ipx/node_modules/.bin/ipx"), "serve", "--dir", str(originals))
     base = f"http://127.0.0.1:{port}"
     options = ("--host", "127.0.0.1", "--port", str(port))
@@ -100,7 +100,7 @@ async def ipx(peers: Path, _: Path, originals: Path) -> AsyncIterator[Peer]:
 @asynccontextmanager
 async def nginx(_: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
     """nginx with its image filter behind its cache, one worker process."""
-    port = find_free_ports(2)
+    port = find_free_port(consecutive=2)
     config = folder / "nginx.conf"
     config.write_text(
         NGINX.format(module=FILTER, folder=folder, originals=originals, port=port, inner=port + 1)
@@ -113,7 +113,7 @@ async def nginx(_: Path, folder: Path, originals: Path) -> AsyncIterator[Peer]:
 @asynccontextmanager
 async def bare(folder: Path) -> AsyncIterator[Peer]:
     """An aiohttp handler that serves the files of a folder from memory."""
-    port = find_free_ports(1)
+    port = find_free_port()
     command = (sys.executable, "-m", "bench.peers.bare_aiohttp", str(port), str(folder))
     async with running(*command, ready=f"http://127.0.0.1:{port}/000000.jpg") as pid:
         yield Peer("bare aiohttp handler", pid, lambda name: f"http://127.0.0.1:{port}/{name}")
@@ -122,7 +122,7 @@ async def bare(folder: Path) -> AsyncIterator[Peer]:
 @asynccontextmanager
 async def relay(url: str) -> AsyncIterator[str]:
     """An aiohttp handler that relays this URL; yields the handler's URL."""
-    port = find_free_ports(1)
+    port = find_free_port()
     base = f"http://127.0.0.1:{port}"
     async with running(
         sys.executable, "-m", "bench.peers.aiohttp_relay", str(port), ready=f"{base}/livez", RELAYED=url

@@ -22,7 +22,7 @@ from bench.lib.results import Results, recorded
 from tagify.catalog import Catalog, UpsertImage
 from tagify.model import Content, FileFacts, Library, Picture
 from tagify.runtime.connections import connection_limit
-from tagify.servers.ports import find_free_ports
+from tagify.servers.ports import find_free_port
 from tagify.settings import CommonSettings
 from tests.support.servers import Servers
 from tests.support.waiting import until
@@ -136,7 +136,7 @@ async def fan_out(catalog: Catalog, library: Library, listeners: list[socket.soc
 
 async def main() -> None:
     connection_limit(2 * CLIENTS)
-    port = find_free_ports(1, start=29_000)
+    port = find_free_port(start=29_000)
     async with process(port, "-m", "bench.suites.event_clients", str(port)) as bare_process:
         bare_kb, sockets = await memory(bare_process.pid, port)
         for client in sockets:
@@ -151,7 +151,7 @@ async def main() -> None:
 
 
 async def measure_api(uri: str, bare_kb: float, results: Results) -> None:
-    port = find_free_ports(1, start=29_000)
+    port = find_free_port(start=29_000)
     variables = {"TAGIFY_MONGO_URI": uri, "TAGIFY_API_PORT": str(port)}
     async with process(port, "-m", "api", **variables) as api:
         api_kb, listeners = await memory(api.pid, port)

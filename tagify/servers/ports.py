@@ -59,20 +59,20 @@ def url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def find_free_ports(length: int, start: int | None = None) -> int:
-    """Return the first of `length` consecutive free ports at or after `start`. Raises OSError if none.
+def find_free_port(start: int | None = None, *, consecutive: int = 1) -> int:
+    """Return the first of `consecutive` free ports at or after `start`. Raises OSError if there are none.
 
     Without `start` the search begins at a random port, so that two programs searching at the
     same time are unlikely to find the same ones.
     """
     start = random.randrange(FIRST_PORT, LAST_PORT - 1000) if start is None else start  # noqa: S311 - no secret
     port = start
-    while port + length <= LAST_PORT:
-        busy = [offset for offset in range(length) if not is_port_free(port + offset)]
+    while port + consecutive <= LAST_PORT:
+        busy = [offset for offset in range(consecutive) if not is_port_free(port + offset)]
         if not busy:
             return port
         port += busy[-1] + 1
-    raise OSError(f"no {length} free ports in a row between {start} and {LAST_PORT}")
+    raise OSError(f"no {consecutive} free ports in a row between {start} and {LAST_PORT}")
 
 
 async def accepts_connections(port: int, host: str = "127.0.0.1") -> bool:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from tagify.errors import TagifyError
-from tagify.servers.ports import find_free_ports, is_port_free
+from tagify.servers.ports import find_free_port, is_port_free
 
 MIN_FREE_BYTES = 500 << 20
 """Free disk space that a start needs, in bytes."""
@@ -92,9 +92,9 @@ class DataDir:
         if port is None or not all(is_port_free(port + offset) for offset in range(length)):
             # Other programs of this run may not listen yet: their ports still look free.
             others = {first + offset for first in ports.values() for offset in range(MAX_PORTS_PER_PROGRAM)}
-            port = find_free_ports(length)
+            port = find_free_port(consecutive=length)
             while others & set(range(port, port + length)):
-                port = find_free_ports(length)
+                port = find_free_port(consecutive=length)
             ports[name] = port
             self._write("ports.json", json.dumps(ports))
         return port

@@ -9,7 +9,7 @@ from collections import deque
 from tagify.servers.ports import FIRST_PORT, is_port_free
 
 LOWEST_PORT = 10_000
-"""Start of the range searched; it ends where `find_free_ports` starts."""
+"""Start of the range searched; it ends where `find_free_port` starts."""
 
 BLOCK_LENGTH = 10
 """Ports are allocated in blocks of this length, the most that a server needs."""
