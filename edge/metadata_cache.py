@@ -35,8 +35,8 @@ STALE_WHILE_REVALIDATE_S = 30.0
 """How long a stale image is served while it is revalidated in the background, in seconds."""
 
 CALLER_GRACE_S = 0.05
-"""A caller waits this much longer than its timeout, in seconds: a query of its own times out first, and the
-circuit breaker counts that. It only leaves a query that others wait for longer."""
+"""A caller waits this much longer than the timeout of a query, in seconds. The query times out first, and
+the circuit breaker counts that. Only a query that another caller extended outlasts the wait."""
 
 MAX_REFRESHES = 64
 """Concurrent background revalidations, at most."""

@@ -23,7 +23,7 @@ POLL_S = 1.0
 
 
 class LibrarySupervisor:
-    """Starts and stops a worker for each library in the catalog. `only`: supervise this library alone."""
+    """Starts and stops a worker for each library in the catalog; if `only_library` is set, for it alone."""
 
     def __init__(
         self,

@@ -84,7 +84,7 @@ class Upstream:
         """The stored thumb. Raises NotFound, Unavailable, Busy."""
         with await self._open(hdrs.METH_GET, Bucket.THUMBS, content) as transfer:
             if not 0 < transfer.length <= MAX_THUMB_BYTES:
-                raise Unavailable("the S3 server returned an object that is no thumb")
+                raise Unavailable("the S3 server returned a thumbnail that is empty or too large")
             return StoredObject(await transfer.read_all(), transfer.mime)
 
     async def open_original(

@@ -23,17 +23,17 @@ WRITE_BEHIND_S = 5.0
 """Longest wait at shutdown for pending writes to the disk cache, in seconds."""
 
 
-MAX_CLIENTS = 16
-"""Clients that may fill their capacity at a time. What waits is a task and no pixels: about 10 kB each."""
+MAX_SATURATED_CLIENTS = 16
+"""Clients that can use their whole capacity at a time. A queued render takes about 10 kB, no pixels."""
 
 
 class VariantService:
     """Looks variants up in the caches, fastest first, and renders those that are in none.
 
-    For each client at most `capacity` variants are rendered or wait for it, for all together MAX_CLIENTS
-    times as many; a further one is refused at once (load shedding). The renderer serves clients in rotation,
-    so that one client's misses do not use up another one's capacity. Cached variants are served whatever
-    the load.
+    At most `capacity` variants of one client are being rendered or queued, and MAX_SATURATED_CLIENTS times as
+    many of all clients; a further one is refused at once (load shedding). The renderer serves clients in
+    rotation, so that one client's misses do not use up another one's capacity. Cached variants are always
+    served.
     """
 
     def __init__(
@@ -58,16 +58,16 @@ class VariantService:
         self._flights: SingleFlight[CachedResponse] = SingleFlight()
         self._pending_writes: set[asyncio.Task[None]] = set()
         self._capacity = capacity
-        self._owners: dict[str, str] = {}
-        """The client that started the flight, by cache key."""
-        self._flight_counts: Counter[str] = Counter()
-        """Number of flights, by client."""
+        self._client_by_key: dict[str, str] = {}
+        """The client for which a running render was started, by cache key."""
+        self._render_counts: Counter[str] = Counter()
+        """Number of running renders, by client."""
         self._rendering_gauge = metrics.gauge(
             "edge_variants_making", "Variants being rendered or queued for it."
         )
 
     def get_nowait(self, path: str) -> CachedResponse | None:
-        """The response for a URL path, if no waiting is needed. None is no miss: call `get`."""
+        """The response for a URL path if no waiting is needed. After None call `get`: it may be cached."""
         cached = self._memory_cache.get(path)
         if cached is not None:
             self._from_memory(1)
@@ -125,31 +125,34 @@ class VariantService:
             self._responses.add(layer="joined")
         else:
             self._negative_cache.raise_cached((variant.content, variant.may_use_thumb))
-            self._admit(variant.cache_key, client)
+            self._acquire_capacity(variant.cache_key, client)
             self._responses.add(layer="made")
         try:
             return await self._flights.run(variant.cache_key, lambda: self._render(variant, client))
         finally:
             if not self._flights.is_running(variant.cache_key):
-                self._discharge(variant.cache_key)
+                self._release_capacity(variant.cache_key)
 
-    def _admit(self, key: str, client: str) -> None:
-        """Count a flight for its client. Raises Busy at the capacity."""
-        self._discharge(key)
-        full = len(self._flights) >= self._capacity * MAX_CLIENTS
-        if full or self._flight_counts.get(client, 0) >= self._capacity:
+    def _acquire_capacity(self, key: str, client: str) -> None:
+        """Count a render for its client. Raises Busy at the client's limit or the limit for all clients."""
+        self._release_capacity(key)
+        limit_for_all = self._capacity * MAX_SATURATED_CLIENTS
+        if len(self._flights) >= limit_for_all:
             self._responses.add(layer="refused")
-            raise Busy(f"{self._capacity} variants are being rendered already")
-        self._owners[key] = client
-        self._flight_counts[client] += 1
+            raise Busy(f"{limit_for_all} variants are being rendered for all clients, the most allowed")
+        if self._render_counts.get(client, 0) >= self._capacity:
+            self._responses.add(layer="refused")
+            raise Busy(f"{self._capacity} variants are being rendered for this client, the most allowed")
+        self._client_by_key[key] = client
+        self._render_counts[client] += 1
 
-    def _discharge(self, key: str) -> None:
-        """Uncount the flight of this key, if it is counted."""
-        client = self._owners.pop(key, None)
+    def _release_capacity(self, key: str) -> None:
+        """Stop counting the render of this key for its client, if it is counted."""
+        client = self._client_by_key.pop(key, None)
         if client is not None:
-            self._flight_counts[client] -= 1
-            if not self._flight_counts[client]:
-                del self._flight_counts[client]
+            self._render_counts[client] -= 1
+            if not self._render_counts[client]:
+                del self._render_counts[client]
 
     async def _render(self, variant: VariantKey, client: str) -> CachedResponse:
         with self._rendering_gauge.raised():
@@ -162,7 +165,7 @@ class VariantService:
             self._write_behind(variant.alias_key, CacheEntry(ALIAS_MIME, str(rendered.width).encode()))
             narrower = variant.with_width(rendered.width)
             response = await self._read_disk_cache(narrower)
-            # Not counted against the capacity: this request is counted already.
+            # Needs no capacity: this request has acquired it.
             response = response or await self._flights.run(
                 narrower.cache_key, lambda: self._render(narrower, client)
             )

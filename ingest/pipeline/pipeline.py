@@ -21,7 +21,7 @@ from tagify.storage.store import PART_SIZE
 
 logger = logging.getLogger(__name__)
 
-MAX_ORIGINAL_BYTES = 128 << 20
+ORIGINAL_BUDGET_BYTES = 128 << 20
 """Bytes of originals in memory at a time, from their reading to the end of their upload."""
 
 
@@ -69,7 +69,7 @@ class Pipeline:
         self._slow_lanes: dict[Lane, asyncio.Queue[_QueuedJob]] = {
             lane: asyncio.Queue(limits.queue_size) for lane in (Lane.LARGE, Lane.SUSPECT)
         }
-        self._original_budget = ByteBudget(MAX_ORIGINAL_BYTES)
+        self._original_budget = ByteBudget(ORIGINAL_BUDGET_BYTES)
         self._queued = metrics.gauge("ingest_queue_files", "Files that wait for a worker.")
         self._files = metrics.counter(
             "ingest_files_total",
@@ -149,7 +149,9 @@ class Pipeline:
             raise
         except Exception as error:
             logger.exception("import failed", extra=fields(file=job.absolute_path))
-            command = _failed(job, f"it cannot be imported: a bug ({type(error).__name__}), see the log")
+            command = _failed(
+                job, f"the file cannot be imported: a bug ({type(error).__name__}), see the log"
+            )
         await self._write(queued, command)
         return None
 

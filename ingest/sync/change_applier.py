@@ -182,7 +182,7 @@ class ChangeApplier:
             raise
 
     def _process_result(self, path: str, result: JobResult) -> None:
-        """End the flight of a file; reconcile its path again where the result or an event requires it."""
+        """Remove a file from those in flight; reconcile its path again if result or event require it."""
         had_event = self._in_flight.pop(path, False)
         if not self._in_flight:
             self._idle.set()

@@ -1,6 +1,6 @@
 """Determines whether a file is certainly absent. Blocking: call it in a thread.
 
-A disk that fails, or a root that is not the one that was approved, proves nothing.
+If the disk fails, or the root is not the approved one, the file is not certainly absent.
 """
 
 from ingest.library_state import LibraryRegistry

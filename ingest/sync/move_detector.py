@@ -42,8 +42,8 @@ class MoveDetector:
         return moves
 
     def _has_moved(self, entry: CatalogEntry, library: Library, file: FileFacts) -> bool:
-        is_no_new_file = _is_no_new_file(entry, library.path, file)
-        return is_no_new_file and self._presence.has_moved(entry, library.id)
+        is_same_file = _existed_at_import(entry, library.path, file)
+        return is_same_file and self._presence.has_moved(entry, library.id)
 
     async def _images_by_inode(self, inodes: list[int]) -> dict[int, list[CatalogEntry]]:
         by_inode: dict[int, list[CatalogEntry]] = {}
@@ -54,7 +54,7 @@ class MoveDetector:
         return by_inode
 
 
-def _is_no_new_file(entry: CatalogEntry, root: str, file: FileFacts) -> bool:
+def _existed_at_import(entry: CatalogEntry, root: str, file: FileFacts) -> bool:
     """Whether the file existed when the image's facts were read: born by then, or not changed since.
 
     Where neither is known the content decides: the file is read.

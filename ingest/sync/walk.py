@@ -57,7 +57,7 @@ def stat_file(root: str, path: str) -> FileFacts | None:
 
 
 class SkippedFiles:
-    """Counts the files that are passed over, by suffix; in bounded memory."""
+    """Counts the files that are skipped, by suffix; in bounded memory."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
