@@ -257,7 +257,7 @@ class RemovalProgress:
 class Library:
     """A watched root folder and the progress of its last scan. `path` is absolute.
 
-    `failed_count` files could not be decoded. `skipped`: suffixes of files that the last scan passed over,
+    `failed_count` files could not be decoded. `skipped`: suffixes of files that the last scan skipped,
     with their numbers, most frequent first.
 
     `pending_deletions` images have lost their files, and since `pending_since` their deletion waits

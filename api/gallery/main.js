@@ -55,10 +55,10 @@ function approveButton(id, pending, label) {
   return button;
 }
 
-/** How many files of a library failed, and how many of which kind were passed over. */
+/** How many files of a library failed, and how many of which kind were skipped. */
 function leftOut({ name, failed, skipped }) {
   const kinds = Object.entries(skipped).map(([suffix, count]) => `${count.toLocaleString()} ${suffix || "without suffix"}`);
-  const parts = [failed && `${failed.toLocaleString()} failed`, kinds.length && `passed over: ${kinds.join(", ")}`];
+  const parts = [failed && `${failed.toLocaleString()} failed`, kinds.length && `skipped: ${kinds.join(", ")}`];
   const text = parts.filter(Boolean).join("; ");
   return text ? [`${name}: ${text}`] : null;
 }

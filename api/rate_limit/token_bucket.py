@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MAX_CLIENTS = 20_000
+MAX_BUCKETS = 20_000
 """Maximum number of buckets; the least recently used one is evicted for a new client (LRU)."""
 
 
@@ -63,6 +63,6 @@ class TokenBuckets:
         )
 
     def _remember(self, client: str, full_at: float) -> None:
-        if len(self._full_at) >= MAX_CLIENTS:
+        if len(self._full_at) >= MAX_BUCKETS:
             del self._full_at[next(iter(self._full_at))]
         self._full_at[client] = full_at

@@ -131,7 +131,7 @@ class BatchWriter:
         """Write the image of a refused command as failed, once: a second refusal is only logged."""
         if not isinstance(command, UpsertImage):
             return
-        failed = UpsertImage(command.library_id, command.file, error=f"it cannot be listed: {reason}")
+        failed = UpsertImage(command.library_id, command.file, error=f"the image cannot be listed: {reason}")
         try:
             await retry_while_unavailable("catalog", partial(self._write_fenced, [failed]))
         except Exception as error:

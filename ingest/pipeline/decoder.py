@@ -1,8 +1,8 @@
 """Decodes originals and sidecars in the sandbox: whatever parses a file's bytes runs there.
 
-A file that hangs, grows or ends its worker is tried twice: first among the others, with a limit on its CPU
-time, then alone, with all memory and up to the deadline. So hundreds of such files delay others by seconds
-each, and cannot hold every worker.
+A file that exceeds the CPU time or memory of its worker, or crashes it, is tried twice: first among the
+others, with limits on CPU time and memory, then alone, with all memory and up to the deadline. So hundreds of
+such files delay others by seconds each, and cannot occupy every worker.
 """
 
 import asyncio
@@ -96,10 +96,10 @@ class SandboxDecoder:
         if result.data:
             return _unpack(result.data)
         if lane is Lane.QUICK:
-            raise NeedsLane(Lane.LARGE, f"it decodes to {result.value >> 20} MB")
+            raise NeedsLane(Lane.LARGE, f"the image decodes to {result.value >> 20} MB")
         estimate, limit = result.value >> 20, self._memory_bytes >> 20
         raise Undecodable(
-            f"decoding it takes about {estimate} MB, more than {limit} MB (TAGIFY_INGEST_DECODER_MB)"
+            f"decoding the file takes about {estimate} MB, more than {limit} MB (TAGIFY_INGEST_DECODER_MB)"
         )
 
     async def sidecar_keywords(self, source: Source, *, live: bool) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ class SandboxDecoder:
         try:
             return results.unpack_keywords(result.data)
         except results.InvalidResult as error:
-            raise Undecodable("its decoder returned invalid keywords") from error
+            raise Undecodable("the decoder returned invalid keywords") from error
 
     async def _run_thumbnail(self, source: Source, lane: Lane, *, live: bool) -> DecodeResult:
         if lane is Lane.QUICK:
@@ -139,4 +139,4 @@ def _unpack(data: bytes) -> DecodedOriginal:
     try:
         return results.unpack_original(data)
     except results.InvalidResult as error:
-        raise Undecodable("its decoder returned an invalid result") from error
+        raise Undecodable("the decoder returned an invalid result") from error

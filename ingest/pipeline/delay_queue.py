@@ -28,7 +28,7 @@ class DelayQueue:
         """The first job, taken from the queue, while `get` waits for its age."""
 
     def remaining_s(self, job: ImportJob) -> float:
-        """Seconds until the file is old enough; 0 where its time is in the future, which proves nothing.
+        """Seconds until the file is old enough; 0 if its time is in the future: its age is unknown.
 
         By its ctime: a copy may set the mtime to that of its source before it is complete.
         """

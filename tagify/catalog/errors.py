@@ -111,7 +111,7 @@ def maps_driver_errors(
             raise translate_driver_error(error) from error
         except _ENCODING_ERRORS as error:
             # The text of these errors can contain the whole document, so they are not chained.
-            raise CatalogError(f"MongoDB cannot store it: {type(error).__name__}") from None
+            raise CatalogError(f"MongoDB cannot store the document: {type(error).__name__}") from None
 
     return wrapper
 

@@ -71,7 +71,7 @@ class LibraryStatusWriter:
         await self._set({"scanning": True, "scan_total": 0, "scan_done": 0})
 
     async def set_skipped(self, skipped: Iterable[tuple[str, int]]) -> None:
-        """Set the suffixes of the files that the scan passes over, and their numbers."""
+        """Set the suffixes of the files that the scan skips, and their numbers."""
         await self._set({"skipped": [{"suffix": suffix, "count": count} for suffix, count in skipped]})
 
     async def report_scan_progress(self, total: int, done: int) -> None:

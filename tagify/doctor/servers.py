@@ -94,7 +94,7 @@ def describe_left_out(library: Library) -> str:
     parts = [f"{library.failed_count:,} failed"] if library.failed_count else []
     if library.skipped:
         kinds = ", ".join(f"{count:,} {suffix or 'without suffix'}" for suffix, count in library.skipped)
-        parts.append(f"passed over: {kinds}")
+        parts.append(f"skipped: {kinds}")
     return "; ".join(parts)
 
 

@@ -395,7 +395,7 @@ def _decoder_errors_translated() -> Iterator[None]:
     except Undecodable:
         raise
     except UnidentifiedImageError as error:
-        raise Undecodable("it is not in a supported image format") from error
+        raise Undecodable("the file is not in a supported image format") from error
     except vips.VipsError as error:
         raise Undecodable(f"the image is damaged or of an unsupported kind ({_first_line(error)})") from error
     except OSError as error:
@@ -403,7 +403,7 @@ def _decoder_errors_translated() -> Iterator[None]:
             raise
         raise Undecodable(_describe(error)) from error
     except (Image.DecompressionBombError, MemoryError) as error:
-        raise Undecodable("decoding it takes more memory than available") from error
+        raise Undecodable("decoding the file takes more memory than available") from error
     except Exception as error:
         raise Undecodable(f"the image is damaged ({type(error).__name__})") from error
 

@@ -129,7 +129,7 @@ def reduce(image: pyvips.Image, target: tuple[int, int]) -> pyvips.Image:
 def _finite(image: pyvips.Image) -> pyvips.Image:
     """The image without NaN, which a filter spreads. Raises VipsError for complex numbers."""
     if "complex" in image.format:
-        raise VipsError("complex numbers are no colours")
+        raise VipsError("images of complex numbers are not supported")
     if image.format in ("float", "double"):
         is_number = image == image  # noqa: PLR0124 - NaN equals nothing
         return is_number.ifthenelse(image, 0)

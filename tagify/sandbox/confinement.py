@@ -2,7 +2,7 @@
 
 Each layer is applied where the kernel has it, the next one does not rely on it:
 
-- `no_new_privs`: no setuid program gives back what was taken;
+- `no_new_privs`: no setuid program restores privileges that were dropped;
 - Landlock (Linux 5.13): an empty rule set, so no path can be opened, created or removed, no TCP port used,
   no process outside the sandbox signalled, traced or read through `/proc`;
 - seccomp: an allow list of system calls. Everything else fails with EPERM, so that a decoder that probes for
@@ -232,7 +232,7 @@ def seccomp_filter(machine: str, pid: int) -> bytes:
 
 
 def _step(operation: int, value: int, when_true: int = 0, when_false: int = 0) -> bytes:
-    """One instruction; the jumps say how many of the next ones are passed over."""
+    """One instruction; the jumps are numbers of following instructions to skip."""
     return struct.pack("=HBBI", operation, when_true, when_false, value)
 
 

@@ -94,7 +94,7 @@ class Sandbox:
                 reply = await worker.run(job, source, self._deadline_s)
             is_reusable = True
         except TimeoutError as error:
-            raise LimitExceeded(f"decoding it takes more than {self._deadline_s} s") from error
+            raise LimitExceeded(f"decoding the file takes more than {self._deadline_s} s") from error
         finally:
             if is_reusable:
                 self._idle.append(worker)

@@ -269,8 +269,8 @@ async def test_programs_of_the_current_folder_are_not_run(
     elsewhere = tmp_path / "elsewhere"
     for name in ("tagify", "ingest", "api", "edge", "aiohttp", "json"):
         (elsewhere / name).mkdir(parents=True)
-        (elsewhere / name / "__init__.py").write_text("raise SystemExit('a stranger was run')")
-    (elsewhere / "uvloop.py").write_text("raise SystemExit('a stranger was run')")
+        (elsewhere / name / "__init__.py").write_text("raise SystemExit('a foreign module was run')")
+    (elsewhere / "uvloop.py").write_text("raise SystemExit('a foreign module was run')")
     monkeypatch.chdir(elsewhere)
     tagify = str(Path(sys.executable).with_name("tagify"))
     async with run_up(tmp_path / "run", "--library", str(library), command=(tagify, "up")) as up:

@@ -71,7 +71,7 @@ async def test_three_scan_bombs_fail_while_others_are_imported_and_a_restart_doe
 
         await until(bombs_failed, timeout_s=60)
         for image in (await harness.images_by_path(ImageState.FAILED)).values():
-            assert image.error == f"decoding it takes more than {DEADLINE_S} s"
+            assert image.error == f"decoding the file takes more than {DEADLINE_S} s"
         await until(harness.is_scanned)
     text = log.read_text()
     assert text.count("decoding stopped") == len(BOMBS)

@@ -46,7 +46,7 @@ class ProgressSchema(TypedDict):
     failed: Annotated[int, Field(ge=0, description="Number of files that could not be decoded.")]
     skipped: Annotated[
         dict[str, Count],
-        Field(description="Number of files that the last scan passed over, by suffix (`.mov`)."),
+        Field(description="Number of files that the last scan skipped, by suffix (`.mov`)."),
     ]
     last_scanned: Timestamp | None
     scan_error: str

@@ -2,7 +2,7 @@
 
 Verification reads images and counts from one snapshot. Repair recounts one tag per transaction, which
 first writes to the tag's document, so no concurrent change of that tag can commit in between. A tag
-with several spellings is respelled as by a rename job. Both are safe beside live traffic.
+with several spellings is respelled as by a rename job. Both are safe during live traffic.
 """
 
 from collections import Counter, defaultdict

@@ -61,7 +61,7 @@ def test_a_retry_after_the_given_time_is_allowed() -> None:
 
 
 def test_the_number_of_buckets_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.rate_limit.token_bucket, "MAX_CLIENTS", 100)
+    monkeypatch.setattr(api.rate_limit.token_bucket, "MAX_BUCKETS", 100)
     buckets = TokenBuckets(1, 1, Clock())
     for number in range(10_000):
         assert buckets.acquire(str(number)).allowed

@@ -29,7 +29,7 @@ class FakeImporter:
         self.lanes.append(lane)
         needed = next((lane for lane in Lane if job.file.path.startswith(lane.value)), Lane.QUICK)
         if needed is not lane:
-            raise NeedsLane(needed, "it decodes to 100 MB")
+            raise NeedsLane(needed, "the image decodes to 100 MB")
         if error := ERRORS.get(job.file.path):
             raise error
         if job.file.path == "endless.jpg":
