@@ -88,7 +88,10 @@ class OutageTracker:
     """The servers that calls of one daemon wait for: logged once per outage, counted in a gauge."""
 
     def __init__(self, gauge: Gauge | None = None) -> None:
-        """`gauge`: number of waiting calls; its label `what` names the server, `lease` or `disk`."""
+        """`gauge`: number of waiting calls, by `what`: `catalog`, `objects`, `lease`, `disk` or `decoder`.
+
+        The first four are 0 from the start; `decoder` appears with its first outage.
+        """
         self._gauge = gauge
         self._waiting: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
