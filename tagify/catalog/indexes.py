@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from tagify.catalog.autocomplete import backfill_prefixes
-from tagify.catalog.counters import recount_failed, rekey_tags
 from tagify.catalog.database import Database
 from tagify.catalog.mapping import PRESENT
+from tagify.catalog.migrations import run_migrations
 from tagify.catalog.purge_log import RETENTION
 from tagify.catalog.queries.keyset import ORDERS
 from tagify.catalog.queries.planner import index_name
@@ -82,13 +81,11 @@ UNDOS = [
 
 
 async def create_indexes(database: Database, transactions: Transactions) -> None:
-    """Create missing indexes, and migrate what version 0.1.0 stored: keys of tags, counts of failures."""
+    """Create missing indexes, and run the migrations that this catalog has not had."""
     await database.images.create_indexes(IMAGES)
     await database.libraries.create_indexes(LIBRARIES)
     await database.tags.create_indexes(TAGS)
     await database.undos.create_indexes(UNDOS)
     await database.jobs.create_indexes(JOBS)
     await database.purges.create_indexes(PURGES)
-    await backfill_prefixes(database.tags)
-    await rekey_tags(database, transactions)
-    await recount_failed(database, transactions)
+    await run_migrations(database, transactions)

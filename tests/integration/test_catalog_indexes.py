@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import pytest
 from pymongo import MongoClient
 
 from bench.lib import million_images
-from tagify.catalog import Catalog, ImageFilter
+from tagify.catalog import Catalog, ImageFilter, migrations
 from tagify.settings import CommonSettings
 from tests.conftest import Values
 
@@ -23,3 +24,26 @@ async def test_index_creation_may_exceed_the_timeout_of_other_calls(mongo_values
         assert len((await catalog.listing.page(ImageFilter(), limit=60)).tiles) == 60
     finally:
         await catalog.close()
+
+
+async def test_a_migration_runs_once_and_again_if_it_was_interrupted(
+    mongo_values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    async def interrupted_at_first(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise KeyError("interrupted")
+
+    monkeypatch.setattr(migrations, "recount_failed", interrupted_at_first)
+    catalog = Catalog(CommonSettings(**mongo_values))
+    try:
+        with pytest.raises(KeyError):
+            await catalog.ensure_indexes()
+        await catalog.ensure_indexes()
+        await catalog.ensure_indexes()
+    finally:
+        await catalog.close()
+    assert calls == 2

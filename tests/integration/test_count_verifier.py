@@ -132,7 +132,9 @@ async def test_command_reports_discrepancies_by_its_exit_status(
 def store_old_key(values: Values) -> None:
     """Give the tag Maße the key that version 0.1.0 stored."""
     with MongoClient[dict[str, Any]](values["mongo_uri"]) as client:
-        tags = client[values["mongo_database"]].tags
+        database = client.get_database(values["mongo_database"])
+        database.migrations.delete_many({})
+        tags = database.tags
         for doc in list(tags.find({"key": "maße"})):
             tags.delete_one({"_id": doc["_id"]})
             doc_id = {**doc["_id"], "key": "masse"}

@@ -310,6 +310,7 @@ async def test_failures_of_an_older_catalog_are_counted(harness: IngestHarness) 
     libraries = harness.catalog._database.libraries
     await libraries.update_many({}, {"$unset": {"failed_count": 1, "skipped": 1}})
     assert (await harness.load_library()).failed_count == 0
+    await harness.catalog._database.migrations.delete_many({})
     await harness.catalog.ensure_indexes()
     assert (await harness.load_library()).failed_count == 1
 
