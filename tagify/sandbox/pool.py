@@ -77,7 +77,7 @@ class Sandbox:
             try:
                 return await self._attempt(job, source)
             except ipc.ProtocolError as error:
-                raise LimitExceeded("decoding it crashed the decoder") from error
+                raise LimitExceeded("decoding the file crashed the decoder") from error
 
     async def close(self) -> None:
         """End all processes. No job may run."""

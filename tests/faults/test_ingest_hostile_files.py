@@ -120,7 +120,7 @@ async def test_a_file_whose_decoder_is_killed_twice_fails_and_others_survive_suc
 
         await until(has_failed, timeout_s=60, every_s=0.5)
         assert (await harness.images_by_path(ImageState.FAILED))["bomb.jpg"].error == (
-            "decoding it crashed the decoder"
+            "decoding the file crashed the decoder"
         )
         for pid in decoder_pids(daemon.pid):
             os.kill(pid, signal.SIGKILL)

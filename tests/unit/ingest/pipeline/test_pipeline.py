@@ -106,7 +106,7 @@ async def test_a_bug_of_the_importer_is_written_as_a_failed_image(
     await asyncio.sleep(0.01)
     assert not pending.done()
     (command,) = writer.commands
-    assert command.error == "it cannot be imported: a bug (ValueError), see the log"
+    assert command.error == "the file cannot be imported: a bug (ValueError), see the log"
     assert command.file == FileFacts("bug.jpg", 0, 0, 0)
     writer.durable["bug.jpg"].set_result(None)
     assert await pending is JobResult.DONE
