@@ -106,7 +106,7 @@ class BatchWriter:
         else:
             rejected = [write for write in batch if _has_content(write.command, marked)]
             self._written.add(len(batch) - len(rejected))
-            _resolve(rejected, ContentMarkedForDeletion("its objects are about to be removed"))
+            _resolve(rejected, ContentMarkedForDeletion("the objects of the image are about to be removed"))
             _resolve(batch, None)
 
     async def _write_fenced(self, commands: Sequence[ImageCommand]) -> set[Content]:

@@ -50,7 +50,7 @@ def _gaps(stream: BinaryIO) -> list[Span]:
         if gaps and gaps[-1][1] == start:
             gaps[-1] = gaps[-1][0], end
         elif len(gaps) == _MAX_GAPS:
-            raise Undecodable("its metadata are in too many parts")
+            raise Undecodable("the metadata of the image are in too many parts")
         else:
             gaps.append((start, end))
     return gaps
