@@ -61,11 +61,10 @@ class UpProcess:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except (OSError, IndexError):
                 continue
-            if parent == self.process.pid:
-                name = next(
-                    (n for n in ("mongod", "minio", "weed", "nginx") if n in command.split()[0]), None
-                )
-                pids[name or command.split()[-1]] = int(folder.name)
+            # A child that has ended and is not reaped yet has no command.
+            if parent == self.process.pid and (words := command.split()):
+                name = next((n for n in ("mongod", "minio", "weed", "nginx") if n in words[0]), None)
+                pids[name or words[-1]] = int(folder.name)
         return pids
 
     async def interrupt(self) -> int:
