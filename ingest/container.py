@@ -1,7 +1,9 @@
 """Composition root: builds the objects of the process, and those of each library's worker."""
 
+import asyncio
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -35,7 +37,7 @@ from ingest.watch.debounce import Debouncer
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import OUTAGES, OutageTracker, retry_while_unavailable
 from tagify.concurrency.task_supervisor import TaskSupervisor
-from tagify.concurrency.tasks import cancel_and_wait
+from tagify.concurrency.tasks import cancel_and_wait, run_to_completion
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.gc import MARK_AGE_S, GarbageCollector
 from tagify.metrics import Counter, Metrics
@@ -102,8 +104,11 @@ class Container:
         try:
             await self.tasks.wait_for_failure()
         finally:
-            await cancel_and_wait(*tasks)
-            await self.watcher.close()
+            await run_to_completion(self._stop(tasks))
+
+    async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        await cancel_and_wait(*tasks)
+        await self.watcher.close()
 
     async def close(self) -> None:
         """Close threads and connections."""

@@ -1,13 +1,12 @@
 """Keeps the catalog equal to one library: follows its events and scans it in full on schedule."""
 
-import asyncio
-
 from ingest.library_state import LibraryRecord
 from ingest.sync.change_applier import ChangeApplier
 from ingest.sync.event_follower import EventFollower
 from ingest.sync.root_watch import RootWatch
 from ingest.sync.scanner import LibraryScanner
 from tagify.concurrency.retry import retry_while_unavailable
+from tagify.concurrency.tasks import run_to_completion, run_until_first_ends
 
 
 class LibraryWorker:
@@ -34,11 +33,12 @@ class LibraryWorker:
         await retry_while_unavailable("catalog", self._record.status.fence_older_leases)
         try:
             await self._root_watch.check()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._root_watch.run())
-                group.create_task(self._scanner.run())
-                group.create_task(self._follower.run())
-                group.create_task(self._scanner.poll())
-                group.create_task(self._applier.run())
+            await run_until_first_ends(
+                self._root_watch.run(),
+                self._scanner.run(),
+                self._follower.run(),
+                self._scanner.poll(),
+                self._applier.run(),
+            )
         finally:
-            await self._root_watch.close()
+            await run_to_completion(self._root_watch.close())

@@ -12,7 +12,7 @@ from ingest.library_worker import LibraryWorker
 from tagify.catalog import Catalog, LeaseLost
 from tagify.concurrency.retry import retry_while_unavailable
 from tagify.concurrency.task_supervisor import TaskSupervisor
-from tagify.concurrency.tasks import cancel_and_wait, run_to_completion
+from tagify.concurrency.tasks import cancel_and_wait, run_to_completion, run_until_first_ends
 from tagify.metrics import Gauge
 from tagify.model import Library, LibraryId, LibraryState
 
@@ -58,8 +58,8 @@ class LibrarySupervisor:
                 )
                 await asyncio.sleep(POLL_S)
         finally:
-            await asyncio.gather(*[self._stop_worker(library_id) for library_id in tuple(self._workers)])
-            await cancel_and_wait(*self._removals.values())
+            await run_to_completion(cancel_and_wait(*self._workers.values(), *self._removals.values()))
+            self._workers.clear()
 
     async def _sync_libraries(self, polled: Sequence[Library]) -> None:
         """Update the registry, then start and stop workers and removals to match it."""
@@ -106,23 +106,11 @@ class LibrarySupervisor:
 
     async def _under_lease(self, library: Library, work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
         """Run `work` with the fencing token of the library's lease, until it ends or the lease is lost."""
-        tasks: list[asyncio.Task[None]] = []
         try:
             token = await acquire(self._catalog, library, self._owner)
-            tasks = [
-                asyncio.create_task(work(token)),
-                asyncio.create_task(renew_until_lost(self._catalog, library, token)),
-            ]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await run_until_first_ends(work(token), renew_until_lost(self._catalog, library, token))
         finally:
-            await run_to_completion(self._stop_and_release(library, tasks))
-        for task in tasks:
-            if not task.cancelled():
-                task.result()
-
-    async def _stop_and_release(self, library: Library, tasks: Sequence[asyncio.Task[None]]) -> None:
-        await cancel_and_wait(*tasks)
-        await release(self._catalog, library, self._owner)
+            await run_to_completion(release(self._catalog, library, self._owner))
 
     def _ensure_removal(self, library: Library) -> None:
         """Start the removal of the library unless it is running; the files stay on disk."""

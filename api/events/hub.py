@@ -16,7 +16,7 @@ from api.events.subscriber import Subscriber
 from api.serializers import Serializer
 from tagify.catalog import CatalogChange, ChangeKind, ChangeStreamHistoryLost, ResumeToken
 from tagify.concurrency.retry import Backoff
-from tagify.concurrency.tasks import cancel_and_wait, run_to_completion
+from tagify.concurrency.tasks import run_until_first_ends
 from tagify.errors import Busy, TagifyError
 from tagify.metrics import Metrics
 
@@ -71,17 +71,7 @@ class EventHub:
 
     async def run(self) -> None:
         """Follow the change stream until cancelled; reconnect with backoff, resuming at the last token."""
-        tasks = [
-            asyncio.create_task(self._send_heartbeats()),
-            asyncio.create_task(self._follow_and_reconnect()),
-        ]
-        # Not a TaskGroup: it cancels its tasks once, and the driver may lose that cancellation.
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            await run_to_completion(cancel_and_wait(*tasks))
+        await run_until_first_ends(self._send_heartbeats(), self._follow_and_reconnect())
 
     @contextmanager
     def client_slot(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from ingest.pipeline.keyword_limit import limit_keywords
 from tagify.catalog import CatalogError, MoveImage, UpsertImage
 from tagify.concurrency.byte_budget import ByteBudget
 from tagify.concurrency.priority import PriorityQueue
+from tagify.concurrency.tasks import run_to_completion, run_until_first_ends
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import FileFacts
@@ -93,13 +94,12 @@ class Pipeline:
     async def run(self) -> None:
         """Process jobs until cancelled."""
         try:
-            async with asyncio.TaskGroup() as group:
-                for lane, queue in self._slow_lanes.items():
-                    group.create_task(self._process_lane(lane, queue))
-                for _ in range(self._limits.workers):
-                    group.create_task(self._process_jobs())
+            await run_until_first_ends(
+                *(self._process_lane(lane, queue) for lane, queue in self._slow_lanes.items()),
+                *(self._process_jobs() for _ in range(self._limits.workers)),
+            )
         finally:
-            await self._importer.close()
+            await run_to_completion(self._importer.close())
 
     async def _process_jobs(self) -> None:
         while True:

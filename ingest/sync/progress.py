@@ -9,7 +9,7 @@ from typing import Self
 from ingest.sync.change_applier import ChangeApplier
 from tagify.catalog import LibraryStatusWriter
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.tasks import cancel_and_wait
+from tagify.concurrency.tasks import cancel_and_wait, run_to_completion
 from tagify.errors import TagifyError
 
 logger = logging.getLogger(__name__)
@@ -38,13 +38,13 @@ class ScanProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._task is not None  # noqa: S101 - set on entry
-        await cancel_and_wait(self._task)
+        await run_to_completion(cancel_and_wait(self._task))
         if kind is None:
             await self._report()
         reason = self.error or (str(error) if isinstance(error, TagifyError) else "")
         reason = reason or ("the scan was interrupted" if error else "")
         with suppress(TagifyError):
-            await self._status.end_scan(reason)
+            await run_to_completion(self._status.end_scan(reason))
 
     async def _report_repeatedly(self) -> None:
         while True:

@@ -89,9 +89,9 @@ class RootWatch:
             logger.warning("%s (every %g s)", reason, self._schedule.poll_s)
 
     async def close(self) -> None:
-        """Remove the watch, even when cancelled."""
+        """Remove the watch."""
         if self._watch is not None:
-            await asyncio.shield(self._watcher.remove_watch(self._watch))
+            await self._watcher.remove_watch(self._watch)
 
     async def _is_watched(self) -> bool:
         if self._watch is None or not self._watcher.is_intact(self._watch):

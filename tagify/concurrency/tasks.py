@@ -1,7 +1,7 @@
-"""Cancellation of tasks: one that is certain to end them, and one that waits for work to complete."""
+"""Cancellation of tasks that is certain to end them, groups of tasks, and work that must complete."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,6 +24,21 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         if not task.cancelled():
             task.exception()  # marked as retrieved, or asyncio would log it
+
+
+async def run_until_first_ends(*work: Coroutine[Any, Any, object]) -> None:
+    """Run all of `work` until one ends or fails, or until cancelled; return when all have ended.
+
+    Raises the error of one that failed first. Not an asyncio.TaskGroup: that cancels its tasks once, and
+    waits for ever for a task that loses this cancellation; MongoDB's driver can drop one.
+    """
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await run_to_completion(cancel_and_wait(*tasks))
+    for task in done:
+        task.result()
 
 
 async def run_to_completion(work: Awaitable[T]) -> T:

@@ -6,14 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import uvloop
 from aiohttp import web
 
-from tagify.concurrency.task_supervisor import TaskFactory, TaskSupervisor
-from tagify.concurrency.tasks import cancel_and_wait
+from tagify.concurrency.task_supervisor import BackgroundTaskFailed, TaskFactory, TaskSupervisor
+from tagify.concurrency.tasks import cancel_and_wait, run_until_first_ends
 from tagify.errors import SettingsError, TagifyError
 from tagify.logs import configure_logging, fields
 from tagify.runtime.connections import LimitedAppRunner, connection_limit
@@ -120,11 +120,8 @@ async def _serve(
 
 async def _wait_for_stop(stop: asyncio.Event, tasks: TaskSupervisor, drain_s: float) -> None:
     """Return at a signal, or at a fatal failure: then the process exits in bounded time."""
-    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(tasks.wait_for_failure())]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await cancel_and_wait(*waits)
+    with suppress(BackgroundTaskFailed):
+        await run_until_first_ends(stop.wait(), tasks.wait_for_failure())
     if tasks.failure:
         asyncio.get_running_loop().call_later(drain_s + FORCED_EXIT_S, os._exit, 1)
 

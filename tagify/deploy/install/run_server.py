@@ -5,7 +5,7 @@ import dataclasses
 import os
 import signal
 
-from tagify.concurrency.tasks import cancel_and_wait
+from tagify.concurrency.tasks import run_until_first_ends
 from tagify.runtime.sd_notify import SystemdNotifier
 from tagify.servers.process import Process, Program
 
@@ -24,11 +24,9 @@ async def _run_until_stopped(program: Program) -> int:
     notifier = SystemdNotifier.from_environ(os.environ)
     process = await Process.start(program)
     notifier.ready()
-    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(process.wait())]
     try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await run_until_first_ends(stop.wait(), process.wait())
     finally:
         notifier.stopping()
-        await cancel_and_wait(*waits)
         await process.stop()
     return 0 if stop.is_set() else 1

@@ -143,3 +143,30 @@ async def test_suspect_files_that_find_the_lane_full_fail_and_no_worker_waits(
     await asyncio.sleep(0.01)
     assert set(writer.durable) == {"suspect9.jpg", "suspect10.jpg", "suspect11.jpg", "a.jpg"}
     await cancel_and_wait(running)
+
+
+class DeafImporter(FakeImporter):
+    """Drops the first cancellation of each import, as MongoDB's driver can."""
+
+    async def import_file(self, job: ImportJob, lane: Lane) -> UpsertImage:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return UpsertImage(job.library_id, job.file)
+        raise AssertionError
+
+
+async def test_a_worker_that_drops_its_cancellation_does_not_hold_up_the_end(
+    writer: FakeBatchWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagify.concurrency.tasks.RECANCEL_S", 0.01)
+    importer, batch_writer = cast("Importer", DeafImporter()), cast("BatchWriter", writer)
+    made = Pipeline(importer, batch_writer, Metrics(), PipelineLimits(2, 8), NO_DISKS)
+    running = asyncio.create_task(made.run())
+    await made.submit(job("a.jpg"))
+    await asyncio.sleep(0.01)
+    running.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait({running})
+    assert running.cancelled()
+    assert [command.file.path for command in writer.commands] == ["a.jpg"]
