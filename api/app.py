@@ -67,8 +67,7 @@ def build(settings: ApiSettings) -> web.Application:
     app[PRESIGNED_URLS] = PresignedUrls(settings)
     presigned_urls = app[PRESIGNED_URLS] if settings.media_mode == "presigned" else None
     app[SERIALIZER] = Serializer(settings.media_base_url, settings.media_widths, presigned_urls)
-    app[GALLERY_FILES] = static_pages.load_folder(static_pages.GALLERY_FOLDER)
-    app[REFERENCE_FILES] = static_pages.load_folder(static_pages.REFERENCE_FOLDER)
+    _load_static_files(app, settings.media_base_url, presigned_urls.origin if presigned_urls else "")
     app[OFFSET_COUNTER] = metrics.counter(
         "api_offset_lists_total", "Lists requested with the deprecated offset."
     )
@@ -82,6 +81,12 @@ def build(settings: ApiSettings) -> web.Application:
         app.add_routes(handlers.routes)
     app[OPENAPI_DOCUMENT] = JsonBody(openapi.build_document(app, openapi.OPERATIONS, __version__))
     return app
+
+
+def _load_static_files(app: web.Application, *media_urls: str) -> None:
+    policy = static_pages.content_security_policy
+    app[GALLERY_FILES] = static_pages.load_folder(static_pages.GALLERY_FOLDER, policy(*media_urls))
+    app[REFERENCE_FILES] = static_pages.load_folder(static_pages.REFERENCE_FOLDER, policy())
 
 
 def _limit_middlewares(settings: ApiSettings, metrics: Metrics) -> list[Middleware]:

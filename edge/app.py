@@ -21,7 +21,6 @@ from edge.app_keys import (
 from edge.cache import DiskCache
 from edge.handlers import originals, thumbs, variants
 from edge.handlers.fast_path import build_fast_path
-from edge.http.headers import RESOURCE_POLICY, resource_policy
 from edge.metadata_cache import MetadataCache
 from edge.originals.presigned_redirect import PresignedRedirect
 from edge.originals.upstream import MAX_TRANSFERS, Upstream, upstream_session
@@ -40,6 +39,7 @@ from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
 from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, TASKS, allowed_hosts, new_app
+from tagify.web.resource_policy import RESOURCE_POLICY, resource_policy
 
 STORE_THREADS = 2
 """Threads of the S3 client, which only checks readiness here: Upstream reads the objects."""

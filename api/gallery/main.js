@@ -7,6 +7,17 @@ import * as pages from "./pages.js";
 import { filter } from "./state.js";
 import * as viewer from "./viewer.js";
 
+// A page that was loaded before the media got another origin may not show them: load it again, with its present
+// policy. After NGINX has revalidated its copy, which takes a second, and once a minute at most.
+const RELOAD_DELAY_MS = 2000;
+const RELOAD_EVERY_MS = 60000;
+document.addEventListener("securitypolicyviolation", ({ effectiveDirective }) => {
+  const last = Number(sessionStorage.getItem("policy-reload"));
+  if (effectiveDirective !== "img-src" || Date.now() - last < RELOAD_EVERY_MS) return;
+  sessionStorage.setItem("policy-reload", Date.now());
+  setTimeout(() => location.reload(), RELOAD_DELAY_MS);
+});
+
 const bar = document.getElementById("progress");
 const notice = document.getElementById("notice");
 let libraries = [];

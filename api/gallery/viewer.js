@@ -9,6 +9,9 @@ const byId = (id) => document.getElementById(id);
 const dialog = byId("viewer");
 let openId = null;
 
+// The formats of originals that every browser shows.
+const DISPLAYABLE = /^image\/(jpeg|png|gif|webp|avif|bmp)$/;
+
 /** Show the image in the URL, or close the viewer. */
 export async function show() {
   const { image } = current();
@@ -38,8 +41,11 @@ export function update(item) {
 function showPicture(item) {
   const img = byId("picture");
   img.style.backgroundImage = item.thumb ? `url("${item.thumb}")` : "";
-  img.removeAttribute("src");
-  img.srcset = (item.variants || []).map(({ url, width }) => `${url} ${width}w`).join(", ");
+  const variants = item.variants || [];
+  img.srcset = variants.map(({ url, width }) => `${url} ${width}w`).join(", ");
+  // Without variants the thumb, until the details say whether the browser can show the original.
+  if (variants.length || !item.thumb) img.removeAttribute("src");
+  else img.src = item.thumb;
   img.sizes = "100vw";
   img.alt = item.path.split("/").pop();
   byId("name").textContent = item.path;
@@ -50,8 +56,8 @@ function showPicture(item) {
 
 function showDetails(item, withPicture) {
   if (withPicture) showPicture(item);
-  // GIFs may be animated, variants are not: show the original.
-  if (item.mime === "image/gif") {
+  // The original where there are no variants. GIFs may be animated, variants are not.
+  if (item.mime === "image/gif" || (!item.variants?.length && DISPLAYABLE.test(item.mime))) {
     byId("picture").srcset = "";
     byId("picture").src = item.original;
   }

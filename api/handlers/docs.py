@@ -15,16 +15,9 @@ async def openapi_document(request: web.Request) -> web.Response:
 
 @routes.get("/api/docs")
 async def reference_page(request: web.Request) -> web.Response:
-    return static_pages.file_response(
-        request, request.app[REFERENCE_FILES], static_pages.INDEX, static_pages.content_security_policy()
-    )
+    return static_pages.file_response(request, request.app[REFERENCE_FILES], static_pages.INDEX)
 
 
 @routes.get("/api/docs/{name}")
 async def reference_file(request: web.Request) -> web.Response:
-    return static_pages.file_response(
-        request,
-        request.app[REFERENCE_FILES],
-        request.match_info["name"],
-        static_pages.content_security_policy(),
-    )
+    return static_pages.file_response(request, request.app[REFERENCE_FILES], request.match_info["name"])

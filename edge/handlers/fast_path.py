@@ -4,10 +4,10 @@ import time
 
 from aiohttp import hdrs, web
 
-from edge.http.headers import RESOURCE_POLICY
 from edge.variants.service import VariantService
 from tagify.metrics import Counter, Histogram
 from tagify.web import REQUEST_ID, AllowedHosts, FastPathHandler, RawResponse, valid_or_new_id
+from tagify.web.resource_policy import RESOURCE_POLICY
 
 ROUTE = r"/media/{content}/{width}.{ending}"
 """Value of the metric's label `route`: that of the variants' route."""

@@ -1,7 +1,6 @@
 """Headers of media responses: caching, and protection against active content."""
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -20,19 +19,6 @@ SECURITY_HEADERS = {
     # An original may be any file of a library: no script in it may run.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
 }
-
-RESOURCE_POLICY = "Cross-Origin-Resource-Policy"
-"""Header on every response of the edge: which pages may embed it."""
-
-
-def resource_policy(cors_origins: Sequence[str], media_base_url: str) -> str:
-    """Pages of other sites may not embed media, unless CORS allows them or media have an origin of their own.
-
-    With an origin of their own (no NGINX, or a CDN) the page itself is another site to browsers: they take
-    two ports of one IP address for two sites.
-    """
-    return "cross-origin" if cors_origins or media_base_url else "same-site"
-
 
 OCTET_STREAM = "application/octet-stream"
 

@@ -21,7 +21,9 @@ from tagify.storage.presign import UrlSigner
 from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support.browser import browser_page
+from tests.support.catalog_fixtures import insert_stored_image
 from tests.support.pictures import jpeg
+from tests.support.waiting import until
 
 IMAGE_BYTES = b"the bytes of a picture"
 CONTENT = Content(hashlib.sha256(IMAGE_BYTES).hexdigest())
@@ -141,23 +143,40 @@ async def test_single_urls_use_the_public_host_in_both_modes(mongo_values: Value
     assert datetime.fromisoformat(answer["expires_at"]) > datetime.now(UTC)
 
 
+async def test_the_entity_tag_of_the_page_covers_its_content_security_policy(mongo_values: Values) -> None:
+    """A 304 leaves the old policy in NGINX's cache and in Chromium's."""
+    tags = set()
+    switches: list[dict[str, Any]] = [
+        {},
+        {"media_mode": "presigned"},
+        {"media_mode": "presigned", "s3_public_endpoint": "https://media.example.org"},
+        {"media_base_url": "https://cdn.example.org"},
+    ]
+    for settings in switches:
+        app = build(ApiSettings(**mongo_values, **settings))
+        async with TestClient(TestServer(app)) as client, client.get("/") as response:
+            etag = response.headers["ETag"]
+            async with client.get("/", headers={"If-None-Match": etag}) as repeated:
+                assert repeated.status == 304
+            tags.add(etag)
+    assert len(tags) == 4
+
+
 async def test_the_page_loads_images_from_the_s3_server(
     catalog: Catalog, blobs: ObjectStore, mongo_values: Values, s3_values: Values
 ) -> None:
-    data = jpeg(400, 300)
-    content = Content(hashlib.sha256(data).hexdigest())
-    for bucket in Bucket:
-        await blobs.upload(bucket, content, data, "image/jpeg")
-    library = await catalog.libraries.create("Test", "/srv/test")
-    picture = Picture("image/jpeg", 400, 300, b"")
-    await catalog.images.write([UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), content, picture)])
+    """In the viewer too: there are no variants, so it shows the original."""
+    await insert_stored_image(catalog, blobs, jpeg(1600, 1200))
     settings = ApiSettings(**mongo_values, **s3_values, media_mode="presigned")
     async with TestClient(TestServer(build(settings))) as client, browser_page() as (page, troubles):
         await page.goto(str(client.make_url("/")))
         image = page.locator(".tile img.loaded")
         await image.wait_for()
-        assert await image.evaluate("image => image.naturalWidth") == 400
+        assert 0 < await image.evaluate("image => image.naturalWidth") < 1600
         source = await image.get_attribute("src")
         assert source is not None
         assert source.startswith(f"{s3_values['s3_endpoint']}/tagify-thumbs/")
+        await page.locator(".tile a").click()
+        picture = page.locator("#picture")
+        await until(lambda: picture.evaluate("image => image.naturalWidth === 1600"))
         assert troubles == []

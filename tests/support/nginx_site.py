@@ -27,13 +27,19 @@ NGINX_BINARY = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + "
 
 @dataclass
 class NginxSite:
-    """A running nginx: a client for it, and its ports."""
+    """A running nginx: a client for it, its ports, and the values of its settings."""
 
     client: aiohttp.ClientSession
     port: int
     internal_port: int
     folder: Path
     process: Process
+    values: dict[str, Any]
+
+    async def restart(self, **values: Any) -> None:
+        """Restart nginx with these settings besides its own; its caches on disk stay."""
+        await self.process.stop()
+        self.process = await _start_nginx(self.folder, self.port, self.values | values)
 
     async def get(self, path: str, **options: Any) -> tuple[aiohttp.ClientResponse, bytes]:
         async with self.client.get(path, **options) as response:
@@ -103,20 +109,26 @@ async def nginx_site(
         "nginx_cache_dir": str(folder / "nginx" / "cache"),
         "nginx_access_log": str(folder / "access.log"),
     }
-    config = render(folder / "nginx", NginxSettings(**(defaults | values)), standalone=True)
+    process = await _start_nginx(folder, port, defaults | values)
+    connector = aiohttp.TCPConnector(ssl=False, limit=0)
+    base = f"{scheme}://127.0.0.1:{port + 2 if scheme == 'https' else port}"
+    client = aiohttp.ClientSession(base, connector=connector, auto_decompress=False)
+    site = NginxSite(client, port, port + 1, folder, process, defaults | values)
+    try:
+        async with client:
+            yield site
+    finally:
+        await site.process.stop()
+        # The event loop closes disconnected server sockets in its next iterations.
+        await asyncio.sleep(0)
+
+
+async def _start_nginx(folder: Path, port: int, values: dict[str, Any]) -> Process:
+    config = render(folder / "nginx", NginxSettings(**values), standalone=True)
     program = Program(
         name="nginx",
-        argv=(NGINX_BINARY, "-c", str(config), "-p", str(config.parent), "-e", "stderr"),
+        argv=(str(NGINX_BINARY), "-c", str(config), "-p", str(config.parent), "-e", "stderr"),
         log=folder / "nginx.log",
         ready=lambda: accepts_connections(port),
     )
-    process = await Process.start(program)
-    connector = aiohttp.TCPConnector(ssl=False, limit=0)
-    base = f"{scheme}://127.0.0.1:{port + 2 if scheme == 'https' else port}"
-    try:
-        async with aiohttp.ClientSession(base, connector=connector, auto_decompress=False) as client:
-            yield NginxSite(client, port, port + 1, folder, process)
-    finally:
-        await process.stop()
-        # The event loop closes disconnected server sockets in its next iterations.
-        await asyncio.sleep(0)
+    return await Process.start(program)

@@ -19,6 +19,7 @@ from tagify.deploy.nginx.directives import (
 from tagify.deploy.nginx.x_accel import sendfile_type, variant_cache_zone, x_accel_locations
 from tagify.settings import NginxSettings
 from tagify.web.accept import accepts_pattern
+from tagify.web.resource_policy import resource_policy
 
 TEMPLATES = Path(__file__).parent / "conf"
 MAIN_CONF = "nginx.conf"
@@ -85,6 +86,7 @@ def _values(folder: Path, settings: NginxSettings) -> dict[str, str]:
         "sendfile_type": sendfile_type(settings),
         "variant_cache_zone": variant_cache_zone(settings),
         "other_origin": "*" if "*" in settings.cors_origins else "",
+        "resource_policy": resource_policy(settings.cors_origins, settings.media_base_url),
         "origins": "\n    ".join(f'"{origin}" "{origin}";' for origin in origins),
         "cache_dir": settings.nginx_cache_dir,
         "cache_bytes": str(settings.nginx_cache_bytes),
