@@ -18,7 +18,7 @@ from tagify.concurrency.tasks import run_to_completion, run_until_first_ends
 from tagify.logs import fields
 from tagify.metrics import Metrics
 from tagify.model import FileFacts
-from tagify.storage.store import PART_SIZE
+from tagify.storage.upload import PART_SIZE
 
 logger = logging.getLogger(__name__)
 

@@ -25,18 +25,16 @@ from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import NotFound, Unavailable
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
-from tagify.storage._compat import Credentials, sign_v4_s3, to_amz_date, utcnow
+from tagify.storage._compat import Credentials, utcnow
 from tagify.storage.keys import ObjectKeys
 from tagify.storage.presign import UrlSigner
+from tagify.storage.upload import Uploader
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_SINGLE_PUT = 64 << 20
 """Maximum number of bytes that are uploaded in one request; more go up in parts."""
-
-PART_SIZE = 16 << 20
-"""Size of a part of a multipart upload, in bytes; an upload holds one part in memory."""
 
 _SIGNATURE_ERRORS = (
     "SignatureDoesNotMatch",
@@ -48,9 +46,6 @@ _SIGNATURE_ERRORS = (
 """Codes by which stores refuse a signature."""
 
 _NOT_FOUND = {"NoSuchKey", "NoSuchObject", "NoSuchBucket"}
-_STORED = {200, 412}
-"""Status of a conditional PUT: stored now, or an object with this key exists (`If-None-Match: *`)."""
-
 _OWNED = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
@@ -84,16 +79,16 @@ class ObjectStore:
             maxsize=threads,
             retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
         )
-        self._region = settings.s3_region
         self._signer = UrlSigner(
             settings.s3_endpoint,
             settings.s3_region,
             settings.s3_access_key.get_secret_value(),
             settings.s3_secret_key.get_secret_value(),
         )
-        self._credentials = Credentials(
+        credentials = Credentials(
             settings.s3_access_key.get_secret_value() or "-", settings.s3_secret_key.get_secret_value() or "-"
         )
+        self._uploader = Uploader(settings.s3_endpoint, settings.s3_region, credentials, self._pool)
         self._client = minio.Minio(
             parts.netloc,
             access_key=settings.s3_access_key.get_secret_value() or None,
@@ -153,31 +148,26 @@ class ObjectStore:
         return stat.size or 0
 
     async def upload(self, bucket: Bucket, content: Content, data: bytes, mime: str) -> None:
-        """Store the bytes unless the object exists. Returns once the store has acknowledged them."""
+        """Store the bytes unless the object exists. Returns once the store has acknowledged them.
+
+        The store verifies them: if it received others, nothing is stored, and Unavailable is raised.
+        """
         if len(data) > MAX_SINGLE_PUT:
             await self.upload_stream(bucket, content, io.BytesIO(data), len(data), mime)
             return
-        # The content is the hash of an original: the store verifies the body against it.
+        # The content is the hash of an original.
         digest = content if bucket is Bucket.ORIGINALS else hashlib.sha256(data).hexdigest()
-        await self._run(self._put, self._keys.url_path(bucket, content), data, digest, mime)
+        await self._run(self._uploader.put, self._keys.url_path(bucket, content), data, digest, mime)
 
     async def upload_stream(
         self, bucket: Bucket, content: Content, stream: BinaryIO, length: int, mime: str
     ) -> None:
-        """Store `length` bytes, read from the stream in a thread.
+        """Store `length` bytes, read from the stream in a thread, in parts that the store verifies.
 
         An error raised by the stream's `read` is raised here, and nothing is stored.
         """
-        await self._run(
-            self._client.put_object,
-            self._buckets[bucket],
-            self.object_key(bucket, content),
-            stream,
-            length,
-            content_type=mime,
-            part_size=PART_SIZE,
-            num_parallel_uploads=1,
-        )
+        path = self._keys.url_path(bucket, content)
+        await self._run(self._uploader.put_parts, path, stream, length, mime)
 
     async def download(self, bucket: Bucket, content: Content) -> StoredObject:
         """The object with all of its bytes. Raises NotFound."""
@@ -235,32 +225,6 @@ class ObjectStore:
             # Three services start at the same time, and another one has created it meanwhile.
             if error.code not in _OWNED:
                 raise
-
-    def _put(self, path: str, data: bytes, digest: str, mime: str) -> None:
-        """A signed conditional request: the store refuses it if the object exists.
-
-        The client's `put_object` would hash the bytes once more, and cannot send a condition.
-        """
-        url, now = urlsplit(self._endpoint + path), utcnow()
-        signed = sign_v4_s3(
-            method="PUT",
-            url=url,
-            region=self._region,
-            headers={
-                "Host": url.netloc,
-                "Content-Type": mime,
-                "If-None-Match": "*",
-                "x-amz-content-sha256": digest,
-                "x-amz-date": to_amz_date(now),
-            },
-            credentials=self._credentials,
-            content_sha256=digest,
-            date=now,
-        )
-        headers = {name: str(value) for name, value in signed.items()}
-        response = self._pool.request("PUT", url.geturl(), body=data, headers=headers)
-        if response.status not in _STORED:
-            raise Unavailable(f"the S3 server refused the upload with status {response.status}")
 
     def _get(self, bucket: str, key: str) -> StoredObject:
         response = self._client.get_object(bucket, key)

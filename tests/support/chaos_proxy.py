@@ -1,4 +1,4 @@
-"""A fault-injecting TCP proxy: latency, bandwidth, truncation, resets, black holes, refusals."""
+"""A fault-injecting TCP proxy: latency, bandwidth, truncation, resets, black holes, refusals, bit flips."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,8 @@ READ = 16 << 10
 NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER with a timeout of zero: closing sends a reset."""
 
+OTHER_METHODS = (b"GET ", b"HEAD ", b"POST ", b"DELETE ")
+
 
 class ChaosProxy:
     """Forwards connections to a server. The faults may be changed at any time.
@@ -20,6 +22,7 @@ class ChaosProxy:
     per second. After `cut_after` bytes from the server the connection is closed, or reset if
     `reset` is set. `blackhole` accepts connections and forwards nothing in either direction.
     `refuse` resets new connections. `canned_response` replaces the response to every request.
+    `damaged_puts` is the number of PUT requests, from now on, in whose body one bit is flipped.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -33,6 +36,7 @@ class ChaosProxy:
         self.blackhole = False
         self.refuse = False
         self.canned_response: bytes | None = None
+        self.damaged_puts = 0
         self.port = 0
         self.accepted_count = 0
         """Number of connections accepted so far."""
@@ -50,6 +54,7 @@ class ChaosProxy:
     def clear_faults(self) -> None:
         """Forward without faults from now on."""
         self.latency_s, self.rate, self.cut_after, self.canned_response = 0.0, None, None, None
+        self.damaged_puts = 0
         self.reset = self.blackhole = self.refuse = False
 
     async def drop_connections(self) -> None:
@@ -106,9 +111,13 @@ class ChaosProxy:
         back: asyncio.StreamWriter,
         request_seen: asyncio.Event,
     ) -> None:
+        in_put = False
         while data := await reader.read(READ):
             await self._wait_while_blackholed()
             request_seen.set()
+            in_put = data.startswith(b"PUT ") or (in_put and not data.startswith(OTHER_METHODS))
+            if in_put and self.damaged_puts and (damaged := flip_bit_of_body(data)):
+                self.damaged_puts, in_put, data = self.damaged_puts - 1, False, damaged
             if self.canned_response is None:
                 writer.write(data)
                 await writer.drain()
@@ -145,6 +154,13 @@ class ChaosProxy:
             writer.transport.abort()
         else:
             writer.close()
+
+
+def flip_bit_of_body(data: bytes) -> bytes | None:
+    """The data with a bit flipped in its last byte; None if it is the head of a request without a body."""
+    if data.startswith(b"PUT ") and not data.partition(b"\r\n\r\n")[2]:
+        return None
+    return data[:-1] + bytes([data[-1] ^ 1])
 
 
 @asynccontextmanager
