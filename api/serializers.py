@@ -61,6 +61,8 @@ class Serializer:
                 item |= self._presigned_media(self._presigned_urls, tile.content)
         if tile.error:
             item["error"] = tile.error
+        if tile.damaged:
+            item["damaged"] = True
         return item
 
     def image_event(self, image: Image) -> Json:
@@ -77,6 +79,8 @@ class Serializer:
         }
         if image.error:
             item["error"] = image.error
+        if image.damaged:
+            item["damaged"] = True
         if image.content and image.state is ImageState.READY:
             item |= self._media(image, image.content)
         return item
@@ -92,6 +96,7 @@ class Serializer:
             "lens": image.lens,
             "position": _position(image.position),
             "frames": image.frames,
+            "damaged": image.damaged,
             "added_at": _time(image.added_at),
             "updated_at": _time(image.updated_at),
         }
@@ -114,6 +119,7 @@ class Serializer:
             "scan_done": library.scan_done,
             "indexed_count": library.indexed_count,
             "failed": library.failed_count,
+            "damaged": library.damaged_count,
             "skipped": dict(library.skipped),
             "last_scanned": _time(library.last_scanned),
             "scan_error": library.scan_error,

@@ -105,7 +105,7 @@ class Picture:
     """Properties found by decoding an original.
 
     `width` and `height` are in pixels, after EXIF rotation. `frames` is 1 for a still picture, the
-    number of frames for an animation.
+    number of frames for an animation. `damaged`: some pixels could not be read, the others are shown.
     """
 
     mime: str
@@ -118,6 +118,7 @@ class Picture:
     lens: str = ""
     position: GeoPosition | None = None
     frames: int = 1
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class Image:
     lens: str = ""
     position: GeoPosition | None = None
     frames: int = 1
+    damaged: bool = False
 
 
 class ImageTile(NamedTuple):
@@ -179,6 +181,7 @@ class ImageTile(NamedTuple):
     placeholder: bytes
     content: Content | None
     error: str = ""
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +260,8 @@ class RemovalProgress:
 class Library:
     """A watched root folder and the progress of its last scan. `path` is absolute.
 
-    `failed_count` files could not be decoded. `skipped`: suffixes of files that the last scan skipped,
-    with their numbers, most frequent first.
+    `failed_count` files could not be decoded, `damaged_count` images only in part. `skipped`: suffixes of
+    files that the last scan skipped, with their numbers, most frequent first.
 
     `pending_deletions` images have lost their files, and since `pending_since` their deletion waits
     for approval (mass-deletion guard). `pending_approval` is what can be approved now, deletions or
@@ -274,6 +277,7 @@ class Library:
     scan_done: int = 0
     indexed_count: int = 0
     failed_count: int = 0
+    damaged_count: int = 0
     skipped: tuple[tuple[str, int], ...] = ()
     last_scanned: datetime | None = None
     scan_error: str = ""

@@ -74,8 +74,16 @@ function tile(item) {
   const canvas = document.createElement("canvas");
   draw(canvas, item.placeholder);
   anchor.append(canvas, thumb(item, ratio));
+  if (item.damaged) anchor.append(damagedMark());
   element.append(anchor);
   return element;
+}
+
+function damagedMark() {
+  const mark = document.createElement("span");
+  mark.className = "damaged";
+  mark.textContent = "damaged";
+  return mark;
 }
 
 function thumb(item, ratio) {

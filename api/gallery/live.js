@@ -24,19 +24,18 @@ export function subscribe(onLibrary) {
   source.addEventListener("library.changed", ({ data }) => onLibrary(JSON.parse(data)));
   source.addEventListener("library.removed", () => onLibrary());
   source.addEventListener("reload", restart);
-  source.addEventListener("error", () => showNotice("The connection is lost; trying again."));
-  source.addEventListener("open", () => showNotice(""));
+  source.addEventListener("error", () => {
+    notice.textContent = "The connection is lost; trying again.";
+    notice.hidden = false;
+  });
+  // The libraries' notices replace that of the lost connection.
+  source.addEventListener("open", () => onLibrary());
   newImagesButton.addEventListener("click", () => {
     scrollTo({ top: 0 });
     unseenCount = 0;
     newImagesButton.hidden = true;
     restart();
   });
-}
-
-function showNotice(text) {
-  notice.textContent = text;
-  notice.hidden = !text;
 }
 
 // Batched: thousands of events per second must not cause thousands of renderings.

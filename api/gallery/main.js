@@ -66,10 +66,14 @@ function approveButton(id, pending, label) {
   return button;
 }
 
-/** How many files of a library failed, and how many of which kind were skipped. */
-function leftOut({ name, failed, skipped }) {
+/** How many files of a library failed or are damaged, and how many of which kind were skipped. */
+function leftOut({ name, failed, damaged, skipped }) {
   const kinds = Object.entries(skipped).map(([suffix, count]) => `${count.toLocaleString()} ${suffix || "without suffix"}`);
-  const parts = [failed && `${failed.toLocaleString()} failed`, kinds.length && `skipped: ${kinds.join(", ")}`];
+  const parts = [
+    failed && `${failed.toLocaleString()} failed`,
+    damaged && `${damaged.toLocaleString()} damaged`,
+    kinds.length && `skipped: ${kinds.join(", ")}`,
+  ];
   const text = parts.filter(Boolean).join("; ");
   return text ? [`${name}: ${text}`] : null;
 }

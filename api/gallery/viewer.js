@@ -50,6 +50,7 @@ function showPicture(item) {
   img.alt = item.path.split("/").pop();
   byId("name").textContent = item.path;
   byId("facts").textContent = "";
+  byId("damaged").hidden = !item.damaged;
   byId("original").href = item.original || "";
   byId("image-tags").replaceChildren();
 }

@@ -1,6 +1,7 @@
 """Stored counts, updated in the same transaction as the documents they count.
 
-One rule for all of them: ready images count, as lists show. Failed and missing ones do not.
+One rule for all of them: ready images count, as lists show. Failed and missing ones do not. Failed
+images, and ready ones that are damaged, have separate counts.
 """
 
 from collections import Counter
@@ -43,6 +44,7 @@ class CounterDeltas:
         self._tags: Counter[tuple[ObjectId | None, str]] = Counter()
         self._libraries: Counter[ObjectId] = Counter()
         self._failed: Counter[ObjectId] = Counter()
+        self._damaged: Counter[ObjectId] = Counter()
 
     def record(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         """Record that an image document changes; None if it is inserted or deleted."""
@@ -52,6 +54,7 @@ class CounterDeltas:
             if doc is None or doc["state"] != ImageState.READY:
                 continue
             self._libraries[doc["library_id"]] += sign
+            self._damaged[doc["library_id"]] += sign * bool(doc.get("damaged"))
             for tag in doc["tags"]:
                 self._tags[doc["library_id"], tag] += sign
                 self._tags[None, tag] += sign
@@ -71,7 +74,11 @@ class CounterDeltas:
             await database.tags.delete_many(unused, session=session)
         libraries = [
             UpdateOne({"_id": library}, {"$inc": {field: delta}})
-            for field, counts in (("indexed_count", self._libraries), ("failed_count", self._failed))
+            for field, counts in (
+                ("indexed_count", self._libraries),
+                ("failed_count", self._failed),
+                ("damaged_count", self._damaged),
+            )
             for library, delta in sorted(counts.items())
             if delta
         ]

@@ -60,6 +60,7 @@ class LibraryRepository:
             "scan_done": 0,
             "indexed_count": 0,
             "failed_count": 0,
+            "damaged_count": 0,
             "skipped": [],
             "last_scanned": None,
             "scan_error": "",

@@ -82,10 +82,13 @@ def image_from_doc(doc: Doc) -> Image:
         lens=doc.get("lens", ""),
         position=_position_from_doc(doc.get("position")),
         frames=doc.get("frames", 1),
+        damaged=doc.get("damaged", False),
     )
 
 
-TILE_FIELDS = {"path": 1, "width": 1, "height": 1, "placeholder": 1, "content": 1, "error": 1, "state": 1}
+TILE_FIELDS = dict.fromkeys(
+    ("path", "width", "height", "placeholder", "content", "error", "state", "damaged"), 1
+)
 
 
 def tile_from_doc(doc: Doc) -> ImageTile:
@@ -98,6 +101,7 @@ def tile_from_doc(doc: Doc) -> ImageTile:
         doc["placeholder"],
         doc["content"] if doc["state"] == _READY else None,
         doc["error"],
+        doc.get("damaged", False),
     )
 
 
@@ -113,6 +117,7 @@ def library_from_doc(doc: Doc) -> Library:
         scan_done=doc["scan_done"],
         indexed_count=doc["indexed_count"],
         failed_count=max(0, doc.get("failed_count", 0)),
+        damaged_count=max(0, doc.get("damaged_count", 0)),
         skipped=tuple((item["suffix"], item["count"]) for item in doc.get("skipped", ())),
         last_scanned=doc["last_scanned"],
         scan_error=doc["scan_error"],
@@ -191,6 +196,7 @@ def picture_fields(picture: Picture | None) -> dict[str, Any]:
         "lens": picture.lens,
         "position": _position_fields(picture.position),
         "frames": picture.frames,
+        "damaged": picture.damaged,
     }
 
 

@@ -90,8 +90,9 @@ async def check_libraries(catalog: Catalog) -> AsyncIterator[Finding]:
 
 
 def describe_left_out(library: Library) -> str:
-    """The numbers of failed and of skipped files as text; empty if there are none."""
-    parts = [f"{library.failed_count:,} failed"] if library.failed_count else []
+    """The numbers of failed, damaged and skipped files as text; empty if there are none."""
+    counts = {"failed": library.failed_count, "damaged": library.damaged_count}
+    parts = [f"{count:,} {kind}" for kind, count in counts.items() if count]
     if library.skipped:
         kinds = ", ".join(f"{count:,} {suffix or 'without suffix'}" for suffix, count in library.skipped)
         parts.append(f"skipped: {kinds}")

@@ -363,11 +363,15 @@ def _open_with_vips(stream: Stream, header: Image.Image, image: pyvips.Image, ki
     return opened
 
 
-def reopen_with_end(stream: Stream) -> ImageFile.ImageFile:
-    """A JPEG that lacks its end, with one: the decoder then shows what there is instead of failing."""
+def reopen_with_end(stream: Stream) -> tuple[ImageFile.ImageFile, bool]:
+    """A JPEG that lacks its end, with one: the decoder then shows what there is instead of failing.
+
+    Also returns whether pixels are missing, and not the end alone.
+    """
     stream.seek(0)
     whole = io.BytesIO(stream.read() + _JPEG_END)
-    return Image.open(without_excess_segments(whole), formats=["JPEG"])
+    image = Image.open(without_excess_segments(whole), formats=["JPEG"])
+    return image, not vips.is_intact(whole)
 
 
 def _exif_orientation(block: bytes | None) -> int:

@@ -39,6 +39,7 @@ def decode_original(source: ImageSource, *, max_pixels: int) -> DecodedOriginal:
             lens=embedded.lens,
             position=embedded.position,
             frames=opened.count_frames(),
+            damaged=opened.damaged,
         )
     return DecodedOriginal(picture, thumb, thumb_mime)
 

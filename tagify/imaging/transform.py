@@ -96,8 +96,7 @@ def _decode_with_pillow(opened: OpenedImage, target: tuple[int, int]) -> Image.I
     except OSError as error:
         if error.errno is not None or opened.mime != "image/jpeg":
             raise
-        opened.damaged = True
-        image = reopen_with_end(opened.stream)
+        image, opened.damaged = reopen_with_end(opened.stream)
         _draft(opened, image, target)
         pixels = _to_supported_mode(image)
     if pixels.size != target:

@@ -58,6 +58,16 @@ def open_padded(stream: io.BytesIO | io.BufferedReader) -> pyvips.Image:
     return pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="none")
 
 
+def is_intact(stream: io.BytesIO) -> bool:
+    """Whether all pixels can be decoded, without a warning of the decoder."""
+    try:
+        open_stream(stream, fail_on="warning").avg()
+    except VipsError as error:
+        raise_if_out_of_memory(error)
+        return False
+    return True
+
+
 def clear_around(image: pyvips.Image, area: tuple[int, int, int, int]) -> pyvips.Image:
     """The image with alpha, transparent outside of an area (left, top, width, height)."""
     left, top = min(area[0], image.width), min(area[1], image.height)

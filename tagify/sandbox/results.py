@@ -57,6 +57,7 @@ def pack_original(original: DecodedOriginal) -> bytes:
             "lens": picture.lens,
             "position": position and [position.latitude, position.longitude],
             "frames": picture.frames,
+            "damaged": picture.damaged,
             "thumb_mime": original.thumb_mime,
         }
     )
@@ -147,6 +148,11 @@ def _read_name(value: object) -> str:
     return value
 
 
+def _read_flag(value: object) -> bool:
+    _require(isinstance(value, bool))
+    return bool(value)
+
+
 def _read_position(value: object) -> GeoPosition | None:
     if value is None:
         return None
@@ -166,6 +172,7 @@ _FIELDS: Mapping[str, Callable[[object], Any]] = {
     "lens": _read_name,
     "position": _read_position,
     "frames": _read_count,
+    "damaged": _read_flag,
 }
 """The fields of a Picture, and the function that checks each."""
 

@@ -83,3 +83,32 @@ async def test_the_page_approves_what_it_shows(tmp_path: Path) -> None:
 
         await until(all_tiles_gone)
         assert console_errors == []
+
+
+async def test_a_damaged_picture_is_marked_on_its_tile_and_in_the_viewer(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "cut.jpg").write_bytes(pictures.jpeg(320, 240)[:3000])
+    (library / "whole.jpg").write_bytes(pictures.jpeg(320, 240, seed=2)[:-2])
+    async with (
+        run_up(tmp_path / "run", "--library", str(library)) as up,
+        browser_page() as (page, console_errors),
+    ):
+        tiles = {tile["path"]: tile for tile in await up.wait_for_images(2)}
+        assert {path: tile.get("damaged", False) for path, tile in tiles.items()} == {
+            "cut.jpg": True,
+            "whole.jpg": False,
+        }
+        for tile in tiles.values():
+            assert (await up.get_json(f"/api/images/{tile['_id']}"))["damaged"] == tile.get("damaged", False)
+        assert [item["damaged"] for item in await up.get_json("/api/libraries")] == [1]
+        await page.goto(up.url)
+        await page.get_by_role("link", name="cut.jpg damaged").wait_for()
+        await page.locator("#notice", has_text="1 damaged").wait_for()
+        note = page.get_by_role("note")
+        await page.get_by_role("link", name="whole.jpg", exact=True).click()
+        await page.get_by_text("320 × 240").wait_for()
+        assert not await note.is_visible()
+        await page.goto(f"{up.url}/?image={tiles['cut.jpg']['_id']}")
+        await note.get_by_text("Damaged: shown as far as it can be read.").wait_for()
+        assert console_errors == []

@@ -303,6 +303,37 @@ async def test_failed_and_skipped_files_are_counted_in_the_library(harness: Inge
         assert (await harness.load_library()).failed_count == 0
 
 
+async def test_a_damaged_image_is_counted_while_it_is_listed(harness: IngestHarness) -> None:
+    cut = harness.root / "cut.jpg"
+    cut.write_bytes(pictures.jpeg(320, 240)[:3000])
+    (harness.root / "whole.jpg").write_bytes(pictures.jpeg(320, 240, seed=2))
+    async with harness.running_ingest():
+        images = await harness.wait_for_images("cut.jpg", "whole.jpg")
+        assert (images["cut.jpg"].damaged, images["whole.jpg"].damaged) == (True, False)
+        library = await harness.load_library()
+        assert (library.indexed_count, library.failed_count, library.damaged_count) == (2, 0, 1)
+        assert describe_left_out(library) == "1 damaged"
+        serializer = Serializer("", ())
+        assert serializer.library(library)["damaged"] == 1
+        assert [serializer.image_event(images[name]).get("damaged") for name in sorted(images)] == [
+            True,
+            None,
+        ]
+        cut.unlink()
+        await harness.wait_for_images("whole.jpg")
+        assert (await harness.load_library()).damaged_count == 0
+        cut.write_bytes(pictures.jpeg(320, 240)[:3000])
+        await harness.wait_for_images("cut.jpg", "whole.jpg")
+        assert (await harness.load_library()).damaged_count == 1
+        cut.write_bytes(pictures.jpeg(320, 240))
+
+        async def is_whole() -> bool:
+            return not (await harness.images_by_path())["cut.jpg"].damaged
+
+        await until(is_whole)
+        assert (await harness.load_library()).damaged_count == 0
+
+
 async def test_failures_of_an_older_catalog_are_counted(harness: IngestHarness) -> None:
     (harness.root / "bad.jpg").write_bytes(b"no image")
     async with harness.running_ingest():

@@ -43,6 +43,7 @@ async def client(mongo_values: Values, catalog: Catalog, tmp_path: Path) -> Asyn
                 b"\x01\x02",
                 keywords=("sea", f"t{number}"),
                 position=GeoPosition(1.0, 2.0),
+                damaged=number == 0,
             ),
         )
         for number in range(5)

@@ -8,6 +8,8 @@ from typing_extensions import TypedDict
 from api.openapi.models.fields import ContentHash, Count, Id, Timestamp, no_extra_members
 from tagify.model import ImageState
 
+_DAMAGED = "Some pixels of the file could not be read; the image is shown as far as it can be read."
+
 
 @no_extra_members
 class TileSchema(TypedDict):
@@ -26,6 +28,7 @@ class TileSchema(TypedDict):
         Annotated[str, Field(description="Pre-signed URL, if TAGIFY_MEDIA_MODE is presigned.")]
     ]
     error: NotRequired[str]
+    damaged: NotRequired[Annotated[bool, Field(description=f"Present if true. {_DAMAGED}")]]
 
 
 @no_extra_members
@@ -98,6 +101,7 @@ class ImageSchema(TypedDict):
     lens: str
     position: PositionSchema | None
     frames: Count
+    damaged: Annotated[bool, Field(description=_DAMAGED)]
     added_at: Timestamp | None
     updated_at: Timestamp | None
 

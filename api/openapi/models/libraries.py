@@ -44,6 +44,9 @@ class ProgressSchema(TypedDict):
     scan_done: Count
     indexed_count: Count
     failed: Annotated[int, Field(ge=0, description="Number of files that could not be decoded.")]
+    damaged: Annotated[
+        int, Field(ge=0, description="Number of images that are shown as far as they can be read.")
+    ]
     skipped: Annotated[
         dict[str, Count],
         Field(description="Number of files that the last scan skipped, by suffix (`.mov`)."),

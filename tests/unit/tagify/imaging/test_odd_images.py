@@ -295,6 +295,7 @@ def test_a_jpeg_without_its_end_is_whole(progressive: bool) -> None:
     whole = pictures.jpeg(320, 240, progressive=progressive)
     assert worst(thumb_of(whole), thumb_of(whole[:-2])) < 30
     assert is_close(pixel_of(whole[:-2], (300, 20)), pixel_of(whole, (300, 20)), 8)
+    assert not decoded(whole[:-2]).picture.damaged
 
 
 @pytest.mark.parametrize("in_file", [False, True])
@@ -307,7 +308,7 @@ def test_half_of_a_jpeg_is_shown_as_far_as_it_goes(progressive: bool, in_file: b
     top = Image.open(io.BytesIO(ours.thumb)).convert("RGB").crop((0, 0, 320, 60))
     # A progressive file is coarse everywhere until its end.
     assert worst(top, thumb_of(whole).crop((0, 0, 320, 60))) < (130 if progressive else 60)
-    assert (ours.picture.width, ours.picture.height) == (320, 240)
+    assert (ours.picture.width, ours.picture.height, ours.picture.damaged) == (320, 240, True)
 
 
 def test_half_of_a_png_is_shown_as_far_as_it_goes() -> None:

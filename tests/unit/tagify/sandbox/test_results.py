@@ -24,6 +24,7 @@ PICTURE = Picture(
     lens="Lens",
     position=GeoPosition(1.5, -2.5),
     frames=3,
+    damaged=True,
 )
 ORIGINAL = DecodedOriginal(PICTURE, JPEG, "image/jpeg")
 
@@ -81,6 +82,8 @@ def test_every_field_of_a_picture_is_packed_and_checked() -> None:
         {"position": "here"},
         {"position": [[], 1]},
         {"frames": -1},
+        {"damaged": 1},
+        {"damaged": None},
         {"thumb_mime": "image/svg+xml"},
         {"thumb_mime": "image/webp"},
         {"thumb_mime": []},
