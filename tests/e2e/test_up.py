@@ -99,7 +99,10 @@ async def test_killed_child_is_reported_and_restarted(tmp_path: Path, library: P
         await up.wait_for_images(1)
 
 
-@pytest.mark.parametrize("name", ["mongod", "api", "ingest"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("mongod", marks=pytest.mark.slow), pytest.param("api", marks=pytest.mark.slow), "ingest"],
+)
 async def test_child_killed_during_the_first_scan_is_restarted(
     tmp_path: Path, library: Path, name: str
 ) -> None:

@@ -1,6 +1,7 @@
 """A lost mount: no image is deleted, it is logged once, and the library resumes by itself."""
 
 import asyncio
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,11 +33,19 @@ def fill(folder: Path, names: list[str] = MANY, seed: int = 0) -> None:
 
 @asynccontextmanager
 async def daemon(harness: IngestHarness, mounts: MountNamespace, log: Path) -> AsyncIterator[OpsPages]:
+    async with daemon_process(harness, mounts, log) as (pages, _):
+        yield pages
+
+
+@asynccontextmanager
+async def daemon_process(
+    harness: IngestHarness, mounts: MountNamespace, log: Path
+) -> AsyncIterator[tuple[OpsPages, asyncio.subprocess.Process]]:
     port = free_ports()
     settings = harness.settings.model_copy(update={"ingest_port": port})
-    async with process(settings, log, mounts.command_inside(*COMMAND)):
+    async with process(settings, log, mounts.command_inside(*COMMAND)) as started:
         await until(harness.is_scanned)
-        yield OpsPages.for_port(port)
+        yield OpsPages.for_port(port), started
 
 
 async def check_suspended(harness: IngestHarness, pages: OpsPages, log: Path, reason: str) -> None:
@@ -153,10 +162,12 @@ async def test_a_marker_that_is_removed_and_restored(harness: IngestHarness, tmp
 async def test_an_emptied_root_keeps_its_images(harness: IngestHarness, tmp_path: Path) -> None:
     log = tmp_path / "ingest.log"
     fill(harness.root)
-    async with mount_namespace() as mounts, daemon(harness, mounts, log) as pages:
+    async with mount_namespace() as mounts, daemon_process(harness, mounts, log) as (pages, started):
         await harness.wait_for_images(*MANY)
+        started.send_signal(signal.SIGSTOP)  # else it may see the first deletions before the last
         for name in MANY:
             (harness.root / name).unlink()
+        started.send_signal(signal.SIGCONT)
         await check_suspended(harness, pages, log, "is empty though it had")
         assert (await harness.images_by_path()).keys() == set(MANY)
         fill(harness.root)
