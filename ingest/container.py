@@ -1,9 +1,7 @@
 """Composition root: builds the objects of the process, and those of each library's worker."""
 
-import asyncio
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,6 +10,7 @@ from ingest.gc_loop import GcLoop
 from ingest.lease import HeldLeases
 from ingest.library_removal import LibraryRemover
 from ingest.library_state import LibraryRecord, LibraryRegistry
+from ingest.library_threads import LibraryThreadPools, LibraryThreads
 from ingest.library_worker import LibraryWorker
 from ingest.paths import Exclusions
 from ingest.pipeline.batch_writer import BatchWriter
@@ -38,14 +37,10 @@ from tagify.catalog import Catalog
 from tagify.concurrency.retry import OUTAGES, OutageTracker, retry_while_unavailable
 from tagify.concurrency.task_supervisor import TaskSupervisor
 from tagify.concurrency.tasks import cancel_and_wait, run_to_completion
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.gc import MARK_AGE_S, GarbageCollector
 from tagify.metrics import Counter, Metrics
 from tagify.settings import IngestSettings
 from tagify.storage.store import ObjectStore
-
-STAT_THREADS = 4
-"""Threads that list folders and stat files; a dead mount can block one each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +50,7 @@ class ProcessServices:
     settings: IngestSettings
     catalog: Catalog
     presence: FilePresence
-    threads: ThreadPool
-    watcher: Watcher
+    threads: LibraryThreadPools
     pipeline: Pipeline
     batch_writer: BatchWriter
     events_lost: Counter
@@ -75,11 +69,10 @@ class Container:
                 "Calls blocked by a server that is down (catalog, objects), a lease, or a full disk.",
             )
         )
-        self.watcher = Watcher()
-        self.threads = ThreadPool("files", STAT_THREADS)
+        self.threads = LibraryThreadPools(settings.ingest_root_check_s)
         self.leases = HeldLeases()
         self.registry = LibraryRegistry(self.catalog, self.leases)
-        self.presence = FilePresence(self.registry)
+        self.presence = FilePresence(self.registry, self.threads)
         self.batch_writer = self._build_batch_writer(settings, metrics)
         self.pipeline = self._build_pipeline(settings, metrics)
         self.supervisor = self._build_supervisor(settings, metrics)
@@ -94,7 +87,6 @@ class Container:
         """
         OUTAGES.set(self.outages)
         await retry_while_unavailable("objects", self.store.ensure_buckets)
-        await self.watcher.start()
         tasks = [
             self.tasks.supervise("batch writer", self.batch_writer.run, restart=False),
             self.tasks.supervise("import pipeline", self.pipeline.run, restart=False),
@@ -104,11 +96,7 @@ class Container:
         try:
             await self.tasks.wait_for_failure()
         finally:
-            await run_to_completion(self._stop(tasks))
-
-    async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        await cancel_and_wait(*tasks)
-        await self.watcher.close()
+            await run_to_completion(cancel_and_wait(*tasks))
 
     async def close(self) -> None:
         """Close threads and connections."""
@@ -133,10 +121,11 @@ class Container:
             max_pixels=settings.max_pixels,
             deadline_s=settings.ingest_decode_s,
         )
-        lookup = CatalogContentLookup(self.catalog, self.presence, self.threads)
+        lookup = CatalogContentLookup(self.catalog, self.presence)
         limits = PipelineLimits(settings.ingest_workers, settings.ingest_queue_size)
         disk_space = DiskSpaceGuard(settings.ingest_disk_folders, settings.ingest_min_free_mb)
-        return Pipeline(Importer(self.store, lookup, decoder), self.batch_writer, metrics, limits, disk_space)
+        importer = Importer(self.store, lookup, decoder, self.threads)
+        return Pipeline(importer, self.batch_writer, metrics, limits, disk_space)
 
     def _build_supervisor(self, settings: IngestSettings, metrics: Metrics) -> LibrarySupervisor:
         services = ProcessServices(
@@ -144,7 +133,6 @@ class Container:
             self.catalog,
             self.presence,
             self.threads,
-            self.watcher,
             self.pipeline,
             self.batch_writer,
             metrics.counter(
@@ -168,22 +156,23 @@ def build_library_worker(services: ProcessServices, record: LibraryRecord) -> Li
     exclusions = Exclusions(settings.ingest_exclude)
     debouncer = Debouncer(settings.ingest_settle_s)
     schedule = _schedule(settings)
-    guard = _root_guard(services, record)
-    applier = _change_applier(services, record, debouncer)
+    threads = services.threads.of(record.root)
+    guard = _root_guard(services, record, threads)
+    applier = _change_applier(services, record, debouncer, threads)
     reconciler = Reconciler(
         record,
         guard,
         catalog=services.catalog,
-        threads=services.threads,
+        threads=threads,
         exclusions=exclusions,
         applier=applier,
     )
     root_watch = RootWatch(
         record,
         guard,
-        watcher=services.watcher,
+        watcher=Watcher(threads),
         exclusions=exclusions,
-        threads=services.threads,
+        threads=threads,
         schedule=schedule,
     )
     scanner = LibraryScanner(
@@ -200,7 +189,7 @@ def build_library_worker(services: ProcessServices, record: LibraryRecord) -> Li
     return LibraryWorker(record, root_watch=root_watch, scanner=scanner, follower=follower, applier=applier)
 
 
-def _root_guard(services: ProcessServices, record: LibraryRecord) -> RootGuard:
+def _root_guard(services: ProcessServices, record: LibraryRecord, threads: LibraryThreads) -> RootGuard:
     wait_s = services.settings.ingest_removal_wait_s
     deletions = DeletionGuard(
         record,
@@ -210,19 +199,21 @@ def _root_guard(services: ProcessServices, record: LibraryRecord) -> RootGuard:
         wait_s=wait_s,
         clock=time.monotonic,
     )
-    return RootGuard(record, deletions, services.threads)
+    return RootGuard(record, deletions, threads)
 
 
-def _change_applier(services: ProcessServices, record: LibraryRecord, debouncer: Debouncer) -> ChangeApplier:
+def _change_applier(
+    services: ProcessServices, record: LibraryRecord, debouncer: Debouncer, threads: LibraryThreads
+) -> ChangeApplier:
     return ChangeApplier(
         record,
         catalog=services.catalog,
         pipeline=services.pipeline,
         batch_writer=services.batch_writer,
-        move_detector=MoveDetector(services.catalog, services.presence, services.threads),
+        move_detector=MoveDetector(services.catalog, services.presence, threads),
         delay_queue=DelayQueue(services.settings.ingest_settle_s),
         debouncer=debouncer,
-        threads=services.threads,
+        threads=threads,
     )
 
 

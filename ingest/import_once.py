@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from ingest.container import Container
+from ingest.library_threads import LibraryThreadPools
 from ingest.sync.root_identity import is_root_of
 from tagify.catalog import ImageFilter
 from tagify.concurrency.retry import OUTAGES, Backoff, retry, retry_while_unavailable
@@ -65,7 +66,7 @@ async def _wait_for(server: str, probe: Callable[[], Awaitable[None]], terminal:
 
 
 async def _find_or_create_library(container: Container, folder: Path) -> Library:
-    if not await asyncio.to_thread(folder.is_dir):
+    if not await container.threads.of(str(folder)).probe(folder.is_dir):
         raise TagifyError(f"{folder} is not a folder; pass a folder of images")
     for library in await container.catalog.libraries.list_all():
         if folder.is_relative_to(library.path):
@@ -74,7 +75,7 @@ async def _find_or_create_library(container: Container, folder: Path) -> Library
             raise TagifyError(
                 f"{folder} contains the library at {library.path}; import that one, or remove it"
             )
-        if await asyncio.to_thread(_has_moved_to, folder, library):
+        if await _has_moved_to(container.threads, folder, library):
             raise TagifyError(
                 f"{folder} is the folder of the library {library.name}, which was at {library.path}: "
                 f"tagify libraries move {library.id} {folder}"
@@ -82,9 +83,12 @@ async def _find_or_create_library(container: Container, folder: Path) -> Library
     return await container.catalog.libraries.create(folder.name or "root", str(folder))
 
 
-def _has_moved_to(folder: Path, library: Library) -> bool:
-    is_removing = library.state is LibraryState.REMOVING
-    return not is_removing and is_root_of(str(folder), library) and not is_root_of(library.path, library)
+async def _has_moved_to(threads: LibraryThreadPools, folder: Path, library: Library) -> bool:
+    """Whether the folder is that of a library that was at another path. Raises NotAnswering."""
+    is_here = await threads.of(str(folder)).probe(is_root_of, str(folder), library)
+    if library.state is LibraryState.REMOVING or not is_here:
+        return False
+    return not await threads.of(library.path).probe(is_root_of, library.path, library)
 
 
 async def _while_running(ingest_task: asyncio.Task[None], work: Callable[[], Awaitable[int]]) -> int:

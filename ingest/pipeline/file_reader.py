@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -89,6 +90,14 @@ def is_unchanged(root: str, file: FileFacts) -> bool:
     return facts_of(status, file.path) == file
 
 
+Call = Callable[[Callable[[], bytes]], bytes]
+"""Makes a call and returns its result."""
+
+
+def _call(read: Callable[[], bytes]) -> bytes:
+    return read()
+
+
 class VerifiedReader:
     """The stream of an upload, which must have the hash that was computed before.
 
@@ -96,20 +105,24 @@ class VerifiedReader:
     upload stays short of its length, and the store keeps nothing.
     """
 
-    def __init__(self, snapshot: FileSnapshot) -> None:
-        """Reads from the open file of a large snapshot, which stays open. Raises ValueError without one."""
+    def __init__(self, snapshot: FileSnapshot, call: Call = _call) -> None:
+        """Reads from the open file of a large snapshot, which stays open. Raises ValueError without one.
+
+        `call` makes the reading calls, in another thread perhaps.
+        """
         if snapshot.descriptor is None:
             raise ValueError("the bytes are in the snapshot")
         self._descriptor = snapshot.descriptor
+        self._call = call
         self._offset = 0
         self._digest = hashlib.sha256()
         self._snapshot = snapshot
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes. Raises FileChanged, OSError."""
+        """The next bytes. Raises FileChanged, OSError, and what `call` raises."""
         bytes_left = self._snapshot.file.size - self._offset
         count = min(size if size >= 0 else _CHUNK_BYTES, bytes_left)
-        data = _read_at(self._descriptor, count, self._offset)
+        data = self._call(lambda: _read_at(self._descriptor, count, self._offset))
         self._digest.update(data)
         self._offset += len(data)
         is_end = len(data) == bytes_left

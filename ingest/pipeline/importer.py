@@ -5,10 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import ParamSpec, TypeVar
 
 from ingest.job import ImportJob
+from ingest.library_threads import Closable, LibraryThreadPools, NotAnswering
 from ingest.pipeline.content_lookup import ContentLookup
-from ingest.pipeline.decoder import Lane, OriginalDecoder
+from ingest.pipeline.decoder import Lane, NeedsLane, OriginalDecoder
 from ingest.pipeline.file_reader import (
     FileChanged,
     FileSnapshot,
@@ -18,44 +20,53 @@ from ingest.pipeline.file_reader import (
 )
 from tagify.catalog import MoveImage, UpsertImage
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import Undecodable
 from tagify.logs import fields
 from tagify.model import Bucket, CatalogEntry, Content, DecodedOriginal, FileFacts, Picture
+from tagify.sandbox import SharedBuffer
 from tagify.storage.store import ObjectStore, as_binary
 
 logger = logging.getLogger(__name__)
 
-READ_THREADS = 4
-"""Threads that read and hash files."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READ_LIMIT_S = 900.0
+"""Time for reading and hashing one file, in seconds: then its worker is free for other files, although the
+root of the library answers. Enough for 10 GB at 11 MB/s."""
 
 
 class Importer:
     """Imports files into the store; the result of each is the command that writes its document.
 
-    Reading and uploading have their own threads, and decoding its processes, so that a slow disk or store
-    does not take cores from the decoder.
+    Reading has the threads of the file's library, uploading its own, and decoding its processes, so that a
+    slow disk or store does not take cores from the decoder.
     """
 
-    def __init__(self, store: ObjectStore, content_lookup: ContentLookup, decoder: OriginalDecoder) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        content_lookup: ContentLookup,
+        decoder: OriginalDecoder,
+        threads: LibraryThreadPools,
+    ) -> None:
         self._store = store
         self._content_lookup = content_lookup
         self._decoder = decoder
-        self._readers = ThreadPool("read", READ_THREADS)
+        self._threads = threads
 
     async def close(self) -> None:
-        """Wait for the threads, and end the decoding processes."""
-        await self._readers.close()
+        """End the decoding processes."""
         await self._decoder.close()
 
     async def import_file(self, job: ImportJob, lane: Lane) -> UpsertImage | MoveImage:
         """Store the file's objects and return its command.
 
-        MoveImage where the image has this content already. Raises FileNotFoundError, FileChanged, and
-        NeedsLane if the file must be decoded in another lane.
+        MoveImage where the image has this content already. Raises FileNotFoundError, FileChanged,
+        NotAnswering, and NeedsLane if the file must be decoded in another lane.
         """
         try:
-            snapshot = await self._readers.run(read_file, job.root, job.file.path)
+            snapshot = await self._read(job, read_file, job.root, job.file.path)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -63,7 +74,7 @@ class Importer:
         try:
             return await self._import_snapshot(job, snapshot, lane)
         finally:
-            snapshot.close()
+            self._close_later(job, snapshot)
 
     async def _import_snapshot(
         self, job: ImportJob, snapshot: FileSnapshot, lane: Lane
@@ -82,7 +93,7 @@ class Importer:
             return UpsertImage(job.library_id, snapshot.file, error=str(error))
         matches = await self._content_lookup.matches(snapshot.content)
         if not matches.stored:
-            await self._upload(snapshot, original, known=matches.known)
+            await self._upload(job, snapshot, original, known=matches.known)
         picture = await self._add_sidecar(job, original.picture)
         return UpsertImage(
             job.library_id,
@@ -101,26 +112,36 @@ class Importer:
         return next(entries, None)
 
     async def _decode(self, job: ImportJob, snapshot: FileSnapshot, lane: Lane) -> DecodedOriginal:
-        with await self._readers.run(snapshot.open_source) as source:
+        source = await self._read(job, snapshot.open_source)
+        try:
             original = await self._decoder.decode(source, lane=lane, live=job.live)
-        if not await self._readers.run(snapshot.is_unchanged):
+        except (Undecodable, NeedsLane):
+            # A decoder that reads from a file system that hangs is ended at its deadline.
+            await self._read(job, snapshot.is_unchanged)
+            raise
+        finally:
+            self._close_later(job, source)
+        if not await self._read(job, snapshot.is_unchanged):
             raise FileChanged(f"{job.absolute_path} changed while it was decoded")
         return original
 
     async def _add_sidecar(self, job: ImportJob, picture: Picture) -> Picture:
         """The picture with the keywords of its sidecar after its own."""
-        sidecar = await self._readers.run(open_sidecar, job.root, job.file.path)
+        sidecar = await self._read(job, open_sidecar, job.root, job.file.path)
         if sidecar is None:
             return picture
         try:
-            with sidecar:
-                keywords = await self._decoder.sidecar_keywords(sidecar, live=job.live)
+            keywords = await self._decoder.sidecar_keywords(sidecar, live=job.live)
         except (Undecodable, OSError) as error:
             logger.warning("sidecar ignored: %s", error, extra=fields(file=job.absolute_path))
             return picture
+        finally:
+            self._close_later(job, sidecar)
         return replace(picture, keywords=tuple(dict.fromkeys((*picture.keywords, *keywords))))
 
-    async def _upload(self, snapshot: FileSnapshot, original: DecodedOriginal, *, known: bool) -> None:
+    async def _upload(
+        self, job: ImportJob, snapshot: FileSnapshot, original: DecodedOriginal, *, known: bool
+    ) -> None:
         """Upload thumb and original concurrently. `known`: they may be stored already."""
         content = snapshot.content
         await asyncio.gather(
@@ -133,7 +154,7 @@ class Importer:
             self._upload_unless_stored(
                 Bucket.ORIGINALS,
                 content,
-                partial(self._upload_original, snapshot, original.picture.mime),
+                partial(self._upload_original, job, snapshot, original.picture.mime),
                 check=known or snapshot.data is None,
             ),
         )
@@ -149,14 +170,32 @@ class Importer:
 
         await retry_while_unavailable("objects", attempt)
 
-    async def _upload_original(self, snapshot: FileSnapshot, mime: str) -> None:
+    async def _upload_original(self, job: ImportJob, snapshot: FileSnapshot, mime: str) -> None:
         if snapshot.data is not None:
             await self._store.upload(Bucket.ORIGINALS, snapshot.content, snapshot.data, mime)
             return
-        stream = VerifiedReader(snapshot)
+        stream = VerifiedReader(snapshot, self._threads.of(job.root).blocking_read)
         await self._store.upload_stream(
             Bucket.ORIGINALS, snapshot.content, as_binary(stream), snapshot.file.size, mime
         )
+
+    async def _read(self, job: ImportJob, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a call that reads the file's library, within READ_LIMIT_S. Raises NotAnswering."""
+        try:
+            async with asyncio.timeout(READ_LIMIT_S):
+                return await self._threads.of(job.root).read(call, *args, **kwargs)
+        except TimeoutError:
+            raise NotAnswering(f"{job.absolute_path} is not read within {READ_LIMIT_S:g} s") from None
+
+    def _close_later(self, job: ImportJob, file: Closable) -> None:
+        """Close a file in a thread of its library; bytes in memory are closed here."""
+        is_in_memory = isinstance(file, SharedBuffer) or (
+            isinstance(file, FileSnapshot) and file.descriptor is None
+        )
+        if is_in_memory:
+            file.close()
+        else:
+            self._threads.of(job.root).close_later(file)
 
     def _unreadable(self, job: ImportJob, error: OSError) -> UpsertImage:
         """A failed image with facts that no file has, so that every scan tries the file again."""

@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from ingest.job import ImportJob, JobResult
+from ingest.library_threads import NotAnswering
 from ingest.pipeline.batch_writer import BatchWriter
 from ingest.pipeline.decoder import Lane, NeedsLane
 from ingest.pipeline.disk_space import DiskSpaceGuard
@@ -145,6 +146,10 @@ class Pipeline:
             logger.info("%s", error)
             self._files.add(outcome="unsettled")
             return JobResult.CHANGED
+        except NotAnswering as error:
+            logger.info("%s", error)
+            self._files.add(outcome="unsettled")
+            return JobResult.DONE  # a scan follows when the library answers
         except NeedsLane:
             raise
         except Exception as error:

@@ -13,6 +13,7 @@ from time import monotonic
 
 from ingest.job import ImportJob, JobResult
 from ingest.library_state import LibraryRecord
+from ingest.library_threads import LibraryThreads
 from ingest.pipeline.batch_writer import BatchWriter
 from ingest.pipeline.delay_queue import DelayQueue
 from ingest.pipeline.pipeline import Pipeline
@@ -22,7 +23,6 @@ from ingest.sync.move_detector import MoveDetector
 from ingest.watch.debounce import Debouncer, EventKind, PathEvent
 from tagify.catalog import Catalog, ImageCommand, MarkMissing, MoveImage
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import CatalogEntry
 
 LOOKUP_BATCH = 1000
@@ -42,7 +42,7 @@ class ChangeApplier:
         move_detector: MoveDetector,
         delay_queue: DelayQueue,
         debouncer: Debouncer,
-        threads: ThreadPool,
+        threads: LibraryThreads,
     ) -> None:
         self._record = record
         self._catalog = catalog

@@ -8,8 +8,8 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
+from ingest.library_threads import LibraryThreads
 from ingest.sync.walk import Unreadable, WalkItem
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import CatalogEntry, FileFacts
 
 WALK_BATCH = 500
@@ -49,7 +49,7 @@ class Adopted:
 Difference = Added | Adopted | Removed | Unchanged | Unreadable
 
 
-async def in_batches(threads: ThreadPool, items: Iterator[WalkItem]) -> AsyncIterator[WalkItem]:
+async def in_batches(threads: LibraryThreads, items: Iterator[WalkItem]) -> AsyncIterator[WalkItem]:
     """The items of a walk, which a thread reads in batches."""
     while batch := await threads.run(lambda: list(itertools.islice(items, WALK_BATCH))):
         for item in batch:

@@ -1,16 +1,20 @@
-"""Determines whether a file is certainly absent. Blocking: call it in a thread.
+"""Determines whether a file is certainly absent.
 
 If the disk fails, or the root is not the approved one, the file is not certainly absent.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 from ingest.library_state import LibraryRegistry
+from ingest.library_threads import LibraryThreadPools, NotAnswering
 from ingest.sync.root_identity import probe, suspension_reason
 from ingest.sync.walk import stat_file
-from tagify.model import CatalogEntry, ImageState, Library, LibraryId, LibraryState
+from tagify.model import CatalogEntry, ImageId, ImageState, Library, LibraryId, LibraryState
 
 
 def is_absent(root: str, path: str) -> bool:
-    """Whether there is certainly no file at the path; False where the disk fails."""
+    """Whether there is certainly no file at the path; False where the disk fails. Blocking."""
     try:
         return stat_file(root, path) is None
     except OSError:
@@ -18,49 +22,74 @@ def is_absent(root: str, path: str) -> bool:
 
 
 class FilePresence:
-    """Checks the files of images in any library of this process."""
+    """Checks the files of images in any library of this process, each in the threads of its library.
 
-    def __init__(self, libraries: LibraryRegistry) -> None:
+    The files of a library that does not answer are not certainly absent.
+    """
+
+    def __init__(self, libraries: LibraryRegistry, threads: LibraryThreadPools) -> None:
         self._libraries = libraries
+        self._threads = threads
 
-    def has_left(self, entry: CatalogEntry) -> bool:
-        """Whether the image's file is certainly not at its path any more (a hard link still is)."""
-        if entry.state is ImageState.MISSING:
-            return True
-        library = self._libraries.get(entry.library_id)
-        if library is None:
-            return False
-        return self._has_left(library, entry)
+    async def have_left(self, entries: Sequence[CatalogEntry]) -> set[ImageId]:
+        """The images whose file is certainly not at its path any more (a hard link still is)."""
+        left = {entry.id for entry in entries if entry.state is ImageState.MISSING}
+        for library, present in self._by_library(entries).items():
+            with suppress(NotAnswering):
+                left |= await self._threads.of(library.path).run(_have_left, library, present)
+        return left
 
-    def has_moved(self, entry: CatalogEntry, target: LibraryId) -> bool:
-        """Whether the image's file, whose inode is now in library `target`, has left its path.
+    async def have_moved(self, entries: Sequence[CatalogEntry], target: LibraryId) -> set[ImageId]:
+        """The images whose file, whose inode is now in library `target`, has left its path.
 
         Where its root is not intact, the same inode on the same file system proves it.
         """
-        if self.has_left(entry):
-            return True
-        library, found_in = self._libraries.get(entry.library_id), self._libraries.get(target)
-        if library is None or found_in is None or library.identity is None:
-            return False
-        if library.state is LibraryState.REMOVING or library.id == target or _is_root_intact(library):
-            return False
-        root = probe(found_in.path, found_in.id)
-        return root is not None and root.identity.file_system == library.identity.file_system
+        moved = await self.have_left(entries)
+        found_in = self._libraries.get(target)
+        rest = [entry for entry in entries if entry.id not in moved and entry.library_id != target]
+        if found_in is None or not rest:
+            return moved
+        root = await self._threads.of(found_in.path).run(probe, found_in.path, found_in.id)
+        for library, others in self._by_library(rest).items():
+            is_same = root and library.identity and root.identity.file_system == library.identity.file_system
+            is_known = library.state is not LibraryState.REMOVING
+            if is_same and is_known and await self.is_out_of_reach(library.id):
+                moved.update(entry.id for entry in others)
+        return moved
 
-    def is_out_of_reach(self, library_id: LibraryId) -> bool:
+    async def is_out_of_reach(self, library_id: LibraryId) -> bool:
         """Whether a library is suspended or being removed: its files may be there or not."""
         library = self._libraries.get(library_id)
-        return library is not None and not (
-            library.state is not LibraryState.REMOVING and _is_root_intact(library)
-        )
-
-    def _has_left(self, library: Library, entry: CatalogEntry) -> bool:
-        try:
-            file = stat_file(library.path, entry.file.path)
-        except OSError:
+        if library is None:
             return False
-        # The root is probed last: most files are present, and an absent one may be on a lost mount.
-        return (file is None or file.inode != entry.file.inode) and _has_intact_root(library)
+        try:
+            is_intact = await self._threads.of(library.path).run(_is_root_intact, library)
+        except NotAnswering:
+            return True
+        return library.state is LibraryState.REMOVING or not is_intact
+
+    def _by_library(self, entries: Sequence[CatalogEntry]) -> dict[Library, list[CatalogEntry]]:
+        """The entries that are present, by library."""
+        present: dict[Library, list[CatalogEntry]] = {}
+        for entry in entries:
+            library = self._libraries.get(entry.library_id)
+            if library is not None and entry.state is not ImageState.MISSING:
+                present.setdefault(library, []).append(entry)
+        return present
+
+
+def _have_left(library: Library, entries: Sequence[CatalogEntry]) -> set[ImageId]:
+    left = {entry.id for entry in entries if _has_left(library, entry)}
+    # The root is probed last: most files are present, and an absent one may be on a lost mount.
+    return left if left and _has_intact_root(library) else set()
+
+
+def _has_left(library: Library, entry: CatalogEntry) -> bool:
+    try:
+        file = stat_file(library.path, entry.file.path)
+    except OSError:
+        return False
+    return file is None or file.inode != entry.file.inode
 
 
 def _has_intact_root(library: Library) -> bool:

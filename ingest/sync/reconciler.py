@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ingest.library_state import LibraryRecord
+from ingest.library_threads import LibraryThreads
 from ingest.paths import Exclusions, to_os
 from ingest.sync.change_applier import ChangeApplier
 from ingest.sync.diff import Added, Adopted, Difference, Removed, Unchanged, diff, in_batches
@@ -14,7 +15,6 @@ from ingest.sync.root_guard import RootGuard
 from ingest.sync.walk import Unreadable, WalkItem, count_files, stat_file, walk
 from tagify.catalog import Catalog
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.logs import fields
 from tagify.model import CatalogEntry, FileFacts
 
@@ -96,7 +96,7 @@ class Reconciler:
         guard: RootGuard,
         *,
         catalog: Catalog,
-        threads: ThreadPool,
+        threads: LibraryThreads,
         exclusions: Exclusions,
         applier: ChangeApplier,
     ) -> None:

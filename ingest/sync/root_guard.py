@@ -4,10 +4,10 @@ import logging
 from collections.abc import Sequence
 
 from ingest.library_state import LibraryRecord
+from ingest.library_threads import LibraryThreads, NotAnswering
 from ingest.sync.deletion_guard import DeletionGuard
 from ingest.sync.root_identity import probe, suspension_reason, write_marker
 from tagify.concurrency.retry import retry_while_unavailable
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import ImageId, LibraryState, PendingApproval, RootIdentity, RootProbe
 
 logger = logging.getLogger(__name__)
@@ -16,14 +16,14 @@ logger = logging.getLogger(__name__)
 class RootGuard:
     """Checks the root of one library before anything is deleted. `deletions` bounds their number."""
 
-    def __init__(self, record: LibraryRecord, deletions: DeletionGuard, threads: ThreadPool) -> None:
+    def __init__(self, record: LibraryRecord, deletions: DeletionGuard, threads: LibraryThreads) -> None:
         self.deletions = deletions
         self._record = record
         self._threads = threads
         self._logged_state = record.library.state
 
     async def root_identity(self) -> RootIdentity | None:
-        """The identity of the root now; None where there is no folder."""
+        """The identity of the root now; None where there is no folder. Raises NotAnswering."""
         root = await self._probe()
         return root.identity if root else None
 
@@ -43,16 +43,21 @@ class RootGuard:
 
     async def _check_root(self) -> RootProbe | None:
         """The root if it is intact, else None."""
-        root = await self._probe()
-        await self.deletions.revoke_approval_unless_of(root)
-        if root is not None and self._must_adopt(root):
-            root = await self._adopt_root()
+        try:
+            root = await self._probe_and_adopt()
+        except NotAnswering as error:
+            await self._save_if_changed(str(error), None)
+            return None
         library = self._record.library
         indexed = 0 if self.deletions.is_root_approved(root) else library.indexed_count
         reason = suspension_reason(library.path, library.id, root, library.identity, indexed)
-        if library.state is not LibraryState.REMOVING and not self._is_saved(reason, root):
-            await self._save_state(reason, root)
+        await self._save_if_changed(reason, root)
         return None if reason else root
+
+    async def _save_if_changed(self, reason: str | None, root: RootProbe | None) -> None:
+        is_removing = self._record.library.state is LibraryState.REMOVING
+        if not is_removing and not self._is_saved(reason, root):
+            await self._save_state(reason, root)
 
     def _is_saved(self, reason: str | None, root: RootProbe | None) -> bool:
         """Whether the catalog has this state of the root."""
@@ -69,16 +74,21 @@ class RootGuard:
         is_new = library.identity is None and not (root.is_empty and library.indexed_count)
         return is_new or (self.deletions.is_root_approved(root) and library.identity != root.identity)
 
+    async def _probe_and_adopt(self) -> RootProbe | None:
+        root = await self._probe()
+        await self.deletions.revoke_approval_unless_of(root)
+        return await self._adopt_root() if root is not None and self._must_adopt(root) else root
+
     async def _adopt_root(self) -> RootProbe | None:
         library = self._record.library
-        await self._threads.run(write_marker, library.path, library.id)
+        await self._threads.probe(write_marker, library.path, library.id)
         root = await self._probe()
         if root is not None:
             await self._record.save_identity(root.identity)
         return root
 
     async def _probe(self) -> RootProbe | None:
-        return await self._threads.run(probe, self._record.root, self._record.id)
+        return await self._threads.probe(probe, self._record.root, self._record.id)
 
     async def _save_state(self, reason: str | None, root: RootProbe | None) -> None:
         """Write the state; if the library is suspended, with the root that could be approved, if any."""

@@ -5,12 +5,12 @@ import logging
 import time
 
 from ingest.library_state import LibraryRecord
+from ingest.library_threads import LibraryThreads
 from ingest.paths import Exclusions
 from ingest.sync.filesystem_type import file_system_type
 from ingest.sync.root_guard import RootGuard
 from ingest.sync.schedule import ScanSchedule
 from ingest.watch import Watch, Watcher, WatchRefused
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.model import RootIdentity
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class RootWatch:
         *,
         watcher: Watcher,
         exclusions: Exclusions,
-        threads: ThreadPool,
+        threads: LibraryThreads,
         schedule: ScanSchedule,
     ) -> None:
         self._record = record
@@ -70,7 +70,7 @@ class RootWatch:
     async def complete(self) -> None:
         """Add watches for folders that have none, as after many renames in a short time."""
         if self._watch is not None:
-            await self._watcher.add_missing_watches(self._watch)
+            await self._watcher.add_missing_watches()
 
     async def is_polled(self) -> bool:
         """Whether the whole library must be polled: no watch, or a file system that sends no events."""
@@ -90,8 +90,8 @@ class RootWatch:
 
     async def close(self) -> None:
         """Remove the watch."""
-        if self._watch is not None:
-            await self._watcher.remove_watch(self._watch)
+        self._watch = None
+        await self._watcher.remove_watch()
 
     async def _is_watched(self) -> bool:
         if self._watch is None or not self._watcher.is_intact(self._watch):
@@ -99,9 +99,7 @@ class RootWatch:
         return await self._guard.root_identity() == self._watched_root
 
     async def _start_watch(self) -> None:
-        if self._watch is not None:
-            await self._watcher.remove_watch(self._watch)
-            self._watch = None
+        await self.close()
         watch = Watch(self._record.root, self._exclusions)
         try:
             await self._watcher.add_watch(watch)

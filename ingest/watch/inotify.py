@@ -1,8 +1,7 @@
 """Recursive inotify watches of a folder: all subfolders but the excluded ones, up to the kernel's limit.
 
-watchdog's own group of watches takes every folder, and silently skips those that the kernel refuses. It
-belongs to one observer and takes no parameters, so the observer's emitters create our group in its place,
-and find the listener of a root by its path.
+watchdog's own group of watches takes every folder, and silently skips those that the kernel refuses. So the
+observer's emitters create our group in its place.
 """
 
 import errno
@@ -129,23 +128,34 @@ class _SafeEventReader(EventReader):
 
 
 class TreeObserver(BaseObserver):
-    """An observer with a listener for each root. Set `listeners[root]` before the root is scheduled."""
+    """An observer of one tree, with its own inotify instance. It reports to the tree's listener."""
 
-    def __init__(self) -> None:
-        self.listeners: dict[str, TreeListener] = {}
+    def __init__(self, listener: TreeListener) -> None:
+        """Raises OSError where the user has no further inotify instance."""
         self._fd = _SafeEventReader()
         self._fd.start()
 
         def create_emitter(*arguments: Any, **options: Any) -> InotifyEmitter:
-            return _Emitter(self.listeners, *arguments, **options)
+            return _Emitter(listener, *arguments, **options)
 
         super().__init__(create_emitter, timeout=1, inotify_fd=self._fd)  # type: ignore[arg-type]
 
-    def add_missing_watches(self, root: str) -> None:
-        """Watch the folders of a tree that have no watch. Raises OSError where its root is missing."""
+    @property
+    def is_watching(self) -> bool:
+        """Whether the root is watched: its watch ends when it is deleted or unmounted."""
+        return any(emitter.is_alive() for emitter in self.emitters)
+
+    def add_missing_watches(self) -> None:
+        """Watch the folders of the tree that have no watch. Raises OSError where its root is missing."""
         for emitter in self.emitters:
-            if isinstance(emitter, _Emitter) and os.fsdecode(emitter.watch.path) == root:
+            if isinstance(emitter, _Emitter):
                 emitter.add_missing_watches()
+
+    def close(self) -> None:
+        """Remove the watches and end all threads."""
+        self.stop()
+        if self.is_alive():
+            self.join()
 
     def on_thread_stop(self) -> None:
         """Remove the watches, then stop the thread that reads their events."""
@@ -155,9 +165,9 @@ class TreeObserver(BaseObserver):
 
 
 class _Emitter(GroupEmitter):
-    def __init__(self, listeners: dict[str, TreeListener], *arguments: Any, **options: Any) -> None:
+    def __init__(self, listener: TreeListener, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._listeners = listeners
+        self._listener = listener
 
     def add_missing_watches(self) -> None:
         """Watch the folders of the tree that have no watch. Raises OSError where its root is missing."""
@@ -166,4 +176,4 @@ class _Emitter(GroupEmitter):
 
     def create_group(self, fd: InotifyFD, root: bytes, mask: Mask) -> WatchGroup:
         """Create the tree of the emitter's root. Raises OSError."""
-        return _Tree(fd, root, mask, self._listeners[os.fsdecode(root)])
+        return _Tree(fd, root, mask, self._listener)

@@ -1,8 +1,7 @@
-"""Watches of the process: each translates the inotify events of one library to PathEvents."""
+"""The watch of a library: translates its inotify events to PathEvents."""
 
 import asyncio
 import errno
-import logging
 import os
 import threading
 from contextlib import suppress
@@ -20,16 +19,13 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers.api import ObservedWatch
 
+from ingest.library_threads import CLOSE_S, LibraryThreads, NotAnswering
 from ingest.paths import Exclusions, is_image_name, is_sidecar_name, to_catalog
 from ingest.watch.debounce import EventKind, PathEvent
 from ingest.watch.event_buffer import EventBuffer
 from ingest.watch.inotify import TreeObserver
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import TagifyError
-
-logger = logging.getLogger(__name__)
 
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
@@ -94,7 +90,6 @@ class Watch:
         self.buffer = EventBuffer(partial(loop.call_soon_threadsafe, self._event.set))
         self.handler = _Handler(root, exclusions, self.buffer)
         self.is_broken = False
-        self.observed: ObservedWatch | None = None
         self._unwatched: set[str] = set()
         self._lock = threading.Lock()
 
@@ -145,39 +140,39 @@ class Watch:
 
 
 class Watcher:
-    """All watches of the process. Adding and removing walks folders, so both run in a thread."""
+    """Keeps one watch of a library's root, with an inotify instance and threads for it alone.
 
-    def __init__(self) -> None:
-        self._observer = TreeObserver()
-        self._threads = ThreadPool("watcher", 1)
+    A file system that hangs blocks the thread that reads the events of its folders, and so those of no other
+    library.
+    """
 
-    async def start(self) -> None:
-        """Start the thread that reads events."""
-        self._observer.start()
+    def __init__(self, threads: LibraryThreads) -> None:
+        self._threads = threads
+        self._observer: TreeObserver | None = None
 
     async def add_watch(self, watch: Watch) -> None:
-        """Watch the root and all folders below it that are not excluded. Raises WatchRefused."""
-        self._observer.listeners[watch.root] = watch
+        """Watch the root and the folders below it, unless excluded. Raises WatchRefused, NotAnswering."""
         try:
-            watch.observed = await self._threads.run(
-                self._observer.schedule, watch.handler, watch.root, recursive=True, event_filter=_EVENTS
-            )
+            self._observer = await self._threads.watch(_observe, watch)
         except OSError as error:
             raise WatchRefused(_refusal_reason(watch.root, error)) from error
 
-    async def add_missing_watches(self, watch: Watch) -> None:
-        """Watch the folders below the root that have no watch, as after many renames in a short time."""
-        with suppress(OSError):
-            await self._threads.run(self._observer.add_missing_watches, watch.root)
+    async def add_missing_watches(self) -> None:
+        """Watch the folders below the root that have no watch, as after many renames in a short time.
 
-    async def remove_watch(self, watch: Watch) -> None:
-        """Stop watching."""
-        if watch.observed is not None:
-            observed, watch.observed = watch.observed, None
-            try:
-                await self._threads.run(self._observer.unschedule, observed)
-            except (KeyError, OSError):
-                logger.debug("the watch had already ended")
+        Raises NotAnswering.
+        """
+        if self._observer is not None:
+            with suppress(OSError):
+                await self._threads.watch(self._observer.add_missing_watches)
+
+    async def remove_watch(self) -> None:
+        """Stop watching; its threads end when the file system answers."""
+        if self._observer is not None:
+            observer, self._observer = self._observer, None
+            with suppress(TimeoutError, NotAnswering, OSError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._threads.watch(observer.close)
 
     def is_intact(self, watch: Watch) -> bool:
         """Whether the kernel still reports on the root, and on each folder by its present path.
@@ -185,18 +180,19 @@ class Watcher:
         The watch ends when its root is deleted or unmounted; it breaks when folders are renamed faster
         than they can be watched.
         """
-        return not watch.is_broken and any(
-            emitter.watch == watch.observed and emitter.is_alive() for emitter in self._observer.emitters
-        )
+        return self._observer is not None and not watch.is_broken and self._observer.is_watching
 
-    async def close(self) -> None:
-        """Remove all watches and stop their threads."""
-        await self._threads.run(self._stop)
-        await self._threads.close()
 
-    def _stop(self) -> None:
-        self._observer.stop()
-        self._observer.join()
+def _observe(watch: Watch) -> TreeObserver:
+    """An observer of one tree. Raises OSError."""
+    observer = TreeObserver(watch)
+    try:
+        observer.start()
+        observer.schedule(watch.handler, watch.root, recursive=True, event_filter=_EVENTS)
+    except BaseException:
+        observer.close()
+        raise
+    return observer
 
 
 def _refusal_reason(root: str, error: OSError) -> str:

@@ -34,6 +34,13 @@ class IngestSettings(CommonSettings):
         description="Memory limit of a process that decodes a large image alone, in MB; "
         "an image that takes more has failed.",
     )
+    ingest_root_check_s: float = Field(
+        10.0,
+        ge=0.1,
+        le=600,
+        description="Deadline of checks of a library's root folder, in seconds: a library whose file system "
+        "does not answer is suspended until it does.",
+    )
     ingest_settle_s: float = Field(
         1.0, ge=0.05, le=600, description="Debounce: a file is imported once unchanged this long, in seconds."
     )

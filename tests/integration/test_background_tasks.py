@@ -19,7 +19,6 @@ from ingest.library_worker import LibraryWorker
 from ingest.pipeline.batch_writer import BatchWriter
 from ingest.pipeline.pipeline import Pipeline
 from ingest.supervisor import LibrarySupervisor
-from ingest.watch import Watcher
 from tagify.catalog import Catalog, CatalogChange, MarkedObject, PurgeLog, TagJobs
 from tagify.catalog.change_stream import ChangeStream
 from tagify.catalog.tags import jobs as tag_jobs
@@ -237,7 +236,6 @@ sys.exit(main())
         (Pipeline, "_process_jobs"),
         (Pipeline, "_process_lane"),
         (ObjectStore, "ensure_buckets"),
-        (Watcher, "start"),
     ],
 )
 async def test_ingest_exits_non_zero_after_a_bug_that_it_cannot_survive(

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from ingest.library_threads import LibraryThreads
 from ingest.paths import Exclusions
 from ingest.watch import Watch, Watcher
 from tests.support.waiting import until
@@ -34,8 +35,8 @@ def churn(root: Path, random: Random) -> None:
 async def test_folders_renamed_before_they_are_watched_are_watched_in_the_end(
     tmp_path: Path, seed: int
 ) -> None:
-    watcher = Watcher()
-    await watcher.start()
+    threads = LibraryThreads(str(tmp_path), deadline_s=10)
+    watcher = Watcher(threads)
     try:
         watch = Watch(str(tmp_path), Exclusions(()))
         await watcher.add_watch(watch)
@@ -45,9 +46,9 @@ async def test_folders_renamed_before_they_are_watched_are_watched_in_the_end(
 
         async def has_all_events() -> bool:
             nonlocal watch
-            await watcher.add_missing_watches(watch)
+            await watcher.add_missing_watches()
             if not watcher.is_intact(watch):
-                await watcher.remove_watch(watch)
+                await watcher.remove_watch()
                 watch = Watch(str(tmp_path), Exclusions(()))
                 await watcher.add_watch(watch)
             for folder in folders:
@@ -57,4 +58,5 @@ async def test_folders_renamed_before_they_are_watched_are_watched_in_the_end(
 
         await until(has_all_events, every_s=0.2)
     finally:
-        await watcher.close()
+        await watcher.remove_watch()
+        await threads.close()

@@ -8,10 +8,11 @@ import asyncio
 import ctypes.util
 import errno
 import os
+import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,23 @@ from tests.support.waiting import until
 
 
 class FailingDisk:
-    """A mounted folder with a selectable fault."""
+    """A mounted folder with a selectable fault. Every call hangs between `freeze` and `thaw`."""
 
-    def __init__(self, fault: Path) -> None:
+    def __init__(self, fault: Path, process: asyncio.subprocess.Process) -> None:
         self._fault = fault
+        self._process = process
 
     def set_fault(self, operation: str) -> None:
         """Make an operation fail from now on; an empty string repairs the disk."""
         self._fault.write_text(operation)
+
+    def freeze(self) -> None:
+        """Let every call at the mount hang, as a dead server does: the file system's process is stopped."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the calls that hang, and all others, return."""
+        self._process.send_signal(signal.SIGCONT)
 
 
 @asynccontextmanager
@@ -45,8 +55,10 @@ async def failing_disk(folder: Path, mount: Path, fault: Path) -> AsyncIterator[
 
     try:
         await until(mounted)
-        yield FailingDisk(fault)
+        yield FailingDisk(fault, process)
     finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)
         unmount = await asyncio.create_subprocess_exec("fusermount3", "-u", "-z", str(mount))
         await unmount.wait()
         await process.wait()

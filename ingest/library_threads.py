@@ -1,0 +1,160 @@
+"""Threads for the file system of one library. A file system that hangs takes these, and no others.
+
+A dead NFS server or a hung FUSE mount blocks a system call for any time, and its thread with it. So every
+library has threads of its own, and all of its folders and files are touched in them only. Root checks have a
+deadline: when one does not return, all calls of the library that are awaited raise NotAnswering, and their
+threads are left to themselves until the file system answers again.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, ParamSpec, Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+from tagify.concurrency.thread_pool import ThreadPool
+from tagify.errors import TagifyError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LIST_THREADS, READ_THREADS = 4, 4
+"""Threads of a library that list folders and stat files, and threads that read and hash files."""
+
+CLOSE_S = 2.0
+"""At the end of the process, running calls have this long, in seconds; then they are abandoned."""
+
+
+class Closable(Protocol):
+    """An open file."""
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class NotAnswering(TagifyError):
+    """The file system of a library does not answer."""
+
+
+class LibraryThreads:
+    """The threads of the library at `root`."""
+
+    def __init__(self, root: str, deadline_s: float) -> None:
+        self._root = root
+        self._loop = asyncio.get_running_loop()
+        self._deadline_s = deadline_s
+        self._lists = ThreadPool("list", LIST_THREADS)
+        self._reads = ThreadPool("read", READ_THREADS)
+        self._watches = ThreadPool("watch", 1)
+        self._probes = ThreadPool("root", 1)
+        self._awaited: set[asyncio.Future[Any]] = set()
+        self.is_answering = True
+        """Whether the last root check returned in time."""
+
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a call that lists folders or stats files. Raises NotAnswering."""
+        return await self._run(self._lists, call, *args, **kwargs)
+
+    async def read(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a call that reads a file. Raises NotAnswering."""
+        return await self._run(self._reads, call, *args, **kwargs)
+
+    async def watch(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a call that adds or removes watches. Raises NotAnswering."""
+        return await self._run(self._watches, call, *args, **kwargs)
+
+    async def _run(self, pool: ThreadPool, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Raises NotAnswering: at once if the last root check did not return, else when one does not.
+
+        A call may take long, as the hash of a large file does; while it runs the root is checked.
+        """
+        if not self.is_answering:
+            raise self._error()
+        future = pool.start(call, *args, **kwargs)
+        self._awaited.add(future)
+        try:
+            while not future.done():
+                await asyncio.wait({future}, timeout=self._deadline_s)
+                if not future.done():
+                    await self.probe(_list_first, self._root)
+            return future.result()
+        finally:
+            self._awaited.discard(future)
+            if not future.cancel() and not future.cancelled():
+                future.exception()  # marked as retrieved, or asyncio would log it
+
+    async def probe(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a root check. Raises NotAnswering at the deadline.
+
+        One thread makes these calls, so that no number of reads delays them, and a check that hangs is not
+        followed by others: they wait for its end.
+        """
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                if not self.is_answering:
+                    await self._probes.wait_until_idle()
+                result = await self._probes.run(call, *args, **kwargs)
+        except TimeoutError:
+            self._abandon_calls()
+            raise self._error() from None
+        self.is_answering = True
+        return result
+
+    def blocking_read(self, call: Callable[[], T]) -> T:
+        """The result of a call that reads a file, for a caller in another thread. Raises NotAnswering."""
+        future = asyncio.run_coroutine_threadsafe(self.read(call), self._loop)
+        return future.result()
+
+    def close_later(self, *files: Closable | None) -> None:
+        """Close files in a thread: at a file system that hangs, closing hangs too."""
+        for file in files:
+            if file is not None:
+                self._reads.start(_close, file)
+
+    async def close(self) -> None:
+        """End the threads; calls that do not end in time are abandoned."""
+        pools = (self._lists, self._reads, self._watches, self._probes)
+        await asyncio.gather(*(pool.close(CLOSE_S) for pool in pools))
+
+    def _abandon_calls(self) -> None:
+        self.is_answering = False
+        for future in tuple(self._awaited):
+            if not future.done():
+                future.set_exception(self._error())
+
+    def _error(self) -> NotAnswering:
+        return NotAnswering(
+            f"the folder {self._root} does not answer within {self._deadline_s:g} s; nothing is deleted, and "
+            "the library resumes when it answers"
+        )
+
+
+class LibraryThreadPools:
+    """The threads of each library of the process, by its root."""
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        self._by_root: WeakValueDictionary[str, LibraryThreads] = WeakValueDictionary()
+
+    def of(self, root: str) -> LibraryThreads:
+        """The threads of the library at this root. They exist for as long as they are referenced."""
+        if (threads := self._by_root.get(root)) is None:
+            threads = self._by_root[root] = LibraryThreads(root, self._deadline_s)
+        return threads
+
+    async def close(self) -> None:
+        """End all threads."""
+        await asyncio.gather(*(threads.close() for threads in tuple(self._by_root.values())))
+
+
+def _list_first(root: str) -> None:
+    """Fails or returns at once where the file system answers."""
+    with suppress(OSError), os.scandir(root) as entries:
+        next(entries, None)
+
+
+def _close(file: Closable) -> None:
+    with suppress(OSError):
+        file.close()
