@@ -27,7 +27,7 @@ class ByteRange:
 
 
 class UnsatisfiableRange(Exception):
-    """No range starts before the end of the body: 416."""
+    """No range starts before the end of the body, or one ends before its start: 416."""
 
 
 def parse_range(header: str | None, length: int) -> tuple[ByteRange, ...]:
@@ -35,7 +35,8 @@ def parse_range(header: str | None, length: int) -> tuple[ByteRange, ...]:
 
     Ranges are clamped to the length. Ranges that overlap or touch are merged, at the position of the
     first of them; those beyond the end are dropped. The whole body is the response to a header that is
-    missing, malformed or in another unit, and to more than MAX_RANGES ranges. Raises UnsatisfiableRange.
+    missing, malformed or in another unit, and to more than MAX_RANGES ranges. Raises UnsatisfiableRange, also
+    for a range that ends before its start: RFC 9110 permits to refuse or to ignore it, and NGINX refuses it.
     """
     unit, _, listed = (header or "").partition("=")
     specs = [spec for text in listed.split(",") if (spec := text.strip(" \t"))]
@@ -54,7 +55,8 @@ def parse_range(header: str | None, length: int) -> tuple[ByteRange, ...]:
 def _parse_spec(spec: str) -> tuple[int | None, int | None]:
     """First and last position of a range; only the last of a suffix range.
 
-    Raises ValueError where it is malformed, or a number has more digits than Python parses (4300).
+    Raises ValueError where it is malformed, or a number has more digits than Python parses (4300);
+    UnsatisfiableRange where it ends before its start.
     """
     match = _SPEC.fullmatch(spec)
     if match is None or spec == "-":
@@ -62,7 +64,7 @@ def _parse_spec(spec: str) -> tuple[int | None, int | None]:
     first = int(match[1]) if match[1] else None
     last = int(match[2]) if match[2] else None
     if first is not None and last is not None and last < first:
-        raise ValueError(spec)
+        raise UnsatisfiableRange
     return first, last
 
 

@@ -1,6 +1,7 @@
 """The same request gets the same answer from the edge and through nginx: formats, ranges, client networks."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,7 +66,26 @@ RANGES = (
     "bytes=-0",
     "bytes=",
     "lines=1-2",
+    "bytes=9-5",
+    "bytes=9-5,0-1",
+    "bytes=0-1,4-5",
+    "bytes=0-9,5-20,15-30",
+    "bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14,16-16,18-18",
+    "bytes=0-1,99999999-",
+    "bytes= 0-9",
+    "bytes=0-9 ",
+    "bytes=0 - 9",
+    "bytes =0-9",
+    "BYTES=0-9",
+    "bytes=-",
+    "bytes=+1-9",
+    "bytes=1-9a",
+    "bytes=0x1-9",
+    "bytes=,0-9",
+    "bytes=0-9,",
+    "bytes=0-9;5-6",
 )
+IGNORED_RANGES = ("bytes=", "lines=1-2", "bytes=-", "bytes=1-9a", "bytes=0-9;5-6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +101,8 @@ class Endpoints:
             async with self.session.get(base + path, headers=headers) as response:
                 body = await response.read()
                 is_problem = response.content_type == PROBLEM
+                if boundary := re.search(r"boundary=(\S+)", response.headers["Content-Type"]):
+                    body = body.replace(boundary[1].encode(), b"boundary")
                 collected.append(
                     (
                         response.status,
@@ -127,8 +149,10 @@ async def test_formats_and_ranges_are_equal_directly_and_through_nginx(
             for span in RANGES:
                 direct, *through = await endpoints.answers(original, {"Range": span})
                 assert through == [direct, direct], span
-                if span.startswith(("bytes=99", "bytes=-0")):
+                if span.startswith(("bytes=9", "bytes=-0")):
                     assert direct[:2] == (416, PROBLEM)
+                elif span in IGNORED_RANGES:
+                    assert direct[0] == 200, span
                 elif "9" * 23 in span or span in RANGES[:3]:
                     assert direct[0] == 206
 
