@@ -5,7 +5,7 @@ The numbers are peaks measured in child processes, rounded up (`test_memory_esti
 
 from tagify.imaging import headers
 from tagify.imaging.decode import ImageSource, OpenedImage, open_image
-from tagify.imaging.transform import has_alpha
+from tagify.imaging.transform import DRAFT_MARGIN, has_alpha
 from tagify.model import THUMB_SIZE
 
 _DRAFTS = (8, 4, 2)
@@ -37,7 +37,7 @@ def estimate_decode_bytes(source: ImageSource, *, max_pixels: int, width: int = 
         pixels = columns * rows
         result = min(1.0, (max(width, THUMB_SIZE) / min(columns, rows)) ** 2) * pixels
         if opened.mime == "image/jpeg" and opened.reopen is None:
-            decoding = _jpeg_bytes(opened)
+            decoding = _jpeg_bytes(opened, width)
         else:
             decoding = pixels * _pixel_bytes(opened)
         buffers = _BASE_BYTES + _BYTES_PER_COLUMN * columns
@@ -45,11 +45,11 @@ def estimate_decode_bytes(source: ImageSource, *, max_pixels: int, width: int = 
         return int(decoding + result * _RESULT_BYTES + buffers + opened.length)
 
 
-def _jpeg_bytes(opened: OpenedImage) -> int:
+def _jpeg_bytes(opened: OpenedImage, width: int) -> int:
     """A JPEG is reduced while it is decoded; a progressive one holds 16-bit coefficients of all pixels."""
     pixels = opened.size[0] * opened.size[1]
-    target = min(*opened.size, THUMB_SIZE) * 2
-    scale = next((scale for scale in _DRAFTS if min(opened.size) // scale >= target), 1)
+    reduction = max(width, THUMB_SIZE) / opened.displayed_size[0]
+    scale = next((scale for scale in _DRAFTS if scale * reduction * DRAFT_MARGIN <= 1), 1)
     coefficients = 4 * pixels if opened.header.info.get("progressive") else 0
     if opened.header.mode == "CMYK":
         coefficients *= 2

@@ -8,6 +8,8 @@ from typing import Any
 
 from PIL import Image
 
+import tagify.imaging  # noqa: F401 - lets Pillow encode HEIC
+
 XMP = (
     '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
     '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '

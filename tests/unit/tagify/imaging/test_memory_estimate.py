@@ -13,17 +13,20 @@ from tests.support import pictures
 _PROGRAM = """
 import sys
 from pathlib import Path
-from tagify.imaging import decode_original, estimate_decode_bytes
+from tagify.imaging import decode_original, estimate_decode_bytes, render_variant
 
 def field(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(name)).split()[1]) * 1024
 
-path = Path(sys.argv[1])
-estimate = estimate_decode_bytes(path, max_pixels=1 << 31)
+path, width = Path(sys.argv[1]), int(sys.argv[2])
+estimate = estimate_decode_bytes(path, max_pixels=1 << 31, width=width or 512)
 Path("/proc/self/clear_refs").write_text("5")
 before = field("VmRSS")
-decode_original(path, max_pixels=1 << 31)
+if width:
+    render_variant(path, width=width, mime="image/webp", max_pixels=1 << 31)
+else:
+    decode_original(path, max_pixels=1 << 31)
 print(estimate, field("VmHWM") - before)
 """
 
@@ -59,10 +62,24 @@ FILES: dict[str, tuple[str, str, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", FILES)
 def test_the_estimate_covers_the_peak(name: str, tmp_path: Path) -> None:
     kind, mode, options = FILES[name]
-    path = tmp_path / name
-    path.write_bytes(pictures.encoded(noisy(mode), kind, **options))
-    result = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(path)], check=True, capture_output=True, text=True, timeout=120
-    )
-    estimate, peak = map(int, result.stdout.split())
+    estimate, peak = measure(tmp_path / name, pictures.encoded(noisy(mode), kind, **options))
     assert peak <= estimate, f"{peak >> 20} MiB, estimated {estimate >> 20} MiB"
+
+
+@pytest.mark.parametrize("width", [512, 700, 1500, 2900, 4000])
+def test_the_estimate_of_a_variant_covers_the_peak(width: int, tmp_path: Path) -> None:
+    """A wide variant is made of more pixels: the decoder reduces the JPEG less."""
+    photo = noisy("RGB").resize((4200, 2800), Image.Resampling.NEAREST)
+    estimate, peak = measure(tmp_path / "photo.jpg", pictures.encoded(photo, "JPEG"), width)
+    assert peak <= estimate, f"{peak >> 20} MiB, estimated {estimate >> 20} MiB"
+
+
+def measure(path: Path, data: bytes, width: int = 0) -> tuple[int, int]:
+    """Estimate and peak in a child process, in bytes; of a thumb, or of a variant of this width."""
+    path.write_bytes(data)
+    result = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, str(path), str(width)],
+        check=True, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    estimate, peak = map(int, result.stdout.split())
+    return estimate, peak
