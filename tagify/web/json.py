@@ -42,13 +42,13 @@ async def read_json(request: web.Request) -> object:
     Raises UnsupportedMediaType, BadRequest for invalid JSON, RequestTimeout, TooLarge. The media type is
     required: a form of another site can send JSON, but only as text or as form data.
     """
+    if request.body_exists and not _JSON_TYPE.fullmatch(request.headers.get(hdrs.CONTENT_TYPE, "")):
+        raise UnsupportedMediaType("send the request body with the header `Content-Type: application/json`")
     body = await read_body(request)
     try:
         data: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the request body is not valid JSON: {error}") from error
-    if not _JSON_TYPE.fullmatch(request.headers.get(hdrs.CONTENT_TYPE, "")):
-        raise UnsupportedMediaType("send the request body with the header `Content-Type: application/json`")
     return data
 
 
