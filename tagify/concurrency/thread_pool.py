@@ -182,8 +182,3 @@ class _Threads:
                 return self._queue.popleft()
             self._count -= 1
             return None
-
-
-def _call_in_loop(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: object) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(callback, *args)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import Unavailable
 from tagify.model import Bucket, Content
 from tagify.settings import EdgeSettings
@@ -26,6 +27,8 @@ HOST = "127.0.83.80"
 async def forwarded(host: str, port: int, target: int) -> AsyncIterator[None]:
     """Forward TCP connections to a port of 127.0.0.1."""
 
+    connections: set[asyncio.Task[None]] = set()
+
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             writer.write(data)
@@ -34,13 +37,26 @@ async def forwarded(host: str, port: int, target: int) -> AsyncIterator[None]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", target)
-        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer), return_exceptions=True)
+        try:
+            await asyncio.gather(
+                copy(reader, inner_writer), copy(inner_reader, writer), return_exceptions=True
+            )
+        finally:
+            for each in (writer, inner_writer):
+                each.transport.abort()
 
-    server = await asyncio.start_server(serve, host, port)
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(serve(reader, writer))
+        connections.add(connection)
+        connection.add_done_callback(connections.discard)
+
+    server = await asyncio.start_server(accept, host, port)
     try:
         yield
     finally:
         server.close()
+        await cancel_and_wait(*connections)
+        await asyncio.sleep(0)  # aborted transports close their sockets in the next step of the loop
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="port 80 needs root")

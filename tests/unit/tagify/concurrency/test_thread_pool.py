@@ -87,15 +87,16 @@ async def test_a_cancelled_call_that_has_not_started_never_runs(pool: ThreadPool
 
 
 async def test_close_drops_waiting_calls_and_waits_for_the_running_one() -> None:
-    pool, go, ended = ThreadPool("test", 1), threading.Event(), threading.Event()
+    pool, started, go, ended = ThreadPool("test", 1), threading.Event(), threading.Event(), threading.Event()
 
     def block() -> None:
+        started.set()
         go.wait()
         ended.set()
 
     running = asyncio.create_task(pool.run(block))
     queued = asyncio.create_task(pool.run(_add, 1))
-    await asyncio.sleep(0)
+    await asyncio.to_thread(started.wait)
     closing = asyncio.create_task(pool.close())
     await asyncio.sleep(0.01)
     assert not closing.done()
