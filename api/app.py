@@ -9,8 +9,8 @@ from api import openapi, static_pages
 from api.app_keys import (
     CATALOG,
     COALESCER,
-    DISK_THREADS,
     EVENT_HUB,
+    FOLDER_THREADS,
     GALLERY_FILES,
     INDEX_BUILDER,
     OFFSET_COUNTER,
@@ -21,6 +21,7 @@ from api.app_keys import (
     SETTINGS,
 )
 from api.events import EventHub
+from api.folder_threads import FolderThreads
 from api.handlers import docs, events, images, jobs, libraries, page, tags
 from api.index_builder import IndexBuilder
 from api.job_worker import JobWorker
@@ -37,7 +38,6 @@ from tagify import __version__
 from tagify.catalog import Catalog
 from tagify.concurrency.coalesce import ReadCoalescer
 from tagify.concurrency.tasks import cancel_and_wait
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.metrics import Metrics
 from tagify.settings import ApiSettings
 from tagify.web import METRICS, TASKS, JsonBody, allowed_hosts, new_app
@@ -102,9 +102,9 @@ def _limit_middlewares(settings: ApiSettings, metrics: Metrics) -> list[Middlewa
 
 async def _resources(app: web.Application) -> AsyncIterator[None]:
     app[CATALOG] = Catalog(app[SETTINGS], app[METRICS])
-    app[DISK_THREADS] = ThreadPool("disk", 2)
+    app[FOLDER_THREADS] = FolderThreads()
     yield
-    await app[DISK_THREADS].close()
+    await app[FOLDER_THREADS].close()
     await app[CATALOG].close()
 
 

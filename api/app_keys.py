@@ -6,13 +6,13 @@ from typing import Final
 from aiohttp import web
 
 from api.events import EventHub
+from api.folder_threads import FolderThreads
 from api.index_builder import IndexBuilder
 from api.presigned_urls import PresignedUrls
 from api.serializers import Serializer
 from api.static_pages import StaticFile
 from tagify.catalog import Catalog
 from tagify.concurrency.coalesce import ReadCoalescer
-from tagify.concurrency.thread_pool import ThreadPool
 from tagify.metrics import Counter
 from tagify.settings import ApiSettings
 from tagify.web import JsonBody
@@ -27,5 +27,5 @@ COALESCER: Final = web.AppKey("coalescer", ReadCoalescer[JsonBody])
 OPENAPI_DOCUMENT: Final = web.AppKey("openapi_document", JsonBody)
 REFERENCE_FILES: Final = web.AppKey("reference_files", Mapping[str, StaticFile])
 GALLERY_FILES: Final = web.AppKey("gallery_files", Mapping[str, StaticFile])
-DISK_THREADS: Final = web.AppKey("disk_threads", ThreadPool)
+FOLDER_THREADS: Final = web.AppKey("folder_threads", FolderThreads)
 OFFSET_COUNTER: Final = web.AppKey("offset_counter", Counter)

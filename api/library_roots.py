@@ -24,23 +24,21 @@ def resolve_library_path(requested: str, roots: Sequence[Path]) -> str:
         raise BadRequest(f"`path` must be absolute, like /srv/photos; {requested!r} is not")
     path = Path(os.path.realpath(requested))
     # The first check, so that errors reveal nothing about folders outside the roots.
-    if not any(path.is_relative_to(os.path.realpath(root)) for root in roots):
+    # Roots that contain it by name come first: another one may be on a file system that hangs.
+    by_name = sorted(roots, key=lambda root: not path.is_relative_to(root))
+    if not any(path.is_relative_to(os.path.realpath(root)) for root in by_name):
         raise BadRequest(_outside_roots(requested, roots))
     _check_folder(path, requested)
     return str(path)
 
 
-def find_moved_library(folder: str, libraries: Sequence[Library]) -> Library | None:
-    """The library whose root is now at `folder`, and no longer at its own path; None if there is none."""
-    for library in libraries:
-        if library.state is LibraryState.REMOVING or library.path == folder:
-            continue
-        if _is_root_of(folder, library) and not _is_root_of(library.path, library):
-            return library
-    return None
+def libraries_of(folder: str, libraries: Sequence[Library]) -> list[Library]:
+    """The libraries at other paths whose root is this folder."""
+    others = [each for each in libraries if each.state is not LibraryState.REMOVING and each.path != folder]
+    return [library for library in others if is_root_of(folder, library)]
 
 
-def _is_root_of(folder: str, library: Library) -> bool:
+def is_root_of(folder: str, library: Library) -> bool:
     """Whether the folder has the library's marker; for one without a marker, is the folder that was added."""
     identity = library.identity
     if identity is None:

@@ -4,8 +4,8 @@ from pathlib import PurePosixPath
 
 from aiohttp import web
 
-from api.app_keys import CATALOG, DISK_THREADS, SERIALIZER, SETTINGS
-from api.library_roots import find_moved_library, resolve_library_path
+from api.app_keys import CATALOG, FOLDER_THREADS, SERIALIZER, SETTINGS
+from api.library_roots import is_root_of, libraries_of, resolve_library_path
 from tagify.errors import BadRequest, LibraryMoved, NotFound
 from tagify.model import Library, LibraryId, is_id
 from tagify.printable import has_control_characters, printable_line
@@ -83,16 +83,17 @@ async def _folder(request: web.Request, body: dict[str, object]) -> str:
     path = body.get("path")
     if not isinstance(path, str):
         raise BadRequest("`path` must be the absolute path of a folder on the server")
-    return await request.app[DISK_THREADS].run(
-        resolve_library_path, path, request.app[SETTINGS].library_roots
-    )
+    roots = request.app[SETTINGS].library_roots
+    return await request.app[FOLDER_THREADS].run(path, resolve_library_path, path, roots)
 
 
 async def _refuse_moved_library(request: web.Request, folder: str) -> None:
     """Raises LibraryMoved where the folder is the root of a library that was at another path."""
     libraries = await request.app[CATALOG].libraries.list_all()
-    library = await request.app[DISK_THREADS].run(find_moved_library, folder, libraries)
-    if library is not None:
+    threads = request.app[FOLDER_THREADS]
+    for library in await threads.run(folder, libraries_of, folder, libraries):
+        if await threads.run(library.path, is_root_of, library.path, library):
+            continue
         raise LibraryMoved(
             f"{folder} is the folder of the library {library.name}, which was at {library.path}; move that "
             f"library, which keeps its images and tags: PATCH /api/libraries/{library.id} with the new path, "

@@ -51,16 +51,17 @@ async def _run_checks(settings: EdgeSettings, data_dir: Path) -> AsyncIterator[F
         async for finding in servers.check_libraries(catalog):
             yield finding
         roots = [Path(library.path) for library in await servers.list_libraries(catalog)]
-        for finding in _host_checks(settings, data_dir, await asyncio.to_thread(host.count_folders, roots)):
+        folders, findings = await host.count_folders(roots)
+        for finding in (*findings, *_host_checks(settings, data_dir, folders, len(roots))):
             yield finding
     finally:
         await blobs.close()
         await catalog.close()
 
 
-def _host_checks(settings: EdgeSettings, data_dir: Path, folders: int) -> list[Finding]:
+def _host_checks(settings: EdgeSettings, data_dir: Path, folders: int, libraries: int) -> list[Finding]:
     return [
-        *host.check_inotify(folders),
+        *host.check_inotify(folders, libraries),
         *host.check_open_files(),
         *host.check_disk("data", data_dir),
         *host.check_disk("cache", settings.edge_cache_dir),

@@ -1,14 +1,19 @@
 """`tagify libraries`."""
 
 import argparse
+import asyncio
 from pathlib import Path
 
 from tagify.catalog import Catalog
 from tagify.cli.arguments import add_data_dir, with_catalog
+from tagify.concurrency.thread_pool import run_within
 from tagify.doctor.servers import describe_left_out
 from tagify.errors import TagifyError
 from tagify.model import Library, LibraryState
 from tagify.printable import printable_line
+
+FOLDER_TIMEOUT_S = 10.0
+"""Deadline for looking at a folder, in seconds."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +61,28 @@ def move(data_dir: Path, identifier: str, folder: str) -> int:
     Raises TagifyError unless the identifier matches exactly one library and the folder exists, Conflict;
     Unavailable.
     """
-    path = Path(folder).resolve()
-    if not path.is_dir():
-        raise TagifyError(f"{folder} is not a folder; pass the folder of the library")
+    path = _resolve_folder(folder)
     library = with_catalog(data_dir, lambda catalog: _move(catalog, identifier, str(path)))
     print(f"{library.name}: moved from {library.path} to {path}; ingest compares it within seconds")
     return 0
+
+
+def _resolve_folder(folder: str) -> Path:
+    """The real path of the folder. Raises TagifyError, also where its file system does not answer."""
+
+    def resolve() -> Path | None:
+        path = Path(folder).resolve()
+        return path if path.is_dir() else None
+
+    try:
+        path = asyncio.run(run_within(FOLDER_TIMEOUT_S, resolve))
+    except TimeoutError:
+        raise TagifyError(
+            f"{folder} does not answer within {FOLDER_TIMEOUT_S:g} s; check its disk or server"
+        ) from None
+    if path is None:
+        raise TagifyError(f"{folder} is not a folder; pass the folder of the library")
+    return path
 
 
 async def _move(catalog: Catalog, identifier: str, path: str) -> Library:

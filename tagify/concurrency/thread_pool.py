@@ -87,6 +87,16 @@ class ThreadPool:
             self._drained = asyncio.Event()
 
 
+async def run_within(timeout_s: float, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of a call in a thread for it alone. Raises TimeoutError, which abandons the call."""
+    pool = ThreadPool("call", 1)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await pool.run(call, *args, **kwargs)
+    finally:
+        await pool.close(0)
+
+
 class _Call(Generic[T]):
     """A call. Its thread and whoever abandons it claim it: the first one decides whether it runs."""
 

@@ -1,5 +1,6 @@
 """Checks of the host: kernel and user limits, disks, programs."""
 
+import asyncio
 import os
 import platform
 import resource
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tagify import __version__
+from tagify.concurrency.thread_pool import run_within
 from tagify.doctor.finding import Finding, error, ok, warning
 from tagify.sandbox.confinement import probe_confinement
 from tagify.up import nginx
@@ -17,6 +19,9 @@ INOTIFY_LIMITS = Path("/proc/sys/fs/inotify")
 MIN_OPEN_FILES = 4096
 MIN_INOTIFY_INSTANCES = 16
 """A desktop alone uses about ten."""
+
+COUNT_TIMEOUT_S = 30.0
+"""Deadline for counting the folders of a library, in seconds: its file system may hang."""
 
 LOW_DISK_BYTES = 5 << 30
 MIN_DISK_BYTES = 500 << 20
@@ -27,8 +32,8 @@ def report_versions() -> Iterator[Finding]:
     yield ok(f"tagify {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}")
 
 
-def check_inotify(folders: int, limits: Path = INOTIFY_LIMITS) -> Iterator[Finding]:
-    """Check that the inotify limits allow a watch on this many folders."""
+def check_inotify(folders: int, libraries: int = 0, limits: Path = INOTIFY_LIMITS) -> Iterator[Finding]:
+    """Check that the inotify limits allow a watch on this many folders, and an instance for each library."""
     watches, instances, queue = (
         int((limits / name).read_text())
         for name in ("max_user_watches", "max_user_instances", "max_queued_events")
@@ -43,7 +48,7 @@ def check_inotify(folders: int, limits: Path = INOTIFY_LIMITS) -> Iterator[Findi
         yield ok(message)
     message = f"inotify: limits {instances} instances per user, {queue:,} queued events"
     fix = "sudo sysctl fs.inotify.max_user_instances=1024"
-    yield ok(message) if instances >= MIN_INOTIFY_INSTANCES else warning(message, fix)
+    yield ok(message) if instances >= MIN_INOTIFY_INSTANCES + libraries else warning(message, fix)
 
 
 def check_open_files() -> Iterator[Finding]:
@@ -97,6 +102,20 @@ def check_nginx() -> Iterator[Finding]:
     )
 
 
-def count_folders(roots: Sequence[Path]) -> int:
-    """Count the folders at and below the roots: each needs a watch. Blocks."""
-    return sum(1 for root in roots for _ in os.walk(root))
+async def count_folders(roots: Sequence[Path]) -> tuple[int, list[Finding]]:
+    """Count the folders at and below the roots: each needs a watch. A finding for each root not counted."""
+    total, findings = 0, list[Finding]()
+    counts = [run_within(COUNT_TIMEOUT_S, _count_folders, root) for root in roots]
+    for root, count in zip(roots, await asyncio.gather(*counts, return_exceptions=True), strict=True):
+        if isinstance(count, TimeoutError):
+            message = f"{root}: its folders are not listed within {COUNT_TIMEOUT_S:g} s"
+            findings.append(warning(message, "check its disk or server: it hangs, or is slow"))
+        elif isinstance(count, BaseException):
+            raise count
+        else:
+            total += count
+    return total, findings
+
+
+def _count_folders(root: Path) -> int:
+    return sum(1 for _ in os.walk(root))

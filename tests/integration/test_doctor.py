@@ -99,4 +99,4 @@ def test_folders_are_compared_with_the_inotify_limit(tmp_path: Path, watches: in
         ("max_queued_events", 16384),
     ):
         (tmp_path / name).write_text(f"{value}\n")
-    assert next(host.check_inotify(200, tmp_path)).level is level
+    assert next(host.check_inotify(200, limits=tmp_path)).level is level
