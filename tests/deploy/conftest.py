@@ -18,7 +18,7 @@ LARGE = 12_000_000
 
 
 def make_install(options: str = "--with-servers") -> str:
-    """The command line that installs the working tree, from wheels on the host."""
+    """The command line that installs the working tree, from packages on the host."""
     return (
         "cd /usr/src/tagify && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels "
         f"make install PYTHON=/usr/bin/python3 EXTRAS='[embedded]' INSTALL='{options}'"
@@ -33,7 +33,7 @@ def bare_host(folder: Path, minio: Path | None) -> Iterator[ThrowawayHost]:
     """A booted host with the working tree, a library of seven images and, if given, the MinIO binary."""
     rootfs = folder / "rootfs"
     release.copy_working_tree(rootfs / "usr/src/tagify")
-    shutil.copytree(release.build_wheels(), rootfs / "opt/wheels")
+    shutil.copytree(release.download_packages(), rootfs / "opt/wheels")
     if minio is not None:
         (rootfs / "usr/local/bin").mkdir(parents=True)
         shutil.copy2(minio, rootfs / "usr/local/bin/minio")

@@ -1,4 +1,4 @@
-"""The working tree and the wheels of its dependencies, for installation on a host without network."""
+"""The working tree and its locked dependencies, for installation on a host without network."""
 
 import hashlib
 import os
@@ -8,23 +8,20 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PINS = ("pyproject.toml", "constraints.txt")
+LOCKS = ("locks/build.txt", "locks/up.txt")
 
 
-def build_wheels() -> Path:
-    """Return a folder with the wheels of all dependencies and embedded servers; built once per set of pins."""
-    pins = b"".join((ROOT / name).read_bytes() for name in PINS)
-    folder = ROOT / ".tools" / f"wheels-{hashlib.sha256(pins).hexdigest()[:12]}"
+def download_packages() -> Path:
+    """Return a folder with all dependencies and embedded servers as locked; downloaded once per lock."""
+    locks = b"".join((ROOT / name).read_bytes() for name in LOCKS)
+    folder = ROOT / ".tools" / f"packages-{hashlib.sha256(locks).hexdigest()[:12]}"
     if folder.is_dir():
         return folder
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    subprocess.run(
-        [*pip, "-c", "constraints.txt", "-w", str(partial), ".[embedded]", "setuptools>=77", "wheel"],
-        cwd=ROOT, check=True, timeout=600,
-    )  # fmt: skip
-    for tagify_wheel in partial.glob("tagify-*.whl"):
-        tagify_wheel.unlink()
+    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps")
+    for lock in LOCKS:
+        command = [*pip, "--require-hashes", "--no-build-isolation", "-d", str(partial), "-r", lock]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=600)
     if not folder.is_dir():
         partial.rename(folder)
     else:
