@@ -46,6 +46,8 @@ def parse_range(header: str | None, length: int) -> tuple[ByteRange, ...]:
         bounds = [_parse_spec(spec) for spec in specs]
     except ValueError:
         return ()
+    if any(_ends_before_start(*bound) for bound in bounds):
+        raise UnsatisfiableRange
     ranges = _coalesce([clamped for first, last in bounds if (clamped := _clamp(first, last, length))])
     if not ranges:
         raise UnsatisfiableRange
@@ -55,17 +57,18 @@ def parse_range(header: str | None, length: int) -> tuple[ByteRange, ...]:
 def _parse_spec(spec: str) -> tuple[int | None, int | None]:
     """First and last position of a range; only the last of a suffix range.
 
-    Raises ValueError where it is malformed, or a number has more digits than Python parses (4300);
-    UnsatisfiableRange where it ends before its start.
+    Raises ValueError where it is malformed, or a number has more digits than Python parses (4300).
     """
     match = _SPEC.fullmatch(spec)
     if match is None or spec == "-":
         raise ValueError(spec)
     first = int(match[1]) if match[1] else None
     last = int(match[2]) if match[2] else None
-    if first is not None and last is not None and last < first:
-        raise UnsatisfiableRange
     return first, last
+
+
+def _ends_before_start(first: int | None, last: int | None) -> bool:
+    return first is not None and last is not None and last < first
 
 
 def _clamp(first: int | None, last: int | None, length: int) -> ByteRange | None:

@@ -250,7 +250,8 @@ async def test_tags_are_added_and_removed_idempotently_with_exact_counts(
         assert response.status == 400
     async with client.post("/api/tags/apply/000000000000000000000000", json=["a"]) as response:
         assert response.status == 404
-    async with client.post(f"/api/tags/apply/{image}", data=b"{no json") as response:
+    json_type = {"Content-Type": "application/json"}
+    async with client.post(f"/api/tags/apply/{image}", data=b"{no json", headers=json_type) as response:
         assert response.status == 400
 
 

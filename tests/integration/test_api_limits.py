@@ -21,6 +21,7 @@ from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
 CLIENT_HEADERS = {"X-Forwarded-For": "198.51.100.1"}
+JSON = {"Content-Type": "application/json"}
 
 
 @asynccontextmanager
@@ -91,7 +92,10 @@ async def test_a_body_that_is_too_large_gives_a_problem(mongo_values: Values, de
             yield b" " * (1 << 20)
 
     body: Any = io.BytesIO(b" " * (3 << 20)) if declared else chunks()
-    async with run_api(mongo_values) as client, client.post("/api/images/tags", data=body) as response:
+    async with (
+        run_api(mongo_values) as client,
+        client.post("/api/images/tags", data=body, headers=JSON) as response,
+    ):
         assert (response.status, await problem_type(response)) == (413, "too-large")
 
 
@@ -105,7 +109,10 @@ async def test_a_body_that_does_not_arrive_gives_408(
         yield b"{"
         await release.wait()
 
-    async with run_api(mongo_values) as client, client.post("/api/images/tags", data=never()) as response:
+    async with (
+        run_api(mongo_values) as client,
+        client.post("/api/images/tags", data=never(), headers=JSON) as response,
+    ):
         assert (response.status, await problem_type(response)) == (408, "request-timeout")
         release.set()
 

@@ -33,10 +33,12 @@ class RangeSpec:
         return "-".join("" if number is None else str(number) for number in (self.first, self.last))
 
     @property
-    def valid(self) -> bool:
-        if self.first is None:
-            return self.last is not None
-        return self.last is None or self.first <= self.last
+    def well_formed(self) -> bool:
+        return self.first is not None or self.last is not None
+
+    @property
+    def ends_before_start(self) -> bool:
+        return self.first is not None and self.last is not None and self.last < self.first
 
     def positions(self, length: int) -> list[int]:
         every = list(range(length))
@@ -90,9 +92,16 @@ def expected_response(request: ModelRequest, length: int, etag: str, modified: d
     whole = ModelResponse(200, (tuple(range(length)),))
     if request.method != "GET" or not request.ranges or not _if_range_holds(request.if_range, etag, modified):
         return whole
-    if not all(spec.valid for spec in request.ranges):
+    return _ranged_response(request.ranges, length, whole)
+
+
+def _ranged_response(specs: Sequence[RangeSpec], length: int, whole: ModelResponse) -> ModelResponse:
+    """Section 14.2."""
+    if not all(spec.well_formed for spec in specs):
         return whole
-    ranges = _coalesced([positions for spec in request.ranges if (positions := spec.positions(length))])
+    if any(spec.ends_before_start for spec in specs):
+        return ModelResponse(416)  # the whole body is permitted too; NGINX answers 416
+    ranges = _coalesced([positions for spec in specs if (positions := spec.positions(length))])
     if len(ranges) > MAX_RANGES:
         return whole
     return ModelResponse(206, ranges) if ranges else ModelResponse(416)
