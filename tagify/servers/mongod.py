@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,37 @@ from tagify.servers.ports import accepts_connections
 from tagify.servers.process import Program
 
 USER = "tagify"
+SERVICE_ROLES = {"ingest": "readWrite", "api": "readWrite", "edge": "read"}
+"""The role of each service's user in Tagify's database. It has no right in any other database."""
+
 REPLICA_SET = "rs0"
 TRANSACTION_LIFETIME_S = 20
 """Maximum lifetime of a transaction, in seconds. Ours take fractions of a second; MongoDB's default is 60."""
 
 _ALREADY_INITIALIZED = 23
 _USER_EXISTS = 51003
+_USER_NOT_FOUND = 11
 _TIMEOUT_MS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class MongoServer:
-    """A mongod's program, and its connection URI with the password."""
+    """A mongod's program, and its connection URIs with their passwords.
+
+    `uri` is the administrator's; `service_uris` has the one of each service, by the service's name.
+    """
 
     program: Program
     uri: str
+    service_uris: Mapping[str, str]
 
 
-def mongo_server(binary: Path, folder: Path, port: int, log: Path | None) -> MongoServer:
-    """Return mongod's program for this folder and loopback port.
+def mongo_server(
+    binary: Path, folder: Path, port: int, log: Path | None, *, database: str = "tagify"
+) -> MongoServer:
+    """Return mongod's program for this folder and loopback port; its services use this database.
 
-    Creates the folder, its key file and password.
+    Creates the folder, its key file and passwords.
     """
     data = folder / "db"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -43,13 +54,17 @@ def mongo_server(binary: Path, folder: Path, port: int, log: Path | None) -> Mon
     if not key_file.exists():
         write_private_file(key_file, base64.b64encode(os.urandom(96)).decode())
     password = load_or_create(folder / "password.json", lambda: {"password": generate_password()})["password"]
-    uri = f"mongodb://{USER}:{password}@127.0.0.1:{port}/?directConnection=true&authSource=admin"
+    passwords = load_or_create(
+        folder / "service-passwords.json", lambda: {name: generate_password() for name in SERVICE_ROLES}
+    )
+    uri = _uri(USER, password, port)
 
     async def ready() -> bool:
         return await accepts_connections(port)
 
     async def post_start() -> None:
         await _initialize(uri, port, password)
+        await _create_service_users(uri, database, passwords)
 
     program = Program(
         name="mongod",
@@ -59,7 +74,17 @@ def mongo_server(binary: Path, folder: Path, port: int, log: Path | None) -> Mon
         post_start=post_start,
         ready_timeout_s=60,
     )
-    return MongoServer(program, uri)
+    return MongoServer(
+        program, uri, {name: _uri(_service_user(name), passwords[name], port) for name in SERVICE_ROLES}
+    )
+
+
+def _uri(user: str, password: str, port: int) -> str:
+    return f"mongodb://{user}:{password}@127.0.0.1:{port}/?directConnection=true&authSource=admin"
+
+
+def _service_user(service: str) -> str:
+    return f"{USER}-{service}"
 
 
 def _arguments(data: Path, key_file: Path, port: int) -> list[str]:
@@ -117,6 +142,19 @@ async def _bootstrap(port: int, password: str) -> None:
         except OperationFailure as error:
             if error.code != _USER_EXISTS:
                 raise
+
+
+async def _create_service_users(uri: str, database: str, passwords: Mapping[str, str]) -> None:
+    """Create the users of the services, or set their passwords and roles."""
+    async with _client(uri) as client:
+        for service, role in SERVICE_ROLES.items():
+            options: dict[str, Any] = {"pwd": passwords[service], "roles": [{"role": role, "db": database}]}
+            try:
+                await client.admin.command("updateUser", _service_user(service), **options)
+            except OperationFailure as error:
+                if error.code != _USER_NOT_FOUND:
+                    raise
+                await client.admin.command("createUser", _service_user(service), **options)
 
 
 async def _update_member_port(client: AsyncMongoClient[dict[str, Any]], port: int) -> None:

@@ -1,5 +1,6 @@
 """The programs of `tagify up`: servers, services and nginx, with their ports and settings."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from tagify.servers.mongod import mongo_server
 from tagify.servers.ports import http_responds, url_host
 from tagify.servers.process import Program
 from tagify.servers.seaweedfs import seaweedfs_server
-from tagify.settings import PREFIX
+from tagify.settings import PREFIX, CommonSettings
 from tagify.up import nginx
 from tagify.up.data_dir import DataDir
+
+DEFAULT_DATABASE = str(CommonSettings.model_fields["mongo_database"].default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ def build_stack(options: UpOptions, data_dir: DataDir, roots: tuple[Path, ...]) 
     `roots`: the folders that libraries may be in. Raises ServerNotFound, S3ServerMismatch.
     """
     servers: list[Program] = []
+    mongo_uris: Mapping[str, str] = {}
     values: dict[str, str] = {"library_roots": ",".join(map(str, roots)), "log_format": "text"}
     if not (options.mongo_uri and options.s3_endpoint):
         values["ingest_disk_folders"] = str(data_dir.path)
@@ -58,16 +62,18 @@ def build_stack(options: UpOptions, data_dir: DataDir, roots: tuple[Path, ...]) 
             data_dir.subdirectory("mongo"),
             data_dir.allocate_ports("mongod"),
             data_dir.log_path("mongod"),
+            database=os.environ.get(f"{PREFIX}MONGO_DATABASE") or DEFAULT_DATABASE,
         )
         servers.append(mongo.program)
         values["mongo_uri"] = mongo.uri
+        mongo_uris = mongo.service_uris
     if options.s3_endpoint:
         values["s3_endpoint"] = options.s3_endpoint
     else:
         store = _s3_server(data_dir)
         servers.append(store.program)
         values |= store.settings
-    return _with_services(options, data_dir, tuple(servers), values)
+    return _with_services(options, data_dir, tuple(servers), values, mongo_uris)
 
 
 def _s3_server(data_dir: DataDir) -> s3.S3Server:
@@ -81,7 +87,11 @@ def _s3_server(data_dir: DataDir) -> s3.S3Server:
 
 
 def _with_services(
-    options: UpOptions, data_dir: DataDir, servers: tuple[Program, ...], values: dict[str, str]
+    options: UpOptions,
+    data_dir: DataDir,
+    servers: tuple[Program, ...],
+    values: dict[str, str],
+    mongo_uris: Mapping[str, str],
 ) -> Stack:
     binary = nginx.find_nginx() if options.use_nginx else None
     api_port = data_dir.allocate_ports("api") if binary else options.port
@@ -105,7 +115,9 @@ def _with_services(
     environment = {PREFIX + name.upper(): value for name, value in values.items()}
     save_profile(data_dir.path, environment)
     services = tuple(
-        _service(name, data_dir.log_path(name), environment, f"{probe_host}:{port}")
+        _service(
+            name, data_dir.log_path(name), _for_service(name, environment, mongo_uris), f"{probe_host}:{port}"
+        )
         for name, probe_host, port in (
             ("ingest", "127.0.0.1", ingest_port),
             ("api", web_host, api_port),
@@ -125,6 +137,13 @@ def _with_services(
         )
         nginx_program = nginx.nginx_program(binary, config, url, data_dir.log_path("nginx"))
     return Stack(servers, services, nginx_program, url, f"http://{web_host}:{api_port}")
+
+
+def _for_service(
+    name: str, environment: Mapping[str, str], mongo_uris: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The environment with the service's own user of the embedded MongoDB."""
+    return {**environment, f"{PREFIX}MONGO_URI": mongo_uris[name]} if mongo_uris else environment
 
 
 def _service(name: str, log: Path, environment: Mapping[str, str], address: str) -> Program:

@@ -82,7 +82,10 @@ def test_passwords_are_credentials_readable_by_the_service_only(host: ThrowawayH
     pid = host.unit_property(unit, "MainPID")
     assert b"mongodb://" not in host.run("cat", f"/proc/{pid}/environ").encode()
     credential = f"/run/credentials/{unit}.service/tagify_mongo_uri"
-    assert host.run("cat", credential) == host.run("cat", "/etc/tagify/credentials/tagify_mongo_uri")
+    service = unit.removeprefix("tagify-").partition("@")[0]
+    uri = host.run("cat", credential)
+    assert uri == host.run("cat", f"/etc/tagify/credentials/{service}/tagify_mongo_uri")
+    assert uri.startswith(f"mongodb://tagify-{service}:")
     code, _ = host.run_unchecked("runuser", "-u", "www-data", "--", "cat", credential)
     assert code == 1
 

@@ -4,7 +4,8 @@ import asyncio
 import io
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,31 @@ from typing import Any
 import aiohttp
 import minio
 import pytest
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure
 
 from tagify.catalog import Catalog
 from tagify.servers import discovery
 from tagify.servers.mongod import mongo_server
-from tagify.servers.process import Process, ProcessError
+from tagify.servers.process import Process, ProcessError, Program
 from tagify.servers.s3 import S3Server
 from tagify.servers.seaweedfs import seaweedfs_server
 from tagify.servers.tls import load_or_create_certificate
 from tagify.settings import CommonSettings
 from tests.support.ports import free_ports
 from tests.support.servers import Servers, find_binary
+
+UNAUTHORIZED = 13
+"""MongoDB's error code."""
+
+
+@asynccontextmanager
+async def running(program: Program) -> AsyncIterator[None]:
+    process = await Process.start(program)
+    try:
+        yield
+    finally:
+        await process.stop()
 
 
 async def test_anonymous_access_is_forbidden(s3: S3Server, blobs: object) -> None:
@@ -125,3 +140,50 @@ async def test_second_mongod_on_a_data_folder_is_refused(tmp_path: Path) -> None
             await Process.start(other.program)
     finally:
         await process.stop()
+
+
+async def test_each_service_has_a_mongodb_user_with_the_rights_it_needs(tmp_path: Path) -> None:
+    server = mongo_server(
+        find_binary("mongod"), tmp_path / "mongo", free_ports(), tmp_path / "log", database="d"
+    )
+    async with running(server.program):
+        async with AsyncMongoClient[Any](server.uri) as admin:
+            await admin.d.images.insert_one({"_id": 1})
+            await admin.other.images.insert_one({"_id": 1})
+        for service, uri in server.service_uris.items():
+            async with AsyncMongoClient[Any](uri) as client:
+                assert await client.d.images.find_one()
+                async with await client.d.watch():
+                    pass
+                async with client.start_session() as session:
+                    await session.client.d.images.find_one(session=session)
+                    await client.admin.command("killSessions", [session.session_id])
+                if service == "edge":
+                    await check_refused(client.d.images.update_one({}, {"$set": {"a": 1}}))
+                    await check_refused(client.d.images.drop())
+                else:
+                    await client.d.images.update_one({}, {"$set": {"a": 1}})
+                    await client.d.images.create_index("a")
+                await check_refused(client.other.images.find_one())
+                await check_refused(client.admin.command("usersInfo", 1))
+                await check_refused(client.admin.command("shutdown"))
+
+
+async def check_refused(call: Awaitable[object]) -> None:
+    with pytest.raises(OperationFailure) as caught:
+        await call
+    assert caught.value.code == UNAUTHORIZED
+
+
+async def test_a_mongod_of_an_older_release_gets_the_users_at_its_next_start(tmp_path: Path) -> None:
+    folder, port = tmp_path / "mongo", free_ports()
+    server = mongo_server(find_binary("mongod"), folder, port, tmp_path / "log")
+    async with running(server.program), AsyncMongoClient[Any](server.uri) as admin:
+        await admin.admin.command("dropUser", "tagify-api")
+    (folder / "service-passwords.json").unlink()
+    again = mongo_server(find_binary("mongod"), folder, port, tmp_path / "log")
+    assert again.service_uris["edge"] != server.service_uris["edge"]
+    async with running(again.program):
+        for uri in again.service_uris.values():
+            async with AsyncMongoClient[Any](uri) as client:
+                assert await client.tagify.images.find_one() is None

@@ -65,14 +65,17 @@ def restart() -> int:
 
 
 def _start_services(settings: NginxSettings, *, upgraded: bool) -> None:
-    apply_steps([Command(("systemctl", "start", "tagify.target"), lambda _: not _is_active())], dry_run=False)
+    apply_steps(
+        [Command(("systemctl", "start", "tagify.target"), lambda _: not _is_active("tagify.target"))],
+        dry_run=False,
+    )
     if upgraded:
         restart_all(service_instances(settings))
     apply_steps([Absent(path) for path in _old_releases()], dry_run=False)
 
 
-def _is_active() -> bool:
-    command = ("systemctl", "is-active", "--quiet", "tagify.target")
+def _is_active(unit: str) -> bool:
+    command = ("systemctl", "is-active", "--quiet", unit)
     return not subprocess.run(command, check=False).returncode  # noqa: S603
 
 
@@ -85,7 +88,10 @@ def _prepare_servers() -> Mapping[str, str]:
     """Create the user and the folders of the embedded servers; returns their credentials."""
     user = File(paths.SYSUSERS, sysusers())
     apply_steps([user, Command(("systemd-sysusers", str(paths.SYSUSERS)), bool)], dry_run=False)
-    return servers.prepare_servers(USER)
+    credentials = servers.prepare_servers(USER)
+    if _is_active(servers.MONGO_UNIT):
+        servers.create_mongo_users()
+    return credentials
 
 
 def _load_settings() -> NginxSettings:

@@ -11,6 +11,7 @@ from tagify.deploy.install.settings_file import CREDENTIAL_SETTINGS, format_valu
 from tagify.deploy.install.steps import Absent, Command, File, Folder, InstallStep, Link, SettingsVersion
 from tagify.deploy.nginx import render_files
 from tagify.deploy.systemd import sysusers, units
+from tagify.servers.mongod import SERVICE_ROLES
 from tagify.settings import PREFIX, CommonSettings, NginxSettings
 
 USER = "tagify"
@@ -36,6 +37,7 @@ def host_steps(credentials: Mapping[str, str]) -> Iterator[InstallStep]:
         path = paths.CREDENTIALS / f"{PREFIX}{name}".lower()
         default = format_value(CommonSettings.model_fields[name].default)
         yield File(path, credentials.get(name, default) + "\n", 0o600, keep=name not in credentials)
+    yield from _service_credential_steps(credentials)
     yield File(paths.SETTINGS, render_settings_file(), 0o640, READABLE, keep=True)
     yield SettingsVersion(paths.SETTINGS, __version__)
     yield File(paths.EXAMPLE, render_settings_file(), 0o640, READABLE)
@@ -45,6 +47,18 @@ def host_steps(credentials: Mapping[str, str]) -> Iterator[InstallStep]:
     for name, text in units().items():
         yield File(paths.UNITS / name, text)
     yield Command(("systemctl", "daemon-reload"), AnyChanged(paths.UNITS))
+
+
+def _service_credential_steps(credentials: Mapping[str, str]) -> Iterator[InstallStep]:
+    """Yield the steps for the MongoDB URI of each service: the common one, unless it has its own."""
+    name = f"{PREFIX}mongo_uri".lower()
+    for service in SERVICE_ROLES:
+        path = paths.CREDENTIALS / service / name
+        yield Folder(path.parent, 0o700)
+        if uri := credentials.get(f"{service}/mongo_uri"):
+            yield File(path, uri + "\n", 0o600)
+        else:
+            yield Link(path, paths.CREDENTIALS / name, keep=True)
 
 
 def nginx_steps(settings: NginxSettings) -> Iterator[InstallStep]:

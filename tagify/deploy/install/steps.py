@@ -118,12 +118,15 @@ class SettingsVersion:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A symbolic link, replaced atomically by a rename."""
+    """A symbolic link, replaced atomically by a rename. `keep`: do not replace an existing file or link."""
 
     path: Path
     target: Path
+    keep: bool = False
 
     def is_needed(self, _: Set[Path]) -> bool:
+        if self.keep and os.path.lexists(self.path):
+            return False
         return not self.path.is_symlink() or self.path.readlink() != self.target
 
     def apply(self) -> None:
