@@ -10,6 +10,7 @@ from tagify.model import (
     Content,
     GeoPosition,
     Image,
+    ImageId,
     ImageState,
     ImageTile,
     Library,
@@ -55,7 +56,9 @@ class Serializer:
             "height": tile.height,
             "placeholder": base64.b64encode(tile.placeholder).decode(),
         }
-        if tile.content:
+        if tile.content and tile.error:
+            item["original"] = self._download(tile.id)
+        elif tile.content:
             item["content"] = tile.content
             if self._presigned_urls:
                 item |= self._presigned_media(self._presigned_urls, tile.content)
@@ -83,6 +86,8 @@ class Serializer:
             item["damaged"] = True
         if image.content and image.state is ImageState.READY:
             item |= self._media(image, image.content)
+        elif image.content and image.state is ImageState.FAILED:
+            item["original"] = self._download(image.id)
         return item
 
     def image_details(self, image: Image) -> Json:
@@ -154,6 +159,10 @@ class Serializer:
             "thumb": presigned_urls.list_url(Bucket.THUMBS, content),
             "original": presigned_urls.list_url(Bucket.ORIGINALS, content),
         }
+
+    def _download(self, image_id: ImageId) -> str:
+        """The URL of the original of a failed image, which is sent as an attachment."""
+        return f"{self._base_url}/api/images/{image_id}/file"
 
     def _media(self, image: Image, content: Content) -> Json:
         media = self._edge_media(image)

@@ -168,9 +168,10 @@ class Image:
 
 
 class ImageTile(NamedTuple):
-    """The fields of an image that a list shows. `content` is None unless the image is `ready`.
+    """The fields of an image that a list shows.
 
-    `error` is the reason why decoding failed. A named tuple, because lists create a hundred thousand
+    `error` is the reason why decoding failed: then only the original of `content` exists. `content` is None
+    if no original is stored, and for a missing image. A named tuple, because lists create a hundred thousand
     of them per second and a frozen dataclass takes twice the time.
     """
 

@@ -21,6 +21,8 @@ export const images = async (filter, after) => {
   const page = await fetchJson(`/api/images?${query}`);
   return { ...page, items: page.items.map((item) => withUrls(item, page.media)) };
 };
+/** The newest failed images of a library. @param {string} library */
+export const failedImages = (library) => fetchJson(`/api/images?state=failed&limit=60&library_id=${library}`);
 export const image = (id) => fetchJson(`/api/images/${id}`);
 export const libraries = () => fetchJson("/api/libraries");
 /** Approve what was shown. @param {string} id a library @param {string} pending `_id` of its pending_approval */

@@ -66,16 +66,52 @@ function approveButton(id, pending, label) {
   return button;
 }
 
-/** How many files of a library failed or are damaged, and how many of which kind were skipped. */
-function leftOut({ name, failed, damaged, skipped }) {
+/** How many files of a library failed, as a list that opens, are damaged, and were skipped, by kind. */
+function leftOut({ _id, name, failed, damaged, skipped }) {
   const kinds = Object.entries(skipped).map(([suffix, count]) => `${count.toLocaleString()} ${suffix || "without suffix"}`);
   const parts = [
-    failed && `${failed.toLocaleString()} failed`,
+    failed && failedFiles(_id, failed),
     damaged && `${damaged.toLocaleString()} damaged`,
     kinds.length && `skipped: ${kinds.join(", ")}`,
-  ];
-  const text = parts.filter(Boolean).join("; ");
-  return text ? [`${name}: ${text}`] : null;
+  ].filter(Boolean);
+  return parts.length ? [`${name}: `, ...parts.flatMap((part, index) => (index ? ["; ", part] : part))] : null;
+}
+
+// One element for each library: it stays open when the notice is rendered again.
+const failedLists = new Map();
+
+/** The failed files of a library, each with its reason and its file to download; loaded when opened. */
+function failedFiles(id, failed) {
+  const details = failedLists.get(id) ?? document.createElement("details");
+  failedLists.set(id, details);
+  if (details.dataset.failed === String(failed)) return details;
+  details.dataset.failed = failed;
+  const summary = document.createElement("summary");
+  const list = document.createElement("ul");
+  summary.textContent = `${failed.toLocaleString()} failed`;
+  details.replaceChildren(summary, list);
+  details.ontoggle = () => {
+    if (!details.open) return;
+    api.failedImages(id).then(
+      ({ items }) => list.replaceChildren(...items.map(failedFile)),
+      (error) => list.replaceChildren(error.message),
+    );
+  };
+  if (details.open) details.ontoggle();
+  return details;
+}
+
+function failedFile({ path, error, original }) {
+  const item = document.createElement("li");
+  item.append(`${path}: ${error}`);
+  if (original) {
+    const link = document.createElement("a");
+    link.href = original;
+    link.download = "";
+    link.textContent = "Download";
+    item.append(" ", link);
+  }
+  return item;
 }
 
 async function loadLibraries(changed) {

@@ -7,14 +7,14 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.app_keys import BYTES_OUT, METADATA_CACHE, PRESIGNED_REDIRECT, UPSTREAM
-from edge.handlers.path_params import cache_control, content_param, ready_content, requested_image
+from edge.handlers.path_params import cache_control, content_param, original_content, requested_image
 from edge.http.headers import IMMUTABLE, content_disposition, media_headers
 from edge.http.server_timing import SERVER_TIMING, ServerTiming
 from edge.originals.presigned_redirect import redirect_cache_control
 from edge.originals.representation import Representation, ResponsePlan, client_has_content, content_etag
 from edge.originals.streaming import ResponseAborted, StreamingResponse
 from tagify.errors import PreconditionFailed, RangeNotSatisfiable
-from tagify.model import OriginalInfo
+from tagify.model import ImageState, OriginalInfo
 from tagify.web import problem_response
 from tagify.web._compat_aiohttp import DeferredHeadResponse
 
@@ -38,10 +38,10 @@ async def file(request: web.Request) -> web.StreamResponse:
     timing = ServerTiming()
     image = await requested_image(request)
     timing.record("catalog")
-    content = ready_content(image)
-    disposition = content_disposition(
-        image.file.path.rpartition("/")[2], download=request.query.get("download") == "1"
-    )
+    content = original_content(image)
+    # A file that no decoder takes may be anything: it is never shown.
+    download = image.state is ImageState.FAILED or request.query.get("download") == "1"
+    disposition = content_disposition(image.file.path.rpartition("/")[2], download=download)
     representation = Representation(
         content,
         OriginalInfo(image.file.size, image.mime),

@@ -33,6 +33,13 @@ def ready_content(image: Image) -> Content:
     return image.content
 
 
+def original_content(image: Image) -> Content:
+    """The content of an image whose original is stored: ready, or failed. Raises NotFound."""
+    if image.content is None or image.state is ImageState.MISSING:
+        raise NotFound(f"image {image.id} has no original: its state is {image.state}")
+    return image.content
+
+
 def cache_control(request: web.Request, content: Content) -> str:
     """Cache-Control for a URL by id: immutable where its query is exactly `v`, the content.
 

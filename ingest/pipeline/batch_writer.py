@@ -128,18 +128,23 @@ class BatchWriter:
         _resolve(batch, CatalogError(reason))
 
     async def _write_as_failed(self, command: ImageCommand, reason: str) -> None:
-        """Write the image of a refused command as failed, once: a second refusal is only logged."""
+        """Write the image of a refused command as failed: once with its content, by which its original can be
+        downloaded, and if that is refused or being removed, once without. Then it is only logged.
+        """
         if not isinstance(command, UpsertImage):
             return
-        failed = UpsertImage(command.library_id, command.file, error=f"the image cannot be listed: {reason}")
-        try:
-            await retry_while_unavailable("catalog", partial(self._write_fenced, [failed]))
-        except Exception as error:
-            logger.error(  # noqa: TRY400 - a driver's trace contains the write
-                "catalog rejected a failed image: %s",
-                type(error).__name__,
-                extra=_command_fields(command),
-            )
+        refused: Exception | None = None
+        text = f"the image cannot be listed: {reason}"
+        for content in dict.fromkeys((command.content, None)):
+            failed = UpsertImage(command.library_id, command.file, content, error=text)
+            try:
+                if not await retry_while_unavailable("catalog", partial(self._write_fenced, [failed])):
+                    return
+            except Exception as error:
+                refused = error
+        logger.error(
+            "catalog rejected a failed image: %s", type(refused).__name__, extra=_command_fields(command)
+        )
 
     async def _write_without_library(self, batch: Sequence[_PendingWrite], lost: LeaseLost) -> None:
         """Drop the writes of a library whose lease another daemon holds: that one imports the files."""

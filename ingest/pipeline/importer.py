@@ -30,10 +30,17 @@ logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+C = TypeVar("C", bound=UpsertImage | MoveImage)
 
 READ_LIMIT_S = 900.0
 """Time for reading and hashing one file, in seconds: then its worker is free for other files, although the
 root of the library answers. Enough for 10 GB at 11 MB/s."""
+
+UNDECODABLE_MIME = "application/octet-stream"
+"""Media type of a stored original that could not be decoded: any bytes."""
+
+MAX_FAILED_ORIGINAL_BYTES = 512 << 20
+"""Larger originals are not stored if they cannot be decoded: any file may have the suffix of an image."""
 
 
 class Importer:
@@ -65,6 +72,19 @@ class Importer:
         MoveImage where the image has this content already. Raises FileNotFoundError, FileChanged,
         NotAnswering, and NeedsLane if the file must be decoded in another lane.
         """
+        return await self._with_snapshot(job, lambda snapshot: self._import_snapshot(job, snapshot, lane))
+
+    async def import_failed(self, job: ImportJob, reason: str) -> UpsertImage:
+        """Store the original of a file that cannot be decoded, and return its command.
+
+        Raises FileNotFoundError, FileChanged, NotAnswering.
+        """
+        return await self._with_snapshot(job, lambda snapshot: self._failed(job, snapshot, reason))
+
+    async def _with_snapshot(
+        self, job: ImportJob, import_: Callable[[FileSnapshot], Awaitable[C]]
+    ) -> C | UpsertImage:
+        """Read the file of a job and import what was read."""
         try:
             snapshot = await self._read(job, read_file, job.root, job.file.path)
         except FileNotFoundError:
@@ -72,16 +92,16 @@ class Importer:
         except OSError as error:
             return self._unreadable(job, error)
         try:
-            return await self._import_snapshot(job, snapshot, lane)
+            if snapshot.file != job.file:
+                # It may be the file of another image, moved here: the change applier must check that first.
+                raise FileChanged(f"{job.absolute_path} is not the file that was found")
+            return await import_(snapshot)
         finally:
             self._close_later(job, snapshot)
 
     async def _import_snapshot(
         self, job: ImportJob, snapshot: FileSnapshot, lane: Lane
     ) -> UpsertImage | MoveImage:
-        if snapshot.file != job.file:
-            # It may be the file of another image, moved here: the change applier must check that first.
-            raise FileChanged(f"{job.absolute_path} is not the file that was found")
         if job.is_known and (entry := await self._same_content(job, snapshot)):
             return MoveImage(entry, job.library_id, snapshot.file)
         try:
@@ -90,7 +110,7 @@ class Importer:
             return self._unreadable(job, error)
         except Undecodable as error:
             logger.warning("image not decodable: %s", error, extra=fields(file=job.absolute_path))
-            return UpsertImage(job.library_id, snapshot.file, error=str(error))
+            return await self._failed(job, snapshot, str(error))
         matches = await self._content_lookup.matches(snapshot.content)
         if not matches.stored:
             await self._upload(job, snapshot, original, known=matches.known)
@@ -100,6 +120,28 @@ class Importer:
             snapshot.file,
             snapshot.content,
             picture,
+            moved_from=matches.moved_from,
+            tags_from=matches.out_of_reach,
+        )
+
+    async def _failed(self, job: ImportJob, snapshot: FileSnapshot, reason: str) -> UpsertImage:
+        """A failed image. Its original is stored for download, unless it is empty or huge."""
+        size = snapshot.file.size
+        if not 0 < size <= MAX_FAILED_ORIGINAL_BYTES:
+            return UpsertImage(job.library_id, snapshot.file, error=reason)
+        matches = await self._content_lookup.matches(snapshot.content)
+        if not matches.stored:
+            await self._upload_unless_stored(
+                Bucket.ORIGINALS,
+                snapshot.content,
+                partial(self._upload_original, job, snapshot, UNDECODABLE_MIME),
+                check=matches.known or snapshot.data is None,
+            )
+        return UpsertImage(
+            job.library_id,
+            snapshot.file,
+            snapshot.content,
+            error=reason,
             moved_from=matches.moved_from,
             tags_from=matches.out_of_reach,
         )

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ingest.job import ImportJob, JobResult
 from ingest.library_threads import NotAnswering
@@ -25,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 ORIGINAL_BUDGET_BYTES = 128 << 20
 """Bytes of originals in memory at a time, from their reading to the end of their upload."""
+
+Import = Callable[[], Awaitable[UpsertImage | MoveImage]]
+"""Imports the file of a job, and returns the command to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +132,21 @@ class Pipeline:
 
     async def _import_or_change_lane(self, queued: _QueuedJob, lane: Lane) -> JobResult | None:
         try:
-            async with self._original_budget.reserve(_memory_of_original(queued.job.file)):
-                with self._seconds.time():
-                    return await self._import(queued, lane)
+            return await self._import(queued, partial(self._importer.import_file, queued.job, lane))
         except NeedsLane as needed:
-            await self._change_lane(queued, needed)
-            return None
+            return await self._change_lane(queued, needed)
 
-    async def _import(self, queued: _QueuedJob, lane: Lane) -> JobResult | None:
+    async def _import(self, queued: _QueuedJob, import_: Import) -> JobResult | None:
+        """Import the file within the budget of originals. Raises NeedsLane."""
+        async with self._original_budget.reserve(_memory_of_original(queued.job.file)):
+            with self._seconds.time():
+                return await self._import_and_write(queued, import_)
+
+    async def _import_and_write(self, queued: _QueuedJob, import_: Import) -> JobResult | None:
         """Import the file and enqueue its write. None: the result is set when the write is durable."""
         job = queued.job
         try:
-            command = await self._importer.import_file(job, lane)
+            command = await import_()
         except FileNotFoundError:
             self._files.add(outcome="gone")
             return JobResult.DONE
@@ -160,16 +168,16 @@ class Pipeline:
         await self._write(queued, command)
         return None
 
-    async def _change_lane(self, queued: _QueuedJob, needed: NeedsLane) -> None:
+    async def _change_lane(self, queued: _QueuedJob, needed: NeedsLane) -> JobResult | None:
         """Queue the job in its lane, waiting for capacity; a suspect file that finds none fails."""
         queue, job = self._slow_lanes[needed.lane], queued.job
         if needed.lane is Lane.SUSPECT:
             logger.warning("decoding stopped: %s", needed, extra=fields(file=job.absolute_path))
             if queue.full():
-                await self._write(queued, UpsertImage(job.library_id, job.file, error=str(needed)))
-                return
+                return await self._import(queued, partial(self._importer.import_failed, job, str(needed)))
         await queue.put(queued)
         self._update_gauge()
+        return None
 
     async def _write(self, queued: _QueuedJob, command: UpsertImage | MoveImage) -> None:
         """Enqueue the write of a job, whose result is set when it is durable."""

@@ -33,7 +33,7 @@ Doc = Mapping[str, Any]
 PRESENT = {"state": {"$in": [ImageState.READY.value, ImageState.FAILED.value]}}
 """Filter for documents whose file is present. Partial indexes with `$in` need MongoDB 6.0."""
 
-_READY = ImageState.READY.value
+_WITH_MEDIA = (ImageState.READY.value, ImageState.FAILED.value)
 _NO_PICTURE = Picture(mime="", width=0, height=0, placeholder=b"")
 
 ENTRY_FIELDS = {"library_id": 1, "path": 1, "size": 1, "mtime_ns": 1, "inode": 1, "ctime_ns": 1, "state": 1}
@@ -99,7 +99,7 @@ def tile_from_doc(doc: Doc) -> ImageTile:
         doc["width"],
         doc["height"],
         doc["placeholder"],
-        doc["content"] if doc["state"] == _READY else None,
+        doc["content"] if doc["state"] in _WITH_MEDIA else None,
         doc["error"],
         doc.get("damaged", False),
     )

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support import pictures
 from tests.support.browser import browser_page
 from tests.support.up_process import run_up
@@ -73,6 +75,8 @@ async def test_the_page_approves_what_it_shows(tmp_path: Path) -> None:
         assert await button.count() == 0
         library.mkdir()
         await button.wait_for()
+        await page.reload()
+        await button.wait_for()
         assert await button.inner_text() == "Use this folder, remove up to 60 images"
         tiles = page.locator("[data-image-id]")
         await tiles.nth(59).wait_for()
@@ -111,4 +115,36 @@ async def test_a_damaged_picture_is_marked_on_its_tile_and_in_the_viewer(tmp_pat
         assert not await note.is_visible()
         await page.goto(f"{up.url}/?image={tiles['cut.jpg']['_id']}")
         await note.get_by_text("Damaged: shown as far as it can be read.").wait_for()
+        assert console_errors == []
+
+
+@pytest.mark.slow
+async def test_the_page_lists_failed_and_skipped_files(tmp_path: Path) -> None:
+    """Also after a reload; the list stays open when the notice changes, and its link downloads the file."""
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "good.jpg").write_bytes(pictures.jpeg(64, 48))
+    (library / "clip.mov").write_bytes(b"x")
+    (library / "bad.jpg").write_bytes(b"no picture at all")
+    async with (
+        run_up(tmp_path / "run", "--library", str(library)) as up,
+        browser_page() as (page, console_errors),
+    ):
+        await up.wait_for_images(1)
+        await page.goto(up.url)
+        notice = page.locator("#notice")
+        skipped = page.locator("#notice", has_text="1 failed; skipped: 1 .mov")
+        await skipped.wait_for()
+        await page.reload()
+        await skipped.wait_for()
+        await notice.get_by_text("1 failed").click()
+        item = notice.get_by_role("listitem").filter(has_text="bad.jpg: ")
+        async with page.expect_download() as download:
+            await item.get_by_role("link", name="Download").click()
+        file = await download.value
+        assert file.suggested_filename == "bad.jpg"
+        assert Path(await file.path()).read_bytes() == b"no picture at all"
+        (library / "worse.jpg").write_bytes(b"nor this")
+        await notice.get_by_role("listitem").filter(has_text="worse.jpg: ").wait_for()
+        assert await notice.get_by_text("2 failed").count() == 1
         assert console_errors == []

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -23,7 +24,8 @@ from tagify.catalog.images.repository import ImageRepository
 from tagify.catalog.mapping import picture_fields
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.metrics import Metrics
-from tagify.model import FileFacts, GeoPosition, ImageState, Library, Picture
+from tagify.model import Bucket, Content, FileFacts, GeoPosition, ImageState, Library, Picture
+from tagify.storage.store import ObjectStore
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.ingest_harness import IngestHarness
@@ -185,13 +187,14 @@ def set_validator(values: Values, validator: dict[str, Any]) -> None:
 
 @minio
 async def test_files_that_the_server_refuses_end_as_failed_and_the_rest_is_listed(
-    harness: IngestHarness, mongo_values: Values, caplog: pytest.LogCaptureFixture
+    harness: IngestHarness, mongo_values: Values, blobs: ObjectStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A validator refuses one camera in ready images, and one path in any state."""
     caplog.set_level(logging.INFO)
     exif = Exif()
     exif[ExifTags.Base.Model] = "Refused"
-    (harness.root / "refused.jpg").write_bytes(pictures.jpeg(64, 48, seed=1, exif=exif.tobytes()))
+    refused = pictures.jpeg(64, 48, seed=1, exif=exif.tobytes())
+    (harness.root / "refused.jpg").write_bytes(refused)
     (harness.root / "never.jpg").write_bytes(pictures.jpeg(64, 48, seed=2))
     for number in range(5):
         (harness.root / f"{number}.jpg").write_bytes(pictures.jpeg(64, 48, seed=10 + number))
@@ -202,6 +205,9 @@ async def test_files_that_the_server_refuses_end_as_failed_and_the_rest_is_liste
         await harness.wait_for_images(*(f"{number}.jpg" for number in range(5)))
         failed = await harness.wait_for_images("refused.jpg", state=ImageState.FAILED)
         assert "code 121" in failed["refused.jpg"].error
+        content = failed["refused.jpg"].content
+        assert content is not None
+        assert (await blobs.download(Bucket.ORIGINALS, content)).data == refused
         before = len(caplog.records)
         await asyncio.sleep(1.5)
         lines = [record for record in caplog.records[before:] if "rejected" in record.message]
@@ -251,6 +257,32 @@ async def test_a_bug_with_one_file_ends_as_failed(
         await harness.wait_for_images("good.jpg")
         failed = await harness.wait_for_images("bad.jpg", state=ImageState.FAILED)
         assert type(error).__name__ in failed["bad.jpg"].error
+
+
+@pytest.mark.parametrize("marked", [False, True])
+async def test_a_content_that_cannot_be_written_is_left_out_of_the_failed_image(
+    catalog: Catalog,
+    library: Library,
+    writer: BatchWriter,
+    monkeypatch: pytest.MonkeyPatch,
+    marked: bool,
+) -> None:
+    """It is refused for good, or its objects are about to be removed."""
+    write = ImageRepository.write
+
+    async def broken(images: ImageRepository, commands: Any, *rest: Any) -> Any:
+        if commands[0].picture or (commands[0].content and not marked):
+            raise CatalogError("refused")
+        return {commands[0].content} if commands[0].content else await write(images, commands, *rest)
+
+    monkeypatch.setattr(ImageRepository, "write", broken)
+    refused = replace(command(library, "bad.jpg"), content=Content("c" * 64))
+    await asyncio.gather(await writer.enqueue(refused), return_exceptions=True)
+    (entry,) = (await catalog.images.by_paths(library.id, ["bad.jpg"])).values()
+    image = await catalog.images.get(entry.id)
+    assert image is not None
+    assert (image.state, image.content) == (ImageState.FAILED, None)
+    assert image.error == "the image cannot be listed: refused"
 
 
 async def test_a_write_that_raises_a_bug_ends_as_failed(

@@ -25,7 +25,13 @@ class TileSchema(TypedDict):
         Annotated[str, Field(description="Pre-signed URL, if TAGIFY_MEDIA_MODE is presigned.")]
     ]
     original: NotRequired[
-        Annotated[str, Field(description="Pre-signed URL, if TAGIFY_MEDIA_MODE is presigned.")]
+        Annotated[
+            str,
+            Field(
+                description="Pre-signed URL, if TAGIFY_MEDIA_MODE is presigned; of a failed image the URL "
+                "that downloads its file, if that is stored."
+            ),
+        ]
     ]
     error: NotRequired[str]
     damaged: NotRequired[Annotated[bool, Field(description=f"Present if true. {_DAMAGED}")]]

@@ -10,10 +10,10 @@ class UpsertImage:
     """Write a file that was read: updates the image at its path, or inserts a new one.
 
     A missing image of the same content is restored with its tags. If the file could not be decoded,
-    `picture` and `content` are None and `error` is the reason. `moved_from` is an image of this
-    content whose file has left its path: it moves here, unless it has changed since. A new image gets the
-    tags of `tags_from`, images of this content in libraries that are suspended or being removed: their
-    files may have moved here.
+    `picture` is None, `error` is the reason, and `content` is None unless the original is stored.
+    `moved_from` is an image of this content whose file has left its path: it moves here, unless it has
+    changed since. A new image gets the tags of `tags_from`, images of this content in libraries that are
+    suspended or being removed: their files may have moved here.
     """
 
     library_id: LibraryId

@@ -63,8 +63,9 @@ class ImageRepository:
 
     @maps_driver_errors
     async def original_info(self, content: Content) -> OriginalInfo | None:
-        """Length, media type and width of a content; None if no image has it. Raises Unavailable."""
-        doc = await self._images.find_one({"content": content}, {"size": 1, "mime": 1, "width": 1, "_id": 0})
+        """Length, media type and width of a content; None if no decoded image has it. Raises Unavailable."""
+        query = {"content": content, "mime": {"$ne": ""}}
+        doc = await self._images.find_one(query, {"size": 1, "mime": 1, "width": 1, "_id": 0})
         return OriginalInfo(doc["size"], doc["mime"], doc.get("width") or 0) if doc else None
 
     @maps_driver_errors

@@ -207,7 +207,7 @@ class ImageUnitOfWork:
         )
 
     def _restore(self, doc: Doc) -> None:
-        doc["state"] = (ImageState.READY if doc.get("content") else ImageState.FAILED).value
+        doc["state"] = (ImageState.READY if doc.get("mime") else ImageState.FAILED).value
         self._set_tags(doc, self._spellings.spellings_of(doc.get("kept_tags", ())))
         doc.update(missing_since=None, kept_tags=[])
 

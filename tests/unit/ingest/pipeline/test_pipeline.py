@@ -16,7 +16,7 @@ from ingest.pipeline.pipeline import Pipeline, PipelineLimits
 from tagify.catalog import UpsertImage
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.metrics import Metrics
-from tagify.model import FileFacts, LibraryId
+from tagify.model import Content, FileFacts, LibraryId
 
 ERRORS = {"deleted.jpg": FileNotFoundError(), "changing.jpg": FileChanged("changed"), "bug.jpg": ValueError()}
 
@@ -35,6 +35,9 @@ class FakeImporter:
         if job.file.path == "endless.jpg":
             await asyncio.Event().wait()
         return UpsertImage(job.library_id, job.file)
+
+    async def import_failed(self, job: ImportJob, reason: str) -> UpsertImage:
+        return UpsertImage(job.library_id, job.file, Content("c" * 64), error=reason)
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -141,7 +144,10 @@ async def test_suspect_files_that_find_the_lane_full_fail_and_no_worker_waits(
         await asyncio.sleep(0.01)
     await made.submit(job("a.jpg"))
     await asyncio.sleep(0.01)
-    assert set(writer.durable) == {"suspect9.jpg", "suspect10.jpg", "suspect11.jpg", "a.jpg"}
+    failed = [command.file.path for command in writer.commands if command.error]
+    assert failed == ["suspect9.jpg", "suspect10.jpg", "suspect11.jpg"]
+    assert all(command.content for command in writer.commands if command.error)
+    assert set(writer.durable) == {*failed, "a.jpg"}
     await cancel_and_wait(running)
 
 
