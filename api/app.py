@@ -59,6 +59,7 @@ def build(settings: ApiSettings) -> web.Application:
         cors_origins=settings.cors_origins,
         allowed_hosts=allowed_hosts(settings, settings.api_host),
         trusted_proxies=settings.trusted_proxies,
+        slow_request_s=settings.slow_request_s,
         max_body=MAX_BODY_BYTES,
         service_middlewares=_limit_middlewares(settings, metrics),
     )

@@ -31,4 +31,7 @@ class IndexBuilder:
 
 
 def _warn(_: int, error: Exception) -> None:
-    logger.warning("cannot build the indexes yet; retrying: %s", error)
+    if isinstance(error, Unavailable):
+        logger.debug("cannot build the indexes while MongoDB is down: %s", error)
+    else:
+        logger.warning("cannot build the indexes yet; retrying: %s", error)

@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 
 from tagify.catalog import CatalogError, ClaimedJob, JobLeaseLost, TagJobs
-from tagify.errors import TagifyError
+from tagify.errors import TagifyError, Unavailable
 from tagify.logs import fields
 from tagify.model import JobId
 
@@ -40,6 +40,9 @@ class JobWorker:
                 await asyncio.sleep(POLL_S)
             except JobLeaseLost as lost:
                 logger.warning("job lease lost to another worker: %s", lost)
+            except Unavailable as error:
+                logger.debug("cannot run jobs while MongoDB is down: %s", error)
+                await asyncio.sleep(RETRY_DELAY_S)
             except TagifyError as error:
                 logger.warning("cannot run jobs now; retrying: %s", error)
                 await asyncio.sleep(RETRY_DELAY_S)

@@ -61,6 +61,7 @@ def build(settings: EdgeSettings) -> web.Application:
         cors_origins=settings.cors_origins,
         allowed_hosts=allowed_hosts(settings, settings.edge_host),
         trusted_proxies=settings.trusted_proxies,
+        slow_request_s=settings.slow_request_s,
     )
     app.on_response_prepare.append(_add_resource_policy)
     app[SETTINGS] = settings
@@ -86,7 +87,7 @@ async def _add_resource_policy(request: web.Request, response: web.StreamRespons
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
     app[CATALOG] = Catalog(app[SETTINGS], app[METRICS])
-    app[OBJECT_STORE] = ObjectStore(app[SETTINGS], threads=STORE_THREADS)
+    app[OBJECT_STORE] = ObjectStore(app[SETTINGS], app[METRICS], threads=STORE_THREADS)
     yield
     await app[OBJECT_STORE].close()
     await app[CATALOG].close()

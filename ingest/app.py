@@ -47,6 +47,6 @@ def build(settings: IngestSettings) -> web.Application:
         "daemon": check_task,
         "progress": check_outages,
     }
-    app = new_app(metrics, checks)
+    app = new_app(metrics, checks, slow_request_s=settings.slow_request_s)
     app.cleanup_ctx.append(lifetime)
     return app

@@ -62,7 +62,7 @@ class Container:
     def __init__(self, settings: IngestSettings, metrics: Metrics, tasks: TaskSupervisor) -> None:
         self.tasks = tasks
         self.catalog = Catalog(settings, metrics)
-        self.store = ObjectStore(settings, threads=settings.ingest_workers)
+        self.store = ObjectStore(settings, metrics, threads=settings.ingest_workers)
         self.outages = OutageTracker(
             metrics.gauge(
                 "ingest_waiting",

@@ -4,7 +4,11 @@ Structured fields are passed as `extra=fields(key=value)`.
 """
 
 import logging
+import os
 import sys
+import threading
+import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +24,37 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 def fields(**values: object) -> dict[str, Any]:
     """The `extra` argument of a log call with these fields."""
     return {"fields": values}
+
+
+class LogLimit:
+    """Rate limit of one kind of line: at most `lines` per `period_s` seconds.
+
+    A storm of slow calls must not flood the log.
+    """
+
+    def __init__(
+        self, lines: int = 10, period_s: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lines = lines
+        self._period_s = period_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._start = -period_s
+        self._admitted = 0
+        self._left_out = 0
+
+    def admit(self) -> int | None:
+        """How many lines were left out since the last admitted one; None to leave out this one, too."""
+        with self._lock:
+            now = self._clock()
+            if now - self._start >= self._period_s:
+                self._start, self._admitted = now, 0
+            if self._admitted == self._lines:
+                self._left_out += 1
+                return None
+            self._admitted += 1
+            left_out, self._left_out = self._left_out, 0
+            return left_out
 
 
 class JsonFormatter(logging.Formatter):
@@ -64,13 +99,40 @@ class TextFormatter(logging.Formatter):
         return printable(text)
 
 
+class JournalFormatter(logging.Formatter):
+    """The lines of another formatter, each after its priority as `<N>`, by which `journalctl -p` selects."""
+
+    _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next((number for level, number in self._PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{priority}>{line}" for line in self._inner.format(record).split("\n"))
+
+
+def writes_to_journal(fd: int) -> bool:
+    """Whether this descriptor is the journal's stream that systemd names in `JOURNAL_STREAM`."""
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
 def configure_logging(service: str, level: str, style: str) -> None:
-    """Log to standard error at this level, in the style `json` or `text`."""
+    """Log to standard error at this level, in the style `json` or `text`; with priorities under systemd."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(service) if style == "json" else TextFormatter(service))
+    formatter = JsonFormatter(service) if style == "json" else TextFormatter(service)
+    handler.setFormatter(JournalFormatter(formatter) if writes_to_journal(2) else formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("aiohttp.access", "pymongo", "urllib3", "PIL", "watchdog", "asyncio"):
+    for noisy in ("aiohttp.access", "pymongo", "watchdog", "asyncio"):
         logging.getLogger(noisy).setLevel("WARNING")
+    # They warn of each retry and of each odd file; ours say what comes of it.
+    for noisier in ("urllib3", "PIL"):
+        logging.getLogger(noisier).setLevel("ERROR")
 
 
 def _request_field() -> dict[str, str]:

@@ -17,7 +17,7 @@ from api.serializers import Serializer
 from tagify.catalog import CatalogChange, ChangeKind, ChangeStreamHistoryLost, ResumeToken
 from tagify.concurrency.retry import Backoff
 from tagify.concurrency.tasks import run_until_first_ends
-from tagify.errors import Busy, TagifyError
+from tagify.errors import Busy, TagifyError, Unavailable
 from tagify.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -149,6 +149,8 @@ class EventHub:
         except ChangeStreamHistoryLost:
             self._buffer.reset("")
             self._wake_subscribers()
+        except Unavailable as error:
+            logger.debug("change stream unavailable; MongoDB is down: %s", error)
         except TagifyError as error:
             logger.warning("change stream unavailable; events are delayed: %s", error)
         return opened

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from tagify import waits
 from tagify.errors import Busy
 from tagify.metrics import Counter
 from tagify.web import route_pattern
@@ -40,8 +41,9 @@ class ConcurrencyLimiter:
             raise Busy("too many requests of this kind are waiting")
         self._waiting += 1
         try:
-            async with asyncio.timeout(QUEUE_TIMEOUT_S):
-                await self._semaphore.acquire()
+            with waits.Waiting("queue"):
+                async with asyncio.timeout(QUEUE_TIMEOUT_S):
+                    await self._semaphore.acquire()
         except TimeoutError:
             raise Busy(f"no capacity for requests of this kind within {QUEUE_TIMEOUT_S:g} s") from None
         finally:

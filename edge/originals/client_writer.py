@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from tagify import waits
 from tagify.web._compat_aiohttp import stream_writer
 
 
@@ -28,7 +29,8 @@ class ClientWriter:
             return True
         if self._draining is None or self._draining.done():
             self._draining = asyncio.ensure_future(self._writer.drain())
-        done, _ = await asyncio.wait({self._draining}, timeout=timeout_s)
+        with waits.Waiting("client"):
+            done, _ = await asyncio.wait({self._draining}, timeout=timeout_s)
         for drained in done:
             drained.result()
         return bool(done)

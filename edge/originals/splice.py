@@ -3,9 +3,12 @@
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
+
+from tagify import waits
 
 PIPE_BYTES = 512 << 10
 """Capacity of the pipe between the two sockets, in bytes; the kernel may grant less."""
@@ -23,6 +26,8 @@ class Splice:
         # Duplicates, because the event loop has registered the originals for their transports.
         self._source = os.dup(source)
         self._sink = os.dup(sink)
+        self.waited_s = 0.0
+        """Seconds that it waited for the source."""
         self._pipe_out, self._pipe_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         with suppress(OSError):
             fcntl.fcntl(self._pipe_in, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -58,20 +63,28 @@ class Splice:
                 with suppress(BlockingIOError):
                     read = os.splice(self._source, self._pipe_in, min(limit, PIPE_BYTES), flags=SPLICE_FLAGS)
                     break
-                loop = asyncio.get_running_loop()
-                await _wait_ready(loop.add_reader, loop.remove_reader, self._source, timeout_s)
+                await self._wait_for_source(timeout_s)
         except (OSError, TimeoutError) as error:
             raise EOFError from error
         if not read:
             raise EOFError
         return read
 
+    async def _wait_for_source(self, timeout_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        start = time.perf_counter()
+        try:
+            await _wait_ready(loop.add_reader, loop.remove_reader, self._source, timeout_s)
+        finally:
+            self.waited_s += time.perf_counter() - start
+
     async def _drain_pipe(self, limit: int, timeout_s: float) -> int:
         while True:
             with suppress(BlockingIOError):
                 return os.splice(self._pipe_out, self._sink, limit, flags=SPLICE_FLAGS)
             loop = asyncio.get_running_loop()
-            await _wait_ready(loop.add_writer, loop.remove_writer, self._sink, timeout_s)
+            with waits.Waiting("client"):
+                await _wait_ready(loop.add_writer, loop.remove_writer, self._sink, timeout_s)
 
 
 async def _wait_ready(

@@ -136,4 +136,6 @@ class StreamingResponse:
                 raise Unavailable("the S3 server closed the connection or stopped sending") from error
             except OSError as error:
                 raise ConnectionResetError("the client closed the connection") from error
+            finally:
+                transfer.waited_s += splice.waited_s
         return True

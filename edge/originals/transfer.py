@@ -1,5 +1,6 @@
 """The body of one response of the object store, checked against its announced length."""
 
+import time
 from collections.abc import Callable
 from typing import Self
 
@@ -13,10 +14,10 @@ from tagify.errors import Unavailable
 class Transfer:
     """An object, or a byte range of it, while it is received. Close it, by a `with` block or `close`.
 
-    `on_close` is called with the number of bytes received.
+    `on_close` is called with the transfer.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, on_close: Callable[[int], None]) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, on_close: Callable[["Transfer"], None]) -> None:
         self._response = response
         self._on_close = on_close
         headers = response.headers
@@ -25,6 +26,8 @@ class Transfer:
         self.content_range = headers.get(hdrs.CONTENT_RANGE)
         """Content-Range; None where the whole object is sent."""
         self.received = 0
+        self.waited_s = 0.0
+        """Seconds that reads of the body waited for the store."""
 
     def __enter__(self) -> Self:
         return self
@@ -35,7 +38,7 @@ class Transfer:
     def close(self) -> None:
         """Release the connection, also in the middle of the body."""
         self._response.release()
-        self._on_close(self.received)
+        self._on_close(self)
 
     @property
     def mime(self) -> str:
@@ -56,10 +59,13 @@ class Transfer:
         """The next chunk as received; empty at the end. Raises Unavailable."""
         if self.received == self.length:
             return b""
+        start = time.perf_counter()
         try:
             chunk, _ = await self._response.content.readchunk()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("the S3 server closed the connection or stopped sending") from error
+        finally:
+            self.waited_s += time.perf_counter() - start
         self.received += len(chunk)
         if not chunk or self.received > self.length:
             raise Unavailable("the S3 server sent another length than it announced")

@@ -19,6 +19,7 @@ from tagify.errors import NotFound, Unavailable
 from tagify.logs import request_id
 from tagify.metrics import Counter, Histogram
 from tagify.model import Bucket, Content
+from tagify.storage.monitoring import S3Operation
 from tagify.storage.store import ObjectStore, StoredObject
 from tagify.web import REQUEST_ID
 
@@ -108,14 +109,17 @@ class Upstream:
     ) -> Transfer:
         await self._connections.acquire()
         try:
-            with self._circuit.call():
+            with (
+                self._circuit.call(),
+                self._store.monitor.operation(method.lower(), f"{bucket.value}/{content}"),
+            ):
                 response = await self._request(
                     method, self._presigned_url(method, bucket, content), byte_range
                 )
         except BaseException:
             self._connections.release()
             raise
-        transfer = Transfer(response, self._on_close)
+        transfer = Transfer(response, lambda closed: self._on_close(closed, f"{bucket.value}/{content}"))
         if response.status == (HTTPStatus.PARTIAL_CONTENT if byte_range else HTTPStatus.OK):
             return transfer
         transfer.close()
@@ -123,9 +127,10 @@ class Upstream:
             raise NotFound("no such content")
         raise Unavailable(f"the S3 server returned {response.status}")
 
-    def _on_close(self, received: int) -> None:
-        self._received(received)
+    def _on_close(self, transfer: Transfer, item: str) -> None:
+        self._received(transfer.received)
         self._connections.release()
+        self._store.monitor.record(S3Operation(self._store.monitor, "read", item), transfer.waited_s, "ok")
 
     async def _request(self, method: str, url: URL, byte_range: ByteRange | None) -> aiohttp.ClientResponse:
         # The request id correlates the store's log with ours.

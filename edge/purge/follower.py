@@ -47,6 +47,7 @@ class PurgeFollower:
         self._invalidations = invalidations
         self._delay_s = delay_s
         self._offset = ""
+        self._fails = False
 
     async def run(self) -> None:
         """Apply entries as they are added, until cancelled; failures are retried with backoff."""
@@ -56,9 +57,13 @@ class PurgeFollower:
             more = await retry(
                 self._apply_batch, on=(TagifyError, OSError), backoff=backoff, on_failure=self._warn_once
             )
+            if self._fails:
+                self._fails = False
+                logger.info("cache invalidation works again: %s", self._offset_file.stem)
             await asyncio.sleep(0.0 if more else POLL_S)
 
     def _warn_once(self, failures: int, error: Exception) -> None:
+        self._fails = True
         if failures == 1:
             logger.warning("cache invalidation failed; retrying: %s: %s", self._offset_file.stem, error)
 

@@ -28,7 +28,7 @@ class ServerAvailability:
 
     async def require_primary(self) -> None:
         """Return if there is a primary, or the monitor has not reported yet. Raises Unavailable."""
-        while _no_primary(self._client.topology_description):
+        while no_primary(self._client.topology_description):
             now = asyncio.get_running_loop().time()
             if self._down_since is None:
                 self._down_since = now
@@ -46,7 +46,7 @@ class Database(AsyncDatabase[dict[str, Any]]):
         self.availability = ServerAvailability(client)
 
 
-def _no_primary(topology: TopologyDescription) -> bool:
+def no_primary(topology: TopologyDescription) -> bool:
     """Whether the monitor has checked all servers and none accepts writes."""
     if topology.has_writable_server():
         return False

@@ -10,8 +10,15 @@ from pymongo.monitoring import (
     CommandListener,
     CommandStartedEvent,
     CommandSucceededEvent,
+    TopologyClosedEvent,
+    TopologyDescriptionChangedEvent,
+    TopologyListener,
+    TopologyOpenedEvent,
 )
 
+from tagify import waits
+from tagify.catalog.database import no_primary
+from tagify.concurrency.outage_log import OutageLog
 from tagify.logs import fields
 from tagify.metrics import Metrics
 
@@ -62,6 +69,7 @@ class CommandMonitor(CommandListener):
         command = self._pending.pop(event.request_id, {})
         name, collection = event.command_name, _collection(event.command_name, command)
         seconds = event.duration_micros / 1_000_000
+        waits.record("MongoDB", seconds)
         self._times.observe(
             seconds, command=self._label(name), collection=self._label(collection), outcome=outcome
         )
@@ -86,6 +94,31 @@ class CommandMonitor(CommandListener):
             return "other"
         self._labels.add(name)
         return name
+
+
+class PrimaryMonitor(TopologyListener):
+    """Logs when MongoDB becomes unavailable for writes, and when it is back, from the driver's heartbeats."""
+
+    def __init__(self) -> None:
+        self._outage = OutageLog("MongoDB", settle_s=0)
+
+    def opened(self, event: TopologyOpenedEvent) -> None:
+        """Nothing is known yet."""
+
+    def description_changed(self, event: TopologyDescriptionChangedEvent) -> None:
+        """Record whether there is a primary."""
+        topology = event.new_description
+        if not topology.server_descriptions():
+            return  # the client is closing
+        if topology.has_writable_server():
+            self._outage.succeeded()
+        elif no_primary(topology):
+            servers = topology.server_descriptions().values()
+            errors = (type(server.error).__name__ for server in servers if server.error)
+            self._outage.failed(next(errors, "no server accepts writes"))
+
+    def closed(self, event: TopologyClosedEvent) -> None:
+        """The client closes."""
 
 
 def query_shape(value: object, depth: int = 0) -> object:

@@ -77,27 +77,29 @@ class CircuitBreaker:
         if error is None or (isinstance(error, Exception) and not isinstance(error, Unavailable)):
             self._succeeded()
         elif isinstance(error, Unavailable):
-            # The cause by its type alone: its text may hold a pre-signed URL.
-            cause = type(error.__cause__ or error).__name__
-            logger.warning("server call failed: %s: %s, %s", self._name, error, cause)
-            self._failed(probing=probing)
+            self._failed(error, probing=probing)
         else:
             # Cancelled: the state of the server is unknown, and the next call may be the probe.
             self._probing = self._probing and not probing
 
-    def _failed(self, *, probing: bool) -> None:
+    def _failed(self, error: Exception, *, probing: bool) -> None:
         self._failures += 1
         if probing:
             self._probing = False
             self._failed_probes += 1
         elif self._probe_at is not None or self._failures < FAILURE_THRESHOLD:
             return
+        if self._probe_at is None:
+            # The cause by its type alone: its text may hold a pre-signed URL.
+            cause = type(error.__cause__ or error).__name__
+            logger.warning("calls to a server are refused for now: %s: %s, %s", self._name, error, cause)
         self._probe_at = self._clock() + _PAUSES.delay(self._failed_probes + 1)
         self._state.set(1, server=self._name)
 
     def _succeeded(self) -> None:
         self._failures = 0
         if self._probe_at is not None:
+            logger.info("calls to a server are admitted again: %s", self._name)
             self._probe_at, self._probing, self._failed_probes = None, False, 0
             self._state.set(0, server=self._name)
 

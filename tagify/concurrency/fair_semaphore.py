@@ -5,6 +5,8 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tagify import waits
+
 
 class FairSemaphore:
     """`capacity` permits. While they are taken, each client has a queue of its own, served in rotation.
@@ -32,7 +34,8 @@ class FairSemaphore:
         turn = asyncio.get_running_loop().create_future()
         self._queues.setdefault(client, deque()).append(turn)
         try:
-            await turn
+            with waits.Waiting("queue"):
+                await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._release()

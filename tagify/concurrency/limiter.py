@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tagify import waits
 from tagify.errors import Busy
 from tagify.metrics import Gauge
 
@@ -37,7 +38,8 @@ class TimedSemaphore:
 
     async def _acquire_in_time(self) -> None:
         try:
-            async with asyncio.timeout(self._wait_s):
-                await self._semaphore.acquire()
+            with waits.Waiting("queue"):
+                async with asyncio.timeout(self._wait_s):
+                    await self._semaphore.acquire()
         except TimeoutError as error:
             raise Busy(f"{self._capacity} {self._what} are in progress already") from error

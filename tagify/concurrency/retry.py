@@ -31,6 +31,8 @@ JITTER = 0.5
 MAX_DOUBLINGS = 64
 """Exponent bound: every delay has reached its upper bound long before, and a float does not overflow."""
 
+_SERVERS = ("catalog", "objects")
+
 OnFailure = Callable[[int, Exception], None]
 """Called after each failed attempt, before the delay, with the number of failures so far and the error."""
 
@@ -120,7 +122,9 @@ class OutageTracker:
         """A call has failed for the first time and waits from now on."""
         self._reasons[what] = str(error)
         if not self._waiting[what]:
-            logger.warning("waiting for %s: %s", what, error, extra=fields(what=what))
+            # An outage of MongoDB or of the S3 server has a line of its own.
+            level = logging.INFO if what in _SERVERS else logging.WARNING
+            logger.log(level, "waiting for %s: %s", what, error, extra=fields(what=what))
         self._count(what, 1)
 
     def end(self, what: str, *, recovered: bool) -> None:

@@ -79,6 +79,7 @@ def _fork(control: socket.socket, connection: socket.socket, memory_bytes: int, 
     try:
         _die_with_parent()
         os.chdir("/")
+        _silence()
         control.close()
         memory = _MemoryLimit(memory_bytes)
         _limit_resources(result_bytes)
@@ -91,6 +92,13 @@ def _fork(control: socket.socket, connection: socket.socket, memory_bytes: int, 
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _silence() -> None:
+    """Discard standard error: decoders write there about odd files, and the reply of a job has the reason."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
 
 
 class _MemoryLimit:

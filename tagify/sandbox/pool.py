@@ -5,6 +5,7 @@ import logging
 import os
 from dataclasses import dataclass
 
+from tagify import waits
 from tagify.concurrency.tasks import run_to_completion
 from tagify.errors import Unavailable, Undecodable
 from tagify.sandbox import ipc
@@ -91,7 +92,8 @@ class Sandbox:
         worker, is_reusable = await self._acquire_worker(), False
         try:
             async with asyncio.timeout(self._deadline_s):
-                reply = await worker.run(job, source, self._deadline_s)
+                with waits.Waiting("decoding"):
+                    reply = await worker.run(job, source, self._deadline_s)
             is_reusable = True
         except TimeoutError as error:
             raise LimitExceeded(f"decoding the file takes more than {self._deadline_s} s") from error

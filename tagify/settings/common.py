@@ -31,6 +31,16 @@ class CommonSettings(BaseSettings):
     slow_query_ms: int = Field(
         100, ge=1, le=600_000, description="Slower database calls are logged, in milliseconds."
     )
+    slow_s3_s: float = Field(
+        1.0, gt=0, le=600, description="Slower requests to the S3 server are logged, in seconds."
+    )
+    slow_request_s: float = Field(
+        2.0,
+        gt=0,
+        le=600,
+        description="Slower HTTP requests are logged with what they waited for, in seconds; "
+        "waiting for the client does not count.",
+    )
     s3_endpoint: str = Field(
         "http://127.0.0.1:9000", description="URL of the S3 server: scheme, host and port, no path."
     )

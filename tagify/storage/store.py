@@ -23,10 +23,12 @@ from urllib3.exceptions import HTTPError
 
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import NotFound, Unavailable
+from tagify.metrics import Metrics
 from tagify.model import Bucket, Content
 from tagify.settings import CommonSettings
 from tagify.storage._compat import Credentials, utcnow
 from tagify.storage.keys import ObjectKeys
+from tagify.storage.monitoring import S3Monitor, operation_name
 from tagify.storage.presign import UrlSigner
 from tagify.storage.upload import Uploader
 
@@ -70,7 +72,8 @@ class ListedObject:
 class ObjectStore:
     """The originals and thumbs in the S3 store. Methods that send requests raise Unavailable or Busy."""
 
-    def __init__(self, settings: CommonSettings, *, threads: int = 8) -> None:
+    def __init__(self, settings: CommonSettings, metrics: Metrics | None = None, *, threads: int = 8) -> None:
+        self.monitor = S3Monitor(metrics or Metrics(), settings.slow_s3_s)
         parts = urlsplit(settings.s3_endpoint)
         self._timeout_s = settings.s3_timeout_s
         self._endpoint = settings.s3_endpoint
@@ -237,16 +240,29 @@ class ObjectStore:
             response.release_conn()
 
     async def _run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        def run() -> T:
+            operation.started()
+            return call(*args, **kwargs)
+
+        with self.monitor.operation(operation_name(call), _object_of(args)) as operation:
+            return await self._run_mapping_errors(run)
+
+    async def _run_mapping_errors(self, call: Callable[[], T]) -> T:
         try:
             # The timeouts of a connection do not end a response that trickles in byte by byte.
             async with asyncio.timeout(self._timeout_s * 12):
-                return await self._threads.run(call, *args, **kwargs)
+                return await self._threads.run(call)
         except S3Error as error:
             if error.code in _NOT_FOUND:
                 raise NotFound("no such object") from error
             raise Unavailable(f"the S3 server refused the request: {error.code}") from error
         except (HTTPError, ServerError, InvalidResponseError, MinioException, TimeoutError) as error:
             raise Unavailable("the S3 server does not answer") from error
+
+
+def _object_of(arguments: tuple[object, ...]) -> str:
+    """The bucket and key, or the URL path, that a call is for; empty without one."""
+    return "/".join(part for part in arguments[:2] if isinstance(part, str)).strip("/")
 
 
 def as_binary(stream: object) -> BinaryIO:

@@ -1,5 +1,6 @@
 """The aiohttp application that every service starts from."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -13,7 +14,7 @@ from tagify.web.client_address import Network
 from tagify.web.cors import Cors
 from tagify.web.csrf import reject_cross_site
 from tagify.web.health import Check, add_health_routes
-from tagify.web.instrumentation import add_request_id, instrument_requests
+from tagify.web.instrumentation import SlowRequests, add_request_id, instrument_requests
 from tagify.web.problems import problem_middleware
 from tagify.web.request_limits import limit_request_size
 
@@ -38,18 +39,20 @@ def new_app(
     cors_origins: Sequence[str] = (),
     allowed_hosts: AllowedHosts | None = None,
     trusted_proxies: Sequence[Network] = (),
+    slow_request_s: float = math.inf,
     max_body: int = 1 << 20,
     service_middlewares: Sequence[Middleware] = (),
 ) -> web.Application:
     """An application with request ids, metrics, problems, size limits, CORS and health endpoints.
 
-    `allowed_hosts`: None for a service without pages and data. `max_body` is in bytes.
+    `allowed_hosts`: None for a service without pages and data. `max_body` is in bytes. Requests that take
+    longer than `slow_request_s` seconds are logged.
     `service_middlewares` run innermost; their errors become problems too.
     """
     seconds = metrics.histogram("http_request_seconds", "Time to answer, by route and status class.")
     in_flight = metrics.gauge("http_requests_in_flight", "Requests being processed.")
     middlewares: list[Middleware] = [
-        instrument_requests(seconds, in_flight),
+        instrument_requests(seconds, in_flight, SlowRequests(metrics, slow_request_s)),
         problem_middleware,
         *([check_host(allowed_hosts, trusted_proxies)] if allowed_hosts else []),
         reject_cross_site(cors_origins, trusted_proxies),

@@ -2,14 +2,16 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from tagify.logs import fields, request_id
-from tagify.metrics import Gauge, Histogram
+from tagify import waits
+from tagify.logs import LogLimit, fields, request_id
+from tagify.metrics import Gauge, Histogram, Metrics
 from tagify.web.request_ids import REQUEST_ID, valid_or_new_id
 from tagify.web.routes import route_pattern
 
@@ -24,7 +26,35 @@ ABORTED = "aborted"
 """Status of a request whose client disconnected before the response."""
 
 
-def instrument_requests(seconds: Histogram, in_flight: Gauge) -> Middleware:
+class SlowRequests:
+    """Logs and counts requests that take longer than `slow_s` seconds, without their waits for the client."""
+
+    def __init__(self, metrics: Metrics, slow_s: float) -> None:
+        self._slow_s = slow_s
+        self._limit = LogLimit()
+        self._counter = metrics.counter(
+            "tagify_http_slow_requests_total", "Requests slower than TAGIFY_SLOW_REQUEST_S."
+        )
+
+    def record(self, request: web.Request, status: int, took_s: float, waited: Mapping[str, float]) -> None:
+        """Record a request that has ended, and what it waited for, in seconds."""
+        if took_s - waited.get("client", 0.0) < self._slow_s:
+            return
+        self._counter.add()
+        # A request with a 5xx status has a line already.
+        if not _failed(status) and (left_out := self._limit.admit()) is not None:
+            extra = fields(
+                method=request.method,
+                route=route_pattern(request),
+                status=status or ABORTED,
+                ms=round(took_s * 1000),
+                waited_ms=_waited_ms(waited),
+                left_out=left_out,
+            )
+            logger.warning("slow request", extra=extra)
+
+
+def instrument_requests(seconds: Histogram, in_flight: Gauge, slow: SlowRequests) -> Middleware:
     """A middleware that gives each request an id, and counts, times and logs it.
 
     Responses of status 500 and above are logged as warnings, all others at debug level: NGINX has
@@ -37,6 +67,7 @@ def instrument_requests(seconds: Histogram, in_flight: Gauge) -> Middleware:
         request[_REQUEST_ID] = id_ = valid_or_new_id(request.headers.get(REQUEST_ID, ""))
         request_id.set(id_)
         start, status, outcome = time.perf_counter(), 0, ABORTED
+        waited = waits.collect()
         try:
             with in_flight_guard:
                 response = await handler(request)
@@ -46,7 +77,8 @@ def instrument_requests(seconds: Histogram, in_flight: Gauge) -> Middleware:
             took, route = time.perf_counter() - start, route_pattern(request)
             if UNTIMED not in request:
                 seconds.observe(took, route=route, status=outcome)
-            _log_request(route, status, took)
+                slow.record(request, status, took, waited)
+            _log_request(route, status, took, waited)
 
     return instrument
 
@@ -57,11 +89,21 @@ async def add_request_id(request: web.Request, response: web.StreamResponse) -> 
         response.headers[REQUEST_ID] = id_
 
 
-def _log_request(route: str, status: int, took_s: float) -> None:
-    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+def _failed(status: int) -> bool:
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _waited_ms(waited: Mapping[str, float]) -> dict[str, int]:
+    return {cause: round(seconds * 1000) for cause, seconds in waited.items()}
+
+
+def _log_request(route: str, status: int, took_s: float, waited: Mapping[str, float]) -> None:
+    failed = _failed(status)
     if not failed and not logger.isEnabledFor(logging.DEBUG):
         return
-    extra = fields(route=route, status=status or ABORTED, ms=round(took_s * 1000, 1))
+    extra = fields(
+        route=route, status=status or ABORTED, ms=round(took_s * 1000, 1), waited_ms=_waited_ms(waited)
+    )
     if failed:
         logger.warning("request", extra=extra)
     else:

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -60,6 +61,17 @@ async def test_it_estimates_memory_and_renders_variants(sandbox: Sandbox) -> Non
         variant = await sandbox.run(VARIANT, source)
     assert Image.open(io.BytesIO(variant.data)).size == (320, 240)
     assert variant.seconds > 0
+
+
+async def test_decoders_write_nothing_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """Pillow and libtiff print a line for each oddity of a file."""
+    odd = pictures.encoded(pictures.gradient(600, 400), "TIFF", compression="tiff_lzw")
+    quiet = Sandbox(1, memory_bytes=512 << 20, deadline_s=20)
+    for length in (len(odd) - 4, len(odd) - 30, len(odd) - 100):
+        with buffer(odd[:length]) as source, suppress(Undecodable):
+            await quiet.run(VARIANT, source)
+    await quiet.close()
+    assert capfd.readouterr().err == ""
 
 
 async def test_bytes_that_are_no_image_are_refused_with_a_reason(sandbox: Sandbox) -> None:

@@ -61,12 +61,26 @@ def test_it_opens_half_opens_and_closes() -> None:
     bench.call()
 
 
-def test_a_failure_is_logged_with_the_type_of_its_cause_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_opening_and_closing_are_logged_with_the_type_of_the_cause_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
     error = Unavailable("down")
     error.__cause__ = ConnectionResetError("https://s3.example.org/x?X-Amz-Signature=secret")
-    with pytest.raises(Unavailable):
-        Bench().call(error)
-    assert caplog.messages == ["server call failed: S3: down, ConnectionResetError"]
+    bench = Bench()
+    for _ in range(FAILURE_THRESHOLD):
+        with pytest.raises(Unavailable):
+            bench.call(error)
+    for _ in range(5):  # failed probes
+        bench.now += 100
+        with pytest.raises(Unavailable):
+            bench.call(error)
+    bench.now += 100
+    bench.call()
+    assert caplog.messages == [
+        "calls to a server are refused for now: S3: down, ConnectionResetError",
+        "calls to a server are admitted again: S3",
+    ]
 
 
 def test_only_failures_in_a_row_open_the_circuit() -> None:
