@@ -26,6 +26,7 @@ from ingest.sync.deletion_guard import DeletionGuard
 from ingest.sync.event_follower import EventFollower
 from ingest.sync.file_presence import FilePresence
 from ingest.sync.move_detector import MoveDetector
+from ingest.sync.pending_moves import LibraryMoves, PendingMoves
 from ingest.sync.reconciler import Reconciler
 from ingest.sync.root_guard import RootGuard
 from ingest.sync.root_watch import RootWatch
@@ -54,6 +55,7 @@ class ProcessServices:
     pipeline: Pipeline
     batch_writer: BatchWriter
     events_lost: Counter
+    pending_moves: PendingMoves
 
 
 class Container:
@@ -73,6 +75,7 @@ class Container:
         self.leases = HeldLeases()
         self.registry = LibraryRegistry(self.catalog, self.leases)
         self.presence = FilePresence(self.registry, self.threads)
+        self.pending_moves = PendingMoves()
         self.batch_writer = self._build_batch_writer(settings, metrics)
         self.pipeline = self._build_pipeline(settings, metrics)
         self.supervisor = self._build_supervisor(settings, metrics)
@@ -121,7 +124,7 @@ class Container:
             max_pixels=settings.max_pixels,
             deadline_s=settings.ingest_decode_s,
         )
-        lookup = CatalogContentLookup(self.catalog, self.presence)
+        lookup = CatalogContentLookup(self.catalog, self.presence, self.pending_moves)
         limits = PipelineLimits(settings.ingest_workers, settings.ingest_queue_size)
         disk_space = DiskSpaceGuard(settings.ingest_disk_folders, settings.ingest_min_free_mb)
         importer = Importer(self.store, lookup, decoder, self.threads)
@@ -138,6 +141,7 @@ class Container:
             metrics.counter(
                 "ingest_events_lost_total", "Losses of inotify events, each followed by a rescan."
             ),
+            self.pending_moves,
         )
         return LibrarySupervisor(
             self.catalog,
@@ -159,6 +163,8 @@ def build_library_worker(services: ProcessServices, record: LibraryRecord) -> Li
     threads = services.threads.of(record.root)
     guard = _root_guard(services, record, threads)
     applier = _change_applier(services, record, debouncer, threads)
+    moves = LibraryMoves(record.root, debouncer, threads)
+    services.pending_moves.add(moves)
     reconciler = Reconciler(
         record,
         guard,
@@ -166,6 +172,7 @@ def build_library_worker(services: ProcessServices, record: LibraryRecord) -> Li
         threads=threads,
         exclusions=exclusions,
         applier=applier,
+        moves=moves,
     )
     root_watch = RootWatch(
         record,
@@ -176,7 +183,13 @@ def build_library_worker(services: ProcessServices, record: LibraryRecord) -> Li
         schedule=schedule,
     )
     scanner = LibraryScanner(
-        record, guard, root_watch=root_watch, reconciler=reconciler, applier=applier, schedule=schedule
+        record,
+        guard,
+        root_watch=root_watch,
+        reconciler=reconciler,
+        applier=applier,
+        schedule=schedule,
+        moves=moves,
     )
     follower = EventFollower(
         record,
@@ -186,7 +199,9 @@ def build_library_worker(services: ProcessServices, record: LibraryRecord) -> Li
         reconciler=reconciler,
         events_lost=services.events_lost,
     )
-    return LibraryWorker(record, root_watch=root_watch, scanner=scanner, follower=follower, applier=applier)
+    return LibraryWorker(
+        record, root_watch=root_watch, scanner=scanner, follower=follower, applier=applier, moves=moves
+    )
 
 
 def _root_guard(services: ProcessServices, record: LibraryRecord, threads: LibraryThreads) -> RootGuard:

@@ -12,7 +12,7 @@ class JobResult(Enum):
     """Result of an import job.
 
     `done`: its write is durable, or there was nothing to write. `changed`: the file is not the one that
-    was found. `rejected`: the catalog rejected the write.
+    was found, or it waited for the moves of other files. `rejected`: the catalog rejected the write.
     """
 
     DONE = "done"

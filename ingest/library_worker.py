@@ -7,6 +7,7 @@ from ingest.library_state import LibraryRecord
 from ingest.library_threads import NotAnswering
 from ingest.sync.change_applier import ChangeApplier
 from ingest.sync.event_follower import EventFollower
+from ingest.sync.pending_moves import LibraryMoves
 from ingest.sync.root_watch import RootWatch
 from ingest.sync.scanner import LibraryScanner
 from tagify.concurrency.retry import retry_while_unavailable
@@ -27,12 +28,14 @@ class LibraryWorker:
         scanner: LibraryScanner,
         follower: EventFollower,
         applier: ChangeApplier,
+        moves: LibraryMoves,
     ) -> None:
         self._record = record
         self._root_watch = root_watch
         self._scanner = scanner
         self._follower = follower
         self._applier = applier
+        self._moves = moves
 
     async def run(self) -> None:
         """Watch, scan and follow events until cancelled. Begins with a full scan.
@@ -42,6 +45,7 @@ class LibraryWorker:
         """
         await retry_while_unavailable("catalog", self._record.status.fence_older_leases)
         while True:
+            self._moves.start()
             self._record.scan_requests.request()
             with suppress(NotAnswering):
                 await self._run_tasks()
@@ -58,4 +62,5 @@ class LibraryWorker:
                 self._applier.run(),
             )
         finally:
+            self._moves.stop()
             await run_to_completion(self._root_watch.close())

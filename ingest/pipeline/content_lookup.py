@@ -1,5 +1,6 @@
 """What the importer needs from the catalog before it uploads, as an interface."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,9 +25,22 @@ class ContentMatches:
     out_of_reach: tuple[ImageId, ...] = ()
 
 
+class MovePending(Exception):
+    """The file may be a copy of one that has moved, which is not in the catalog yet."""
+
+    def __init__(self, written: asyncio.Future[None]) -> None:
+        """`written` is resolved when the moves that are being looked for are in the catalog."""
+        super().__init__("an image with this content may have moved")
+        self.written = written
+
+
 class ContentLookup(Protocol):
     """Finds images by content. Implemented by `ingest.sync.content_lookup`."""
 
+    async def check_moves(self, content: Content) -> None:
+        """Raises MovePending, as `matches` does; at little cost where nothing moves."""
+        ...
+
     async def matches(self, content: Content) -> ContentMatches:
-        """The images with this content."""
+        """The images with this content. Raises MovePending."""
         ...

@@ -70,14 +70,14 @@ class Importer:
         """Store the file's objects and return its command.
 
         MoveImage where the image has this content already. Raises FileNotFoundError, FileChanged,
-        NotAnswering, and NeedsLane if the file must be decoded in another lane.
+        NotAnswering, MovePending, and NeedsLane if the file must be decoded in another lane.
         """
         return await self._with_snapshot(job, lambda snapshot: self._import_snapshot(job, snapshot, lane))
 
     async def import_failed(self, job: ImportJob, reason: str) -> UpsertImage:
         """Store the original of a file that cannot be decoded, and return its command.
 
-        Raises FileNotFoundError, FileChanged, NotAnswering.
+        Raises FileNotFoundError, FileChanged, NotAnswering, MovePending.
         """
         return await self._with_snapshot(job, lambda snapshot: self._failed(job, snapshot, reason))
 
@@ -102,6 +102,7 @@ class Importer:
     async def _import_snapshot(
         self, job: ImportJob, snapshot: FileSnapshot, lane: Lane
     ) -> UpsertImage | MoveImage:
+        await self._content_lookup.check_moves(snapshot.content)
         if job.is_known and (entry := await self._same_content(job, snapshot)):
             return MoveImage(entry, job.library_id, snapshot.file)
         try:

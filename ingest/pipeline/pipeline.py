@@ -9,6 +9,7 @@ from functools import partial
 from ingest.job import ImportJob, JobResult
 from ingest.library_threads import NotAnswering
 from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.content_lookup import MovePending
 from ingest.pipeline.decoder import Lane, NeedsLane
 from ingest.pipeline.disk_space import DiskSpaceGuard
 from ingest.pipeline.file_reader import IN_MEMORY_BYTES, FileChanged
@@ -143,7 +144,10 @@ class Pipeline:
                 return await self._import_and_write(queued, import_)
 
     async def _import_and_write(self, queued: _QueuedJob, import_: Import) -> JobResult | None:
-        """Import the file and enqueue its write. None: the result is set when the write is durable."""
+        """Import the file and enqueue its write.
+
+        None: the result is set when the write is durable, or when the moves that it waits for are.
+        """
         job = queued.job
         try:
             command = await import_()
@@ -158,6 +162,10 @@ class Pipeline:
             logger.info("%s", error)
             self._files.add(outcome="unsettled")
             return JobResult.DONE  # a scan follows when the library answers
+        except MovePending as pending:
+            self._files.add(outcome="unsettled")
+            pending.written.add_done_callback(lambda _: queued.resolve(JobResult.CHANGED))
+            return None
         except NeedsLane:
             raise
         except Exception as error:

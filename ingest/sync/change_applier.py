@@ -104,7 +104,11 @@ class ChangeApplier:
 
     async def apply_added(self, added: Sequence[Added], *, live: bool) -> None:
         """Write moves, and import all other files that are new or changed."""
-        for item in await self.write_moves(added):
+        await self.import_files(await self.write_moves(added), live=live)
+
+    async def import_files(self, files: Sequence[Added], *, live: bool) -> None:
+        """Import files that are no moves."""
+        for item in files:
             await self._import(item, live=live)
 
     async def adopt_ctimes(self, files: Sequence[Adopted]) -> None:

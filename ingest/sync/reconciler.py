@@ -10,6 +10,7 @@ from ingest.library_threads import LibraryThreads
 from ingest.paths import Exclusions, to_os
 from ingest.sync.change_applier import ChangeApplier
 from ingest.sync.diff import Added, Adopted, Difference, Removed, Unchanged, diff, in_batches
+from ingest.sync.pending_moves import LibraryMoves
 from ingest.sync.progress import ScanProgress
 from ingest.sync.root_guard import RootGuard
 from ingest.sync.walk import Unreadable, WalkItem, count_files, stat_file, walk
@@ -99,6 +100,7 @@ class Reconciler:
         threads: LibraryThreads,
         exclusions: Exclusions,
         applier: ChangeApplier,
+        moves: LibraryMoves,
     ) -> None:
         self._id = record.id
         self._root = record.root
@@ -107,6 +109,7 @@ class Reconciler:
         self._threads = threads
         self._exclusions = exclusions
         self._applier = applier
+        self._moves = moves
 
     async def count_files(self) -> tuple[int, tuple[tuple[str, int], ...]]:
         """The number of image files in the library; the suffixes of other files, and their numbers."""
@@ -117,31 +120,46 @@ class Reconciler:
 
         Whether the guard allowed all deletions.
         """
-        idle = [path for path in paths if not self._applier.defer_if_in_flight(path)]
-        files = await self._threads.run(self._facts_at, idle)
-        absent = sorted(path for path, file in files.items() if file is None)
-        entries = await self._entries_at(absent)
-        folders = _topmost(path for path in absent if path not in entries)
-        added = [Added(file) for file in files.values() if file is not None]
-        await self._reconcile_together(added, folders)
+        held = _HeldFiles()
+        with self._moves.search():
+            idle = [path for path in paths if not self._applier.defer_if_in_flight(path)]
+            files = await self._threads.run(self._facts_at, idle)
+            absent = sorted(path for path, file in files.items() if file is None)
+            entries = await self._entries_at(absent)
+            folders = _topmost(path for path in absent if path not in entries)
+            added = [Added(file) for file in files.values() if file is not None]
+            if len(folders) == 1 and not added:
+                return await self._reconcile_folder_and_delete(folders[0], list(entries.values()))
+            others = await self._write_moves_together(added, folders, held)
+        await self._import_together(others, folders, held)
         allowed = await self._delete(list(entries.values()), report=False)
         for folder in folders:
             allowed = await self.reconcile_folder(folder) and allowed
         return allowed
 
-    async def _reconcile_together(self, added: Sequence[Added], folders: Sequence[str]) -> None:
-        """Write the moves among these files and below these folders, then import all other files.
+    async def _reconcile_folder_and_delete(self, folder: str, entries: Sequence[CatalogEntry]) -> bool:
+        folder_allowed = await self.reconcile_folder(folder)
+        return await self._delete(entries, report=False) and folder_allowed
 
-        One folder alone is left to `reconcile_folder`.
-        """
-        folders = folders if added or len(folders) > 1 else ()
-        held = _HeldFiles()
-        if folders or len(added) > BATCH:
-            for start in range(0, len(added), BATCH):
-                await self._applier.write_moves(added[start : start + BATCH])
+    async def _write_moves_together(
+        self, added: Sequence[Added], folders: Sequence[str], held: _HeldFiles
+    ) -> list[Added]:
+        """Write the moves among these files and below these folders; the other ones of these files."""
+        others: list[Added] = []
+        for start in range(0, len(added), BATCH):
+            others += await self._applier.write_moves(added[start : start + BATCH])
         for folder in folders:
             await self._write_moves_below(folder, held)
-        await self._apply(added, live=True)
+        return others
+
+    async def _import_together(
+        self, files: Sequence[Added], folders: Sequence[str], held: _HeldFiles
+    ) -> None:
+        """Import files that are no moves, and those below several folders."""
+        if not folders and len(files) <= BATCH:
+            await self._applier.import_files(files, live=True)
+            return
+        await self._apply(files, live=True)
         if len(folders) > 1 and not held.overflowed:
             await self._apply(held.files, live=True)
         elif len(folders) > 1:
@@ -171,7 +189,8 @@ class Reconciler:
         """Write the moves below a folder, then import its other new files; the entries without a file."""
         live = progress is None
         held = _HeldFiles()
-        removed = await self._write_moves_below(folder, held, progress)
+        with self._moves.search(scan=not folder):
+            removed = await self._write_moves_below(folder, held, progress)
         if not held.overflowed:
             await self._apply(held.files, live=live, progress=progress)
             return removed

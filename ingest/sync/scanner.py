@@ -7,6 +7,7 @@ from functools import partial
 
 from ingest.library_state import LibraryRecord
 from ingest.sync.change_applier import ChangeApplier
+from ingest.sync.pending_moves import LibraryMoves
 from ingest.sync.progress import ScanProgress
 from ingest.sync.reconciler import Reconciler
 from ingest.sync.root_guard import RootGuard
@@ -34,6 +35,7 @@ class LibraryScanner:
         reconciler: Reconciler,
         applier: ChangeApplier,
         schedule: ScanSchedule,
+        moves: LibraryMoves,
     ) -> None:
         self._record = record
         self._guard = guard
@@ -41,6 +43,7 @@ class LibraryScanner:
         self._reconciler = reconciler
         self._applier = applier
         self._schedule = schedule
+        self._moves = moves
         self._rechecks = 0
         self._refused = 0
         self._recheck: asyncio.TimerHandle | None = None
@@ -51,6 +54,8 @@ class LibraryScanner:
             await self._record.scan_requests.wait(self._schedule.reconcile_s)
             if await self._guard.check_root():
                 await self._scan()
+            else:
+                self._moves.cancel_scan()
 
     async def poll(self) -> None:
         """Reconcile folders that cause no events, until cancelled: unwatched ones, network file systems."""

@@ -8,6 +8,7 @@ and every other event has the settle time itself.
 """
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -55,6 +56,10 @@ class Debouncer:
     def is_full(self) -> bool:
         """Whether the limit of pending paths is reached: clear them and rescan."""
         return len(self._due_at) >= self._limit
+
+    def pending_paths(self) -> Iterable[str]:
+        """The paths that are not quiet yet, in the order of their first events."""
+        return self._due_at.keys()
 
     def is_pending(self, path: str) -> bool:
         """Whether something happened at this path, and it is not quiet yet."""

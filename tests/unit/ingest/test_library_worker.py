@@ -7,6 +7,8 @@ from typing import Any, cast
 import pytest
 
 from ingest.library_worker import LibraryWorker
+from ingest.sync.pending_moves import LibraryMoves
+from ingest.watch.debounce import Debouncer
 
 
 class FakePart:
@@ -47,7 +49,8 @@ async def test_a_task_that_drops_its_cancellation_does_not_hold_up_the_end(
     status = SimpleNamespace(fence_older_leases=fence_older_leases)
     record = SimpleNamespace(scan_requests=SimpleNamespace(request=lambda: None), status=status)
     parts = {name: FakePart(deaf=name == deaf) for name in ("root_watch", "scanner", "follower", "applier")}
-    worker = LibraryWorker(cast("Any", record), **cast("dict[str, Any]", parts))
+    moves = LibraryMoves("/nowhere", Debouncer(1), cast("Any", None))
+    worker = LibraryWorker(cast("Any", record), moves=moves, **cast("dict[str, Any]", parts))
     running = asyncio.create_task(worker.run())
     await asyncio.sleep(0.01)
     running.cancel()

@@ -8,6 +8,7 @@ import pytest
 
 from ingest.job import ImportJob, JobResult
 from ingest.pipeline.batch_writer import BatchWriter
+from ingest.pipeline.content_lookup import MovePending
 from ingest.pipeline.decoder import Lane, NeedsLane
 from ingest.pipeline.disk_space import DiskSpaceGuard
 from ingest.pipeline.file_reader import FileChanged
@@ -24,12 +25,15 @@ ERRORS = {"deleted.jpg": FileNotFoundError(), "changing.jpg": FileChanged("chang
 class FakeImporter:
     def __init__(self) -> None:
         self.lanes: list[Lane] = []
+        self.moves_written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def import_file(self, job: ImportJob, lane: Lane) -> UpsertImage:
         self.lanes.append(lane)
         needed = next((lane for lane in Lane if job.file.path.startswith(lane.value)), Lane.QUICK)
         if needed is not lane:
             raise NeedsLane(needed, "the image decodes to 100 MB")
+        if job.file.path == "copy.jpg":
+            raise MovePending(self.moves_written)
         if error := ERRORS.get(job.file.path):
             raise error
         if job.file.path == "endless.jpg":
@@ -66,8 +70,13 @@ def writer() -> FakeBatchWriter:
 
 
 @pytest.fixture
-async def pipeline(writer: FakeBatchWriter) -> AsyncIterator[Pipeline]:
-    importer, batch_writer = cast("Importer", FakeImporter()), cast("BatchWriter", writer)
+async def fake_importer() -> FakeImporter:
+    return FakeImporter()
+
+
+@pytest.fixture
+async def pipeline(writer: FakeBatchWriter, fake_importer: FakeImporter) -> AsyncIterator[Pipeline]:
+    importer, batch_writer = cast("Importer", fake_importer), cast("BatchWriter", writer)
     limits = PipelineLimits(workers=2, queue_size=8)
     made = Pipeline(importer, batch_writer, Metrics(), limits, NO_DISKS)
     running = asyncio.create_task(made.run())
@@ -84,6 +93,16 @@ async def pipeline(writer: FakeBatchWriter) -> AsyncIterator[Pipeline]:
 )
 async def test_a_job_without_a_write_has_a_result(pipeline: Pipeline, path: str, result: JobResult) -> None:
     assert await (await pipeline.submit(job(path))) is result
+
+
+async def test_files_that_wait_for_a_move_keep_no_worker(
+    pipeline: Pipeline, fake_importer: FakeImporter
+) -> None:
+    waiting = [await pipeline.submit(job("copy.jpg")) for _ in range(6)]
+    assert await (await pipeline.submit(job("deleted.jpg"))) is JobResult.DONE
+    assert not any(result.done() for result in waiting)
+    fake_importer.moves_written.set_result(None)
+    assert set(await asyncio.gather(*waiting)) == {JobResult.CHANGED}
 
 
 @pytest.mark.parametrize("path", ["a.jpg", "large.jpg", "suspect.jpg"])

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from ingest.paths import Exclusions
 from ingest.sync import reconciler as module
 from ingest.sync.diff import Added
+from ingest.sync.pending_moves import LibraryMoves
 from ingest.sync.reconciler import Reconciler
 from ingest.sync.walk import WalkItem
+from ingest.watch.debounce import Debouncer
 from tagify.model import CatalogEntry, FileFacts, ImageId, ImageState, LibraryId
 
 LIBRARY = LibraryId("1" * 24)
@@ -61,6 +63,7 @@ class InMemory(Reconciler):
             threads=cast("Any", None),
             exclusions=Exclusions([]),
             applier=cast("Any", applier),
+            moves=LibraryMoves("/nowhere", Debouncer(1), cast("Any", None)),
         )
         self.files, self.entries = files, entries
 
