@@ -38,7 +38,7 @@ class ContentLookup(Protocol):
     """Finds images by content. Implemented by `ingest.sync.content_lookup`."""
 
     async def check_moves(self, content: Content) -> None:
-        """Raises MovePending, as `matches` does; at little cost where nothing moves."""
+        """Raises MovePending if a search for moves is running. Before decoding, which would be in vain."""
         ...
 
     async def matches(self, content: Content) -> ContentMatches:

@@ -19,8 +19,8 @@ class CatalogContentLookup:
         self._pending_moves = pending_moves
 
     async def check_moves(self, content: Content) -> None:
-        """Raises MovePending. Retries while the catalog is unavailable."""
-        if self._pending_moves.is_any:
+        """Raises MovePending if a search for moves is running. Retries while the catalog is unavailable."""
+        if self._pending_moves.is_searching:
             entries = await self._entries(content)
             await self._check_moves(entries, await self._presence.have_left(entries))
 

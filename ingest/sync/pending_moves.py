@@ -40,11 +40,6 @@ class LibraryMoves:
         """Whether moves are being looked for, or will be by a scan that is about to start."""
         return self._searches > 0 or self._scan_expected
 
-    @property
-    def has_events(self) -> bool:
-        """Whether events are not reconciled yet."""
-        return self._is_running and len(self._debouncer) > 0
-
     def start(self) -> None:
         """The library's worker has started: its first scan finds what happened while it did not run."""
         self._is_running = self._scan_expected = True
@@ -78,7 +73,7 @@ class LibraryMoves:
 
     async def has_pending(self, entries: Sequence[CatalogEntry]) -> bool:
         """Whether the file of one of these images is at a path whose events are not reconciled yet."""
-        if not self.has_events:
+        if not self._is_running or not len(self._debouncer):
             return False
         paths = list(islice(self._debouncer.pending_paths(), PATHS_LIMIT))
         with suppress(NotAnswering):
@@ -102,9 +97,9 @@ class PendingMoves:
         self._libraries.add(moves)
 
     @property
-    def is_any(self) -> bool:
-        """Whether any library looks for moves or has events that are not reconciled."""
-        return any(moves.is_searching or moves.has_events for moves in self._libraries)
+    def is_searching(self) -> bool:
+        """Whether any library is looking for moves. A scan of a large one does for minutes."""
+        return any(moves.is_searching for moves in self._libraries)
 
     async def of(self, entries: Sequence[CatalogEntry]) -> asyncio.Future[None] | None:
         """When the files of these images, which have left their paths, are found if they have moved.
