@@ -22,7 +22,7 @@ from api.app_keys import (
 )
 from api.events import EventHub
 from api.folder_threads import FolderThreads
-from api.handlers import docs, events, images, jobs, libraries, page, tags
+from api.handlers import docs, events, images, jobs, libraries, media, page, tags
 from api.index_builder import IndexBuilder
 from api.job_worker import JobWorker
 from api.presigned_urls import PresignedUrls
@@ -68,7 +68,7 @@ def build(settings: ApiSettings) -> web.Application:
     app[PRESIGNED_URLS] = PresignedUrls(settings)
     presigned_urls = app[PRESIGNED_URLS] if settings.media_mode == "presigned" else None
     app[SERIALIZER] = Serializer(settings.media_base_url, settings.media_widths, presigned_urls)
-    _load_static_files(app, settings.media_base_url, presigned_urls.origin if presigned_urls else "")
+    _load_static_files(app, _media_url_pattern(settings), presigned_urls.origin if presigned_urls else "")
     app[OFFSET_COUNTER] = metrics.counter(
         "api_offset_lists_total", "Lists requested with the deprecated offset."
     )
@@ -78,10 +78,16 @@ def build(settings: ApiSettings) -> web.Application:
     app[COALESCER] = ReadCoalescer(coalesced)
     app.cleanup_ctx.extend([_resources, _background_tasks])
     app.on_shutdown.append(_close_event_streams)
-    for handlers in (images, tags, jobs, libraries, events, page, docs):
+    for handlers in (images, media, tags, jobs, libraries, events, page, docs):
         app.add_routes(handlers.routes)
     app[OPENAPI_DOCUMENT] = JsonBody(openapi.build_document(app, openapi.OPERATIONS, __version__))
     return app
+
+
+def _media_url_pattern(settings: ApiSettings) -> str:
+    """Where media requests end, as in a Content-Security-Policy. Empty: at the origin of the page."""
+    any_host = f"http://*:{settings.media_port}" if settings.media_port else ""
+    return settings.media_base_url or any_host
 
 
 def _load_static_files(app: web.Application, *media_urls: str) -> None:

@@ -80,9 +80,13 @@ def build(settings: EdgeSettings) -> web.Application:
     return app
 
 
+def _resource_policy(settings: EdgeSettings) -> str:
+    return resource_policy(settings.cors_origins, settings.media_base_url, settings.media_port)
+
+
 async def _add_resource_policy(request: web.Request, response: web.StreamResponse) -> None:
     settings = request.app[SETTINGS]
-    response.headers[RESOURCE_POLICY] = resource_policy(settings.cors_origins, settings.media_base_url)
+    response.headers[RESOURCE_POLICY] = _resource_policy(settings)
 
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
@@ -174,7 +178,7 @@ async def _variants(app: web.Application) -> AsyncIterator[None]:
         app[REQUEST_SECONDS],
         app[BYTES_OUT],
         cors=bool(settings.cors_origins),
-        policy=resource_policy(settings.cors_origins, settings.media_base_url),
+        policy=_resource_policy(settings),
         allowed_hosts=allowed_hosts(settings, settings.edge_host),
     )
     yield

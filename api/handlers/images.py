@@ -2,7 +2,7 @@
 
 from aiohttp import hdrs, web
 
-from api.app_keys import CATALOG, COALESCER, OFFSET_COUNTER, PRESIGNED_URLS, SERIALIZER, SETTINGS
+from api.app_keys import CATALOG, COALESCER, OFFSET_COUNTER, PRESIGNED_URLS, SERIALIZER
 from api.cursor import CursorCodec
 from api.query_params import parse_image_filter, parse_sort
 from api.serializers import Json, Serializer
@@ -92,15 +92,6 @@ async def get_url(request: web.Request) -> web.Response:
     return json_response(
         {"url": url, "expires_at": expires.isoformat()}, headers={hdrs.CACHE_CONTROL: "no-store"}
     )
-
-
-@routes.get("/api/images/{id}/thumb")
-@routes.get("/api/images/{id}/file")
-async def redirect_to_edge(request: web.Request) -> web.Response:
-    base = request.app[SETTINGS].media_base_url
-    if not base:
-        raise NotFound("the edge serves media: set TAGIFY_MEDIA_BASE_URL to its URL, or put NGINX in front")
-    return web.Response(status=307, headers={hdrs.LOCATION: f"{base}{request.rel_url.raw_path_qs}"})
 
 
 async def _load_image(request: web.Request) -> Image:

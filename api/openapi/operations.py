@@ -64,9 +64,7 @@ def _page_operation(summary: str, media_type: str = "text/html") -> Operation:
 
 
 def _redirect_operation(summary: str) -> Operation:
-    redirect = ResponseSpec(
-        307, "Redirect to the edge service.", headers={"Location": "The same path at the edge service."}
-    )
+    redirect = ResponseSpec(307, "Redirect to the edge.", headers={"Location": "The same path at the edge."})
     return Operation(
         "images",
         summary,
@@ -113,6 +111,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ),
     ("GET", "/api/images/{id}/thumb"): _redirect_operation("Get the thumbnail"),
     ("GET", "/api/images/{id}/file"): _redirect_operation("Get the original"),
+    ("GET", "/media/{content}/{name}"): _redirect_operation("Get the original or a variant"),
     ("POST", "/api/images/tags"): Operation(
         "tags",
         "Add tags to and remove tags from many images",

@@ -11,7 +11,7 @@ from tagify.errors import TooManyRequests
 from tagify.metrics import Counter
 from tagify.web import Network, client_address, route_pattern
 
-UNLIMITED_ROUTES = {"/api/images/{id}/thumb", "/api/images/{id}/file"}
+UNLIMITED_ROUTES = {"/api/images/{id}/thumb", "/api/images/{id}/file", "/media/{content}/{name}"}
 """Routes without a rate limit: a page loads hundreds of images at once."""
 
 _RATE_LIMIT: Final = web.RequestKey("limit", tuple[TokenBuckets, RateLimitResult])

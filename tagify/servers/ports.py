@@ -34,15 +34,26 @@ def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
 def bind_error(host: str, port: int) -> str | None:
     """Return why no server can listen on this host and port, as a clause; None if one can."""
     try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = _addresses(host, port)
     except (OSError, UnicodeError):
         return f"{host} is not an address, nor a name that resolves to one"
-    for family, _, _, _, address in addresses:
+    for family, address in addresses:
         try:
             _bind(family, address)
         except OSError as error:
             return describe_bind_error(host, port, error)
     return None
+
+
+def resolve(host: str) -> list[str]:
+    """The addresses of a host that a server would listen on. Raises OSError, UnicodeError."""
+    return [str(address[0]) for _, address in _addresses(host, 0)]
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """Family and socket address of each address of the host. Raises OSError, UnicodeError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return [(family, address) for family, _, _, _, address in found]
 
 
 def _bind(family: int, address: Any) -> None:

@@ -8,7 +8,16 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tagify.settings.types import BaseUrl, HostNames, Networks, NginxValue, Origins, Roots, normalize_origin
+from tagify.settings.types import (
+    BaseUrl,
+    HostNames,
+    Networks,
+    NginxValue,
+    Origins,
+    Port,
+    Roots,
+    normalize_origin,
+)
 
 PREFIX = "TAGIFY_"
 
@@ -99,6 +108,11 @@ class CommonSettings(BaseSettings):
     )
     media_base_url: BaseUrl = Field(
         "", description="Origin of the media URLs: the edge or a CDN. Empty if NGINX serves one origin."
+    )
+    media_port: Port = Field(
+        0,
+        description="Without NGINX: port of the edge on the hosts of the API, which redirects media requests "
+        "to it; 0: none.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum log level.")
     log_format: Literal["json", "text"] = Field(

@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.sample import make_sample
-from tagify.servers.ports import bind_error
+from tagify.servers.ports import bind_error, resolve
 from tagify.settings import IngestSettings, load
 from tagify.terminal import Terminal
 from tagify.up.data_dir import OTHER_DATA_DIR, DataDir
@@ -33,7 +35,7 @@ def up(options: UpOptions) -> int:
     data_dir = DataDir(options.data_dir)
     data_dir.lock()
     library = _resolve_library(options, data_dir, terminal)
-    if not all(_is_loopback(host) for host in options.hosts):
+    if others_reach(options.hosts):
         terminal.print_line(
             "  ! Tagify has no sign-in: everybody who reaches this address may see and change everything"
         )
@@ -49,8 +51,9 @@ def _check_addresses(options: UpOptions) -> None:
             raise UpError(f"{reason}: choose another with {option}")
 
 
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+def others_reach(hosts: Sequence[str]) -> bool:
+    """Whether one of these hosts has an address that is not loopback."""
+    return not all(ip_address(address).is_loopback for host in hosts for address in resolve(host))
 
 
 def _resolve_library(options: UpOptions, data_dir: DataDir, terminal: Terminal) -> Path:

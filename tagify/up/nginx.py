@@ -21,6 +21,7 @@ def write_config(
     folder: Path,
     *,
     hosts: Sequence[str],
+    site_hosts: Sequence[str],
     port: int,
     internal_port: int,
     api_port: int,
@@ -29,9 +30,11 @@ def write_config(
 ) -> Path:
     """Write a standalone configuration for these ports into a folder; returns its main file.
 
-    `internal_port`: loopback port of the internal server, through which the edge purges caches.
+    `hosts`: the addresses it listens on. `site_hosts`: the names of the site. `internal_port`: loopback
+    port of the internal server, through which the edge purges caches.
     """
     settings = NginxSettings(
+        hosts=tuple(site_hosts),
         nginx_listen=tuple(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts),
         nginx_api=(f"127.0.0.1:{api_port}",),
         nginx_edge=(f"127.0.0.1:{edge_port}",),

@@ -13,9 +13,10 @@ from tagify.servers.mongod import MongoServer, mongo_server
 from tagify.servers.ports import http_responds, url_host
 from tagify.servers.process import Program
 from tagify.servers.seaweedfs import seaweedfs_server
-from tagify.settings import PREFIX, CommonSettings
+from tagify.settings import PREFIX, CommonSettings, load
 from tagify.up import nginx
 from tagify.up.data_dir import DataDir
+from tagify.web.client_address import parse_address
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_DATABASE = str(CommonSettings.model_fields["mongo_database"].default)
@@ -152,7 +153,6 @@ def _allocate_addresses(options: UpOptions, data_dir: DataDir, *, behind_nginx: 
 def _address_values(options: UpOptions, data_dir: DataDir, addresses: _Addresses) -> Mapping[str, str]:
     """The settings that follow from the addresses."""
     internal_port = addresses.internal_port
-    media_url = f"http://{url_host(options.hosts[0])}:{addresses.edge_port}"
     return {
         "ingest_port": str(addresses.ingest_port),
         "api_host": addresses.bind,
@@ -161,8 +161,16 @@ def _address_values(options: UpOptions, data_dir: DataDir, addresses: _Addresses
         "edge_port": str(addresses.edge_port),
         "edge_cache_dir": str(data_dir.subdirectory("cache", "edge")),
         "edge_purge_url": f"http://{LOOPBACK}:{internal_port}" if internal_port else "",
-        "media_base_url": "" if internal_port else media_url,
+        "media_base_url": "",
+        "media_port": "0" if internal_port else str(addresses.edge_port),
+        "hosts": ",".join(_site_hosts(options)),
     }
+
+
+def _site_hosts(options: UpOptions) -> list[str]:
+    """The names of the site: those of TAGIFY_HOSTS, and the names (not addresses) of `--host`."""
+    names = [host.encode("idna").decode() for host in options.hosts if parse_address(host) is None]
+    return list(dict.fromkeys((*load(CommonSettings).hosts, *names)))
 
 
 def _services(
@@ -185,6 +193,7 @@ def _nginx_program(
     config = nginx.write_config(
         data_dir.subdirectory("nginx"),
         hosts=options.hosts,
+        site_hosts=_site_hosts(options),
         port=options.port,
         internal_port=addresses.internal_port,
         api_port=addresses.api_port,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tagify.servers.ports import http_responds
@@ -244,6 +245,57 @@ async def test_page_listens_on_ipv4_and_ipv6_at_once(tmp_path: Path, library: Pa
     async with run_up(tmp_path / "run", *arguments) as up:
         await up.wait_for_images(0)
         assert await http_responds(f"http://[::1]:{up.port}/api/health")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("host", "use_nginx"), [("0.0.0.0", True), ("0.0.0.0", False), ("127.0.0.1,127.0.0.2", False)]
+)
+async def test_page_shows_images_under_each_address_of_the_machine(
+    tmp_path: Path, library: Path, host: str, use_nginx: bool
+) -> None:
+    (library / "a.jpg").write_bytes(pictures.jpeg())
+    (library / "bad.jpg").write_bytes(b"no picture")
+    arguments = ["--library", str(library), "--host", host] + ([] if use_nginx else ["--no-nginx"])
+    async with run_up(tmp_path / "run", *arguments) as up, browser_page() as (page, troubles):
+        (item,) = await up.wait_for_images(1)
+        site = f"http://127.0.0.2:{up.port}"
+        async with aiohttp.ClientSession(site) as client:
+            image = await (await client.get(f"/api/images/{item['_id']}")).json()
+            for url in (image["thumb"], image["original"], image["variants"][0]["url"]):
+                async with client.get(url) as response:
+                    assert (response.status, response.url.host) == (200, "127.0.0.2")
+                    assert response.content_type.startswith("image/")
+        await page.goto(site)
+        await page.locator("[data-image-id] img.loaded").wait_for()
+        await page.get_by_text("1 failed").click()
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="Download").click()
+        assert Path(await (await download.value).path()).read_bytes() == b"no picture"
+        assert ("Tagify has no sign-in" in up.output_text()) == (host == "0.0.0.0")
+        assert troubles == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("use_nginx", [True, False], ids=["nginx", "no-nginx"])
+async def test_name_of_the_host_option_is_a_name_of_the_site(
+    tmp_path: Path, library: Path, use_nginx: bool
+) -> None:
+    """In a mount namespace, in which /etc/hosts has the name."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n127.0.0.1 photos.test\n")
+    script = f"mount --bind '{hosts}' /etc/hosts && exec \"$@\""
+    command = ("unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh", *COMMAND)
+    arguments = ["--library", str(library), "--host", "photos.test"] + ([] if use_nginx else ["--no-nginx"])
+    (library / "a.jpg").write_bytes(pictures.jpeg())
+    async with run_up(tmp_path / "run", *arguments, command=command) as up:
+        (item,) = await up.wait_for_images(1)
+        async with aiohttp.ClientSession(up.url) as client:
+            for name, status in (("photos.test", 200), (f"photos.test:{up.port}", 200), ("evil.test", 421)):
+                async with client.get("/api/images", headers={"Host": name}) as response:
+                    assert response.status == status
+        assert f"Tagify is at http://photos.test:{up.port}" in up.output_text()
+        assert item["path"] == "a.jpg" and "no sign-in" not in up.output_text()
 
 
 async def test_folder_of_somebody_else_is_refused_as_data_folder(tmp_path: Path, library: Path) -> None:

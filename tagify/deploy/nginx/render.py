@@ -86,7 +86,9 @@ def _values(folder: Path, settings: NginxSettings) -> dict[str, str]:
         "sendfile_type": sendfile_type(settings),
         "variant_cache_zone": variant_cache_zone(settings),
         "other_origin": "*" if "*" in settings.cors_origins else "",
-        "resource_policy": resource_policy(settings.cors_origins, settings.media_base_url),
+        "resource_policy": resource_policy(
+            settings.cors_origins, settings.media_base_url, settings.media_port
+        ),
         "origins": "\n    ".join(f'"{origin}" "{origin}";' for origin in origins),
         "cache_dir": settings.nginx_cache_dir,
         "cache_bytes": str(settings.nginx_cache_bytes),
