@@ -27,9 +27,9 @@ from api.index_builder import IndexBuilder
 from api.job_worker import JobWorker
 from api.presigned_urls import PresignedUrls
 from api.rate_limit import (
-    ConcurrencyLimiter,
     TokenBuckets,
     add_rate_limit_headers,
+    expensive_request_limiter,
     limit_concurrency,
     limit_rate,
 )
@@ -100,7 +100,7 @@ def _limit_middlewares(settings: ApiSettings, metrics: Metrics) -> list[Middlewa
     rejected = metrics.counter(
         "api_requests_refused_total", "Requests rejected, by reason: rate or busy.", labelled=True
     )
-    middlewares = [limit_concurrency(ConcurrencyLimiter(settings.api_costly), rejected)]
+    middlewares = [limit_concurrency(expensive_request_limiter(settings.api_costly, metrics), rejected)]
     if settings.api_rate:
         buckets = TokenBuckets(settings.api_rate, settings.api_burst)
         middlewares.insert(0, limit_rate(buckets, settings.trusted_proxies, rejected))

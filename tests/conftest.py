@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from tagify.catalog import Catalog
+from tagify.model import Library
 from tagify.servers.s3 import S3Server
 from tagify.settings import CommonSettings, IngestSettings
 from tagify.storage.store import ObjectStore
@@ -60,6 +61,12 @@ async def catalog(mongo_values: Values) -> AsyncIterator[Catalog]:
     await opened.ensure_indexes()
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def library(catalog: Catalog) -> Library:
+    """A library in the catalog, without a folder."""
+    return await catalog.libraries.create("Test", "/srv/test")
 
 
 @pytest.fixture

@@ -45,11 +45,6 @@ def image(library: Library, number: int) -> UpsertImage:
     return UpsertImage(library.id, file, content, Picture("image/jpeg", 600, 400, b"\x01\x02"))
 
 
-@pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
-
-
 @asynccontextmanager
 async def run_api(values: Values, **settings: Any) -> AsyncIterator[Client]:
     """Run an API until the end of the block."""

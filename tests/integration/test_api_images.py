@@ -14,7 +14,7 @@ from tagify.catalog import Catalog, ImageFilter, MoveImage, UpsertImage
 from tagify.model import Content, FileFacts, ImageId, Library, Picture
 from tagify.settings import ApiSettings
 from tests.conftest import Values
-from tests.support.waiting import until
+from tests.support.waiting import until, until_ready
 
 Client = TestClient[Any, Any]
 MakeClient = Callable[..., Awaitable[Client]]
@@ -23,13 +23,8 @@ MakeClient = Callable[..., Awaitable[Client]]
 @pytest.fixture
 async def client(aiohttp_client: MakeClient, mongo_values: Values) -> Client:
     client_ = await aiohttp_client(build(ApiSettings(**mongo_values, media_base_url="http://edge.test")))
-    await until(lambda: _is_ready(client_))
+    await until_ready(client_)
     return client_
-
-
-async def _is_ready(client: Client) -> bool:
-    async with client.get("/readyz") as response:
-        return response.status == 200
 
 
 async def fill(catalog: Catalog, library: Library, number: int, *keywords: str, start: int = 0) -> None:
@@ -45,11 +40,6 @@ async def fill(catalog: Catalog, library: Library, number: int, *keywords: str, 
             for name in range(start, start + number)
         ]
     )
-
-
-@pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
 
 
 async def get_json(client: Client, path: str, status: int = 200) -> Any:

@@ -17,7 +17,7 @@ from api.app_keys import CATALOG
 from tagify.settings import ApiSettings
 from tagify.web.request_limits import MAX_REQUEST_LINE_BYTES
 from tests.conftest import Values
-from tests.support.waiting import until
+from tests.support.waiting import until_ready
 
 Client = TestClient[Any, Any]
 CLIENT_HEADERS = {"X-Forwarded-For": "198.51.100.1"}
@@ -29,13 +29,8 @@ async def run_api(values: Values, **settings: Any) -> AsyncIterator[Client]:
     server = TestServer(build(ApiSettings(**values, media_base_url="http://edge.test", **settings)))
     await server.start_server(max_line_size=MAX_REQUEST_LINE_BYTES)
     async with TestClient(server) as client:
-
-        async def ready() -> bool:
-            async with client.get("/readyz") as response:
-                return response.status == 200
-
         # The driver leaves a connection that is ended in its handshake to the garbage collector.
-        await until(ready)
+        await until_ready(client)
         yield client
 
 

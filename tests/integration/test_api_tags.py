@@ -1,40 +1,18 @@
 """Tags over HTTP: results of changes, undo, counts and their entity tag, autocomplete."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
 
-from api.app import build
 from tagify.catalog import Catalog
 from tagify.catalog.transactions import Transactions
 from tagify.errors import Unavailable
 from tagify.model import Library
-from tagify.settings import ApiSettings
-from tests.conftest import Values
 from tests.support.catalog_fixtures import assert_counts_exact, insert_images, tags_of
-from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
-
-
-@pytest.fixture
-async def client(aiohttp_client: Callable[..., Awaitable[Client]], mongo_values: Values) -> Client:
-    client_ = await aiohttp_client(build(ApiSettings(**mongo_values)))
-
-    async def ready() -> bool:
-        async with client_.get("/readyz") as response:
-            return response.status == 200
-
-    await until(ready)
-    return client_
-
-
-@pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
 
 
 async def post(client: Client, path: str, body: object, status: int = 200) -> Any:

@@ -14,11 +14,6 @@ from tests.conftest import Values
 from tests.support.catalog_fixtures import assert_counts_exact, insert_images
 
 
-@pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
-
-
 def damage(values: Values) -> None:
     """Write wrong counts directly to the database."""
     with MongoClient[dict[str, Any]](values["mongo_uri"]) as client:

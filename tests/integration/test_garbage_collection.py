@@ -4,8 +4,6 @@ import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
 from ingest.library_removal import LibraryRemover
 from tagify.catalog import Catalog, ImageFilter, MarkedObject, MarkMissing, UpsertImage
 from tagify.gc import GarbageCollector, GcResult
@@ -22,11 +20,6 @@ def garbage_collector(
     catalog: Catalog, blobs: ObjectStore, *, missing_for: timedelta = DAY, orphan_age: timedelta = NONE
 ) -> GarbageCollector:
     return GarbageCollector(catalog, blobs, missing_for=missing_for, orphan_age=orphan_age, mark_age_s=0)
-
-
-@pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
 
 
 async def upload_objects(blobs: ObjectStore) -> None:

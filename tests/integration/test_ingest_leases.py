@@ -22,11 +22,6 @@ from tests.support.ingest_harness import IngestHarness
 from tests.support.waiting import until
 
 
-@pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
-
-
 def store(library: Library) -> UpsertImage:
     picture = Picture("image/jpeg", 1, 1, b"")
     return UpsertImage(library.id, FileFacts("a.jpg", 1, 1, 1), Content("0" * 64), picture)

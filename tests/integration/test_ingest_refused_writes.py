@@ -66,11 +66,6 @@ async def test_images_with_dates_beyond_the_calendar_are_listed(harness: IngestH
 
 
 @pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
-
-
-@pytest.fixture
 async def writer(catalog: Catalog, library: Library) -> AsyncIterator[BatchWriter]:
     leases = HeldLeases()
     leases.add(library.id, (await catalog.leases.acquire(library.id, "test", 600)).token)

@@ -21,11 +21,6 @@ TOO_LARGE = 1 << 63
 
 
 @pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
-
-
-@pytest.fixture
 async def writer(catalog: Catalog, library: Library) -> AsyncIterator[BatchWriter]:
     lease = await catalog.leases.acquire(library.id, "test", 600)
     leases = HeldLeases()

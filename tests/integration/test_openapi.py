@@ -18,6 +18,7 @@ from tagify.web.request_limits import MAX_REQUEST_LINE_BYTES
 from tests.conftest import Values
 from tests.support.browser import browser_page
 from tests.support.openapi_conformance import failures, failures_with
+from tests.support.waiting import until_ready
 
 Client = TestClient[Any, Any]
 
@@ -56,6 +57,7 @@ async def client(mongo_values: Values, catalog: Catalog, tmp_path: Path) -> Asyn
     server = TestServer(build(settings))
     await server.start_server(max_line_size=MAX_REQUEST_LINE_BYTES)
     async with TestClient(server) as client_:
+        await until_ready(client_)
         yield client_
 
 

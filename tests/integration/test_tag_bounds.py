@@ -1,43 +1,22 @@
 """Bounds on tags: of one image by any way, and of the keywords that one file adds."""
 
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
 from pymongo import MongoClient
 
-from api.app import build
 from tagify.catalog import Catalog, MarkMissing, UpsertImage
 from tagify.errors import TooManyTags
 from tagify.model import FileFacts, ImageId, Library, Picture
-from tagify.settings import ApiSettings
 from tagify.tagnames import MAX_KEYWORDS, MAX_TAGS_PER_IMAGE
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.catalog_fixtures import assert_counts_exact, insert_images, tags_of
 from tests.support.ingest_harness import IngestHarness
-from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
-
-
-@pytest.fixture
-async def client(aiohttp_client: Callable[..., Awaitable[Client]], mongo_values: Values) -> Client:
-    client_ = await aiohttp_client(build(ApiSettings(**mongo_values)))
-
-    async def ready() -> bool:
-        async with client_.get("/readyz") as response:
-            return response.status == 200
-
-    await until(ready)
-    return client_
-
-
-@pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
 
 
 def names(number: int, prefix: str = "tag") -> list[str]:

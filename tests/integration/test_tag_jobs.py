@@ -1,31 +1,17 @@
 """Rename and merge jobs: counts exact after each step, resumed by another process, one job at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
 
-from api.app import build
 from tagify.catalog import Catalog, ImageFilter, JobLeaseLost, MarkMissing, UpsertImage
 from tagify.model import FileFacts, JobState, Library, Picture
-from tagify.settings import ApiSettings
-from tests.conftest import Values
 from tests.support.catalog_fixtures import assert_counts_exact, insert_images, tags_of
 from tests.support.waiting import until
 
 Client = TestClient[Any, Any]
-
-
-@pytest.fixture
-async def client(aiohttp_client: Callable[..., Awaitable[Client]], mongo_values: Values) -> Client:
-    return await aiohttp_client(build(ApiSettings(**mongo_values)))
-
-
-@pytest.fixture
-async def library(catalog: Catalog) -> Library:
-    return await catalog.libraries.create("Test", "/srv/test")
 
 
 async def post(client: Client, body: object, status: int) -> Any:

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from aiohttp.test_utils import TestClient
 
 T = TypeVar("T")
 
@@ -19,3 +21,13 @@ async def until(probe: Callable[[], Awaitable[T]], *, timeout_s: float = 20.0, e
                 await asyncio.sleep(every_s)
     except TimeoutError:
         raise AssertionError(f"not within {timeout_s:g} s; the last result was {result!r}") from None
+
+
+async def until_ready(client: TestClient[Any, Any]) -> None:
+    """Wait until the service is ready."""
+
+    async def ready() -> bool:
+        async with client.get("/readyz") as response:
+            return response.status == 200
+
+    await until(ready)

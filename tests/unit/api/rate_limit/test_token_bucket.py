@@ -1,16 +1,13 @@
-"""Token buckets, client addresses, and the concurrency limiter."""
+"""Token buckets and client addresses."""
 
-import asyncio
 from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import api.rate_limit.concurrency
 import api.rate_limit.token_bucket
-from api.rate_limit import ConcurrencyLimiter, TokenBuckets
-from tagify.errors import Busy
+from api.rate_limit import TokenBuckets
 from tagify.web import client_address
 
 TRUSTED = [ip_network("127.0.0.0/8"), ip_network("::1/128"), ip_network("10.0.0.0/24")]
@@ -96,35 +93,3 @@ def test_only_entries_of_trusted_proxies_count(
 @given(st.text(), st.lists(st.text(), max_size=4))
 def test_any_header_is_parsed_without_error(peer: str, forwarded: list[str]) -> None:
     client_address(peer, forwarded, TRUSTED)
-
-
-async def test_the_concurrency_limiter_queues_requests_and_rejects_when_full(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_PER_SLOT", 1)
-    limiter, running, release = ConcurrencyLimiter(2), [], asyncio.Event()
-
-    async def request(number: int) -> None:
-        async with limiter.slot():
-            running.append(number)
-            await release.wait()
-
-    requests = [asyncio.create_task(request(number)) for number in range(4)]
-    await asyncio.sleep(0)
-    with pytest.raises(Busy):
-        await request(4)
-    assert running == [0, 1]
-    release.set()
-    await asyncio.gather(*requests)
-    assert running == [0, 1, 2, 3]
-
-
-async def test_the_queue_of_the_concurrency_limiter_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.rate_limit.concurrency, "QUEUE_TIMEOUT_S", 0.05)
-    limiter = ConcurrencyLimiter(1)
-    async with limiter.slot():
-        with pytest.raises(Busy):
-            async with limiter.slot():
-                pass
-    async with limiter.slot():
-        pass

@@ -13,10 +13,14 @@ from tagify.metrics import Metrics
 
 
 class Limited:
-    def __init__(self, capacity: int, wait_s: float) -> None:
+    def __init__(self, capacity: int, wait_s: float, max_waiting: int | None = None) -> None:
         self._metrics = Metrics()
         self.semaphore = TimedSemaphore(
-            capacity, wait_s=wait_s, in_use=self._metrics.gauge("in_use", "Permits in use."), what="transfers"
+            capacity,
+            wait_s=wait_s,
+            in_use=self._metrics.gauge("in_use", "Permits in use."),
+            what="transfers",
+            max_waiting=max_waiting,
         )
 
     @property
@@ -54,6 +58,35 @@ async def test_a_waiting_caller_gets_the_permit_that_is_released() -> None:
     limited.semaphore.release()
     await waiting
     assert limited.in_use == 1
+
+
+async def test_a_caller_that_finds_the_queue_full_is_refused_at_once() -> None:
+    limited, running, release = Limited(2, wait_s=10, max_waiting=2), [], asyncio.Event()
+
+    async def call(number: int) -> None:
+        await limited.semaphore.acquire()
+        running.append(number)
+        await release.wait()
+        limited.semaphore.release()
+
+    calls = [asyncio.create_task(call(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="2 transfers are waiting already"):
+        await call(4)
+    assert running == [0, 1]
+    release.set()
+    await asyncio.gather(*calls)
+    assert running == [0, 1, 2, 3]
+
+
+async def test_the_queue_has_capacity_again_after_the_wait() -> None:
+    limited = Limited(1, wait_s=0.01, max_waiting=1)
+    await limited.semaphore.acquire()
+    for _ in range(2):
+        with pytest.raises(Busy, match="in progress already"):
+            await limited.semaphore.acquire()
+    limited.semaphore.release()
+    await limited.semaphore.acquire()
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=20), st.integers(1, 3))
