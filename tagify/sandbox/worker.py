@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Collection
 from contextlib import suppress
@@ -126,7 +127,7 @@ class ForkServer:
 
     MODULE: ClassVar = "tagify.sandbox.forkserver"
 
-    def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
         self._process = process
         self._control = control
 
@@ -139,13 +140,11 @@ class ForkServer:
         # With one arena the memory of a large image is returned to the kernel after its job.
         environment |= {"MALLOC_ARENA_MAX": "1"}
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                cls.MODULE,
-                str(theirs.fileno()),
-                stdin=asyncio.subprocess.DEVNULL,
+            # Not by the event loop: uvloop's fork runs the driver's handlers, which write a traceback. Not in
+            # another thread: the kernel ends the process with the thread that started it.
+            process = subprocess.Popen(  # noqa: ASYNC220, S603 - takes milliseconds; our own module
+                [sys.executable, "-P", "-m", cls.MODULE, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env=environment,
             )
@@ -170,7 +169,7 @@ class ForkServer:
         self._control.close()
         with suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
+        await asyncio.to_thread(self._process.wait)
 
 
 def check_reply(message: dict[str, Any], data: bytes) -> JobReply:

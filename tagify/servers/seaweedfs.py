@@ -38,8 +38,8 @@ def seaweedfs_server(binary: Path, folder: Path, port: int, log: Path | None) ->
     Creates the folder, its credentials and configuration.
     """
     record_server_kind(folder, "seaweedfs")
-    data, config = folder / "data", folder / "config"
-    for subfolder in (data, config):
+    data, config, logs = folder / "data", folder / "config", folder / "logs"
+    for subfolder in (data, config, logs):
         subfolder.mkdir(exist_ok=True, mode=0o700)
         subfolder.chmod(0o700)
     keys = load_or_create(
@@ -60,7 +60,7 @@ def seaweedfs_server(binary: Path, folder: Path, port: int, log: Path | None) ->
 
     program = Program(
         name="seaweedfs",
-        argv=(str(binary), *_arguments(data, config, port)),
+        argv=(str(binary), *_arguments(data, config, logs, port)),
         env={"GOMEMLIMIT": "512MiB"},
         log=log,
         ready=ready,
@@ -69,9 +69,16 @@ def seaweedfs_server(binary: Path, folder: Path, port: int, log: Path | None) ->
     return S3Server("seaweedfs", program, endpoint, keys["access"], keys["secret"])
 
 
-def _arguments(data: Path, config: Path, port: int) -> list[str]:
+def _arguments(data: Path, config: Path, logs: Path, port: int) -> list[str]:
     return [
-        "-logtostderr=true",
+        # Errors only, beside files of bounded size: its worker warns every five seconds, because it looks for
+        # the admin server at another port.
+        "-logtostderr=false",
+        "-alsologtostderr=false",
+        "-stderrthreshold=ERROR",
+        f"-logdir={logs}",
+        "-log_max_files=2",
+        "-log_max_size_mb=4",
         f"-config_dir={config}",
         "mini",
         f"-dir={data}",

@@ -58,13 +58,13 @@ class S3Monitor:
         if seconds + operation.queue_s < self.slow_s:
             return
         self._slow.add()
-        if (left_out := self._limit.admit()) is not None:
+        # A failed operation is a part of an outage, which has a line.
+        if outcome == "ok" and (left_out := self._limit.admit()) is not None:
             extra = fields(
                 operation=operation.name,
                 object=operation.item,
                 ms=round(seconds * 1000),
                 queue_ms=round(operation.queue_s * 1000),
-                outcome=outcome,
                 left_out=left_out,
             )
             logger.warning("slow S3 operation", extra=extra)

@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from tagify.metrics import Metrics
+from tagify.web.instrumentation import UNLOGGED
 from tagify.web.json import json_response
 
 Check = Callable[[], Awaitable[None]]
@@ -52,7 +53,8 @@ def add_health_routes(app: web.Application, metrics: Metrics, checks: Mapping[st
     async def livez(_: web.Request) -> web.Response:
         return json_response({"status": "ok"})
 
-    async def readyz(_: web.Request) -> web.Response:
+    async def readyz(request: web.Request) -> web.Response:
+        request[UNLOGGED] = True
         outcomes = await app[READINESS].check_all()
         ready = all(outcome == "ok" for outcome in outcomes.values())
         return json_response(

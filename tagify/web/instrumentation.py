@@ -22,8 +22,36 @@ _REQUEST_ID: Final = web.RequestKey("request_id", str)
 UNTIMED: Final = web.RequestKey("untimed", bool)
 """Set by handlers of endless streams: their duration is not counted as response time."""
 
+UNLOGGED: Final = web.RequestKey("unlogged", bool)
+"""Set by handlers whose 5xx status is no failure of the request: it is logged at debug level."""
+
 ABORTED = "aborted"
 """Status of a request whose client disconnected before the response."""
+
+
+class RequestLog:
+    """A line of each request: a rate-limited warning for status 500 and above, otherwise at debug level."""
+
+    def __init__(self) -> None:
+        self._limit = LogLimit()
+
+    def record(self, request: web.Request, status: int, took_s: float, waited: Mapping[str, float]) -> None:
+        """Log a request that has ended, and what it waited for, in seconds."""
+        level, left_out = logging.DEBUG, 0
+        if _failed(status) and UNLOGGED not in request:
+            admitted = self._limit.admit()
+            if admitted is None:
+                return
+            level, left_out = logging.WARNING, admitted
+        if logger.isEnabledFor(level):
+            extra = fields(
+                route=route_pattern(request),
+                status=status or ABORTED,
+                ms=round(took_s * 1000, 1),
+                waited_ms=_waited_ms(waited),
+                **({"left_out": left_out} if left_out else {}),
+            )
+            logger.log(level, "request", extra=extra)
 
 
 class SlowRequests:
@@ -61,6 +89,7 @@ def instrument_requests(seconds: Histogram, in_flight: Gauge, slow: SlowRequests
     an access log.
     """
     in_flight_guard = in_flight.raised()
+    request_log = RequestLog()
 
     @web.middleware
     async def instrument(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -78,7 +107,7 @@ def instrument_requests(seconds: Histogram, in_flight: Gauge, slow: SlowRequests
             if UNTIMED not in request:
                 seconds.observe(took, route=route, status=outcome)
                 slow.record(request, status, took, waited)
-            _log_request(route, status, took, waited)
+            request_log.record(request, status, took, waited)
 
     return instrument
 
@@ -95,16 +124,3 @@ def _failed(status: int) -> bool:
 
 def _waited_ms(waited: Mapping[str, float]) -> dict[str, int]:
     return {cause: round(seconds * 1000) for cause, seconds in waited.items()}
-
-
-def _log_request(route: str, status: int, took_s: float, waited: Mapping[str, float]) -> None:
-    failed = _failed(status)
-    if not failed and not logger.isEnabledFor(logging.DEBUG):
-        return
-    extra = fields(
-        route=route, status=status or ABORTED, ms=round(took_s * 1000, 1), waited_ms=_waited_ms(waited)
-    )
-    if failed:
-        logger.warning("request", extra=extra)
-    else:
-        logger.debug("request", extra=extra)

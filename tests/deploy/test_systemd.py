@@ -299,6 +299,24 @@ def test_journal_has_structured_log_lines(host: ThrowawayHost) -> None:
     assert json.loads(fields)["SYSLOG_IDENTIFIER"].startswith(("tagify-edge-1", "systemd"))
 
 
+def test_journal_selects_warnings_by_priority(host: ThrowawayHost) -> None:
+    content = next(image["content"] for image in images(host) if image["path"] != "0.jpg")
+    url = f"http://localhost/media/{content}/original"
+    edge_socket = SOCKETS["tagify-edge@1"]
+    host.shell("systemctl kill -s STOP tagify-s3")
+    host.shell(
+        f"curl -s -m 30 -o /dev/null --unix-socket {edge_socket} {url}; systemctl kill -s CONT tagify-s3"
+    )
+    host.wait_until(f"curl -sSf -o /dev/null --unix-socket {edge_socket} {url}", 60)
+    severe = host.run("journalctl", "-u", "tagify-*", "-p", "warning", "-o", "cat", "--no-pager").splitlines()
+    entries = [json.loads(line) for line in severe if line.startswith("{")]
+    assert [entry for entry in entries if entry["message"].startswith("server unavailable: S3")]
+    assert {entry["level"] for entry in entries if "level" in entry} <= {"warning", "error"}
+    everything = host.run("journalctl", "-u", "tagify-*", "-o", "cat", "--no-pager")
+    for chatter in ("urllib3", "Traceback", "reconnection loop", "<4>", "<6>"):
+        assert chatter not in everything, chatter
+
+
 def test_nightly_maintenance_succeeds(host: ThrowawayHost) -> None:
     host.run("systemctl", "start", "tagify-maintenance.service", timeout_s=180)
     assert host.unit_property("tagify-maintenance.service", "Result") == "success"

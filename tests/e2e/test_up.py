@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -98,6 +98,52 @@ async def test_killed_child_is_reported_and_restarted(tmp_path: Path, library: P
         assert "api was killed by SIGKILL" in up.output_text()
         (library / "a.jpg").write_bytes(pictures.jpeg())
         await up.wait_for_images(1)
+
+
+def _log_lines(up: UpProcess, name: str) -> list[str]:
+    return (up.data / "logs" / f"{name}.log").read_text().splitlines()
+
+
+def _says_line(up: UpProcess, name: str, text: str) -> Callable[[], Awaitable[bool]]:
+    async def probe() -> bool:
+        return any(text in line for line in _log_lines(up, name))
+
+    return probe
+
+
+@pytest.mark.slow
+async def test_absent_s3_server_leaves_a_line_when_it_goes_and_one_when_it_is_back(
+    tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGIFY_S3_TIMEOUT_S", "0.5")
+    (library / "a.jpg").write_bytes(pictures.jpeg())
+    async with run_up(tmp_path / "run", "--library", str(library)) as up:
+        (image,) = await up.wait_for_images(1)
+        pids = up.child_pids()
+        server = pids.get("minio") or pids["weed"]
+        os.kill(server, signal.SIGSTOP)
+        (library / "b.jpg").write_bytes(pictures.jpeg(seed=2))
+        original = f"{up.url}/media/{image['content']}/original"
+        await until(_says_line(up, "ingest", "server unavailable: S3"), timeout_s=30)
+        # The requests go on until the circuit is open.
+        await until(lambda: _fails(up, original), timeout_s=30)
+        os.kill(server, signal.SIGCONT)
+        await up.wait_for_images(2)
+        await until(lambda: http_responds(original), timeout_s=30)
+        await until(_says_line(up, "edge", "server is back: S3"), timeout_s=30)
+        for name in ("ingest", "edge", "api"):
+            lines = _log_lines(up, name)
+            assert not [line for line in lines if "Traceback" in line or "urllib3" in line], lines
+            # One line of each request that failed is left to the edge.
+            severe = [line for line in lines if " warning " in line and " request route=" not in line]
+            outage = [line for line in severe if "slow query" not in line]
+            assert len([line for line in outage if "server unavailable: S3" in line]) == (name != "api")
+            assert len(outage) <= 4, outage
+
+
+async def _fails(up: UpProcess, url: str) -> bool:
+    await http_responds(url)
+    return any("calls to a server are refused for now" in line for line in _log_lines(up, "edge"))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from tagify.servers.tls import load_or_create_certificate
 from tagify.settings import CommonSettings
 from tests.support.ports import free_ports
 from tests.support.servers import Servers, find_binary
+from tests.support.waiting import until
 
 UNAUTHORIZED = 13
 """MongoDB's error code."""
@@ -99,6 +100,23 @@ async def test_weed_shell_of_another_user_can_neither_list_nor_delete(tmp_path: 
     assert bucket.get_object("kept", "a").read() == b"bytes"
     assert "kept" in await weed_shell(port, folder / "config")
     await process.stop()
+
+
+async def test_seaweedfs_prints_errors_only_beside_its_start(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = await Process.start(
+        seaweedfs_server(find_binary("seaweedfs"), tmp_path / "s3", free_ports(), log).program
+    )
+    warnings = tmp_path / "s3/logs"
+
+    async def has_warned() -> bool:
+        return any("WARNING" in file.name for file in warnings.iterdir())
+
+    await until(has_warned, timeout_s=20)
+    await process.stop()
+    lines = log.read_text(errors="replace").splitlines()
+    assert [line for line in lines if line.startswith(("I", "W"))] == []
+    assert len(lines) < 60
 
 
 async def test_mongod_keeps_its_data_on_another_port(tmp_path: Path) -> None:
