@@ -7,8 +7,8 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from edge.app_keys import BYTES_OUT, METADATA_CACHE, PRESIGNED_REDIRECT, UPSTREAM
-from edge.handlers.path_params import cache_control, content_param, original_content, requested_image
-from edge.http.headers import IMMUTABLE, content_disposition, media_headers
+from edge.handlers.path_params import content_param, original_content, requested_image
+from edge.http.headers import IMMUTABLE, REVALIDATE, content_disposition, media_headers
 from edge.http.server_timing import SERVER_TIMING, ServerTiming
 from edge.originals.presigned_redirect import redirect_cache_control
 from edge.originals.representation import Representation, ResponsePlan, client_has_content, content_etag
@@ -45,7 +45,8 @@ async def file(request: web.Request) -> web.StreamResponse:
     representation = Representation(
         content,
         OriginalInfo(image.file.size, image.mime),
-        cache_control(request, content),
+        # Also with the content in the query: the file's name may change.
+        REVALIDATE,
         # By id the catalog's date counts: the store may have had the new bytes before the old ones.
         modified=image.updated_at,
         extra_headers={hdrs.CONTENT_DISPOSITION: disposition},

@@ -41,11 +41,9 @@ def original_content(image: Image) -> Content:
 
 
 def cache_control(request: web.Request, content: Content) -> str:
-    """Cache-Control for a URL by id: immutable where its query is exactly `v`, the content.
+    """Cache-Control for a thumb by id: immutable where its query is exactly `v`, the content.
 
-    Beside it a file's URL may have `download=1`. Spellings that a cache may read otherwise (an encoded or
-    repeated name, further arguments) are not immutable: no cache may keep them under another content's key.
+    Spellings that a cache may read otherwise (an encoded or repeated name, further arguments) are not
+    immutable: no cache may keep them under another content's key.
     """
-    arguments = request.rel_url.raw_query_string.split("&")
-    canonical = sorted(arguments) in ([f"v={content}"], ["download=1", f"v={content}"])
-    return IMMUTABLE if canonical else REVALIDATE
+    return IMMUTABLE if request.rel_url.raw_query_string == f"v={content}" else REVALIDATE

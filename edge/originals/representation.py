@@ -4,6 +4,7 @@ The path of a byte range: `edge/http/ranges.py` parses the Range header, `Repres
 whether it applies, `edge/originals/streaming.py` sends the ranges of the plan.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -50,8 +51,15 @@ class Representation:
 
     @property
     def etag(self) -> str:
-        """Strong entity tag: the hash of the bytes."""
-        return content_etag(self.content)
+        """Strong entity tag: the hash of the bytes, and of the headers that differ between URLs of them.
+
+        After a 304 caches keep the stored headers: a file name, or a type that was unknown.
+        """
+        if not self.extra_headers:
+            return content_etag(self.content)
+        lines = (self.original.mime, *(f"{name}: {value}" for name, value in self.extra_headers.items()))
+        digest = hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
+        return f'"{self.content}-{digest}"'
 
     @property
     def dated_by_store(self) -> bool:
@@ -117,7 +125,7 @@ class Representation:
 
 
 def content_etag(content: Content) -> str:
-    """The strong entity tag of an original."""
+    """The strong entity tag of an original under a URL that contains its hash."""
     return f'"{content}"'
 
 

@@ -125,13 +125,15 @@ async def test_original_is_sent_whole_and_by_range(client: Client, stored: Store
         assert (response.status, response.headers["Content-Length"]) == (200, str(size))
 
 
-async def test_url_by_id_is_immutable_only_with_the_content_as_v(client: Client, stored: Stored) -> None:
-    for kind in ("thumb", "file"):
+async def test_thumb_by_id_is_immutable_only_with_the_content_as_v_and_a_file_never(
+    client: Client, stored: Stored
+) -> None:
+    for kind, with_content in (("thumb", IMMUTABLE), ("file", "no-cache")):
         path = f"/api/images/{stored.image.id}/{kind}"
         for query, expected in (
             ("", "no-cache"),
             ("?v=other", "no-cache"),
-            (f"?v={stored.content}", IMMUTABLE),
+            (f"?v={stored.content}", with_content),
         ):
             async with client.get(path + query) as response:
                 assert (response.status, response.headers["Cache-Control"]) == (200, expected)

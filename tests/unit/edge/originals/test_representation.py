@@ -129,10 +129,22 @@ def test_failed_precondition_and_not_modified_have_no_body() -> None:
 def test_extra_headers_are_in_the_response_and_in_its_304() -> None:
     disposition = {"Content-Disposition": "inline"}
     served = Representation(CONTENT, OriginalInfo(LENGTH, "image/png"), REVALIDATE, WHEN, disposition)
-    for headers in ({}, {"If-None-Match": ETAG}):
+    for headers, status in (({}, 200), ({"If-None-Match": served.etag}, 304)):
         plan = planned(headers, served=served, store_date=None)
+        assert plan.status == status
         assert plan.headers["Content-Disposition"] == "inline"
         assert plan.headers["Cache-Control"] == REVALIDATE
+
+
+def test_the_entity_tag_covers_the_headers_that_caches_keep() -> None:
+    def etag(disposition: str, mime: str = "image/png") -> str:
+        headers = {"Content-Disposition": disposition}
+        return Representation(CONTENT, OriginalInfo(LENGTH, mime), REVALIDATE, WHEN, headers).etag
+
+    tags = [etag("inline"), etag("attachment"), etag("inline; filename=a"), etag("inline", ""), ETAG]
+    assert len(set(tags)) == len(tags)
+    assert etag("inline") == tags[0]
+    assert planned({"If-None-Match": tags[0]}).status == 200
 
 
 def test_own_date_precedes_the_stores_once_its_second_is_over() -> None:
