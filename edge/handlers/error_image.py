@@ -6,6 +6,7 @@ from edge.http.content_negotiation import expects_image
 from edge.http.headers import SECURITY_HEADERS
 from tagify.errors import Problem
 from tagify.web import problem_response
+from tagify.web.field_lines import joined_lines
 
 ERROR_CACHE_CONTROL = "public, max-age=60"
 """Cached for a minute: the same bytes will not decode on the next request either."""
@@ -26,7 +27,7 @@ FORWARDED_ACCEPT = "X-Forwarded-Accept"
 
 
 def _original_accept(request: web.Request) -> str:
-    return request.headers.get(FORWARDED_ACCEPT, "") or request.headers.get(hdrs.ACCEPT, "")
+    return request.headers.get(FORWARDED_ACCEPT, "") or joined_lines(request.headers, hdrs.ACCEPT)
 
 
 def error_image_response(request: web.Request, problem: Problem) -> web.Response:

@@ -13,6 +13,7 @@ from edge.http.content_negotiation import choose_format
 from edge.http.headers import media_headers
 from edge.variants.key import THUMB, VariantKey
 from tagify.errors import Unprocessable
+from tagify.web.field_lines import joined_lines
 
 routes = web.RouteTableDef()
 
@@ -20,7 +21,8 @@ routes = web.RouteTableDef()
 @routes.get("/api/images/{id}/thumb")
 async def thumb(request: web.Request) -> web.StreamResponse:
     content = ready_content(await requested_image(request))
-    extension = choose_format(request.headers.get(hdrs.ACCEPT, ""), request.app[SETTINGS].edge_thumb_formats)
+    accept = joined_lines(request.headers, hdrs.ACCEPT)
+    extension = choose_format(accept, request.app[SETTINGS].edge_thumb_formats)
     key = VariantKey(content, THUMB, extension)
     headers = media_headers(key.etag, cache_control(request, content)) | {hdrs.VARY: hdrs.ACCEPT}
     if not_modified(request.headers, key.etag, None):

@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 from aiohttp import hdrs
 from multidict import MultiMapping
 
+from tagify.web.field_lines import joined_lines
+
 Headers = MultiMapping[str]
 
 _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"'
@@ -22,7 +24,7 @@ _EACH_ENTITY_TAG = re.compile(_ENTITY_TAG)
 def precondition_failed(headers: Headers, etag: str, modified: datetime | None) -> bool:
     """Whether If-Match, or else If-Unmodified-Since, excludes this representation: 412."""
     if hdrs.IF_MATCH in headers:
-        tags = _joined_field(headers, hdrs.IF_MATCH)
+        tags = joined_lines(headers, hdrs.IF_MATCH)
         return tags != "*" and etag not in _entity_tags(tags)
     if hdrs.IF_UNMODIFIED_SINCE not in headers:
         return False
@@ -36,7 +38,7 @@ def not_modified(headers: Headers, etag: str, modified: datetime | None) -> bool
     If-None-Match decides where it is given (weak comparison, lists and `*`), else If-Modified-Since.
     """
     if hdrs.IF_NONE_MATCH in headers:
-        tags = _joined_field(headers, hdrs.IF_NONE_MATCH)
+        tags = joined_lines(headers, hdrs.IF_NONE_MATCH)
         return tags == "*" or etag in (tag.removeprefix("W/") for tag in _entity_tags(tags))
     if hdrs.IF_MODIFIED_SINCE not in headers:
         return False
@@ -48,7 +50,7 @@ def range_applies(headers: Headers, etag: str, modified: datetime | None) -> boo
     """Whether a Range header may be honoured: no If-Range, or one that matches exactly."""
     if hdrs.IF_RANGE not in headers:
         return True
-    condition = _joined_field(headers, hdrs.IF_RANGE)
+    condition = joined_lines(headers, hdrs.IF_RANGE)
     if condition.startswith(('"', "W/")):
         return condition == etag
     date = _parse_date(condition)
@@ -62,11 +64,6 @@ def needs_last_modified(headers: Headers) -> bool:
     if hdrs.IF_MODIFIED_SINCE in headers and hdrs.IF_NONE_MATCH not in headers:
         return True
     return hdrs.IF_RANGE in headers and _parse_date(headers[hdrs.IF_RANGE]) is not None
-
-
-def _joined_field(headers: Headers, name: str) -> str:
-    """The value of a field that may be sent in several lines."""
-    return ", ".join(headers.getall(name)).strip(" \t")
 
 
 def _entity_tags(tags: str) -> list[str]:

@@ -18,6 +18,7 @@ from edge.http.headers import media_headers, safe_content_type
 from edge.http.multipart_byteranges import BodyPart, MultipartByteranges
 from edge.http.ranges import ByteRange, UnsatisfiableRange, parse_range
 from tagify.model import Content, OriginalInfo
+from tagify.web.field_lines import joined_lines
 
 Headers = MultiMapping[str]
 
@@ -105,7 +106,7 @@ class Representation:
         """The ranges to send; empty for the whole original. Range is defined for GET alone."""
         if method != hdrs.METH_GET or not range_applies(headers, self.etag, modified):
             return ()
-        return parse_range(", ".join(headers.getall(hdrs.RANGE, ())), self.original.length)
+        return parse_range(joined_lines(headers, hdrs.RANGE), self.original.length)
 
     def _body_plan(self, method: str, ranges: tuple[ByteRange, ...], headers: dict[str, str]) -> ResponsePlan:
         total, mime = self.original.length, safe_content_type(self.original.mime)

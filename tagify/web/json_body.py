@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 
 from tagify.web.compression import ENCODERS, MIN_COMPRESSED_BYTES, negotiate_encoding
 from tagify.web.etags import etag_matches
+from tagify.web.field_lines import joined_lines
 
 
 class JsonBody:
@@ -28,7 +29,7 @@ class JsonBody:
         if etag_matches(request, self._etag):
             return web.Response(status=304, headers=headers)
         encoding = (
-            negotiate_encoding(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+            negotiate_encoding(joined_lines(request.headers, hdrs.ACCEPT_ENCODING))
             if len(self._raw) >= MIN_COMPRESSED_BYTES
             else None
         )

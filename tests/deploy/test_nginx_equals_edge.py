@@ -12,11 +12,14 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import LooseHeaders
+from multidict import CIMultiDict
 
 from edge.app import build
 from tagify.catalog import Catalog
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
+from tagify.up.nginx import find_nginx
 from tests.conftest import Values
 from tests.support import pictures
 from tests.support.catalog_fixtures import insert_stored_image
@@ -53,6 +56,15 @@ ACCEPTS = (
     "text/html;q=0.3,\timage/webp\t;q=0.3",
     "image/webp;q=0,image/webp",
 )
+SEVERAL_LINES = (
+    ("*/*", "image/webp"),
+    ("image/webp", "image/avif"),
+    ("text/html,image/avif;q=0", "image/webp;q=0", "image/avif;q=0.5"),
+    ("image/webp;q=0", ""),
+)
+JOINING_VERSION = (1, 23)
+"""From this version on nginx joins the lines of a header; before it reads the first alone."""
+
 RANGES = (
     "bytes=0-9",
     "bytes=5-",
@@ -94,7 +106,7 @@ class Endpoints:
     edge: str
     site: str
 
-    async def answers(self, path: str, headers: dict[str, str]) -> list[tuple[Any, ...]]:
+    async def answers(self, path: str, headers: LooseHeaders) -> list[tuple[Any, ...]]:
         """Status, type, range and body of the edge's answer and of nginx's, first and repeated."""
         collected: list[tuple[Any, ...]] = []
         for base in (self.edge, self.site, self.site):
@@ -155,6 +167,39 @@ async def test_formats_and_ranges_are_equal_directly_and_through_nginx(
                     assert direct[0] == 200, span
                 elif "9" * 23 in span or span in RANGES[:3]:
                     assert direct[0] == 206
+
+
+@pytest.mark.parametrize("s3", ["minio"], indirect=True)
+async def test_accept_in_several_lines_is_one_list_and_poisons_no_cache(
+    catalog: Catalog, blobs: ObjectStore, mongo_values: Values, s3_values: Values, tmp_path: Path
+) -> None:
+    """At the edge, and at an nginx that joins the lines; an older one takes the first as the whole."""
+    image = await insert_stored_image(catalog, blobs, pictures.jpeg(300, 200))
+    thumb = f"/api/images/{image.id}/thumb?v={image.content}"
+    joins = await nginx_version() >= JOINING_VERSION
+    async with run_endpoints(
+        {**mongo_values, **s3_values}, tmp_path, edge_thumb_formats=("avif", "webp")
+    ) as endpoints:
+        for lines in SEVERAL_LINES:
+            separate = CIMultiDict([("Accept", line) for line in lines])
+            joined, first = {"Accept": ", ".join(lines)}, {"Accept": lines[0]}
+            direct, *through = await endpoints.answers(thumb, separate)
+            assert direct == (await endpoints.answers(thumb, joined))[0]
+            expected = (await endpoints.answers(thumb, joined if joins else first))[0]
+            assert through == [expected, expected], lines
+        for accept in ("*/*", "image/webp", "image/avif", "image/avif,image/webp"):
+            direct, *through = await endpoints.answers(thumb, {"Accept": accept})
+            assert through == [direct, direct], accept
+
+
+async def nginx_version() -> tuple[int, ...]:
+    binary = find_nginx()
+    assert binary is not None
+    process = await asyncio.create_subprocess_exec(binary, "-v", stderr=asyncio.subprocess.PIPE)
+    _, text = await process.communicate()
+    match = re.search(rb"nginx/(\d+)\.(\d+)", text)
+    assert match is not None
+    return int(match[1]), int(match[2])
 
 
 async def test_a_client_is_an_ipv6_network_in_any_spelling_and_an_ipv4_address(tmp_path: Path) -> None:

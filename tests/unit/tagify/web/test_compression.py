@@ -9,6 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from tagify.web import JsonBody
 from tagify.web.compression import ENCODERS, negotiate_encoding
@@ -40,6 +41,12 @@ def test_the_encoding_follows_the_weights_of_the_client(accept_encoding: str, en
 @given(st.text(max_size=300))
 def test_any_accept_encoding_header_is_parsed(accept_encoding: str) -> None:
     assert negotiate_encoding(accept_encoding) in {None, *ENCODERS}
+
+
+def test_accept_encoding_in_several_lines_is_one_list() -> None:
+    headers = CIMultiDict([("Accept-Encoding", "gzip;q=0.5"), ("Accept-Encoding", "br")])
+    response = JsonBody(["x" * 2000]).to_response(make_mocked_request("GET", "/", headers))
+    assert response.headers["Content-Encoding"] == "br"
 
 
 @pytest.mark.parametrize("encoding", ENCODERS)
