@@ -70,10 +70,14 @@ def build(settings: ApiSettings) -> web.Application:
     app[SERIALIZER] = Serializer(settings.media_base_url, settings.media_widths, presigned_urls)
     _load_static_files(app, _media_url_pattern(settings), presigned_urls.origin if presigned_urls else "")
     app[OFFSET_COUNTER] = metrics.counter(
-        "api_offset_lists_total", "Lists requested with the deprecated offset."
+        "tagify_api_offset_lists_total",
+        "Lists requested with the deprecated offset.",
+        old="api_offset_lists_total",
     )
     coalesced = metrics.counter(
-        "api_answers_shared_total", "Requests that shared the response of another one."
+        "tagify_api_answers_shared_total",
+        "Requests that shared the response of another one.",
+        old="api_answers_shared_total",
     )
     app[COALESCER] = ReadCoalescer(coalesced)
     app.cleanup_ctx.extend([_resources, _background_tasks])
@@ -98,7 +102,10 @@ def _load_static_files(app: web.Application, *media_urls: str) -> None:
 
 def _limit_middlewares(settings: ApiSettings, metrics: Metrics) -> list[Middleware]:
     rejected = metrics.counter(
-        "api_requests_refused_total", "Requests rejected, by reason: rate or busy.", labelled=True
+        "tagify_api_requests_refused_total",
+        "Requests rejected, by reason: rate or busy.",
+        labelled=True,
+        old="api_requests_refused_total",
     )
     middlewares = [limit_concurrency(expensive_request_limiter(settings.api_costly, metrics), rejected)]
     if settings.api_rate:

@@ -38,7 +38,7 @@ from tagify.metrics import Metrics
 from tagify.sandbox import Sandbox
 from tagify.settings import EdgeSettings
 from tagify.storage.store import ObjectStore
-from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, TASKS, allowed_hosts, new_app
+from tagify.web import FAST_PATH, METRICS, REQUEST_SECONDS, TASKS, add_disk_metrics, allowed_hosts, new_app
 from tagify.web.resource_policy import RESOURCE_POLICY, resource_policy
 
 STORE_THREADS = 2
@@ -66,14 +66,20 @@ def build(settings: EdgeSettings) -> web.Application:
     app.on_response_prepare.append(_add_resource_policy)
     app[SETTINGS] = settings
     app[PRESIGNED_REDIRECT] = PresignedRedirect(settings)
-    app[BYTES_OUT] = metrics.counter("edge_bytes_out_total", "Bytes of media sent to clients.")
+    app[BYTES_OUT] = metrics.counter(
+        "tagify_edge_sent_bytes_total", "Bytes of media sent to clients.", old="edge_bytes_out_total"
+    )
     app[VARIANT_RESPONSES] = metrics.counter(
-        "edge_variant_answers_total",
+        "tagify_edge_variant_answers_total",
         "Variants served, by origin: memory, disk, handed (NGINX sends the file), made, joined or refused.",
         labelled=True,
+        old="edge_variant_answers_total",
     )
-    memory_gauge = metrics.gauge("edge_memory_bytes", "Size of the memory cache, in bytes.")
+    memory_gauge = metrics.gauge(
+        "tagify_edge_memory_bytes", "Size of the memory cache, in bytes.", old="edge_memory_bytes"
+    )
     app[MEMORY_CACHE] = MemoryCache(settings.edge_memory_bytes, memory_gauge)
+    add_disk_metrics(metrics, [settings.edge_cache_dir])
     app.cleanup_ctx.extend([_stores, _upstream, _sandbox, _variants, _purge_followers])
     for module in (originals, variants, thumbs):
         app.add_routes(module.routes)
@@ -99,11 +105,18 @@ async def _stores(app: web.Application) -> AsyncIterator[None]:
 
 async def _upstream(app: web.Application) -> AsyncIterator[None]:
     settings, metrics = app[SETTINGS], app[METRICS]
-    state = metrics.gauge("edge_circuit_open", "1 while the circuit breaker is open, by server.")
-    refused = metrics.counter(
-        "edge_circuit_refused_total", "Calls refused by an open circuit.", labelled=True
+    state = metrics.gauge(
+        "tagify_edge_circuit_open", "1 while the circuit breaker is open, by server.", old="edge_circuit_open"
     )
-    transfers = metrics.gauge("edge_transfers", "Transfers from the S3 server in progress.")
+    refused = metrics.counter(
+        "tagify_edge_circuit_refused_total",
+        "Calls refused by an open circuit.",
+        labelled=True,
+        old="edge_circuit_refused_total",
+    )
+    transfers = metrics.gauge(
+        "tagify_edge_transfers", "Transfers from the S3 server in progress.", old="edge_transfers"
+    )
     async with upstream_session(settings.s3_timeout_s) as session:
         app[UPSTREAM] = Upstream(
             session,
@@ -116,9 +129,15 @@ async def _upstream(app: web.Application) -> AsyncIterator[None]:
                 what="transfers from the S3 server",
             ),
             seconds=metrics.histogram(
-                "edge_upstream_seconds", "Time to the S3 server's response head, by method."
+                "tagify_edge_upstream_seconds",
+                "Time to the S3 server's response head, by method.",
+                old="edge_upstream_seconds",
             ),
-            received=metrics.counter("edge_bytes_in_total", "Bytes received from the S3 server."),
+            received=metrics.counter(
+                "tagify_edge_received_bytes_total",
+                "Bytes received from the S3 server.",
+                old="edge_bytes_in_total",
+            ),
             read_timeout_s=settings.s3_timeout_s,
         )
         app[METADATA_CACHE] = MetadataCache(
@@ -126,7 +145,11 @@ async def _upstream(app: web.Application) -> AsyncIterator[None]:
             app[UPSTREAM],
             CircuitBreaker("MongoDB", state=state, refused=refused),
             timeout_s=settings.mongo_timeout_s,
-            stale=metrics.counter("edge_stale_total", "Images served from a stale entry of the cache."),
+            stale=metrics.counter(
+                "tagify_edge_stale_answers_total",
+                "Images served from a stale entry of the cache.",
+                old="edge_stale_total",
+            ),
         )
         yield
         await app[METADATA_CACHE].close()
@@ -190,7 +213,10 @@ async def _purge_followers(app: web.Application) -> AsyncIterator[None]:
     settings, purge_log = app[SETTINGS], app[CATALOG].purge_log
     cache_dir, widths = settings.edge_cache_dir, settings.media_widths
     invalidations = app[METRICS].counter(
-        "edge_forgotten_total", "Removed contents invalidated, by cache.", labelled=True
+        "tagify_edge_invalidations_total",
+        "Removed contents invalidated, by cache.",
+        labelled=True,
+        old="edge_forgotten_total",
     )
 
     async def invalidate(purge: PurgeEntry) -> None:

@@ -10,7 +10,7 @@ from tagify.concurrency.tasks import cancel_and_wait
 from tagify.errors import TagifyError
 from tagify.metrics import Metrics
 from tagify.settings import IngestSettings
-from tagify.web import TASKS, new_app
+from tagify.web import TASKS, add_disk_metrics, new_app
 
 CONTAINER: Final = web.AppKey("container", Container)
 
@@ -47,6 +47,7 @@ def build(settings: IngestSettings) -> web.Application:
         "daemon": check_task,
         "progress": check_outages,
     }
+    add_disk_metrics(metrics, settings.ingest_disk_folders)
     app = new_app(metrics, checks, slow_request_s=settings.slow_request_s)
     app.cleanup_ctx.append(lifetime)
     return app

@@ -67,10 +67,15 @@ class Container:
         self.store = ObjectStore(settings, metrics, threads=settings.ingest_workers)
         self.outages = OutageTracker(
             metrics.gauge(
-                "ingest_waiting",
+                "tagify_ingest_waiting_calls",
                 "Calls blocked by a server that is down (catalog, objects), a lease, or a full disk.",
+                old="ingest_waiting",
             )
         )
+        self._library_files = metrics.gauge(
+            "tagify_library_files", "Files of a library, by state: indexed, failed or damaged."
+        )
+        metrics.add_refresher(self.refresh_library_metrics)
         self.threads = LibraryThreadPools(settings.ingest_root_check_s)
         self.leases = HeldLeases()
         self.registry = LibraryRegistry(self.catalog, self.leases)
@@ -100,6 +105,18 @@ class Container:
             await self.tasks.wait_for_failure()
         finally:
             await run_to_completion(cancel_and_wait(*tasks))
+
+    async def refresh_library_metrics(self) -> None:
+        """Set the gauge of files by library. Raises Unavailable."""
+        libraries = await self.catalog.libraries.list_all()
+        self._library_files.clear()
+        for library in libraries:
+            for state, count in (
+                ("failed", library.failed_count),
+                ("damaged", library.damaged_count),
+                ("indexed", library.indexed_count),
+            ):
+                self._library_files.set(count, library=library.id, state=state)
 
     async def close(self) -> None:
         """Close threads and connections."""
@@ -139,7 +156,9 @@ class Container:
             self.pipeline,
             self.batch_writer,
             metrics.counter(
-                "ingest_events_lost_total", "Losses of inotify events, each followed by a rescan."
+                "tagify_ingest_events_lost_total",
+                "Losses of inotify events, each followed by a rescan.",
+                old="ingest_events_lost_total",
             ),
             self.pending_moves,
         )
@@ -149,7 +168,9 @@ class Container:
             leases=self.leases,
             build_worker=partial(build_library_worker, services),
             remover=LibraryRemover(self.catalog, self.store, mark_age_s=MARK_AGE_S),
-            suspended=metrics.gauge("ingest_libraries_suspended", "Suspended libraries."),
+            suspended=metrics.gauge(
+                "tagify_ingest_libraries_suspended", "Suspended libraries.", old="ingest_libraries_suspended"
+            ),
             tasks=self.tasks,
         )
 

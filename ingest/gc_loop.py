@@ -25,10 +25,14 @@ class GcLoop:
         self._collector = collector
         self._interval_s = interval_s
         self._images_deleted = metrics.counter(
-            "ingest_forgotten_total", "Documents of missing images deleted."
+            "tagify_ingest_documents_removed_total",
+            "Documents of missing images deleted.",
+            old="ingest_forgotten_total",
         )
         self._objects_deleted = metrics.counter(
-            "ingest_objects_removed_total", "Stored objects without an image deleted."
+            "tagify_ingest_objects_removed_total",
+            "Stored objects without an image deleted.",
+            old="ingest_objects_removed_total",
         )
 
     async def run(self) -> None:

@@ -6,16 +6,30 @@ aioprometheus when they are scraped: its collectors take 4 to 8 us per update, a
 request that is served from memory.
 """
 
+import asyncio
+import logging
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from itertools import accumulate
+from typing import TypeVar
 
 from aioprometheus import collectors
 from aioprometheus.histogram import Histogram as Buckets
 from aioprometheus.renderer import render
 
+logger = logging.getLogger(__name__)
+
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+REFRESH_TIMEOUT_S = 1.0
+"""Deadline of a refresher, in seconds."""
+
+Refresher = Callable[[], Awaitable[None]]
+"""Sets gauges before an export."""
+
+C = TypeVar("C")
 
 Labels = dict[str, str]
 _Series = tuple[tuple[str, str], ...]
@@ -33,17 +47,28 @@ def _series(labels: Labels) -> _Series:
     return ordered
 
 
+def _export(values: dict[_Series, float], targets: Sequence[collectors.Counter | collectors.Gauge]) -> None:
+    for target in targets:
+        target.values.clear()
+        for series, value in values.items():
+            target.set(dict(series), value)
+
+
 class Counter:
     """A number that only increases; its name ends in `_total`."""
 
-    def __init__(self, collector: collectors.Counter) -> None:
-        self._collector = collector
+    def __init__(self, *collectors_: collectors.Counter) -> None:
+        self._collectors = collectors_
         self._values: dict[_Series, float] = {}
 
     def add(self, amount: float = 1, **labels: str) -> None:
         """Increase the series with these labels."""
         series = _series(labels)
         self._values[series] = self._values.get(series, 0) + amount
+
+    def set(self, value: float, **labels: str) -> None:
+        """Set the series to a number that is counted elsewhere, such as by the kernel."""
+        self._values[_series(labels)] = value
 
     def bind(self, **labels: str) -> Callable[[float], None]:
         """`add` for these labels, 0.1 us faster: for hot paths."""
@@ -57,8 +82,7 @@ class Counter:
 
     def export(self) -> None:
         """Copy the values to the collector."""
-        for series, value in self._values.items():
-            self._collector.set(dict(series), value)
+        _export(self._values, self._collectors)
 
 
 class _RaisedGauge:
@@ -81,8 +105,8 @@ class _RaisedGauge:
 class Gauge:
     """A number that increases and decreases."""
 
-    def __init__(self, collector: collectors.Gauge) -> None:
-        self._collector = collector
+    def __init__(self, *collectors_: collectors.Gauge) -> None:
+        self._collectors = collectors_
         self._values: dict[_Series, float] = {}
         self._function: Callable[[], float] | None = None
 
@@ -94,6 +118,10 @@ class Gauge:
         """Set the value of the series with these labels."""
         self._values[_series(labels)] = value
 
+    def clear(self) -> None:
+        """Remove all series: of things that are gone."""
+        self._values.clear()
+
     def raised(self, amount: float = 1, **labels: str) -> "_RaisedGauge":
         """Increase the value by `amount` while the block runs."""
         series = _series(labels)
@@ -104,8 +132,7 @@ class Gauge:
         """Copy the values to the collector."""
         if self._function is not None:
             self.set(self._function())
-        for series, value in self._values.items():
-            self._collector.set(dict(series), value)
+        _export(self._values, self._collectors)
 
 
 class _Timer:
@@ -127,8 +154,17 @@ class _Timer:
 class Histogram:
     """Durations in seconds, counted per bucket."""
 
-    def __init__(self, collector: collectors.Histogram, bounds_s: Sequence[float]) -> None:
+    def __init__(
+        self,
+        collector: collectors.Histogram,
+        bounds_s: Sequence[float],
+        old: collectors.Histogram | None = None,
+        old_without: Collection[str] = (),
+    ) -> None:
+        """`old` exports the same under another name, summed over the labels `old_without`."""
         self._collector = collector
+        self._old = old
+        self._old_without = old_without
         self._bounds = tuple(bounds_s)
         self._counts: dict[_Series, list[int]] = {}
         self._sums: dict[_Series, float] = {}
@@ -155,13 +191,29 @@ class Histogram:
         return _Timer(self, labels)
 
     def export(self) -> None:
-        """Copy the values to the collector."""
+        """Copy the values to the collectors."""
         for series, counts in self._counts.items():
-            buckets = Buckets(*self._bounds)
-            buckets.buckets.update(zip(buckets.buckets, accumulate(counts), strict=True))
-            buckets.observations = sum(counts)
-            buckets.sum = self._sums[series]
-            self._collector.set_value(dict(series), buckets)
+            self._export_series(self._collector, series, counts, self._sums[series])
+        if self._old is not None:
+            for series, (counts, total) in self._summed().items():
+                self._export_series(self._old, series, counts, total)
+
+    def _summed(self) -> dict[_Series, tuple[list[int], float]]:
+        summed: dict[_Series, tuple[list[int], float]] = {}
+        for series, counts in self._counts.items():
+            kept = tuple(label for label in series if label[0] not in self._old_without)
+            others, total = summed.get(kept, ([0] * len(counts), 0.0))
+            summed[kept] = [a + b for a, b in zip(others, counts, strict=True)], total + self._sums[series]
+        return summed
+
+    def _export_series(
+        self, collector: collectors.Histogram, series: _Series, counts: list[int], total: float
+    ) -> None:
+        buckets = Buckets(*self._bounds)
+        buckets.buckets.update(zip(buckets.buckets, accumulate(counts), strict=True))
+        buckets.observations = sum(counts)
+        buckets.sum = total
+        collector.set_value(dict(series), buckets)
 
     def _counts_of(self, series: _Series) -> list[int]:
         counts = self._counts.get(series)
@@ -172,33 +224,56 @@ class Histogram:
 
 
 class Metrics:
-    """The metrics of one process."""
+    """The metrics of one process.
+
+    `old` is the name of a metric in the releases before 0.2; it is exported beside the new one for now.
+    """
 
     def __init__(self) -> None:
         self._registry = collectors.Registry()
         self._metrics: list[Counter | Gauge | Histogram] = []
+        self._refreshers: list[Refresher] = []
 
-    def counter(self, name: str, doc: str, *, labelled: bool = False) -> Counter:
+    def counter(self, name: str, doc: str, *, labelled: bool = False, old: str = "") -> Counter:
         """A new counter; without labels it is exported as 0 from the start. Raises ValueError as `gauge`."""
-        counter = Counter(collectors.Counter(name, doc, registry=self._registry))
+        counter = Counter(*self._collectors(collectors.Counter, name, doc, old))
         if not labelled:
             counter.add(0)
         self._metrics.append(counter)
         return counter
 
-    def gauge(self, name: str, doc: str) -> Gauge:
+    def gauge(self, name: str, doc: str, *, old: str = "") -> Gauge:
         """A new gauge. Raises ValueError if a metric has this name."""
-        gauge = Gauge(collectors.Gauge(name, doc, registry=self._registry))
+        gauge = Gauge(*self._collectors(collectors.Gauge, name, doc, old))
         self._metrics.append(gauge)
         return gauge
 
-    def histogram(self, name: str, doc: str, buckets_s: Sequence[float] = LATENCY_BUCKETS_S) -> Histogram:
-        """A new histogram; `buckets_s`: upper bounds in seconds. Raises ValueError as `gauge`."""
+    def histogram(
+        self,
+        name: str,
+        doc: str,
+        buckets_s: Sequence[float] = LATENCY_BUCKETS_S,
+        *,
+        old: str = "",
+        old_without: Collection[str] = (),
+    ) -> Histogram:
+        """A new histogram; `buckets_s`: upper bounds in seconds. Raises ValueError as `gauge`.
+
+        `old_without`: labels that the metric did not have under its old name.
+        """
         bounds = [*buckets_s, float("inf")]
-        collector = collectors.Histogram(name, doc, registry=self._registry, buckets=bounds)
-        histogram = Histogram(collector, buckets_s)
+        collector, *olds = self._collectors(partial(collectors.Histogram, buckets=bounds), name, doc, old)
+        histogram = Histogram(collector, buckets_s, olds[0] if olds else None, old_without)
         self._metrics.append(histogram)
         return histogram
+
+    def add_refresher(self, refresh: Refresher) -> None:
+        """Call this before each export: it sets gauges that cost a system call or a query."""
+        self._refreshers.append(refresh)
+
+    async def refresh(self) -> None:
+        """Call the refreshers; those that fail or take too long leave the values of the last time."""
+        await asyncio.gather(*(_refresh(refresher) for refresher in self._refreshers))
 
     def exposition(self) -> tuple[bytes, dict[str, str]]:
         """All metrics in the text format, and the headers of the response."""
@@ -206,3 +281,15 @@ class Metrics:
             metric.export()
         body, headers = render(self._registry, ["text/plain"])
         return body, {str(key): str(value) for key, value in headers.items()}
+
+    def _collectors(self, kind: Callable[..., C], name: str, doc: str, old: str) -> list[C]:
+        names = {name: doc, old: f"Old name of {name}."} if old else {name: doc}
+        return [kind(each, text, registry=self._registry) for each, text in names.items()]
+
+
+async def _refresh(refresh: Refresher) -> None:
+    try:
+        async with asyncio.timeout(REFRESH_TIMEOUT_S):
+            await refresh()
+    except Exception as error:
+        logger.debug("cannot refresh metrics: %s", error)

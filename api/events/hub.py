@@ -58,10 +58,14 @@ class EventHub:
         self._failed_at = ""
         """The token after which handling a change failed last."""
         self._replay = Replay(changes, self._buffer, self._to_event)
-        self._gauge = metrics.gauge("api_event_clients", "Clients connected to the event stream.")
+        self._gauge = metrics.gauge(
+            "tagify_api_event_clients", "Clients connected to the event stream.", old="api_event_clients"
+        )
         self._gauge.set(0)
         self._dropped_counter = metrics.counter(
-            "api_event_clients_dropped_total", "Event streams ended because the client missed events."
+            "tagify_api_event_clients_dropped_total",
+            "Event streams ended because the client missed events.",
+            old="api_event_clients_dropped_total",
         )
 
     @property

@@ -28,7 +28,9 @@ def expensive_request_limiter(capacity: int, metrics: Metrics) -> TimedSemaphore
     return TimedSemaphore(
         capacity,
         wait_s=QUEUE_TIMEOUT_S,
-        in_use=metrics.gauge("api_costly_requests", "Expensive requests in progress."),
+        in_use=metrics.gauge(
+            "tagify_api_costly_requests", "Expensive requests in progress.", old="api_costly_requests"
+        ),
         what="requests of this kind",
         max_waiting=capacity * QUEUE_PER_SLOT,
     )

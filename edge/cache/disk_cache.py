@@ -43,20 +43,30 @@ class DiskCache:
         self._index: CacheIndex | None = None
         self._opened_at = -REOPEN_S
         self._reads = metrics.counter(
-            "edge_cache_answers_total",
+            "tagify_edge_cache_answers_total",
             "Lookups in the disk cache, by outcome (hit, miss, damaged, error) and how the file was read.",
             labelled=True,
+            old="edge_cache_answers_total",
         )
         self._hit = self._reads.bind(outcome="hit", read="at_once")
         self._x_accel_hit = self._reads.bind(outcome="hit", read="elsewhere")
         self._writes = metrics.counter(
-            "edge_cache_writes_total",
+            "tagify_edge_cache_writes_total",
             "Writes to the disk cache, by outcome: kept, dropped or failed.",
             labelled=True,
+            old="edge_cache_writes_total",
         )
-        self._bytes = metrics.gauge("edge_cache_bytes", "Size of the disk cache, in bytes.")
-        self._evicted = metrics.counter("edge_cache_evictions_total", "Values evicted from the disk cache.")
-        self._evict_seconds = metrics.histogram("edge_cache_evict_seconds", "Time of one eviction.")
+        self._bytes = metrics.gauge(
+            "tagify_edge_cache_bytes", "Size of the disk cache, in bytes.", old="edge_cache_bytes"
+        )
+        self._evicted = metrics.counter(
+            "tagify_edge_cache_evictions_total",
+            "Values evicted from the disk cache.",
+            old="edge_cache_evictions_total",
+        )
+        self._evict_seconds = metrics.histogram(
+            "tagify_edge_cache_evict_seconds", "Time of one eviction.", old="edge_cache_evict_seconds"
+        )
 
     async def open(self) -> None:
         """Open the index. Without write permission the cache is read-only."""

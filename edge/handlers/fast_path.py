@@ -30,7 +30,7 @@ def build_fast_path(
     """
     fixed_lines = f"{RESOURCE_POLICY}: {policy}\r\n" + (f"{hdrs.VARY}: {hdrs.ORIGIN}\r\n" if cors else "")
     hosts = allowed_hosts or AllowedHosts(["*"])
-    count_bytes, observe_seconds = bytes_out.bind(), seconds.bind(route=ROUTE, status="2xx")
+    count_bytes, observe_seconds = bytes_out.bind(), seconds.bind(method="GET", route=ROUTE, status="2xx")
 
     def respond(request: web.BaseRequest) -> web.StreamResponse | None:
         start, headers = time.perf_counter(), request.headers

@@ -60,15 +60,20 @@ class VariantRenderer:
         self._sandbox_permits = FairSemaphore(workers)
         # Twice as many: the next original is fetched while one is decoded.
         self._original_permits = FairSemaphore(2 * workers)
-        self._seconds = metrics.histogram("edge_encode_seconds", "Time to render a variant, by format.")
+        self._seconds = metrics.histogram(
+            "tagify_edge_encode_seconds", "Time to render a variant, by format.", old="edge_encode_seconds"
+        )
         self._decoding = metrics.gauge(
-            "edge_decode_bytes", "Memory reserved for decoding originals, in bytes."
+            "tagify_edge_decode_bytes",
+            "Memory reserved for decoding originals, in bytes.",
+            old="edge_decode_bytes",
         )
         self._decoding.set(0)
         self._sources = metrics.counter(
-            "edge_variant_sources_total",
+            "tagify_edge_variant_sources_total",
             "Variants rendered, by source: thumb, original or thumb_as_it_is (not decoded).",
             labelled=True,
+            old="edge_variant_sources_total",
         )
 
     async def render(self, variant: VariantKey, client: str) -> CacheEntry | VariantAlias:

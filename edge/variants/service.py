@@ -63,7 +63,9 @@ class VariantService:
         self._render_counts: Counter[str] = Counter()
         """Number of running renders, by client."""
         self._rendering_gauge = metrics.gauge(
-            "edge_variants_making", "Variants being rendered or queued for it."
+            "tagify_edge_variants_in_progress",
+            "Variants being rendered or queued for it.",
+            old="edge_variants_making",
         )
 
     def get_nowait(self, path: str) -> CachedResponse | None:

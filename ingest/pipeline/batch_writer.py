@@ -55,9 +55,17 @@ class BatchWriter:
         self._wait_s = wait_s
         self._leases = leases
         self._queue: asyncio.Queue[_PendingWrite] = asyncio.Queue(batch_size * 4)
-        self._written = metrics.counter("ingest_writes_total", "Writes acknowledged by the catalog.")
-        self._failed = metrics.counter("ingest_write_failures_total", "Writes rejected by the catalog.")
-        self._seconds = metrics.histogram("ingest_batch_seconds", "Time to write one batch.")
+        self._written = metrics.counter(
+            "tagify_ingest_writes_total", "Writes acknowledged by the catalog.", old="ingest_writes_total"
+        )
+        self._failed = metrics.counter(
+            "tagify_ingest_write_failures_total",
+            "Writes rejected by the catalog.",
+            old="ingest_write_failures_total",
+        )
+        self._seconds = metrics.histogram(
+            "tagify_ingest_batch_seconds", "Time to write one batch.", old="ingest_batch_seconds"
+        )
 
     async def enqueue(self, command: ImageCommand, *, live: bool = False) -> asyncio.Future[None]:
         """Queue a command, waiting for capacity; a live one does not wait for a full batch.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -41,7 +42,7 @@ class PipelineLimits:
     queue_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _QueuedJob:
     job: ImportJob
     result: asyncio.Future[JobResult] = field(
@@ -78,14 +79,24 @@ class Pipeline:
             lane: asyncio.Queue(limits.queue_size) for lane in (Lane.LARGE, Lane.SUSPECT)
         }
         self._original_budget = ByteBudget(ORIGINAL_BUDGET_BYTES)
-        self._queued = metrics.gauge("ingest_queue_files", "Files that wait for a worker.")
+        self._queued = metrics.gauge(
+            "tagify_ingest_queue_files", "Files that wait for a worker.", old="ingest_queue_files"
+        )
+        self._submitted: dict[_QueuedJob, float] = {}
+        metrics.gauge(
+            "tagify_ingest_oldest_file_seconds",
+            "Age of the oldest file that waits, in seconds.",
+        ).set_function(self._oldest_age_s)
         self._files = metrics.counter(
-            "ingest_files_total",
+            "tagify_ingest_files_total",
             "Files processed, by outcome (ready, failed, unsettled, gone).",
             labelled=True,
+            old="ingest_files_total",
         )
         self._seconds = metrics.histogram(
-            "ingest_file_seconds", "Time from a worker's start on a file to its write."
+            "tagify_ingest_file_seconds",
+            "Time from a worker's start on a file to its write.",
+            old="ingest_file_seconds",
         )
 
     async def submit(self, job: ImportJob) -> asyncio.Future[JobResult]:
@@ -94,9 +105,20 @@ class Pipeline:
         The future resolves once the job's write is durable, or there is nothing to write. It never raises.
         """
         queued = _QueuedJob(job)
-        await self._jobs.put(queued, live=job.live)
+        # A dictionary keeps the order of submission: its first entry is the oldest.
+        self._submitted[queued] = time.monotonic()
+        queued.result.add_done_callback(lambda _: self._submitted.pop(queued, None))
+        try:
+            await self._jobs.put(queued, live=job.live)
+        except asyncio.CancelledError:
+            queued.result.cancel()
+            raise
         self._update_gauge()
         return queued.result
+
+    def _oldest_age_s(self) -> float:
+        oldest = next(iter(self._submitted.values()), None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
 
     async def run(self) -> None:
         """Process jobs until cancelled."""

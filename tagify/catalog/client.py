@@ -19,7 +19,7 @@ from tagify.catalog.leases import LibraryLeases
 from tagify.catalog.libraries import LibraryRepository
 from tagify.catalog.library_removal import LibraryRemovalSteps
 from tagify.catalog.library_status import LibraryStatusWriter
-from tagify.catalog.monitoring import CommandMonitor, PrimaryMonitor
+from tagify.catalog.monitoring import CommandMonitor, PoolMonitor, PrimaryMonitor
 from tagify.catalog.purge_log import PurgeLog
 from tagify.catalog.queries.listing import ImageListing
 from tagify.catalog.tags.jobs import TagJobs
@@ -78,7 +78,11 @@ class Catalog:
             heartbeatFrequencyMS=HEARTBEAT_MS,
             socketTimeoutMS=SOCKET_TIMEOUT_MS,
             maxPoolSize=50,
-            event_listeners=[CommandMonitor(settings.slow_query_ms / 1000, metrics), PrimaryMonitor()],
+            event_listeners=[
+                CommandMonitor(settings.slow_query_ms / 1000, metrics),
+                PoolMonitor(metrics),
+                PrimaryMonitor(),
+            ],
         )
         self._database = Database(self._client, settings.mongo_database)
         transactions = self._transactions = Transactions(self._client)

@@ -1,6 +1,7 @@
 """Metrics and slow-query log of MongoDB commands, from the driver's command monitoring events."""
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,18 @@ from pymongo.monitoring import (
     CommandListener,
     CommandStartedEvent,
     CommandSucceededEvent,
+    ConnectionCheckedInEvent,
+    ConnectionCheckedOutEvent,
+    ConnectionCheckOutFailedEvent,
+    ConnectionCheckOutStartedEvent,
+    ConnectionClosedEvent,
+    ConnectionCreatedEvent,
+    ConnectionPoolListener,
+    ConnectionReadyEvent,
+    PoolClearedEvent,
+    PoolClosedEvent,
+    PoolCreatedEvent,
+    PoolReadyEvent,
     TopologyClosedEvent,
     TopologyDescriptionChangedEvent,
     TopologyListener,
@@ -46,9 +59,13 @@ class CommandMonitor(CommandListener):
         self._pending: dict[int, Mapping[str, Any]] = {}
         self._labels: set[str] = set()
         self._log_second = self._logged = 0
-        self._times = metrics.histogram("mongo_command_seconds", "Duration of MongoDB commands.")
+        self._times = metrics.histogram(
+            "tagify_mongo_command_seconds", "Duration of MongoDB commands.", old="mongo_command_seconds"
+        )
         self._slow = metrics.counter(
-            "mongo_slow_commands_total", "MongoDB commands slower than TAGIFY_SLOW_QUERY_MS."
+            "tagify_mongo_slow_commands_total",
+            "MongoDB commands slower than TAGIFY_SLOW_QUERY_MS.",
+            old="mongo_slow_commands_total",
         )
 
     def started(self, event: CommandStartedEvent) -> None:
@@ -94,6 +111,72 @@ class CommandMonitor(CommandListener):
             return "other"
         self._labels.add(name)
         return name
+
+
+class PoolMonitor(ConnectionPoolListener):
+    """Metrics of the driver's connection pool."""
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        metrics = metrics or Metrics()
+        self._connections = metrics.gauge(
+            "tagify_mongo_pool_connections", "Connections to MongoDB, by state: open, or in_use of these."
+        )
+        self._wait = metrics.histogram(
+            "tagify_mongo_pool_wait_seconds", "Time that a command waited for a connection."
+        )
+        self._failures = metrics.counter(
+            "tagify_mongo_pool_failures_total",
+            "Commands that got no connection, by reason: timeout, connectionError or poolClosed.",
+            labelled=True,
+        )
+        self._open = self._in_use = 0
+        self._lock = threading.Lock()
+
+    def _count(self, opened: int = 0, in_use: int = 0) -> None:
+        with self._lock:
+            self._open += opened
+            self._in_use += in_use
+            self._connections.set(self._open, state="open")
+            self._connections.set(self._in_use, state="in_use")
+
+    def connection_created(self, event: ConnectionCreatedEvent) -> None:  # noqa: ARG002 - the driver's signature
+        """Count it."""
+        self._count(opened=1)
+
+    def connection_closed(self, event: ConnectionClosedEvent) -> None:  # noqa: ARG002 - the driver's signature
+        """Count it."""
+        self._count(opened=-1)
+
+    def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:
+        """Count it, and the wait for it."""
+        self._count(in_use=1)
+        self._wait.observe(event.duration or 0.0)
+
+    def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:  # noqa: ARG002 - the driver's signature
+        """Count it."""
+        self._count(in_use=-1)
+
+    def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None:
+        """Count it."""
+        self._failures.add(reason=event.reason)
+
+    def connection_ready(self, event: ConnectionReadyEvent) -> None:
+        """Counted when it was created."""
+
+    def connection_check_out_started(self, event: ConnectionCheckOutStartedEvent) -> None:
+        """Its end has the duration."""
+
+    def pool_created(self, event: PoolCreatedEvent) -> None:
+        """Not counted."""
+
+    def pool_ready(self, event: PoolReadyEvent) -> None:
+        """Not counted."""
+
+    def pool_cleared(self, event: PoolClearedEvent) -> None:
+        """Its connections are closed, and counted then."""
+
+    def pool_closed(self, event: PoolClosedEvent) -> None:
+        """Its connections are closed, and counted then."""
 
 
 class PrimaryMonitor(TopologyListener):

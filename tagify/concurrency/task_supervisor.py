@@ -36,7 +36,10 @@ class TaskSupervisor:
 
     def __init__(self, metrics: Metrics) -> None:
         self._counter = metrics.counter(
-            "background_task_failures_total", "Failures of background tasks, by task.", labelled=True
+            "tagify_background_task_failures_total",
+            "Failures of background tasks, by task.",
+            labelled=True,
+            old="background_task_failures_total",
         )
         self._failed = asyncio.Event()
         self.failure: BackgroundTaskFailed | None = None

@@ -88,11 +88,14 @@ async def _serve(
     runner = LimitedAppRunner(
         app,
         connection_limit(settings.max_connections),
-        open_gauge=app[METRICS].gauge("http_connections", "Open client connections."),
+        open_gauge=app[METRICS].gauge(
+            "tagify_http_connections", "Open client connections.", old="http_connections"
+        ),
         closed_counter=app[METRICS].counter(
-            "http_connections_ended_total",
+            "tagify_http_connections_ended_total",
             "Connections closed by the server, by reason: idle, stalled or crowded.",
             labelled=True,
+            old="http_connections_ended_total",
         ),
         access_log=None,
         handler_cancellation=True,

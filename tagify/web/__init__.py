@@ -11,6 +11,7 @@ from tagify.web.json_body import JsonBody
 from tagify.web.problems import problem_response
 from tagify.web.raw_response import RawResponse, response_head
 from tagify.web.request_ids import REQUEST_ID, valid_or_new_id
+from tagify.web.resource_metrics import add_disk_metrics
 from tagify.web.routes import route_pattern
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Network",
     "RawResponse",
     "Readiness",
+    "add_disk_metrics",
     "allowed_hosts",
     "client_address",
     "etag_matches",

@@ -17,6 +17,7 @@ from tagify.web.health import Check, add_health_routes
 from tagify.web.instrumentation import SlowRequests, add_request_id, instrument_requests
 from tagify.web.problems import problem_middleware
 from tagify.web.request_limits import limit_request_size
+from tagify.web.resource_metrics import add_process_metrics
 
 METRICS: Final = web.AppKey("metrics", Metrics)
 TASKS: Final = web.AppKey("tasks", TaskSupervisor)
@@ -49,8 +50,16 @@ def new_app(
     longer than `slow_request_s` seconds are logged.
     `service_middlewares` run innermost; their errors become problems too.
     """
-    seconds = metrics.histogram("http_request_seconds", "Time to answer, by route and status class.")
-    in_flight = metrics.gauge("http_requests_in_flight", "Requests being processed.")
+    seconds = metrics.histogram(
+        "tagify_http_request_seconds",
+        "Time to answer, by method, route and status class.",
+        old="http_request_seconds",
+        old_without=("method",),
+    )
+    in_flight = metrics.gauge(
+        "tagify_http_requests_in_flight", "Requests being processed.", old="http_requests_in_flight"
+    )
+    add_process_metrics(metrics)
     middlewares: list[Middleware] = [
         instrument_requests(seconds, in_flight, SlowRequests(metrics, slow_request_s)),
         problem_middleware,

@@ -64,6 +64,7 @@ def add_health_routes(app: web.Application, metrics: Metrics, checks: Mapping[st
         )
 
     async def show_metrics(_: web.Request) -> web.Response:
+        await metrics.refresh()
         body, headers = metrics.exposition()
         return web.Response(body=body, headers=headers)
 

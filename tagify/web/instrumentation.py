@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from tagify import waits
@@ -24,6 +24,9 @@ UNTIMED: Final = web.RequestKey("untimed", bool)
 
 UNLOGGED: Final = web.RequestKey("unlogged", bool)
 """Set by handlers whose 5xx status is no failure of the request: it is logged at debug level."""
+
+METHODS = frozenset(hdrs.METH_ALL)
+"""Methods that are values of a label; a client may send any other."""
 
 ABORTED = "aborted"
 """Status of a request whose client disconnected before the response."""
@@ -105,7 +108,8 @@ def instrument_requests(seconds: Histogram, in_flight: Gauge, slow: SlowRequests
         finally:
             took, route = time.perf_counter() - start, route_pattern(request)
             if UNTIMED not in request:
-                seconds.observe(took, route=route, status=outcome)
+                method = request.method if request.method in METHODS else "other"
+                seconds.observe(took, method=method, route=route, status=outcome)
                 slow.record(request, status, took, waited)
             request_log.record(request, status, took, waited)
 

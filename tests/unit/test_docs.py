@@ -108,6 +108,27 @@ def test_every_metric_is_documented_with_its_type() -> None:
     assert {name: kind for name, (kind, _) in documented_metrics().items()} == registered
 
 
+def test_every_old_name_of_a_metric_is_documented_with_the_new_one() -> None:
+    registered = {
+        str(word.value.value): str(call.args[0].value)
+        for _, call in method_calls(KINDS)
+        for word in call.keywords
+        if word.arg == "old"
+        and isinstance(word.value, ast.Constant)
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert registered
+    assert dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|$", METRICS, re.MULTILINE)) == registered
+
+
+def test_every_metric_follows_the_naming_conventions_of_prometheus() -> None:
+    for name, (kind, _) in registered_metrics().items():
+        assert name.startswith(("tagify_", "process_")), name
+        assert name.endswith("_total") == (kind == "counter"), name
+        assert kind != "histogram" or name.endswith("_seconds"), name
+        assert not re.search(r"_(ms|milliseconds|kb|mb|minutes)(_|$)", name), name
+
+
 def test_every_label_of_a_metric_is_documented() -> None:
     used = {word.arg for _, call in method_calls(UPDATES) for word in call.keywords if word.arg}
     documented = documented_metrics()

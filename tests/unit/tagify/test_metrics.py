@@ -1,5 +1,7 @@
 """Metrics: the exported series of counters, gauges and histograms."""
 
+import asyncio
+
 import pytest
 
 from tagify.metrics import Metrics
@@ -67,3 +69,51 @@ def test_a_name_can_be_registered_once() -> None:
     metrics.gauge("depth", "Depth.")
     with pytest.raises(ValueError, match="depth"):
         metrics.counter("depth", "Depth.")
+
+
+def test_an_old_name_is_exported_beside_the_new_one_without_the_new_labels() -> None:
+    metrics = Metrics()
+    histogram = metrics.histogram(
+        "tagify_took_seconds", "Time.", buckets_s=(1.0,), old="took_seconds", old_without=("method",)
+    )
+    metrics.counter("tagify_sent_total", "Bytes.", old="sent_total").add(3)
+    for method, seconds in (("GET", 0.5), ("GET", 3.0), ("PUT", 0.5)):
+        histogram.observe(seconds, method=method, route="/")
+    lines = exported(metrics)
+    assert {"tagify_sent_total 3", "sent_total 3"} <= lines
+    assert 'tagify_took_seconds_bucket{le="1.0",method="GET",route="/"} 1.0' in lines
+    assert 'tagify_took_seconds_count{method="PUT",route="/"} 1.0' in lines
+    assert 'took_seconds_bucket{le="1.0",route="/"} 2.0' in lines
+    assert {'took_seconds_count{route="/"} 3.0', 'took_seconds_sum{route="/"} 4.0'} <= lines
+
+
+def test_series_of_things_that_are_gone_are_not_exported() -> None:
+    metrics = Metrics()
+    gauge = metrics.gauge("files", "Files.")
+    gauge.set(1, library="a")
+    assert exported(metrics) == {'files{library="a"} 1'}
+    gauge.clear()
+    gauge.set(2, library="b")
+    assert exported(metrics) == {'files{library="b"} 2'}
+
+
+async def test_a_refresher_that_fails_or_hangs_leaves_the_last_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tagify.metrics.REFRESH_TIMEOUT_S", 0.01)
+    metrics = Metrics()
+    gauge = metrics.gauge("size", "Size.")
+
+    async def refresh() -> None:
+        gauge.set(1)
+
+    async def fail() -> None:
+        raise OSError("no such folder")
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    for refresher in (fail, hang, refresh):
+        metrics.add_refresher(refresher)
+    await metrics.refresh()
+    assert exported(metrics) == {"size 1"}

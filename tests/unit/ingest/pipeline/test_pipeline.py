@@ -95,6 +95,33 @@ async def test_a_job_without_a_write_has_a_result(pipeline: Pipeline, path: str,
     assert await (await pipeline.submit(job(path))) is result
 
 
+async def test_the_age_of_the_oldest_waiting_file_is_exported(
+    writer: FakeBatchWriter, fake_importer: FakeImporter
+) -> None:
+    metrics = Metrics()
+    pipeline = Pipeline(
+        cast(Importer, fake_importer), cast(BatchWriter, writer), metrics, PipelineLimits(2, 10), NO_DISKS
+    )
+
+    def age_s() -> float:
+        (line,) = (
+            line
+            for line in metrics.exposition()[0].decode().splitlines()
+            if line.startswith("tagify_ingest_oldest_file_seconds ")
+        )
+        return float(line.split()[1])
+
+    assert age_s() == 0
+    first = await pipeline.submit(job("deleted.jpg"))
+    older = age_s()
+    second = await pipeline.submit(job("deleted.jpg"))
+    assert 0 < older <= age_s()
+    running = asyncio.create_task(pipeline.run())
+    await asyncio.gather(first, second)
+    await cancel_and_wait(running)
+    assert age_s() == 0
+
+
 async def test_files_that_wait_for_a_move_keep_no_worker(
     pipeline: Pipeline, fake_importer: FakeImporter
 ) -> None:
