@@ -4,23 +4,39 @@ A dead NFS server or a hung FUSE mount blocks a system call for any time, and it
 library has threads of its own, and all of its folders and files are touched in them only. Root checks have a
 deadline: when one does not return, all calls of the library that are awaited raise NotAnswering, and their
 threads are left to themselves until the file system answers again.
+
+The root may answer while one file does not, as on a failing disk. A read without progress ends with
+ReadStalled after some deadlines; its thread is left to itself, and a bounded number of others go on.
 """
 
 import asyncio
+import errno
+import logging
 import os
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from tagify.concurrency.thread_pool import ThreadPool
 from tagify.errors import TagifyError
 
+logger = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 LIST_THREADS, READ_THREADS = 4, 4
 """Threads of a library that list folders and stat files, and threads that read and hash files."""
+
+STALL_DEADLINES = 3
+"""A read stalls if it makes no progress for so many deadlines: 30 s, in which a disk can spin up."""
+
+STALLED_LIMIT = 12
+"""Stalled reads of a library, each of which keeps a thread. With this many, no file of it is read."""
 
 CLOSE_S = 2.0
 """At the end of the process, running calls have this long, in seconds; then they are abandoned."""
@@ -38,6 +54,41 @@ class NotAnswering(TagifyError):
     """The file system of a library does not answer."""
 
 
+class ReadStalled(OSError):
+    """A read made no progress, although the root of the library answers."""
+
+
+class _Read:
+    """A read in progress. `run` is called in a thread."""
+
+    def __init__(self, call: Callable[[], Any], on_end: Callable[["_Read"], None]) -> None:
+        self._call = call
+        self._on_end = on_end
+        self.progressed_at = time.monotonic()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since its start or its last progress."""
+        return time.monotonic() - self.progressed_at
+
+    def run(self) -> Any:
+        _current.read = self
+        try:
+            return self._call()
+        finally:
+            _current.read = None
+            self._on_end(self)
+
+
+_current = threading.local()
+
+
+def report_progress() -> None:
+    """Report that a read goes on. A call that reads a file in blocks calls this after each of them."""
+    if (read := getattr(_current, "read", None)) is not None:
+        read.progressed_at = time.monotonic()
+
+
 class LibraryThreads:
     """The threads of the library at `root`."""
 
@@ -46,7 +97,11 @@ class LibraryThreads:
         self._loop = asyncio.get_running_loop()
         self._deadline_s = deadline_s
         self._lists = ThreadPool("list", LIST_THREADS)
-        self._reads = ThreadPool("read", READ_THREADS)
+        self._stall_s = STALL_DEADLINES * deadline_s
+        self._reads = ThreadPool("read", READ_THREADS + STALLED_LIMIT)
+        self._read_slots = asyncio.Semaphore(READ_THREADS)
+        self._stalled: set[_Read] = set()
+        self._next_check_at = 0.0
         self._watches = ThreadPool("watch", 1)
         self._probes = ThreadPool("root", 1)
         self._awaited: set[asyncio.Future[Any]] = set()
@@ -58,8 +113,50 @@ class LibraryThreads:
         return await self._run(self._lists, call, *args, **kwargs)
 
     async def read(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of a call that reads a file. Raises NotAnswering."""
-        return await self._run(self._reads, call, *args, **kwargs)
+        """The result of a call that reads a file. Raises ReadStalled, NotAnswering.
+
+        `report_progress` prolongs the call. Not one of a library with STALLED_LIMIT stalled reads is made.
+        """
+        if len(self._stalled) >= STALLED_LIMIT:
+            raise NotAnswering(f"{STALLED_LIMIT} reads in {self._root} hang; no further file is read")
+        async with self._read_slots:
+            read = _Read(partial(call, *args, **kwargs), self._end_read)
+            running = asyncio.ensure_future(self._run(self._reads, read.run))
+            running.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieved
+            try:
+                await self._wait_for_read(read, running)
+                result: T = running.result()
+                return result
+            finally:
+                running.cancel()
+
+    async def _wait_for_read(self, read: _Read, running: asyncio.Future[Any]) -> None:
+        """Raises ReadStalled where there is no progress."""
+        while not running.done():
+            await asyncio.wait({running}, timeout=max(0.01, self._stall_s - read.idle_s))
+            if not running.done() and read.idle_s >= self._stall_s:
+                self._stalled.add(read)
+                if len(self._stalled) == STALLED_LIMIT:
+                    logger.warning("no further file is read: reads hang in %s", self._root)
+                raise ReadStalled(errno.ETIMEDOUT, f"no byte of it arrived within {self._stall_s:g} s")
+
+    def _end_read(self, read: _Read) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._stalled.discard, read)
+
+    async def check(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, within the deadline, for work of another library. Raises NotAnswering.
+
+        At once for some deadlines after a check that did not return.
+        """
+        if self._loop.time() < self._next_check_at:
+            raise self._error()
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await self.run(call, *args, **kwargs)
+        except TimeoutError:
+            self._next_check_at = self._loop.time() + self._stall_s
+            raise self._error() from None
 
     async def watch(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a call that adds or removes watches. Raises NotAnswering."""

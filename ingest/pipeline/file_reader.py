@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ingest.library_threads import report_progress
 from ingest.paths import sidecar_paths, to_os
 from ingest.safe_open import facts_of, open_regular, stat_beneath
 from tagify.errors import TagifyError
@@ -14,6 +15,9 @@ from tagify.sandbox import SharedBuffer
 
 IN_MEMORY_BYTES = 32 << 20
 """Larger originals are not kept in memory: they are hashed, then read again during the upload."""
+
+_BLOCK_BYTES = 4 << 20
+"""Bytes between two reports of progress."""
 
 _CHUNK_BYTES = 1 << 20
 _ATTEMPTS = 3
@@ -135,11 +139,31 @@ def _read(descriptor: int, path: str) -> FileSnapshot | None:
     """The file read and hashed; None if it was written meanwhile."""
     before = _facts(descriptor, path)
     with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as stream:
-        data = stream.readall() if before.size <= IN_MEMORY_BYTES else None
-        digest = hashlib.sha256(data) if data is not None else hashlib.file_digest(stream, "sha256")
+        data = _read_all(stream, before.size) if before.size <= IN_MEMORY_BYTES else None
+        digest = hashlib.sha256(data) if data is not None else _hash(stream)
     if _facts(descriptor, path) != before or (data is not None and len(data) != before.size):
         return None
     return FileSnapshot(before, Content(digest.hexdigest()), data, None if data is not None else descriptor)
+
+
+def _read_all(stream: BinaryIO, size: int) -> bytes:
+    """All bytes of a file of about this size; of a large one block by block, so that progress is seen."""
+    if size <= _BLOCK_BYTES:
+        return stream.read()
+    return b"".join(_blocks(stream))
+
+
+def _hash(stream: BinaryIO) -> "hashlib._Hash":
+    digest = hashlib.sha256()
+    for block in _blocks(stream):
+        digest.update(block)
+    return digest
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    while block := stream.read(_BLOCK_BYTES):
+        report_progress()
+        yield block
 
 
 def _read_at(descriptor: int, count: int, offset: int) -> bytes:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from ingest.job import ImportJob
-from ingest.library_threads import Closable, LibraryThreadPools, NotAnswering
+from ingest.library_threads import Closable, LibraryThreadPools, NotAnswering, ReadStalled
 from ingest.pipeline.content_lookup import ContentLookup
 from ingest.pipeline.decoder import Lane, NeedsLane, OriginalDecoder
 from ingest.pipeline.file_reader import (
@@ -96,6 +96,8 @@ class Importer:
                 # It may be the file of another image, moved here: the change applier must check that first.
                 raise FileChanged(f"{job.absolute_path} is not the file that was found")
             return await import_(snapshot)
+        except ReadStalled as error:
+            return self._unreadable(job, error)
         finally:
             self._close_later(job, snapshot)
 

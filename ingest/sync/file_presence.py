@@ -36,7 +36,7 @@ class FilePresence:
         left = {entry.id for entry in entries if entry.state is ImageState.MISSING}
         for library, present in self._by_library(entries).items():
             with suppress(NotAnswering):
-                left |= await self._threads.of(library.path).run(_have_left, library, present)
+                left |= await self._threads.of(library.path).check(_have_left, library, present)
         return left
 
     async def have_moved(self, entries: Sequence[CatalogEntry], target: LibraryId) -> set[ImageId]:
@@ -49,7 +49,7 @@ class FilePresence:
         rest = [entry for entry in entries if entry.id not in moved and entry.library_id != target]
         if found_in is None or not rest:
             return moved
-        root = await self._threads.of(found_in.path).run(probe, found_in.path, found_in.id)
+        root = await self._threads.of(found_in.path).check(probe, found_in.path, found_in.id)
         for library, others in self._by_library(rest).items():
             is_same = root and library.identity and root.identity.file_system == library.identity.file_system
             is_known = library.state is not LibraryState.REMOVING
@@ -63,7 +63,7 @@ class FilePresence:
         if library is None:
             return False
         try:
-            is_intact = await self._threads.of(library.path).run(_is_root_intact, library)
+            is_intact = await self._threads.of(library.path).check(_is_root_intact, library)
         except NotAnswering:
             return True
         return library.state is LibraryState.REMOVING or not is_intact

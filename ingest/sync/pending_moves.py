@@ -77,7 +77,7 @@ class LibraryMoves:
             return False
         paths = list(islice(self._debouncer.pending_paths(), PATHS_LIMIT))
         with suppress(NotAnswering):
-            return await self._threads.run(_is_any_at, self._root, paths, entries)
+            return await self._threads.check(_is_any_at, self._root, paths, entries)
         return False
 
     def _resolve(self) -> None:

@@ -1,7 +1,8 @@
-"""A FUSE file system with injected faults: `python -m tests.support.failing_disk FOLDER MOUNT FAULT`.
+"""A FUSE file system with injected faults: `python -m tests.support.failing_disk FOLDER MOUNT FAULT THREADS`.
 
 Shows FOLDER at MOUNT. The content of the file FAULT selects the operation that fails with EIO:
-`read`, `stat` (of files) or `list`; empty for none.
+`read`, `stat` (of files) or `list`; empty for none. With `hang`, reads of files named `hung*`, and every
+call below a folder named so, do not return until it is another one: that needs THREADS, 1 in place of 0.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import os
 import signal
 import stat
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -41,12 +43,14 @@ class FailingDisk:
 
 
 @asynccontextmanager
-async def failing_disk(folder: Path, mount: Path, fault: Path) -> AsyncIterator[FailingDisk]:
-    """Show the folder at `mount` until the end of the block."""
+async def failing_disk(
+    folder: Path, mount: Path, fault: Path, *, threads: bool = False
+) -> AsyncIterator[FailingDisk]:
+    """Show the folder at `mount` until the end of the block. `threads`: one call may hang and others go on."""
     if not Path("/dev/fuse").exists() or not ctypes.util.find_library("fuse3"):
         skip_or_fail("fuse3", "sudo apt-get install fuse3, on a kernel with /dev/fuse")
     fault.write_text("")
-    command = (sys.executable, "-m", "tests.support.failing_disk", folder, mount, fault)
+    command = (sys.executable, "-m", "tests.support.failing_disk", folder, mount, fault, int(threads))
     process = await asyncio.create_subprocess_exec(*map(str, command))
 
     async def mounted() -> bool:
@@ -59,6 +63,7 @@ async def failing_disk(folder: Path, mount: Path, fault: Path) -> AsyncIterator[
     finally:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGCONT)
+        fault.write_text("")
         unmount = await asyncio.create_subprocess_exec("fusermount3", "-u", "-z", str(mount))
         await unmount.wait()
         await process.wait()
@@ -77,7 +82,13 @@ class FaultyOperations:
         if self._fault.read_text() == operation and not path.endswith(".tagify"):
             raise OSError(errno.EIO, "the disk fails")
 
+    def _hang(self, path: str) -> None:
+        while "/hung" in path and self._fault.read_text() == "hang":
+            time.sleep(0.02)
+
     def getattr(self, path: str, fh: Any = None) -> dict[str, Any]:
+        if "/hung/" in path:
+            self._hang(path)
         status = os.lstat(self._folder + path)
         if stat.S_ISREG(status.st_mode):
             self._check("stat", path)
@@ -87,6 +98,7 @@ class FaultyOperations:
 
     def readdir(self, path: str, fh: int) -> list[tuple[str, dict[str, int], int]]:
         self._check("list", path)
+        self._hang(path)
         names = [".", "..", *os.listdir(self._folder + path)]
         statuses = [(name, os.lstat(f"{self._folder}{path}/{name}")) for name in names]
         return [(name, {"st_mode": status.st_mode, "st_ino": status.st_ino}, 0) for name, status in statuses]
@@ -103,6 +115,7 @@ class FaultyOperations:
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         self._check("read", path)
+        self._hang(path)
         return os.pread(fh, size, offset)
 
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
@@ -113,13 +126,13 @@ class FaultyOperations:
         return 0
 
 
-def main(folder: str, mount: str, fault: str) -> None:
+def main(folder: str, mount: str, fault: str, threads: str) -> None:
     """Serve the file system until it is unmounted."""
     import mfusepy  # noqa: PLC0415 - the import fails without libfuse
 
     operations = type("Operations", (FaultyOperations, mfusepy.Operations), {})
     options = {"direct_io": True, "use_ino": True, "attr_timeout": 0, "entry_timeout": 0}
-    mfusepy.FUSE(operations(folder, fault), mount, foreground=True, nothreads=True, **options)
+    mfusepy.FUSE(operations(folder, fault), mount, foreground=True, nothreads=threads == "0", **options)
 
 
 if __name__ == "__main__":

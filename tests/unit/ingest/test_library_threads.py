@@ -2,13 +2,22 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ingest import library_threads
-from ingest.library_threads import LibraryThreadPools, LibraryThreads, NotAnswering
+from ingest.library_threads import (
+    STALL_DEADLINES,
+    LibraryThreadPools,
+    LibraryThreads,
+    NotAnswering,
+    ReadStalled,
+    report_progress,
+)
 from tests.support.waiting import until
 
 DEADLINE_S = 0.05
@@ -41,11 +50,64 @@ class File:
 
 async def test_a_call_that_takes_long_returns_while_the_root_answers(threads: LibraryThreads) -> None:
     go = threading.Event()
-    running = asyncio.create_task(threads.read(go.wait))
+    running = asyncio.create_task(threads.run(go.wait))
     await asyncio.sleep(5 * DEADLINE_S)
     go.set()
     assert await running
     assert threads.is_answering
+
+
+async def test_a_read_may_take_long_while_it_reports_progress(threads: LibraryThreads) -> None:
+    def read() -> str:
+        for _ in range(2 * STALL_DEADLINES):
+            time.sleep(DEADLINE_S)
+            report_progress()
+        return "all"
+
+    assert await threads.read(read) == "all"
+
+
+async def test_reads_without_progress_end_and_others_go_on_up_to_a_limit(
+    threads: LibraryThreads, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(library_threads, "STALLED_LIMIT", 6)
+    go = threading.Event()
+    stalled = await asyncio.gather(*(threads.read(go.wait) for _ in range(5)), return_exceptions=True)
+    assert {type(error) for error in stalled} == {ReadStalled}
+    assert await threads.read(lambda: "read") == "read"
+    with pytest.raises(ReadStalled):
+        await threads.read(go.wait)
+    assert "reads hang" in caplog.text
+    with pytest.raises(NotAnswering, match="no further file is read"):
+        await threads.read(lambda: "read")
+    assert threads.is_answering
+    go.set()
+
+    async def is_read() -> bool:
+        with suppress(NotAnswering):
+            return await threads.read(lambda: True)
+        return False
+
+    await until(is_read)
+
+
+async def test_a_check_for_another_library_has_a_deadline(threads: LibraryThreads) -> None:
+    go = threading.Event()
+    assert await threads.check(lambda: "checked") == "checked"
+    with pytest.raises(NotAnswering):
+        await threads.check(go.wait)
+    made = threading.Event()
+    with pytest.raises(NotAnswering):
+        await threads.check(made.set)
+    assert not made.is_set()
+    go.set()
+
+    async def is_checked() -> bool:
+        with suppress(NotAnswering):
+            return await threads.check(lambda: True)
+        return False
+
+    await until(is_checked)
 
 
 async def test_all_awaited_calls_end_when_the_root_check_hangs(
