@@ -4,28 +4,23 @@ The caller evaluates them in the order of section 13.2.2. `modified` is None whe
 then no condition by date holds, and none fails.
 """
 
-import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from aiohttp import hdrs
 from multidict import MultiMapping
 
+from tagify.web.etags import entity_tags
 from tagify.web.field_lines import joined_lines
 
 Headers = MultiMapping[str]
-
-_ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"'
-# Possessive quantifiers: a long list of commas and blanks must not make the match backtrack.
-_ENTITY_TAG_LIST = re.compile(rf"[ \t,]*+{_ENTITY_TAG}(?:[ \t]*+,[ \t]*+(?:{_ENTITY_TAG})?+)*+[ \t]*+")
-_EACH_ENTITY_TAG = re.compile(_ENTITY_TAG)
 
 
 def precondition_failed(headers: Headers, etag: str, modified: datetime | None) -> bool:
     """Whether If-Match, or else If-Unmodified-Since, excludes this representation: 412."""
     if hdrs.IF_MATCH in headers:
         tags = joined_lines(headers, hdrs.IF_MATCH)
-        return tags != "*" and etag not in _entity_tags(tags)
+        return tags != "*" and etag not in entity_tags(tags)
     if hdrs.IF_UNMODIFIED_SINCE not in headers:
         return False
     since = _parse_date(headers[hdrs.IF_UNMODIFIED_SINCE])
@@ -39,7 +34,7 @@ def not_modified(headers: Headers, etag: str, modified: datetime | None) -> bool
     """
     if hdrs.IF_NONE_MATCH in headers:
         tags = joined_lines(headers, hdrs.IF_NONE_MATCH)
-        return tags == "*" or etag in (tag.removeprefix("W/") for tag in _entity_tags(tags))
+        return tags == "*" or etag in (tag.removeprefix("W/") for tag in entity_tags(tags))
     if hdrs.IF_MODIFIED_SINCE not in headers:
         return False
     since = _parse_date(headers[hdrs.IF_MODIFIED_SINCE])
@@ -64,11 +59,6 @@ def needs_last_modified(headers: Headers) -> bool:
     if hdrs.IF_MODIFIED_SINCE in headers and hdrs.IF_NONE_MATCH not in headers:
         return True
     return hdrs.IF_RANGE in headers and _parse_date(headers[hdrs.IF_RANGE]) is not None
-
-
-def _entity_tags(tags: str) -> list[str]:
-    """The entity tags of a list; none of a malformed list."""
-    return _EACH_ENTITY_TAG.findall(tags) if _ENTITY_TAG_LIST.fullmatch(tags) else []
 
 
 def _truncate_to_seconds(modified: datetime) -> datetime:

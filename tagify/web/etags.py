@@ -1,6 +1,15 @@
-"""Conditional requests: `If-None-Match`."""
+"""Conditional requests: entity tags and `If-None-Match`."""
 
-from aiohttp import web
+import re
+
+from aiohttp import hdrs, web
+
+from tagify.web.field_lines import joined_lines
+
+_ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"'
+# Possessive quantifiers: a long list of commas and blanks must not make the match backtrack.
+_ENTITY_TAG_LIST = re.compile(rf"[ \t,]*+{_ENTITY_TAG}(?:[ \t]*+,[ \t]*+(?:{_ENTITY_TAG})?+)*+[ \t]*+")
+_EACH_ENTITY_TAG = re.compile(_ENTITY_TAG)
 
 
 def etag_matches(request: web.Request, etag: str) -> bool:
@@ -8,4 +17,10 @@ def etag_matches(request: web.Request, etag: str) -> bool:
 
     Uses weak comparison, as RFC 9110 requires: NGINX makes a tag weak when it compresses.
     """
-    return any(tag.value in (etag, "*") for tag in request.if_none_match or ())
+    tags = joined_lines(request.headers, hdrs.IF_NONE_MATCH)
+    return tags == "*" or f'"{etag}"' in (tag.removeprefix("W/") for tag in entity_tags(tags))
+
+
+def entity_tags(tags: str) -> list[str]:
+    """The entity tags of a list; none of a malformed list."""
+    return _EACH_ENTITY_TAG.findall(tags) if _ENTITY_TAG_LIST.fullmatch(tags) else []

@@ -56,6 +56,7 @@ async def test_scrolling_loads_all_pages_and_the_url_keeps_the_view(tmp_path: Pa
         assert console_errors == []
 
 
+@pytest.mark.slow
 async def test_the_page_approves_what_it_shows(tmp_path: Path) -> None:
     """No button while the folder is missing; then one that says how many images it removes."""
     library = tmp_path / "library"

@@ -62,8 +62,7 @@ async def test_rate_limit_headers_count_down_and_excess_requests_get_429(mongo_v
 
 async def test_media_routes_and_local_processes_have_no_rate_limit(mongo_values: Values) -> None:
     async with run_api(mongo_values, api_rate=0.01, api_burst=1) as client:
-        for _ in range(3):
-            path = f"/api/images/{'0' * 24}/thumb"
+        for path in (*[f"/api/images/{'0' * 24}/thumb"] * 3, *[f"/media/{'c' * 64}/320.webp"] * 3):
             async with client.get(path, headers=CLIENT_HEADERS, allow_redirects=False) as response:
                 assert response.status == 307
             async with client.get("/api/health") as response:

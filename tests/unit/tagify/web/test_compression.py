@@ -49,6 +49,14 @@ def test_accept_encoding_in_several_lines_is_one_list() -> None:
     assert response.headers["Content-Encoding"] == "br"
 
 
+def test_an_entity_tag_in_the_second_line_gives_304() -> None:
+    body = JsonBody([1])
+    etag = body.to_response(make_mocked_request("GET", "/")).headers["ETag"]
+    for lines, status in ((('"other"', etag), 304), ((etag, 'no"tag'), 200), (("*",), 304), (("",), 200)):
+        headers = CIMultiDict([("If-None-Match", line) for line in lines])
+        assert body.to_response(make_mocked_request("GET", "/", headers)).status == status
+
+
 @pytest.mark.parametrize("encoding", ENCODERS)
 def test_a_long_body_is_compressed_without_loss(encoding: str) -> None:
     data = [{"_id": f"{number:024x}"} for number in range(200)]
