@@ -21,6 +21,8 @@ PEERS ?= .bench/peers
 INSTALL ?=
 # `make release RELEASE_DRY_RUN=1` does everything but the tag.
 RELEASE_DRY_RUN ?=
+# More Pythons that the wheel is installed with: RELEASE_PYTHONS="python3.12 python3.13".
+RELEASE_PYTHONS ?=
 
 UV ?= uv
 LOCK ?=
@@ -97,7 +99,7 @@ lock: ## lock the dependencies of pyproject.toml with their hashes in locks/ (ne
 	echo "$(BUILD_TOOL)" | $(COMPILE) - -o locks/build.txt
 
 release: .venv/dev.stamp ## build and check the sdist and the wheel in dist/, then tag: RELEASE_DRY_RUN=1 for no tag
-	$(BIN)/python -m tools.release $(if $(RELEASE_DRY_RUN),--no-tag)
+	$(BIN)/python -m tools.release $(if $(RELEASE_DRY_RUN),--no-tag) $(addprefix --with-python ,$(RELEASE_PYTHONS))
 
 minio: .tools/bin/minio ## build MinIO into .tools/bin (needs Go 1.24 or later)
 

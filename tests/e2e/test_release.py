@@ -19,12 +19,16 @@ def test_a_dry_run_makes_both_archives_and_no_tag(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     version = project_version(ROOT)
     assert result.stdout.splitlines()[-1] == (
-        f"tagify-{version}.tar.gz and tagify-{version}-py3-none-any.whl are in dist/"
+        f"tagify-{version}.tar.gz, tagify-{version}-py3-none-any.whl and "
+        f"tagify-{version}-constraints.txt are in dist/"
     )
     assert {path.name for path in (clone / "dist").iterdir()} == {
         f"tagify-{version}.tar.gz",
         f"tagify-{version}-py3-none-any.whl",
+        f"tagify-{version}-constraints.txt",
+        "SHA256SUMS",
     }
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=clone / "dist", check=True)
     tags = subprocess.run(["git", "tag"], cwd=clone, capture_output=True, text=True, check=True)
     assert tags.stdout == ""
 

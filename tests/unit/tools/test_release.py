@@ -14,9 +14,12 @@ from tools.release import (
     ReleaseError,
     changelog_section,
     check_archives,
+    check_pinned,
     check_repository,
     check_unreleased,
+    normalize_sdist,
     project_version,
+    write_constraints,
 )
 
 CHANGELOG = (
@@ -48,6 +51,46 @@ def archives(folder: Path, in_sdist: Iterable[str], in_wheel: Iterable[str]) -> 
         for name in in_wheel:
             archive_.writestr(name, b"")
     return sdist, wheel
+
+
+def test_an_sdist_is_the_same_whoever_packs_it_and_when(tmp_path: Path) -> None:
+    sdists = []
+    for number, names in enumerate((["b", "a"], ["a", "b"])):
+        sdist = tmp_path / f"{number}/tagify-1.0.tar.gz"
+        sdist.parent.mkdir()
+        with tarfile.open(sdist, "w:gz") as archive:
+            for name in names:
+                member = tarfile.TarInfo(f"tagify-1.0/{name}")
+                member.size, member.mtime, member.uid, member.uname = (
+                    4,
+                    1000.5 * (number + 1),
+                    number,
+                    str(number),
+                )
+                member.mode = 0o664 if number else 0o644
+                archive.addfile(member, io.BytesIO(b"text"))
+        normalize_sdist(sdist, 1_700_000_000)
+        sdists.append(sdist.read_bytes())
+    assert sdists[0] == sdists[1]
+    with tarfile.open(fileobj=io.BytesIO(sdists[0])) as archive:
+        assert [(m.name, m.mtime, m.mode) for m in archive.getmembers()] == [
+            ("tagify-1.0/a", 1_700_000_000, 0o644),
+            ("tagify-1.0/b", 1_700_000_000, 0o644),
+        ]
+
+
+def test_constraints_are_the_locked_versions_without_hashes(tmp_path: Path) -> None:
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks/host.txt").write_text(
+        "a==1.0 \\\n    --hash=sha256:00 \\\n    --hash=sha256:01\nb==2 ; python_version < '3.13' \\\n"
+        "    --hash=sha256:02\n"
+    )
+    path = write_constraints(tmp_path, "1.0")
+    assert path.read_text() == "a==1.0\nb==2 ; python_version < '3.13'\n"
+    check_pinned("A==1.0\npip==24\ntagify==1.0\n", path.read_text())
+    with pytest.raises(ReleaseError, match=r"not in the constraints: a==1\.1, c-d==3;"):
+        check_pinned("a==1.1\nB==2\nc_d==3\n", path.read_text())
 
 
 def test_a_section_of_the_changelog_is_read() -> None:
