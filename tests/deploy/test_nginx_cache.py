@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tagify.deploy.nginx.access_log import cache_metrics
 from tagify.deploy.nginx.cache_purge import MODULE
 from tests.support.nginx_site import nginx_site, stub_service
 from tests.support.servers import skip_or_fail
@@ -35,6 +36,30 @@ async def test_fifty_concurrent_misses_make_one_request(tmp_path: Path) -> None:
         response, _ = await site.get(path)
         assert response.headers["X-Cache"] == "HIT"
         assert edge.request_counts == {path: 1}
+
+
+async def test_hits_and_misses_are_counted_by_zone_from_the_access_log(tmp_path: Path) -> None:
+    urls = (f"/media/{CONTENT}/320.webp", f"/api/images/{'0' * 24}/thumb?v={CONTENT}", "/")
+    async with (
+        stub_service(echo_path, tmp_path / "edge.sock"),
+        stub_service(echo_path, tmp_path / "api.sock"),
+        nginx_site(tmp_path) as site,
+    ):
+        for url in (*urls, *urls[:2], "/api/tags"):
+            await site.get(url)
+        log = site.folder / "access.log"
+
+        async def written() -> bool:
+            return len(log.read_text().splitlines()) == 6
+
+        await until(written)
+    counters = re.findall(r"^(tagify_nginx_cache_responses_total.*)$", cache_metrics(log), re.MULTILINE)
+    name = "tagify_nginx_cache_responses_total"
+    assert sorted(counters) == [
+        f'{name}{{cache="hit",zone="media"}} 2',
+        f'{name}{{cache="miss",zone="media"}} 2',
+        f'{name}{{cache="miss",zone="page"}} 1',
+    ]
 
 
 async def test_cache_keys_separate_contents_widths_and_formats(tmp_path: Path) -> None:
