@@ -29,7 +29,7 @@ from PIL import (
 )
 
 from tagify.errors import Undecodable
-from tagify.imaging import bmp, colour, headers, vips
+from tagify.imaging import bmp, colour, headers, truncation, vips
 from tagify.imaging.metadata.jpeg_segments import without_excess_segments
 
 # This call registers the decoder; one thread each, for ingest decodes several images at a time.
@@ -137,14 +137,31 @@ def open_image(source: ImageSource, max_pixels: int) -> Iterator[OpenedImage]:
     with _open_source(source) as (stream, size), _decoder_errors_translated():
         if not size:
             raise Undecodable("the file is empty")
-        with _open_header(stream) as header:
-            opened = _open(stream, header)
+        if truncation.lacks_directory(stream, size):
+            raise Undecodable("the file is truncated: the directory of the TIFF is missing")
+        padded, is_cut = truncation.complete(stream, size)
+        with _cut_named(is_cut), _open_header(padded) as header:
+            opened = _open(padded, header)
+            opened.damaged = is_cut
             width, height = opened.size
             if width * height > max_pixels:
                 raise Undecodable(
                     f"{width} x {height} pixels exceed the limit of {max_pixels} (TAGIFY_MAX_PIXELS)"
                 )
             yield opened
+
+
+@contextmanager
+def _cut_named(is_cut: bool) -> Iterator[None]:
+    """Give a decoder's error on a cut file its true reason."""
+    try:
+        yield
+    except (Undecodable, MemoryError):
+        raise
+    except Exception as error:
+        if not is_cut or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        raise Undecodable("the file is truncated: nothing in it can be shown") from error
 
 
 @contextmanager

@@ -27,6 +27,9 @@ that means the next larger scale."""
 _WEBP_MARGIN = 2.0
 """The same for WebP, whose decoder averages areas."""
 
+_FAIL_ON = {"TIFF": "error"}
+"""What makes the first attempt of libvips fail: its reader of TIFF fills missing strips without a word."""
+
 _SRGB = ImageCms.createProfile("sRGB")
 _ADOBE_RGB = 0
 """The transform of Adobe's marker in a JPEG that is not YCbCr."""
@@ -80,7 +83,7 @@ def _decode_with_vips(opened: OpenedImage, reopen: Reopen, target: tuple[int, in
 def _reduced(opened: OpenedImage, reopen: Reopen, target: tuple[int, int]) -> pyvips.Image:
     shrink = min(opened.size[0] / target[0], opened.size[1] / target[1]) / _WEBP_MARGIN
     try:
-        return vips.reduce(reopen(shrink, "truncated"), target)
+        return vips.reduce(reopen(shrink, _FAIL_ON.get(opened.format, "truncated")), target)
     except vips.VipsError as error:
         vips.raise_if_out_of_memory(error)
         reduced = vips.reduce(reopen(shrink, "none"), target)

@@ -168,6 +168,89 @@ def avif_alpha_without_ispe(colour: tuple[int, int, int, int]) -> bytes:
     return bytes(data)
 
 
+def avif_with_exif_item(exif: bytes) -> bytes:
+    """An AVIF with an item of EXIF that has these bytes."""
+    properties, coded = _avif_parts()
+    return _avif_of_items(properties, [(b"av01", coded), (b"Exif", exif)], _reference(b"cdsc", 2, 1))
+
+
+def avif_with_gain_map() -> bytes:
+    """An AVIF with a gain map, a second coded image, and the item that joins both (ISO 21496-1)."""
+    properties, coded = _avif_parts()
+    one, zero = (1, 1), (0, 1)
+    channel = struct.pack(">10I", *zero, *one, *one, *zero, *zero)
+    joined = struct.pack(">BHHB4I", 0, 0, 0, 0, *zero, *one) + channel
+    items = [(b"av01", coded), (b"av01", coded), (b"tmap", joined)]
+    group = _box(b"grpl", _box(b"altr", struct.pack(">5I", 0, 9, 2, 3, 1)))
+    return _avif_of_items(properties, items, _reference(b"dimg", 3, 1, 2), group)
+
+
+def _avif_parts() -> tuple[list[bytes], bytes]:
+    """The properties and the coded image of an AVIF of one colour."""
+    data = avif((200, 30, 60))
+    at = data.index(b"ipco") + 4
+    end = at - 8 + struct.unpack_from(">I", data, at - 8)[0]
+    properties = []
+    while at < end:
+        length = struct.unpack_from(">I", data, at)[0]
+        properties.append(data[at : at + length])
+        at += length
+    return properties, data[data.index(b"mdat") + 4 :]
+
+
+def _avif_of_items(
+    properties: Sequence[bytes], items: Sequence[tuple[bytes, bytes]], references: bytes, *groups: bytes
+) -> bytes:
+    """An AVIF whose first item is shown."""
+    kinds = [one[4:8] for one in properties]
+    # The codec's configuration is essential (the highest bit).
+    of_coded = bytes(i | (0x80 if kind == b"av1C" else 0) for i, kind in enumerate(kinds, 1))
+    of_kind = {b"av01": of_coded, b"tmap": bytes([kinds.index(b"ispe") + 1])}
+    associations = [
+        struct.pack(">HB", number, len(of_kind[kind])) + of_kind[kind]
+        for number, (kind, _) in enumerate(items, 1)
+        if kind in of_kind
+    ]
+    entries = b"".join(
+        _box(b"infe", struct.pack(">IHH4sB", 2 << 24, number, 0, kind, 0))
+        for number, (kind, _) in enumerate(items, 1)
+    )
+    head = _box(b"ftyp", b"avif\0\0\0\0avifmif1miaftmap")
+
+    def meta(start: int) -> bytes:
+        places, offset = b"", start
+        for number, (_, body) in enumerate(items, 1):
+            places += struct.pack(">HHHII", number, 0, 1, offset, len(body))
+            offset += len(body)
+        return _box(
+            b"meta",
+            bytes(4) + _box(b"hdlr", bytes(8) + b"pict" + bytes(13)),
+            _box(b"pitm", struct.pack(">IH", 0, 1)),
+            _box(b"iloc", struct.pack(">IBBH", 0, 0x44, 0, len(items)) + places),
+            _box(b"iinf", struct.pack(">IH", 0, len(items)) + entries),
+            references,
+            _box(
+                b"iprp",
+                _box(b"ipco", *properties),
+                _box(b"ipma", struct.pack(">II", 0, len(associations)), *associations),
+            ),
+            *groups,
+        )
+
+    start = len(head) + len(meta(0)) + 8
+    return head + meta(start) + _box(b"mdat", *(body for _, body in items))
+
+
+def _reference(kind: bytes, source: int, *targets: int) -> bytes:
+    entry = _box(kind, struct.pack(f">HH{len(targets)}H", source, len(targets), *targets))
+    return _box(b"iref", bytes(4) + entry)
+
+
+def _box(kind: bytes, *bodies: bytes) -> bytes:
+    body = b"".join(bodies)
+    return struct.pack(">I4s", len(body) + 8, kind) + body
+
+
 def jpeg_stored_as_rgb(colour: tuple[int, int, int], size: tuple[int, int] = (200, 150)) -> bytes:
     """A JPEG whose channels are red, green and blue."""
     out = io.BytesIO()
