@@ -159,8 +159,8 @@ async def test_all_clients_share_one_change_stream(mongo_values: Values) -> None
             await anext(await clients.enter_async_context(open_stream(client)))
         async with client.get("/metrics") as response:
             page = await response.text()
-    assert "api_event_clients 30" in page
-    followed = re.findall(r'mongo_command_seconds_count\{.*command="aggregate".*\} (\d+)', page)
+    assert "tagify_api_event_clients 30" in page
+    followed = re.findall(r'(?m)^tagify_mongo_command_seconds_count\{.*command="aggregate".*\} (\d+)', page)
     assert followed == ["1"]
 
 

@@ -131,8 +131,15 @@ async def test_killed_workers_are_replaced(sandbox: Sandbox) -> None:
     before = descendants()
     with buffer(pictures.jpeg()) as source:
         await asyncio.gather(*(sandbox.run(VARIANT, source) for _ in range(4)))
-        for pid in descendants() - before:
+        killed = descendants() - before
+        for pid in killed:
             os.kill(pid, signal.SIGKILL)
+
+        async def have_ended() -> bool:
+            return not any(is_alive(pid) for pid in killed)
+
+        # A worker that gets a job before its end looks like one that the job has crashed.
+        await until(have_ended)
         results = await asyncio.gather(*(sandbox.run(VARIANT, source) for _ in range(4)))
     assert all(result.data for result in results)
 
