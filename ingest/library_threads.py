@@ -65,6 +65,7 @@ class _Read:
         self._call = call
         self._on_end = on_end
         self.progressed_at = time.monotonic()
+        self.has_ended = False
 
     @property
     def idle_s(self) -> float:
@@ -77,6 +78,7 @@ class _Read:
             return self._call()
         finally:
             _current.read = None
+            self.has_ended = True  # before `on_end`: the loop may be about to count it as stalled
             self._on_end(self)
 
 
@@ -84,7 +86,7 @@ _current = threading.local()
 
 
 def report_progress() -> None:
-    """Report that a read goes on. A call that reads a file in blocks calls this after each of them."""
+    """Report the progress of a read. A call that reads a file in blocks calls this after each of them."""
     if (read := getattr(_current, "read", None)) is not None:
         read.progressed_at = time.monotonic()
 
@@ -110,7 +112,7 @@ class LibraryThreads:
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a call that lists folders or stats files. Raises NotAnswering."""
-        return await self._run(self._lists, call, *args, **kwargs)
+        return await self._run(self._lists, partial(call, *args, **kwargs))
 
     async def read(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a call that reads a file. Raises ReadStalled, NotAnswering.
@@ -121,24 +123,16 @@ class LibraryThreads:
             raise NotAnswering(f"{STALLED_LIMIT} reads in {self._root} hang; no further file is read")
         async with self._read_slots:
             read = _Read(partial(call, *args, **kwargs), self._end_read)
-            running = asyncio.ensure_future(self._run(self._reads, read.run))
-            running.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieved
-            try:
-                await self._wait_for_read(read, running)
-                result: T = running.result()
-                return result
-            finally:
-                running.cancel()
+            return await self._run(self._reads, read.run, lambda: self._check_progress(read))
 
-    async def _wait_for_read(self, read: _Read, running: asyncio.Future[Any]) -> None:
+    def _check_progress(self, read: _Read) -> None:
         """Raises ReadStalled where there is no progress."""
-        while not running.done():
-            await asyncio.wait({running}, timeout=max(0.01, self._stall_s - read.idle_s))
-            if not running.done() and read.idle_s >= self._stall_s:
-                self._stalled.add(read)
-                if len(self._stalled) == STALLED_LIMIT:
-                    logger.warning("no further file is read: reads hang in %s", self._root)
-                raise ReadStalled(errno.ETIMEDOUT, f"no byte of it arrived within {self._stall_s:g} s")
+        if read.has_ended or read.idle_s < self._stall_s:
+            return
+        self._stalled.add(read)
+        if len(self._stalled) == STALLED_LIMIT:
+            logger.warning("no further file is read: reads hang in %s", self._root)
+        raise ReadStalled(errno.ETIMEDOUT, f"no byte of it arrived within {self._stall_s:g} s")
 
     def _end_read(self, read: _Read) -> None:
         with suppress(RuntimeError):  # the loop is closed
@@ -160,22 +154,27 @@ class LibraryThreads:
 
     async def watch(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a call that adds or removes watches. Raises NotAnswering."""
-        return await self._run(self._watches, call, *args, **kwargs)
+        return await self._run(self._watches, partial(call, *args, **kwargs))
 
-    async def _run(self, pool: ThreadPool, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _run(
+        self, pool: ThreadPool, call: Callable[[], T], check: Callable[[], None] | None = None
+    ) -> T:
         """Raises NotAnswering: at once if the last root check did not return, else when one does not.
 
-        A call may take long, as the hash of a large file does; while it runs the root is checked.
+        A call may take long, as the hash of a large file does; while it runs the root is checked, and then
+        `check` is called, which may raise.
         """
         if not self.is_answering:
             raise self._error()
-        future = pool.start(call, *args, **kwargs)
+        future = pool.start(call)
         self._awaited.add(future)
         try:
             while not future.done():
                 await asyncio.wait({future}, timeout=self._deadline_s)
                 if not future.done():
                     await self.probe(_list_first, self._root)
+                if check is not None and not future.done():
+                    check()
             return future.result()
         finally:
             self._awaited.discard(future)
