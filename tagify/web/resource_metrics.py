@@ -72,6 +72,7 @@ def _open_fds() -> int:
 
 
 def _start_time_s() -> float:
+    # /proc/stat has the time of the boot, but the units hide all of /proc but the processes.
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[_STAT_START_TICKS])
-    boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
-    return float(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age_s
